@@ -1,0 +1,1 @@
+"""Channels between parties: threads (``memory``), sealed sockets (``tls``), an emulated WAN (``link``)."""
