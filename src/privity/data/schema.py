@@ -1,0 +1,204 @@
+"""The public description of a table that all owners agree on before any of them opens a file.
+
+A schema holds only what may be known without seeing the data: names, kinds, roles and, for each column, a public
+bound on the magnitude. Bounds steer the fixed-point arithmetic, so a bound must come from the business (a legal
+limit, a unit, a field width), never from an owner's rows: a bound taken from the data would publish its maximum.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from privity.errors import ConfigError
+
+Kind = Literal["number", "integer", "binary"]
+Role = Literal["feature", "label", "ignore"]
+Transform = Literal["none", "signed_log"]
+
+LARGEST_BOUND = 2.0**53
+"""float64 holds every whole number up to here; beyond it a cell could be rounded without anybody noticing."""
+
+SMALLEST_BOUND = 2.0**-53
+
+_LONGEST_NAME = 128
+_HASH_DOMAIN = b"privity table schema 1\n"
+
+
+class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One column of a table.
+
+    name: as in the header of every owner's file, exact to the letter.
+    kind: ``number`` (any decimal number), ``integer`` (whole) or ``binary`` (0 or 1).
+    bound: public; every value x of every owner satisfies |x| <= bound. In the unit of the column.
+    role: ``feature``, ``label`` (at most one in a table) or ``ignore`` (present in the file, not read, never shared).
+    transform: a public function that each owner applies to its own cells before sharing, where it costs nothing:
+    ``none``, or ``signed_log`` for heavy-tailed amounts, x -> sign(x) * ln(1 + |x|).
+
+    Raises ConfigError if the name is empty, padded, too long or unprintable, if the bound is not in
+    [2^-53, 2^53], not 1 for a binary column or below 1 for an integer column, or if a label or a binary column has a
+    transform.
+    """
+
+    name: str
+    kind: Kind
+    bound: float
+    role: Role = "feature"
+    transform: Transform = "none"
+
+    def __post_init__(self) -> None:
+        if not self.name or self.name != self.name.strip() or not self.name.isprintable():
+            raise ConfigError(
+                f"column {self.name!r}: expected a printable name without spaces around it. "
+                "Use the name from the header of the owners' files."
+            )
+        if len(self.name) > _LONGEST_NAME:
+            raise ConfigError(
+                f"column {self.name[:20]!r}...: expected a name of at most {_LONGEST_NAME} characters, "
+                f"found {len(self.name)}. Shorten it in the schema and in the files."
+            )
+        if not math.isfinite(self.bound) or not SMALLEST_BOUND <= self.bound <= LARGEST_BOUND:
+            raise ConfigError(
+                f"column {self.name!r}: expected a bound between 2^-53 and 2^53, found {self.bound!r}. "
+                "State the largest magnitude that a value can have, or choose a larger unit."
+            )
+        if self.kind == "binary" and self.bound != 1.0:
+            raise ConfigError(
+                f"column {self.name!r}: a binary column holds 0 or 1, so its bound is 1, found {self.bound!r}. "
+                "Leave the bound out, or make the column an integer."
+            )
+        if self.kind == "integer" and self.bound < 1.0:
+            raise ConfigError(
+                f"column {self.name!r}: an integer column with bound {self.bound!r} could hold only 0. "
+                "State a bound of at least 1."
+            )
+        if self.transform != "none" and (self.role == "label" or self.kind == "binary"):
+            raise ConfigError(
+                f"column {self.name!r}: a label or binary column cannot have the transform {self.transform!r}. "
+                "Leave the transform out."
+            )
+
+    @property
+    def shared_bound(self) -> float:
+        """Public bound on the magnitude after the transform: what the shares hold."""
+        return math.log1p(self.bound) if self.transform == "signed_log" else self.bound
+
+
+class TableSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Columns of a table in the order of the file, and its public capacity.
+
+    capacity: the number of rows that every owner's share is padded to (None: the true row count is public).
+
+    Raises ConfigError if there is no column to share, a name comes twice, there are two labels, or the capacity
+    is not positive.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    capacity: int | None = None
+
+    def __post_init__(self) -> None:
+        where = f"table {self.name!r}"
+        if not self.name or not self.name.isprintable():
+            raise ConfigError(f"{where}: expected a printable, non-empty table name.")
+        seen: set[str] = set()
+        for column in self.columns:
+            if column.name in seen:
+                raise ConfigError(f"{where}: column {column.name!r} is listed twice. Remove or rename one of them.")
+            seen.add(column.name)
+        labels = [column.name for column in self.columns if column.role == "label"]
+        if len(labels) > 1:
+            raise ConfigError(
+                f"{where}: expected at most one label, found {', '.join(labels)}. "
+                "Give the others the role 'feature' or 'ignore'."
+            )
+        if not any(column.role != "ignore" for column in self.columns):
+            raise ConfigError(f"{where}: expected at least one column with the role 'feature' or 'label'.")
+        if self.capacity is not None and self.capacity < 1:
+            raise ConfigError(
+                f"{where}: expected a capacity of at least 1 row, found {self.capacity}. "
+                "State the largest number of rows that an owner can have, or leave it out."
+            )
+
+    @classmethod
+    def from_mapping(cls, name: str, mapping: Mapping[str, Any]) -> TableSchema:
+        """Read a schema from a parsed job file's ``[tables.NAME]``; unknown and mistyped fields are refused.
+
+        Binary columns may leave out the bound; columns with the role ``ignore`` may leave out kind and bound.
+
+        Raises ConfigError naming the field and, for a misspelt one, the likely meaning.
+        """
+        try:
+            return msgspec.convert({**_with_defaults(mapping), "name": name}, cls)
+        except msgspec.ValidationError as error:
+            raise ConfigError(f"table {name!r} in the job file: {error}.{_hint(str(error))}") from None
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The inverse of ``from_mapping`` with all defaults written out (the name is the key in the file)."""
+        mapping: dict[str, Any] = msgspec.to_builtins(self)
+        del mapping["name"]
+        if mapping["capacity"] is None:
+            del mapping["capacity"]  # TOML knows no null
+        return mapping
+
+    @property
+    def features(self) -> tuple[Column, ...]:
+        """Columns with the role ``feature``, in file order."""
+        return tuple(column for column in self.columns if column.role == "feature")
+
+    @property
+    def label(self) -> Column | None:
+        """The column with the role ``label``, if there is one."""
+        return next((column for column in self.columns if column.role == "label"), None)
+
+    @property
+    def shared(self) -> tuple[Column, ...]:
+        """Columns that are read and shared: features and label, in file order."""
+        return tuple(column for column in self.columns if column.role != "ignore")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) over a canonical form: equal if and only if the schemas are equal, at every party."""
+        return hashlib.sha256(_HASH_DOMAIN + msgspec.json.encode(self, order="deterministic")).hexdigest()
+
+
+def power_of_two_bound(column: Column) -> float:
+    """Smallest power of two >= the column's bound after its transform.
+
+    Owners divide by it before sharing: |x| <= 1 afterwards, and dividing by a power of two loses nothing in float64.
+    """
+    mantissa, exponent = math.frexp(column.shared_bound)
+    return math.ldexp(1.0, exponent - 1 if mantissa == 0.5 else exponent)
+
+
+def _with_defaults(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill in what a kind or role already says; what is no list of columns is left for msgspec to refuse."""
+    filled = dict(mapping)
+    columns = filled.get("columns")
+    if isinstance(columns, list):
+        filled["columns"] = [_column_defaults(entry) if isinstance(entry, Mapping) else entry for entry in columns]
+    return filled
+
+
+def _column_defaults(entry: Mapping[str, Any]) -> dict[str, Any]:
+    defaults: dict[str, Any] = {}
+    if entry.get("role") == "ignore":
+        defaults = {"kind": "number", "bound": 1.0}
+    if entry.get("kind") == "binary":
+        defaults["bound"] = 1.0
+    return {**defaults, **entry}
+
+
+def _hint(message: str) -> str:
+    """For an unknown field, the known one it resembles."""
+    if "unknown field `" not in message:
+        return ""
+    unknown = message.split("unknown field `", 1)[1].split("`", 1)[0]
+    known = [*Column.__struct_fields__, *TableSchema.__struct_fields__]
+    close = difflib.get_close_matches(unknown, known, n=1)
+    return f" Did you mean `{close[0]}`?" if close else f" Known fields: {', '.join(known)}."

@@ -1,0 +1,290 @@
+"""Read one owner's CSV file, strictly: what the schema does not allow is refused before anything is shared.
+
+A file is parsed at full speed first. Only if that fails, or finds anything odd, is it read again cell by cell to say
+exactly where the trouble is, so good files pay nothing for good messages. Messages quote the owner's own cells: they
+are for the owner alone (peers get ``DataError.public_reason``, which holds no text from the file).
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from privity.data.schema import Column, TableSchema
+from privity.errors import DataError
+
+MOST_PROBLEMS = 5
+"""Problems listed in one message; the rest are counted no further, so that a wrong file fails fast."""
+
+_LONGEST_QUOTE = 40
+_NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class OwnerTable:
+    """An owner's rows in plain, at the owner.
+
+    owner: the party's name.
+    names: the shared columns (features and label), in schema order.
+    values: float64 of shape (rows, len(names)), after each column's transform; read-only.
+    """
+
+    owner: str
+    names: tuple[str, ...]
+    values: npt.NDArray[np.float64]
+
+    def __repr__(self) -> str:
+        rows, columns = self.values.shape
+        return f"<OwnerTable of {self.owner}: {rows} rows, {columns} columns>"  # rows must not reach a log by accident
+
+    def column(self, name: str) -> npt.NDArray[np.float64]:
+        """One column, shape (rows,). Raises DataError for a name that is not in the table."""
+        if name not in self.names:
+            raise DataError(f"{self.owner}: no column {name!r} in the table.{_close(name, self.names)}")
+        return self.values[:, self.names.index(name)]
+
+
+def read_table(path: str | Path, schema: TableSchema, owner: str) -> OwnerTable:
+    """Read ``path`` (UTF-8 CSV, comma separated, one header line) and check every cell against ``schema``.
+
+    Raises DataError, naming file, line and column and up to five problems at once, for: a missing, unreadable or empty
+    file, no rows, missing, extra, misnamed, repeated or reordered columns, lines of another length, text, an empty
+    cell, NaN or infinity in a numeric column, a fraction in an integer column, anything but 0 or 1 in a binary column,
+    a value outside the column's bound, bytes that are not UTF-8, NUL bytes, more rows than the capacity.
+    """
+    file = _File(Path(path), schema, owner)
+    text = file.text()
+    header, body = file.header(text)
+    if not header:
+        raise file.error(
+            "the file is empty; expected a header line and at least one row.", "Check that the export finished"
+        )
+    file.check_header(header)
+    values = _parse_fast(body, schema)
+    if values is None:
+        values = file.parse_carefully(text)
+    if len(values) == 0:
+        raise file.error("there is a header but no row below it.", "Check that the export finished")
+    if schema.capacity is not None and len(values) > schema.capacity:
+        raise file.error(
+            f"expected at most {schema.capacity} rows (the capacity in the schema), found {len(values)}.",
+            "Agree on a larger capacity with the other owners, or share fewer rows",
+        )
+    for index, column in enumerate(schema.shared):
+        if column.transform == "signed_log":
+            values[:, index] = np.copysign(np.log1p(np.abs(values[:, index])), values[:, index])
+    values.flags.writeable = False
+    return OwnerTable(owner, tuple(column.name for column in schema.shared), values)
+
+
+class _File:
+    """One file while it is being read; knows how to name itself in an error."""
+
+    def __init__(self, path: Path, schema: TableSchema, owner: str) -> None:
+        self._path = path
+        self._schema = schema
+        self._owner = owner
+
+    def error(self, problem: str, next_step: str) -> DataError:
+        return DataError(f"{self._owner}: table {self._schema.name!r}, file {self._path}: {problem} {next_step}.")
+
+    def text(self) -> str:
+        """The file's text without a byte-order mark."""
+        try:
+            data = self._path.read_bytes()
+        except FileNotFoundError:
+            raise self.error("the file does not exist.", "Check the path in the job file") from None
+        except OSError as error:
+            raise self.error(
+                f"the file cannot be read ({error.strerror}).", "Check the path and the file's permissions"
+            ) from None
+        nul = data.find(b"\0")
+        if nul >= 0:
+            raise self.error(
+                f"line {_line_of(data, nul)} holds a NUL byte; expected plain text.",
+                "Export the table as UTF-8 CSV (this may be UTF-16, a spreadsheet or a damaged file)",
+            )
+        try:
+            return data.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise self.error(
+                f"line {_line_of(data, error.start)} holds the byte 0x{data[error.start]:02x}, which is not UTF-8.",
+                "Export the table as UTF-8 CSV",
+            ) from None
+
+    def header(self, text: str) -> tuple[list[str], str]:
+        """The header's names, and the text below the header."""
+        stream = io.StringIO(text, newline="")
+        try:
+            for row in csv.reader(_lines(stream), strict=True):
+                if row:
+                    return [name.strip() for name in row], text[stream.tell() :]
+        except csv.Error as error:
+            raise self.error(
+                f"the header is not well-formed CSV ({error}).", "Check the quotes in the file's first line"
+            ) from None
+        return [], ""
+
+    def check_header(self, header: Sequence[str]) -> None:
+        """Refuse any difference: a column in the wrong place would be trained on as another one."""
+        expected = [column.name for column in self._schema.columns]
+        if list(header) == expected:
+            return
+        separator = next((mark for mark in ";\t|" if mark in header[0]), None)
+        if len(header) == 1 and len(expected) > 1 and separator is not None:
+            raise self.error(
+                f"the header is one name holding {separator!r}; expected {len(expected)} names separated by commas.",
+                "Export with commas as separators",
+            )
+        problems = [f"column {name!r} comes {header.count(name)} times" for name in _repeated(header)]
+        missing = [name for name in expected if name not in header]
+        extra = [name for name in dict.fromkeys(header) if name not in expected]
+        for name in missing:
+            close = difflib.get_close_matches(name.lower(), [other.lower() for other in extra], n=1)
+            found = next((other for other in extra if close and other.lower() == close[0]), None)
+            if found is not None:
+                extra.remove(found)
+                problems.append(f"column {name!r} is missing, but there is {found!r}: rename it if it is meant")
+            else:
+                problems.append(f"column {name!r} is missing")
+        problems += [f"column {name!r} is not in the schema" for name in extra]
+        if not problems:
+            at = next(i for i, pair in enumerate(zip(header, expected, strict=True)) if pair[0] != pair[1])
+            problems.append(f"other order of columns: number {at + 1} should be {expected[at]!r}, found {header[at]!r}")
+            problems.append(f"expected order: {', '.join(expected)}")
+            problems.append(f"found order: {', '.join(header)}")
+        raise self._problems(problems, "Make the header equal to the schema's columns; all owners' files must be alike")
+
+    def parse_carefully(self, text: str) -> npt.NDArray[np.float64]:
+        """Read cell by cell. Raises DataError with the first problems; returns the values if there is none."""
+        problems: list[str] = []
+        rows: list[list[float]] = []
+        try:
+            for line, cells in self._rows(text):
+                row, found = self._row(cells)
+                problems += [f"line {line}{problem}" for problem in found]
+                rows.append(row)
+                if len(problems) > MOST_PROBLEMS:
+                    break
+        except csv.Error as error:
+            problems.append(f"not well-formed CSV: {error}")
+        if problems:
+            raise self._problems(problems, "Correct these cells, or have the schema changed for all owners")
+        return np.array(rows, dtype=np.float64).reshape(len(rows), len(self._schema.shared))
+
+    def _rows(self, text: str) -> Iterator[tuple[int, list[str]]]:
+        """Line number (of the row's last line, as in an editor) and cells; blank lines at the end are no rows."""
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        seen_header = False
+        blank: list[int] = []
+        for cells in reader:
+            if not cells:
+                blank.append(reader.line_num)
+                continue
+            if seen_header:
+                yield from ((line, []) for line in blank)
+                yield reader.line_num, cells
+            seen_header = True
+            blank = []
+
+    def _row(self, cells: Sequence[str]) -> tuple[list[float], list[str]]:
+        columns = self._schema.columns
+        if len(cells) != len(columns):
+            return [], [f": expected {len(columns)} cells, found {len(cells)}" if cells else " is blank"]
+        row: list[float] = []
+        problems: list[str] = []
+        for column, cell in zip(columns, cells, strict=True):
+            if column.role == "ignore":
+                continue
+            expected, value = _check_cell(column, cell)
+            if expected is None:
+                row.append(value)
+            else:
+                found = _quoted(cell) if cell.strip() else "an empty cell"
+                problems.append(f", column {column.name!r}: expected {expected}, found {found}")
+        return row, problems
+
+    def _problems(self, problems: Sequence[str], next_step: str) -> DataError:
+        shown = "".join(f"\n  - {problem}" for problem in problems[:MOST_PROBLEMS])
+        more = "\n  - and more" if len(problems) > MOST_PROBLEMS else ""
+        return self.error(f"does not fit the schema:{shown}{more}\n", next_step)
+
+
+def _lines(stream: io.StringIO) -> Iterator[str]:
+    """Lines one by one through ``readline``, so that ``tell`` stays exact."""
+    while line := stream.readline():
+        yield line
+
+
+def _parse_fast(body: str, schema: TableSchema) -> npt.NDArray[np.float64] | None:
+    """The whole table at once, or None if anything at all is odd: the careful reader then decides and explains."""
+    if "_" in body or not body.isascii():
+        return None  # Python's float() accepts 1_000 and digits of other scripts; the careful reader does not
+    try:
+        rows = list(csv.reader(io.StringIO(body, newline=""), strict=True))
+    except csv.Error:
+        return None
+    while rows and not rows[-1]:
+        rows.pop()
+    width = len(schema.columns)
+    if not rows or any(len(row) != width for row in rows):
+        return None
+    keep = [i for i, column in enumerate(schema.columns) if column.role != "ignore"]
+    try:
+        cells = rows if len(keep) == width else [[row[i] for i in keep] for row in rows]
+        values = np.array([list(map(float, row)) for row in cells], dtype=np.float64)
+    except ValueError:
+        return None
+    bounds = np.array([column.bound for column in schema.shared])
+    whole = np.array([column.kind != "number" for column in schema.shared])
+    binary = np.array([column.kind == "binary" for column in schema.shared])
+    fits = bool(np.all(np.abs(values) <= bounds))  # False for NaN and infinity too
+    if not fits or np.any(values[:, whole] != np.rint(values[:, whole])) or np.any(values[:, binary] < 0):
+        return None
+    return values
+
+
+def _check_cell(column: Column, cell: str) -> tuple[str | None, float]:
+    """What was expected if the cell does not fit (None if it does), and the value."""
+    if _NUMBER.fullmatch(cell) is None:
+        return _expected(column), math.nan
+    value = float(cell)
+    if column.kind == "binary":
+        return (None if value in (0.0, 1.0) else _expected(column)), value
+    if abs(value) > column.bound:
+        return f"a magnitude of at most {column.bound:.17g} (the column's public bound)", value
+    if column.kind == "integer" and not value.is_integer():
+        return _expected(column), value
+    return None, value
+
+
+def _expected(column: Column) -> str:
+    if column.kind == "binary":
+        return "0 or 1"
+    return "a whole number" if column.kind == "integer" else "a finite number"
+
+
+def _quoted(cell: str) -> str:
+    return repr(cell if len(cell) <= _LONGEST_QUOTE else cell[:_LONGEST_QUOTE] + "...")
+
+
+def _repeated(names: Sequence[str]) -> list[str]:
+    return [name for name in dict.fromkeys(names) if names.count(name) > 1]
+
+
+def _close(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f" Did you mean {close[0]!r}?" if close else f" Columns: {', '.join(known)}."
+
+
+def _line_of(data: bytes, offset: int) -> int:
+    return data.count(b"\n", 0, offset) + 1
