@@ -1,0 +1,134 @@
+"""Outside: the same program at a party that holds no shares (an owner, a receiver) or at nobody (planning).
+
+Adversary  none here: this party only ever holds its own inputs and what is opened to it
+Assumes    nothing
+Reveals    nothing; it works on shapes
+Error      none
+Paper      none
+
+It does what the protocol ``of`` declares: inputs of its own are dealt, openings meant for it are collected, everything
+else advances shapes and adds up declared costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from ..ring import layout
+from ..types import RANGE_BITS, Channel, Cost, Ring
+from .protocol import CostFunction, Protocol
+from .shares import Bits, Share
+
+
+class Outside(Protocol):
+    """Runs a program on shapes. ``planned`` is the declared cost so far."""
+
+    name = "Outside"
+    parties = 0
+    costs: ClassVar[Mapping[str, CostFunction]] = {}
+
+    def __init__(self, of: type[Protocol], exact: bool = False) -> None:
+        self.party = None
+        self.of = of
+        self.exact = exact
+        self.planned = Cost(0, (0,) * of.parties)
+
+    def _spend(self, operation: str, n: int, **parameters: Any) -> None:
+        self.planned += self.of.cost(operation, n, **parameters)
+
+    def _shifted(self, n: int, shift: int) -> None:
+        """A product with truncation, in whichever form the run uses."""
+        if shift and self.exact:
+            self._spend("mul", n)
+            self._spend("truncate_nearest", n, shift=shift)
+        else:
+            self._spend("mul", n, shift=shift)
+
+    @classmethod
+    def deal(cls, channel: Channel, names: Sequence[str], step: int, values: Ring) -> None:
+        raise TypeError("Outside has no form of its own; use the protocol it stands for")
+
+    @classmethod
+    def collect(cls, channel: Channel, names: Sequence[str], step: int, shape: tuple[int, ...]) -> Ring:
+        raise TypeError("Outside has no form of its own; use the protocol it stands for")
+
+    def receive_input(self, owner: str, step: int, shape: tuple[int, ...]) -> Share:
+        self._spend("input", layout.count(shape))
+        return Share((), shape)
+
+    def share(self, owner: int, values: Ring | None, shape: tuple[int, ...]) -> Share:
+        self._spend("share", layout.count(shape), owner=owner)
+        return Share((), shape)
+
+    def open(self, x: Share, to: Sequence[int], outside: Sequence[str] = (), step: int = 0) -> Ring | None:
+        if to:
+            self._spend("open", x.size, to=tuple(to))
+        for _ in outside:
+            self._spend("open_outside", x.size)
+        return None
+
+    def public(self, values: Ring) -> Share:
+        return Share((), values.shape)
+
+    def add_public(self, x: Share, c: Ring) -> Share:
+        return x
+
+    def mul_public(self, x: Share, c: Ring) -> Share:
+        return x
+
+    def matmul_public(self, x: Share, c: Ring, left: bool) -> Share:
+        return Share((), (c.shape[0], x.shape[1]) if left else (x.shape[0], c.shape[1]))
+
+    def mul(self, x: Share, y: Share, shift: int = 0) -> Share:
+        self._shifted(x.size, shift)
+        return x
+
+    def matmul(self, x: Share, y: Share, shift: int = 0, factor: int = 1) -> Share:
+        shape = (x.shape[0], y.shape[1])
+        self._shifted(layout.count(shape), shift)
+        return Share((), shape)
+
+    def dot(self, x: Share, y: Share, shift: int = 0) -> Share:
+        self._shifted(x.shape[0], shift)
+        return Share((), (x.shape[0],))
+
+    def truncate(self, x: Share, shift: int) -> Share:
+        if shift:
+            self._spend("truncate_nearest" if self.exact else "truncate", x.size, shift=shift)
+        return x
+
+    def truncate_nearest(self, x: Share, shift: int) -> Share:
+        if shift:
+            self._spend("truncate_nearest", x.size, shift=shift)
+        return x
+
+    def msb(self, x: Share, bits: int = RANGE_BITS) -> Bits:
+        self._spend("msb", x.size, bits=bits)
+        return Bits((), x.shape, 1)
+
+    def bits(self, x: Share, count: int) -> Bits:
+        self._spend("bits", x.size, count=count)
+        return Bits((), x.shape, count)
+
+    def is_zero(self, x: Share, bits: int = 64) -> Bits:
+        self._spend("is_zero", x.size, bits=bits)
+        return Bits((), x.shape, 1)
+
+    def invert(self, b: Bits) -> Bits:
+        return b
+
+    def and_(self, b: Bits, c: Bits) -> Bits:
+        self._spend("and_", b.size, planes=b.planes)
+        return b
+
+    def b2a(self, b: Bits) -> Share:
+        self._spend("b2a", b.size, planes=b.planes)
+        return Share((), b.shape if b.planes == 1 else (b.planes, *b.shape))
+
+    def a2bits(self, x: Share) -> Bits:
+        return Bits((), x.shape, 1)
+
+    def sine_series(self, x: Share, period: int, weights: Sequence[float], scale: int) -> Share:
+        self._spend("sine_series", x.size, period=period, harmonics=len(weights), scale=scale)
+        return x

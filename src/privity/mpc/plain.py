@@ -1,0 +1,122 @@
+"""Plain: the reference meaning of every primitive, on one party that sees everything.
+
+Adversary  none: INSECURE by design, for tests, planning and worked examples
+Assumes    nothing
+Reveals    everything to the process that runs it
+Error      products exact; truncation rounds to nearest
+Paper      none
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from ..ring import layout, trig
+from ..types import RANGE_BITS, Channel, Cost, Ring
+from .party import Party
+from .protocol import CostFunction, Protocol
+from .shares import Bits, Share
+
+_FREE = Cost(0, (0,))
+
+
+def _free(n: int, **parameters: object) -> Cost:
+    return _FREE
+
+
+class InsecurePlain(Protocol):
+    """No secrecy at all. Every secure protocol must agree with it up to its stated error."""
+
+    name = "InsecurePlain"
+    parties = 1
+    costs: ClassVar[Mapping[str, CostFunction]] = dict.fromkeys(
+        ("input", "share", "open", "open_outside", "mul", "truncate", "truncate_nearest", "msb", "bits",
+         "is_zero", "and_", "b2a", "sine_series"),
+        _free,
+    )
+
+    def __init__(self, party: Party) -> None:
+        self.party = party
+
+    @classmethod
+    def deal(cls, channel: Channel, names: Sequence[str], step: int, values: Ring) -> None:
+        channel.send(names[0], step, layout.flat(values))
+
+    @classmethod
+    def collect(cls, channel: Channel, names: Sequence[str], step: int, shape: tuple[int, ...]) -> Ring:
+        value = layout.empty(shape)
+        channel.receive(names[0], step, value)
+        return value
+
+    def receive_input(self, owner: str, step: int, shape: tuple[int, ...]) -> Share:
+        value = layout.empty(shape)
+        self.party.channel.receive(owner, step, value)
+        return Share((value,), shape)
+
+    def share(self, owner: int, values: Ring | None, shape: tuple[int, ...]) -> Share:
+        assert values is not None
+        return Share((layout.copy(values).reshape(shape),), shape)
+
+    def open(self, x: Share, to: Sequence[int], outside: Sequence[str] = (), step: int = 0) -> Ring | None:
+        for name in outside:
+            self.party.channel.send(name, step, layout.flat(x.parts[0]))
+        return layout.copy(x.parts[0]) if 0 in to else None
+
+    def public(self, values: Ring) -> Share:
+        return Share((layout.copy(values),), values.shape)
+
+    def add_public(self, x: Share, c: Ring) -> Share:
+        return Share((layout.asarray(x.parts[0] + c),), x.shape)
+
+    def _share(self, value: Ring) -> Share:
+        value = layout.asarray(value)
+        return Share((value,), value.shape)
+
+    def mul(self, x: Share, y: Share, shift: int = 0) -> Share:
+        return self.truncate(self._share(x.parts[0] * y.parts[0]), shift)
+
+    def matmul(self, x: Share, y: Share, shift: int = 0, factor: int = 1) -> Share:
+        product = self.party.ring.matmul(x.parts[0], y.parts[0]) * layout.constant(factor)
+        return self.truncate(self._share(product), shift)
+
+    def dot(self, x: Share, y: Share, shift: int = 0) -> Share:
+        return self.truncate(self._share(layout.total(-1, False)(x.parts[0] * y.parts[0])), shift)
+
+    def truncate(self, x: Share, shift: int) -> Share:
+        return self.truncate_nearest(x, shift)
+
+    def truncate_nearest(self, x: Share, shift: int) -> Share:
+        return self._share(layout.shift_nearest(x.parts[0], shift)) if shift else x
+
+    def _bits(self, x: Ring, shape: tuple[int, ...], planes: int) -> Bits:
+        return Bits((self.party.ring.to_planes(layout.flat(x), planes),), shape, planes)
+
+    def msb(self, x: Share, bits: int = RANGE_BITS) -> Bits:
+        return self._bits(x.parts[0] >> layout.constant(bits), x.shape, 1)
+
+    def bits(self, x: Share, count: int) -> Bits:
+        return self._bits(x.parts[0], x.shape, count)
+
+    def is_zero(self, x: Share, bits: int = 64) -> Bits:
+        return self._bits(layout.is_zero(x.parts[0], bits), x.shape, 1)
+
+    def invert(self, b: Bits) -> Bits:
+        return Bits((~b.parts[0],), b.shape, b.planes)
+
+    def and_(self, b: Bits, c: Bits) -> Bits:
+        return Bits((b.parts[0] & c.parts[0],), b.shape, b.planes)
+
+    def b2a(self, b: Bits) -> Share:
+        ring = self.party.ring
+        rows = [ring.from_planes(b.parts[0][j : j + 1], b.size).reshape(b.shape) for j in range(b.planes)]
+        return self._share(rows[0] if b.planes == 1 else layout.stack(rows, 0))
+
+    def a2bits(self, x: Share) -> Bits:
+        return self._bits(x.parts[0], x.shape, 1)
+
+    def sine_series(self, x: Share, period: int, weights: Sequence[float], scale: int) -> Share:
+        _, sin = trig.harmonics(layout.flat(x.parts[0]), period, len(weights))
+        integer = [round(w * 2**20) for w in weights]
+        series = layout.total(0, False)(trig.weighted(sin, integer, 20 + trig.SCALE - 40))
+        return self.truncate(self._share(series.reshape(x.shape)), 40 - scale)

@@ -1,0 +1,161 @@
+"""The primitives that a protocol must offer; everything else in Privity is written once over these.
+
+Values here are ring integers: scale, bound and dtype belong to SecureArray. A protocol is one object per party and
+session. What is interactive declares its rounds and bytes in ``costs``; a test measures them on every protocol.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from ..ring import layout
+from ..types import Channel, Cost, Ring
+from .shares import Bits, Share, merge
+
+CostFunction = Callable[..., Cost]
+
+
+class Protocol(ABC):
+    """What every protocol can do. Shapes of the operands of binary operations must be equal."""
+
+    name: ClassVar[str]
+    parties: ClassVar[int]
+    costs: ClassVar[Mapping[str, CostFunction]]
+    """Interactive operation -> function of (n elements, and the operation's own public parameters) -> Cost."""
+    party: Any
+
+    # -- outside parties ---------------------------------------------------------------------------------------
+
+    @classmethod
+    @abstractmethod
+    def deal(cls, channel: Channel, names: Sequence[str], step: int, values: Ring) -> None:
+        """At an owner that does not compute: split ``values`` and send each compute party its own part."""
+
+    @classmethod
+    @abstractmethod
+    def collect(cls, channel: Channel, names: Sequence[str], step: int, shape: tuple[int, ...]) -> Ring:
+        """At a receiver that does not compute: put together what the compute parties send for one opening."""
+
+    # -- input and output --------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def receive_input(self, owner: str, step: int, shape: tuple[int, ...]) -> Share:
+        """The shares of an array that an outside owner deals in this step."""
+
+    @abstractmethod
+    def share(self, owner: int, values: Ring | None, shape: tuple[int, ...]) -> Share:
+        """Shares of an array that compute party ``owner`` knows (``values`` is None at the others)."""
+
+    @abstractmethod
+    def open(self, x: Share, to: Sequence[int], outside: Sequence[str] = (), step: int = 0) -> Ring | None:
+        """Open to the compute parties ``to`` and to outside receivers; the value where it is meant, else None."""
+
+    @abstractmethod
+    def public(self, values: Ring) -> Share:
+        """A public constant as a share."""
+
+    # -- linear, local -----------------------------------------------------------------------------------------
+
+    def add(self, x: Share, y: Share) -> Share:
+        return Share(tuple(a + b for a, b in zip(x.parts, y.parts, strict=True)), x.shape)
+
+    def sub(self, x: Share, y: Share) -> Share:
+        return Share(tuple(a - b for a, b in zip(x.parts, y.parts, strict=True)), x.shape)
+
+    def neg(self, x: Share) -> Share:
+        return Share(tuple(layout.negative(a) for a in x.parts), x.shape)
+
+    @abstractmethod
+    def add_public(self, x: Share, c: Ring) -> Share:
+        """x + c, c of the same shape or broadcastable to it."""
+
+    def mul_public(self, x: Share, c: Ring) -> Share:
+        """x * c, c broadcastable to x's shape."""
+        return Share(tuple(layout.asarray(a * c) for a in x.parts), x.shape)
+
+    def matmul_public(self, x: Share, c: Ring, left: bool) -> Share:
+        """c @ x if ``left``, else x @ c, for two-dimensional operands."""
+        ring = self.party.ring
+        parts = tuple(ring.matmul(c, a) if left else ring.matmul(a, c) for a in x.parts)
+        shape = (c.shape[0], x.shape[1]) if left else (x.shape[0], c.shape[1])
+        return Share(parts, shape)
+
+    def concatenate(self, shares: Sequence[Share], axis: int) -> Share:
+        return merge(shares, axis)
+
+    def stack(self, shares: Sequence[Share], axis: int) -> Share:
+        return merge(shares, axis, new_axis=True)
+
+    # -- products and truncation -------------------------------------------------------------------------------
+
+    @abstractmethod
+    def mul(self, x: Share, y: Share, shift: int = 0) -> Share:
+        """Elementwise x * y, then divided by 2^shift with one rounding (``shift=0``: no truncation)."""
+
+    @abstractmethod
+    def matmul(self, x: Share, y: Share, shift: int = 0, factor: int = 1) -> Share:
+        """(m, k) @ (k, n), times the public integer ``factor``, then divided by 2^shift with one rounding."""
+
+    @abstractmethod
+    def dot(self, x: Share, y: Share, shift: int = 0) -> Share:
+        """Sum of products over the last axis of two (m, k) arrays: (m,), one rounding."""
+
+    @abstractmethod
+    def truncate(self, x: Share, shift: int) -> Share:
+        """x / 2^shift. Stochastic rounding: error below 1 ulp, unbiased, exact on multiples; |x| < 2^62."""
+
+    @abstractmethod
+    def truncate_nearest(self, x: Share, shift: int) -> Share:
+        """floor(x / 2^shift + 1/2), exactly; |x| < 2^62."""
+
+    # -- bits --------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def msb(self, x: Share, bits: int = 62) -> Bits:
+        """1 where x < 0, for |x| < 2^bits (fewer bits cost less; one too few gives random signs)."""
+
+    @abstractmethod
+    def bits(self, x: Share, count: int) -> Bits:
+        """The low ``count`` bits of x as planes."""
+
+    @abstractmethod
+    def is_zero(self, x: Share, bits: int = 64) -> Bits:
+        """1 where the low ``bits`` bits of x are all zero."""
+
+    def xor(self, b: Bits, c: Bits) -> Bits:
+        return Bits(tuple(p ^ q for p, q in zip(b.parts, c.parts, strict=True)), b.shape, b.planes)
+
+    @abstractmethod
+    def invert(self, b: Bits) -> Bits:
+        """NOT."""
+
+    @abstractmethod
+    def and_(self, b: Bits, c: Bits) -> Bits:
+        """AND, plane by plane."""
+
+    @abstractmethod
+    def b2a(self, b: Bits) -> Share:
+        """Bits as ring integers 0/1: shape (planes, *shape) if there are several planes, else shape."""
+
+    @abstractmethod
+    def a2bits(self, x: Share) -> Bits:
+        """Ring integers known to be 0 or 1 back to bits (the low bit of every component)."""
+
+    def inject(self, b: Bits, x: Share) -> Share:
+        """b * x for one plane of bits."""
+        return self.mul(self.b2a(b), x)
+
+    # -- periodic functions ------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def sine_series(self, x: Share, period: int, weights: Sequence[float], scale: int) -> Share:
+        """sum_k weights[k-1] * sin(2 pi k x / 2^period) at ``scale`` fractional bits, k = 1, 2, ..."""
+
+    # -- cost --------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def cost(cls, operation: str, n: int, **parameters: Any) -> Cost:
+        """Declared rounds and payload bytes per party of one operation on ``n`` elements."""
+        return cls.costs[operation](n, **parameters)

@@ -1,0 +1,314 @@
+"""Rep3: replicated secret sharing over Z_2^64 for three parties.
+
+    x = x0 + x1 + x2;  party i holds (x_i, x_{i+1}), indices modulo 3
+
+Adversary  one curious compute party that follows the protocol, together with any owners and receivers
+Assumes    private, authenticated channels; each pair of parties shares an AES-128 key nobody else knows
+Reveals    shapes, scales, shift widths and stated bounds; of the values nothing but what is opened. Truncation is
+           secure against the functionality that also gives the adversary the low bits of the mask (see docs)
+Error      products exact; truncate below 1 ulp, unbiased, exact on multiples; truncate_nearest within 1/2 ulp
+Paper      Araki et al., CCS 2016 (sharing, product); Mohassel-Rindal, ABY3, ePrint 2018/403 (input, matmul);
+           truncation: the wrap-bit method of MP-SPDZ ("small gap") with unbiased rounding, and the rounding
+           functionality of Curl, ePrint 2024/1127
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from ..errors import WireError
+from ..ring import layout
+from ..ring.prg import SEED_BYTES, Stream, digest, new_seed, same
+from ..types import RANGE_BITS, RING_BITS, Channel, Cost, Ring
+from . import rep3_bits, rep3_sine
+from .party import Party
+from .protocol import CostFunction, Protocol
+from .rep3_bits import packed
+from .shares import Bits, Share
+
+_CHUNK = 1 << 15  # elements: masks of one chunk stay in the second-level cache
+
+
+def _ring(n: int) -> tuple[int, int, int]:
+    return (8 * n, 8 * n, 8 * n)
+
+
+class Rep3(Protocol):
+    """The default protocol. ``exact=True`` rounds to nearest everywhere (about 2.5 times the bytes of a truncation)."""
+
+    name = "Rep3"
+    parties = 3
+    costs: ClassVar[Mapping[str, CostFunction]] = {
+        "input": lambda n: Cost(1, (64, 64, 64)),
+        "share": lambda n, owner=0: Cost(1, tuple(8 * n if i == owner else 0 for i in range(3))),
+        "open": lambda n, to=(0, 1, 2): Cost(1, tuple(8 * n if (i + 1) % 3 in to else 0 for i in range(3))),
+        "open_outside": lambda n: Cost(0, _ring(n)),
+        "mul": lambda n, shift=0: Cost(1, _ring(n)) if not shift else Cost(3, (8 * n + packed(n, shift),) * 3),
+        "truncate": lambda n, shift: Cost(2, (packed(n, shift), 8 * n + packed(n, shift), packed(n, shift))),
+        "truncate_nearest": rep3_bits.cost_truncate_nearest,
+        "msb": rep3_bits.cost_msb,
+        "bits": rep3_bits.cost_bits,
+        "is_zero": rep3_bits.cost_is_zero,
+        "and_": lambda n, planes=1: Cost(1, _ring(planes * ((n + 63) // 64))),
+        "b2a": lambda n, planes=1: Cost(2, _ring(n * planes)),
+        "sine_series": rep3_sine.cost,
+    }
+
+    def __init__(self, party: Party, exact: bool = False, adder: rep3_bits.Adder | None = None) -> None:
+        self.party = party
+        self.exact = exact
+        self.adder = adder or rep3_bits.Adder()
+        i = party.index
+        # Component j is known to parties j and j-1, so its masks come from the stream those two share.
+        self.low: Stream = party.streams[(i - 1) % 3]  # component i, shared with the previous party
+        self.high: Stream = party.streams[(i + 1) % 3]  # component i+1, shared with the next party
+        self.width: int = getattr(party.ring, "BITS", RING_BITS)
+        self.half = layout.constant(1 << (self.width - 2))  # 2^62: makes every value in range non-negative
+
+    # -- outside parties ---------------------------------------------------------------------------------------
+
+    @classmethod
+    def deal(cls, channel: Channel, names: Sequence[str], step: int, values: Ring) -> None:
+        """x0 and x1 from fresh seeds, x2 explicit: 16 bytes per element in all."""
+        x = layout.flat(values)
+        seed0, seed1 = new_seed(), new_seed()
+        x2 = layout.as_bytes(x - Stream(seed0).words(x.size) - Stream(seed1).words(x.size))
+        channel.send(names[0], step, seed0 + seed1)
+        channel.send(names[1], step, layout.join_bytes([layout.from_bytes(seed1), x2]))
+        channel.send(names[2], step, layout.join_bytes([layout.from_bytes(seed0), x2]))
+
+    @classmethod
+    def collect(cls, channel: Channel, names: Sequence[str], step: int, shape: tuple[int, ...]) -> Ring:
+        total = layout.zeros(shape)
+        for name in names:
+            part = layout.empty(shape)
+            channel.receive(name, step, part)
+            total += part
+        return total
+
+    # -- input and output --------------------------------------------------------------------------------------
+
+    def receive_input(self, owner: str, step: int, shape: tuple[int, ...]) -> Share:
+        """Seeds and explicit component from an outside owner; the holders of each compare what they got by hash."""
+        p, i = self.party, self.party.index
+        n = layout.count(shape)
+        if i == 0:
+            first, second = layout.empty_bytes(SEED_BYTES), layout.empty_bytes(SEED_BYTES)
+            both = self._from_owner(owner, step, 2 * SEED_BYTES)
+            layout.split_bytes(both, [first, second])
+            x_low, x_high = (Stream(bytes(s)).words(n) for s in (first, second))
+            mine = (digest(first), digest(second))  # of x_0 (shared with party 2) and of x_1 (with party 1)
+        else:
+            both = self._from_owner(owner, step, SEED_BYTES + 8 * n)
+            seed, x2 = layout.empty_bytes(SEED_BYTES), layout.empty(n)
+            layout.split_bytes(both, [seed, x2])
+            masked = Stream(bytes(seed)).words(n)
+            x_low, x_high = (masked, x2) if i == 1 else (x2, masked)
+            mine = (digest(seed), digest(layout.as_bytes(x2))) if i == 1 else (digest(layout.as_bytes(x2)), digest(seed))
+        theirs = [layout.empty_bytes(32), layout.empty_bytes(32)]
+        prev, nxt = (i - 1) % 3, (i + 1) % 3
+        p.exchange(
+            [(prev, layout.from_bytes(mine[0])), (nxt, layout.from_bytes(mine[1]))],
+            [(prev, theirs[0]), (nxt, theirs[1])],
+            "input digests",
+        )
+        for got, want, other in zip(theirs, mine, (prev, nxt), strict=True):
+            if not same(bytes(got), want):
+                raise WireError(
+                    f"owner {owner} sent different shares of the same input to {p.names[i]} and {p.names[other]}; "
+                    "the input is not used. Ask the owner to check its node."
+                )
+        return Share((x_low.reshape(shape), x_high.reshape(shape)), shape)
+
+    def _from_owner(self, owner: str, step: int, size: int) -> Any:
+        buffer = layout.empty_bytes(size)
+        self.party.channel.receive(owner, step, buffer)
+        if self.party.recorder is not None:
+            self.party.recorder.received(owner, step, "input shares", memoryview(buffer))
+        return buffer
+
+    def share(self, owner: int, values: Ring | None, shape: tuple[int, ...]) -> Share:
+        """x_owner from the stream with the previous party, x_{owner+1} = x - x_owner, the third component 0."""
+        p, i = self.party, self.party.index
+        n = layout.count(shape)
+        if i == owner:
+            assert values is not None
+            mask = self.low.words(n)
+            rest = layout.flat(values) - mask
+            p.exchange([((i + 1) % 3, rest)], [], "input")
+            parts = (mask, rest)
+        elif i == (owner + 1) % 3:
+            rest = layout.empty(n)
+            p.exchange([], [(owner, rest)], "input")
+            parts = (rest, layout.zeros((n,)))
+        else:
+            p.exchange([], [], "input")
+            parts = (layout.zeros((n,)), self.high.words(n))
+        return Share((parts[0].reshape(shape), parts[1].reshape(shape)), shape)
+
+    def open(self, x: Share, to: Sequence[int], outside: Sequence[str] = (), step: int = 0) -> Ring | None:
+        """Party i lacks x_{i-1}, which i-1 holds first. Outside receivers get x_i plus a fresh zero share."""
+        p, i = self.party, self.party.index
+        value = None
+        if to:
+            nxt, prev = (i + 1) % 3, (i - 1) % 3
+            missing = layout.empty(x.shape)
+            p.exchange(
+                [(nxt, layout.flat(x.parts[0]))] if nxt in to else [],
+                [(prev, missing)] if i in to else [],
+                "opening",
+            )
+            if i in to:
+                value = layout.asarray(x.parts[0] + x.parts[1] + missing)
+        for name in outside:
+            part = layout.flat(x.parts[0]) + self._zero(x.size)
+            p.channel.send(name, step, part)
+            p.sent += part.nbytes
+        return value
+
+    def public(self, values: Ring) -> Share:
+        return self.add_public(Share((layout.zeros(values.shape), layout.zeros(values.shape)), values.shape), values)
+
+    def add_public(self, x: Share, c: Ring) -> Share:
+        """A constant belongs to component 0, held by party 0 (first) and party 2 (second)."""
+        a, b = x.parts
+        if self.party.index == 0:
+            a = layout.asarray(a + c)
+        elif self.party.index == 2:
+            b = layout.asarray(b + c)
+        return Share((a, b), x.shape)
+
+    # -- products ----------------------------------------------------------------------------------------------
+
+    def _zero(self, n: int) -> Ring:
+        """This party's part of a fresh sharing of zero: F(K_i) - F(K_{i+1})."""
+        return self.low.words(n) - self.high.words(n)
+
+    def mul(self, x: Share, y: Share, shift: int = 0) -> Share:
+        """z_i = x_i (y_i + y_{i+1}) + x_{i+1} y_i + zero_i, then passed to the previous party."""
+        k = self.party.ring
+        xa, xb = x.flat()
+        ya, yb = y.flat()
+        n = xa.size
+        z = layout.empty(n)
+        for lo in range(0, n, _CHUNK):
+            hi = min(lo + _CHUNK, n)
+            ra, rb = self.low.words(hi - lo), self.high.words(hi - lo)
+            k.rep3_mul(xa[lo:hi], xb[lo:hi], ya[lo:hi], yb[lo:hi], ra, rb, out=z[lo:hi])
+        return self._finish(z, x.shape, shift)
+
+    def matmul(self, x: Share, y: Share, shift: int = 0, factor: int = 1) -> Share:
+        z = self.party.ring.rep3_matmul(*x.parts, *y.parts)
+        if factor != 1:
+            z = z * layout.constant(factor)
+        flat = layout.flat(z)
+        return self._finish(flat + self._zero(flat.size), (x.shape[0], y.shape[1]), shift)
+
+    def dot(self, x: Share, y: Share, shift: int = 0) -> Share:
+        z = self.party.ring.rep3_dot(*x.parts, *y.parts)
+        return self._finish(z + self._zero(z.size), (x.shape[0],), shift)
+
+    def _finish(self, z: Ring, shape: tuple[int, ...], shift: int) -> Share:
+        """From masked additive to replicated, with truncation on the way if asked."""
+        if shift and not self.exact:
+            return self._truncate_additive(z, shape, shift)
+        x = self._reshare(z, shape)
+        return self.truncate_nearest(x, shift) if shift else x
+
+    def _reshare(self, z: Ring, shape: tuple[int, ...]) -> Share:
+        """Send z_i to i-1, hear z_{i+1} from i+1. ``z`` already carries a zero share."""
+        p, i = self.party, self.party.index
+        nxt = layout.empty(z.size)
+        p.exchange([((i - 1) % 3, z)], [((i + 1) % 3, nxt)], "product")
+        return Share((z.reshape(shape), nxt.reshape(shape)), shape)
+
+    # -- truncation --------------------------------------------------------------------------------------------
+
+    def truncate(self, x: Share, shift: int) -> Share:
+        if shift == 0:
+            return x
+        if self.exact:
+            return self.truncate_nearest(x, shift)
+        a, b = x.flat()
+        known = {0: lambda: a + self.half, 1: lambda: a + b, 2: lambda: b + self.half}[self.party.index]()
+        return self.truncate_known(known, x.shape, shift)
+
+    def _truncate_additive(self, z: Ring, shape: tuple[int, ...], shift: int) -> Share:
+        """Parties 2 and 0 pass z_2 and z_0 on so that u = z_1 + z_2 is party 1's and v = z_0 that of 0 and 2."""
+        p, i = self.party, self.party.index
+        if i == 0:
+            z = z + self.half
+            p.exchange([(2, z)], [], "product")
+            known = z
+        elif i == 1:
+            known = layout.empty(z.size)
+            p.exchange([], [(2, known)], "product")
+            known += z
+        else:
+            known = layout.empty(z.size)
+            p.exchange([(1, z)], [(0, known)], "product")
+        return self.truncate_known(known, shape, shift)
+
+    def truncate_known(self, known: Ring, shape: tuple[int, ...], d: int) -> Share:
+        """x + 2^62 = u + v, u at party 1, v at parties 0 and 2. With m = msb(v) and b = 1 - msb(u):
+
+            x / 2^d = A + (v >> d) + [v mod 2^d != 0] - 2^(64-d) b m - 2^(62-d),   A = (u >> d) - msb(u) 2^(64-d)
+
+        A and b are party 1's inputs; b m is local to 0 and 2, reshared modulo 2^d: only its low d bits count.
+        """
+        p, k, i = self.party, self.party.ring, self.party.index
+        n = known.size
+        top = layout.constant(self.width - d)
+        size = packed(n, d)
+        if i == 1:
+            r1, b1, s1 = (self.low.words(n) for _ in range(3))
+            s2 = self.high.words(n)
+            a2, b2 = k.trunc_known_u(known, d, r1, b1)
+            p.exchange([(2, a2), (2, k.pack_low(b2, d))], [], "truncation")
+            p.exchange([], [], "truncation")
+            parts = (r1 - (s1 << top), a2 - (s2 << top))
+        elif i == 0:
+            r1, b1, s1 = (self.high.words(n) for _ in range(3))
+            p.exchange([], [], "truncation")
+            mine = k.bit_times(b1, known, s1, d)
+            got = layout.empty_bytes(size)
+            p.exchange([(2, k.pack_low(mine, d))], [(2, got)], "truncation")
+            parts = (k.trunc_known_v(known, d, mine + k.unpack_low(got, d, n), layout.zeros((n,))), r1 - (s1 << top))
+        else:
+            s2 = self.low.words(n)
+            a2, got_b, got = layout.empty(n), layout.empty_bytes(size), layout.empty_bytes(size)
+            p.exchange([], [(1, a2), (1, got_b)], "truncation")
+            mine = k.bit_times(k.unpack_low(got_b, d, n), known, s2, d)
+            p.exchange([(0, k.pack_low(mine, d))], [(0, got)], "truncation")
+            parts = (a2 - (s2 << top), k.trunc_known_v(known, d, mine + k.unpack_low(got, d, n), layout.zeros((n,))))
+        return Share((parts[0].reshape(shape), parts[1].reshape(shape)), shape)
+
+    def truncate_nearest(self, x: Share, shift: int) -> Share:
+        return rep3_bits.truncate_nearest(self, x, shift) if shift else x
+
+    # -- bits --------------------------------------------------------------------------------------------------
+
+    def msb(self, x: Share, bits: int = RANGE_BITS) -> Bits:
+        return rep3_bits.msb(self, x, bits)
+
+    def bits(self, x: Share, count: int) -> Bits:
+        return rep3_bits.decompose(self, x, count)
+
+    def is_zero(self, x: Share, bits: int = 64) -> Bits:
+        return rep3_bits.is_zero(self, x, bits)
+
+    def invert(self, b: Bits) -> Bits:
+        return rep3_bits.invert(self, b)
+
+    def and_(self, b: Bits, c: Bits) -> Bits:
+        return rep3_bits.and_(self, b, c)
+
+    def b2a(self, b: Bits) -> Share:
+        return rep3_bits.b2a(self, b)
+
+    def a2bits(self, x: Share) -> Bits:
+        return rep3_bits.from_ring_bits(self, x)
+
+    def sine_series(self, x: Share, period: int, weights: Sequence[float], scale: int) -> Share:
+        return rep3_sine.sine_series(self, x, period, weights, scale)

@@ -1,0 +1,450 @@
+"""Rep3 on bits: 64 lanes a word in bit planes, comparison by a two-addend adder, conversion both ways.
+
+    b = b0 ^ b1 ^ b2;  party i holds (b_i, b_{i+1})
+
+Adversary, Assumes, Paper: as in rep3.py; AND is Araki et al., CCS 2016; the carry-only tree has 181 ANDs for 63 bits
+Reveals    shapes and the public bit counts
+Error      none
+
+A value x = x0 + x1 + x2 is read as u + v with u = x1 + x2 known to party 1 and v = x0 known to parties 0 and 2: two
+addends, so that one carry chain gives the sign, the bits of v cost nothing and those of u one message.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..ring import layout
+from ..types import Cost, Ring
+from .shares import Bits, Share
+
+if TYPE_CHECKING:
+    from .rep3 import Rep3
+
+_WIDE = 128  # words per plane from which planes are combined one by one instead of being gathered first
+
+
+def packed(n: int, bits: int) -> int:
+    """Bytes of n values of ``bits`` bits, densely packed."""
+    return (n * bits + 7) // 8
+
+
+def _words(n: int) -> int:
+    return (n + 63) // 64
+
+
+def _tree_levels(count: int) -> list[tuple[int, bool]]:
+    """(pairs, leftover) of each level of a carry-only tree over ``count`` positions."""
+    levels = []
+    while count > 1:
+        levels.append((count // 2, count % 2 == 1))
+        count = (count + 1) // 2
+    return levels
+
+
+def _tree_ands(count: int) -> tuple[int, int]:
+    """(levels, ANDs after the first level) of the carry-only tree: two per pair, one for the lowest."""
+    levels = _tree_levels(count)
+    return len(levels), sum(2 * pairs - 1 for pairs, _ in levels)
+
+
+@dataclass(frozen=True, slots=True)
+class Adder:
+    """Chooses the carry circuit by cost; the parameters are public and must be the same at all parties.
+
+    ``round_trip_s``: seconds until a message sent is used by the peer and answered; ``bytes_per_s`` and
+    ``and_s_per_word``: what a party sends and computes. The tree has few rounds, the ripple carry few ANDs.
+    """
+
+    one_way_s: float = 60e-6
+    bytes_per_s: float = 0.7e9
+    and_s_per_word: float = 8e-9
+
+    def ripple(self, n: int, bits: int) -> bool:
+        """Whether the ripple carry is cheaper for n values of this many bits."""
+        levels, ands = _tree_ands(bits)
+        per_and = _words(n) * (8 / self.bytes_per_s + self.and_s_per_word)
+        tree = (levels + 2) * self.one_way_s + (bits + ands) * per_and
+        return (bits + 1) * self.one_way_s + bits * per_and < tree
+
+
+# -- costs -------------------------------------------------------------------------------------------------------
+
+
+def _cost_carry(w: int, bits: int) -> Cost:
+    """First AND level (party 1 silent) and the tree, on planes of w words."""
+    levels, ands = _tree_ands(bits)
+    return Cost(1 + levels, tuple(8 * w * (ands + (bits if i != 1 else 0)) for i in range(3)))
+
+
+def _cost_input_u(w: int, planes: int) -> Cost:
+    return Cost(1, (0, 8 * w * planes, 0))
+
+
+def cost_msb(n: int, bits: int = 62, adder: Adder | None = None) -> Cost:
+    """Sign of n values below 2^bits, with the circuit that the adder chooses."""
+    w = _words(n)
+    if (adder or Adder()).ripple(n, bits):  # one AND a bit; party 1 is silent in the first
+        carry = Cost(bits, (8 * w * bits, 8 * w * (bits - 1), 8 * w * bits))
+    else:
+        carry = _cost_carry(w, bits)
+    return _cost_input_u(w, bits + 1) + carry
+
+
+def _sklansky(count: int) -> list[list[tuple[int, int]]]:
+    """Levels of (position, position it absorbs) so that every position ends with the carry out of it."""
+    levels, step = [], 1
+    while step < count:
+        levels.append([(i, (i // step) * step - 1) for i in range(count) if (i // step) % 2 == 1])
+        step *= 2
+    return levels
+
+
+def cost_bits(n: int, count: int) -> Cost:
+    """All ``count`` low bits, by a Sklansky adder."""
+    w, positions = _words(n), count - 1
+    total = _cost_input_u(w, count)
+    if positions:
+        total += Cost(1, (8 * w * positions, 0, 8 * w * positions))
+    for level in _sklansky(positions):
+        ands = len(level) + sum(1 for _, j in level if not _complete(level, j))
+        total += Cost(1, (8 * w * ands,) * 3)
+    return total
+
+
+def cost_is_zero(n: int, bits: int = 64) -> Cost:
+    w = _words(n)
+    total = _cost_input_u(w, bits)
+    for pairs, _ in _tree_levels(bits):
+        total += Cost(1, (8 * w * pairs,) * 3)
+    return total
+
+
+def cost_b2a(n: int) -> Cost:
+    return Cost(2, (8 * n,) * 3)
+
+
+def cost_truncate_nearest(n: int, shift: int) -> Cost:
+    """Carry of the dropped bits and the wrap bit, their conversion, and party 1's shifted addend."""
+    w = _words(n)
+    wrap = Cost(0, (8 * w, 0, 8 * w))
+    return _cost_input_u(w, shift + 1) + wrap + _cost_carry(w, shift) + cost_b2a(2 * n) + Cost(1, (0, 8 * n, 0))
+
+
+# -- gates -------------------------------------------------------------------------------------------------------
+
+
+def invert(proto: Rep3, b: Bits) -> Bits:
+    """Flip component 0, held by party 0 (first) and party 2 (second)."""
+    first, second = b.parts
+    if proto.party.index == 0:
+        first = ~first
+    elif proto.party.index == 2:
+        second = ~second
+    return Bits((first, second), b.shape, b.planes)
+
+
+def and_(proto: Rep3, b: Bits, c: Bits) -> Bits:
+    """z_i = b_i (c_i ^ c_{i+1}) ^ b_{i+1} c_i ^ zero_i, passed to the previous party."""
+    rows = list(range(b.planes))
+    return _and_rows(proto, b.parts, rows, c.parts, rows, b.shape)
+
+
+Parts = tuple[Ring, Ring]
+
+
+def _and_rows(proto: Rep3, x: Any, xi: list[int], y: Any, yi: list[int], shape: tuple[int, ...]) -> Bits:
+    """AND of plane xi[j] of x with plane yi[j] of y, all in one round."""
+    p, k = proto.party, proto.party.ring
+    (xa, xb), (ya, yb) = x, y
+    w = xa.shape[1]
+    z = layout.empty((len(xi), w))
+    if w >= _WIDE:
+        for row, (i, j) in enumerate(zip(xi, yi, strict=True)):
+            k.rep3_and(xa[i], xb[i], ya[j], yb[j], proto.low.words(w), proto.high.words(w), out=z[row])
+    elif xi:
+        n = len(xi) * w
+        ra, rb = proto.low.words(n).reshape(-1, w), proto.high.words(n).reshape(-1, w)
+        k.rep3_and(xa[xi], xb[xi], ya[yi], yb[yi], ra, rb, out=z)
+    nxt = layout.empty(z.shape)
+    p.exchange([((p.index - 1) % 3, z)], [((p.index + 1) % 3, nxt)], "bits")
+    return Bits((z, nxt), shape, len(xi))
+
+
+def _input_u(proto: Rep3, planes: Ring, shape: tuple[int, ...]) -> Bits:
+    """Party 1's ``planes`` as bits: component 1 from the stream of 0 and 1, component 2 sent to party 2.
+
+    The other parties' ``planes`` (of v) only tell the size.
+    """
+    p, i = proto.party, proto.party.index
+    count, w = planes.shape
+    if i == 1:
+        mask = proto.low.words(count * w).reshape(count, w)
+        rest = planes ^ mask
+        p.exchange([(2, rest)], [], "bits")
+        return Bits((mask, rest), shape, count)
+    if i == 0:
+        mask = proto.high.words(count * w).reshape(count, w)
+        p.exchange([], [], "bits")
+        return Bits((layout.zeros_like(mask), mask), shape, count)
+    rest = layout.empty((count, w))
+    p.exchange([], [(1, rest)], "bits")
+    return Bits((rest, layout.zeros_like(rest)), shape, count)
+
+
+def _with_v(proto: Rep3, u: Bits, v: Ring | None) -> Bits:
+    """u ^ v, where v (planes) is known to parties 0 and 2: it goes into the empty component 0."""
+    first, second = u.parts
+    if proto.party.index == 0:
+        first = v
+    elif proto.party.index == 2:
+        second = v
+    return Bits((first, second), u.shape, u.planes)
+
+
+def _and_v(proto: Rep3, u: Bits, v: Ring | None, low: int, high: int) -> Bits:
+    """u & v on planes low..high-1: u_1 & v at party 0, u_2 & v at party 2; only these two talk, masked."""
+    p, i = proto.party, proto.party.index
+    count, w = high - low, u.parts[0].shape[1]
+    if i == 1:
+        parts = (proto.low.words(count * w).reshape(count, w), proto.high.words(count * w).reshape(count, w))
+        p.exchange([], [], "bits")
+        return Bits(parts, u.shape, count)
+    assert v is not None
+    mask = (proto.high if i == 0 else proto.low).words(count * w).reshape(count, w)
+    piece = (u.parts[1] if i == 0 else u.parts[0])[low:high] & v[low:high]
+    piece ^= mask
+    other = layout.empty((count, w))
+    p.exchange([(2 - i, piece)], [(2 - i, other)], "bits")
+    other ^= piece
+    return Bits((other, mask) if i == 0 else (mask, other), u.shape, count)
+
+
+# -- adders ------------------------------------------------------------------------------------------------------
+
+
+def _split(proto: Rep3, x: Share) -> Ring:
+    """u = x1 + x2 at party 1, v = x0 at parties 0 and 2, one-dimensional."""
+    a, b = x.flat()
+    return (a, a + b, b)[proto.party.index]
+
+
+def _tree(proto: Rep3, g: Bits, t: Bits) -> Bits:
+    """Carry out of all positions: (g, t) pairs combined by halves. The lowest position needs no t."""
+    shape, count = g.shape, g.planes
+    while count > 1:
+        pairs = count // 2
+        hi, lo = [2 * j + 1 for j in range(pairs)], [2 * j for j in range(pairs)]
+        z = _and_two(proto, t, hi, g, lo, t, hi[1:], t, lo[1:], shape)
+        new_g = z.rows(0, pairs)
+        for a, b in zip(new_g.parts, g.parts, strict=True):
+            for row, j in enumerate(hi):
+                layout.xor_into(a[row], b[j])
+        if count % 2:
+            top = count - 1
+            gs = tuple(layout.concatenate([a, b[top : top + 1]], 0) for a, b in zip(new_g.parts, g.parts, strict=True))
+            # Row 0 of t is never used; any plane may stand there.
+            ts = tuple(
+                layout.concatenate([b[:1], a[pairs:], b[top : top + 1]], 0)
+                for a, b in zip(z.parts, t.parts, strict=True)
+            )
+            g, t = Bits(gs, shape, pairs + 1), Bits(ts, shape, pairs + 1)
+        else:
+            # z rows pairs-1 .. : row 0 stands for the unused t of the lowest position.
+            g, t = new_g, Bits(tuple(a[pairs - 1 :] for a in z.parts), shape, pairs)
+        count = (count + 1) // 2
+    return g.rows(0, 1)
+
+
+def _and_two(
+    proto: Rep3, x: Bits, xi: list[int], y: Bits, yi: list[int], r: Bits, ri: list[int], s: Bits, si: list[int],
+    shape: tuple[int, ...],
+) -> Bits:
+    """(x[xi] & y[yi]) above (r[ri] & s[si]), in one round."""
+    p, k = proto.party, proto.party.ring
+    w = x.parts[0].shape[1]
+    z = layout.empty((len(xi) + len(ri), w))
+    if w >= _WIDE:
+        row = 0
+        for (a, ai), (b, bi) in (((x, xi), (y, yi)), ((r, ri), (s, si))):
+            for i, j in zip(ai, bi, strict=True):
+                k.rep3_and(
+                    a.parts[0][i], a.parts[1][i], b.parts[0][j], b.parts[1][j],
+                    proto.low.words(w), proto.high.words(w), out=z[row],
+                )
+                row += 1
+    else:
+        left = [layout.concatenate([a[xi], b[ri]], 0) for a, b in zip(x.parts, r.parts, strict=True)]
+        right = [layout.concatenate([a[yi], b[si]], 0) for a, b in zip(y.parts, s.parts, strict=True)]
+        n = z.size
+        ra, rb = proto.low.words(n).reshape(-1, w), proto.high.words(n).reshape(-1, w)
+        k.rep3_and(*left, *right, ra, rb, out=z)
+    nxt = layout.empty(z.shape)
+    p.exchange([((p.index - 1) % 3, z)], [((p.index + 1) % 3, nxt)], "bits")
+    return Bits((z, nxt), shape, z.shape[0])
+
+
+def _ripple(proto: Rep3, u: Bits, v: Ring | None, bits: int) -> Bits:
+    """c_{j+1} = u_j ^ ((u_j ^ v_j) & (u_j ^ c_j)), c_1 = u_0 & v_0: one AND and one round a bit."""
+    carry = _and_v(proto, u, v, 0, 1)
+    both = _with_v(proto, u, v)
+    for j in range(1, bits):
+        uj = u.rows(j, j + 1)
+        carry = proto.xor(uj, and_(proto, both.rows(j, j + 1), proto.xor(uj, carry)))
+    return carry
+
+
+def _carry(proto: Rep3, g: Bits, u: Bits, v: Ring | None, bits: int) -> Bits:
+    """Carry out of the low ``bits`` bits of u + v, by the tree; g = u & v."""
+    return _tree(proto, g, _with_v(proto, u.rows(0, bits), _rows(v, 0, bits)))
+
+
+def _addends(proto: Rep3, planes: Ring, shape: tuple[int, ...]) -> tuple[Bits, Ring | None]:
+    """Shares of u's planes, and v's planes where they are known (parties 0 and 2)."""
+    return _input_u(proto, planes, shape), None if proto.party.index == 1 else planes
+
+
+def _rows(v: Ring | None, low: int, high: int) -> Ring | None:
+    return None if v is None else v[low:high]
+
+
+def msb(proto: Rep3, x: Share, bits: int) -> Bits:
+    """Bit ``bits`` of x, which is its sign when |x| < 2^bits."""
+    u, v = _addends(proto, proto.party.ring.to_planes(_split(proto, x), bits + 1), x.shape)
+    if proto.adder.ripple(x.size, bits):
+        carry = _ripple(proto, u, v, bits)
+    else:
+        carry = _carry(proto, _and_v(proto, u, v, 0, bits), u, v, bits)
+    return proto.xor(carry, _with_v(proto, u.rows(bits, bits + 1), _rows(v, bits, bits + 1)))
+
+
+def _complete(level: list[tuple[int, int]], j: int) -> bool:
+    """Whether position j already holds its final carry at this level, so that its t is no longer needed."""
+    return j == min(b for _, b in level)
+
+
+def decompose(proto: Rep3, x: Share, count: int) -> Bits:
+    """The low ``count`` bits of x: sum bit j = u_j ^ v_j ^ carry_j with all carries from a Sklansky adder."""
+    u, v = _addends(proto, proto.party.ring.to_planes(_split(proto, x), count), x.shape)
+    total = _with_v(proto, u, v)
+    positions = count - 1
+    if positions == 0:
+        return total
+    g = _and_v(proto, u, v, 0, positions)
+    g_parts = [layout.copy(a) for a in g.parts]
+    t_parts = [layout.copy(a[:positions]) for a in total.parts]
+    for level in _sklansky(positions):
+        i_g, j_g = [i for i, _ in level], [j for _, j in level]
+        rest = [(i, j) for i, j in level if not _complete(level, j)]
+        i_t, j_t = [i for i, _ in rest], [j for _, j in rest]
+        t_bits, g_bits = Bits(tuple(t_parts), x.shape, positions), Bits(tuple(g_parts), x.shape, positions)
+        z = _and_two(proto, t_bits, i_g, g_bits, j_g, t_bits, i_t, t_bits, j_t, x.shape)
+        for c in range(2):
+            g_parts[c][i_g] ^= z.parts[c][: len(i_g)]
+            t_parts[c][i_t] = z.parts[c][len(i_g) :]
+    parts = []
+    for a, b in zip(total.parts, g_parts, strict=True):
+        out = layout.copy(a)
+        out[1:] ^= b
+        parts.append(out)
+    return Bits(tuple(parts), x.shape, count)
+
+
+def is_zero(proto: Rep3, x: Share, bits: int) -> Bits:
+    """u == -v on the low bits: AND over all planes of NOT(u ^ -v)."""
+    known = _split(proto, x)
+    known = known if proto.party.index == 1 else layout.negative(known)
+    u, v = _addends(proto, proto.party.ring.to_planes(known, bits), x.shape)
+    e = invert(proto, _with_v(proto, u, v))
+    while e.planes > 1:
+        pairs = e.planes // 2
+        lo, hi = [2 * j for j in range(pairs)], [2 * j + 1 for j in range(pairs)]
+        z = _and_rows(proto, e.parts, hi, e.parts, lo, x.shape)
+        if e.planes % 2:
+            last = e.planes - 1
+            parts = tuple(layout.concatenate([a, b[last:]], 0) for a, b in zip(z.parts, e.parts, strict=True))
+            z = Bits(parts, x.shape, pairs + 1)
+        e = z
+    return e
+
+
+# -- conversion --------------------------------------------------------------------------------------------------
+
+
+def b2a(proto: Rep3, b: Bits) -> Share:
+    """b = a ^ c = a + c - 2 a c with a = b1 ^ b2 known to party 1 and c = b0 known to parties 0 and 2.
+
+    Party 1 inputs a as (PRG, a - PRG); a c is local to 0 and 2 and reshared between them.
+    """
+    p, k, i = proto.party, proto.party.ring, proto.party.index
+    n = b.size
+    shape = b.shape if b.planes == 1 else (b.planes, *b.shape)
+    total = n * b.planes
+    two = layout.constant(2)
+
+    def ints(planes: Ring) -> Ring:
+        return layout.concatenate([k.from_planes(planes[j : j + 1], n) for j in range(b.planes)], 0)
+
+    first, second = b.parts
+    if i == 1:
+        a = ints(first ^ second)
+        a1, r1 = proto.low.words(total), proto.low.words(total)
+        r2 = proto.high.words(total)
+        a2 = a - a1
+        p.exchange([(2, a2)], [], "bit to ring")
+        p.exchange([], [], "bit to ring")
+        parts = (a1 - two * r1, a2 - two * r2)
+    elif i == 0:
+        c = ints(first)
+        a1, r1 = proto.high.words(total), proto.high.words(total)
+        p.exchange([], [], "bit to ring")
+        mine, got = a1 * c - r1, layout.empty(total)
+        p.exchange([(2, mine)], [(2, got)], "bit to ring")
+        parts = (c - two * (mine + got), a1 - two * r1)
+    else:
+        c = ints(second)
+        r2, a2, got = proto.low.words(total), layout.empty(total), layout.empty(total)
+        p.exchange([], [(1, a2)], "bit to ring")
+        mine = a2 * c - r2
+        p.exchange([(0, mine)], [(0, got)], "bit to ring")
+        parts = (a2 - two * r2, c - two * (mine + got))
+    return Share((parts[0].reshape(shape), parts[1].reshape(shape)), shape)
+
+
+def from_ring_bits(proto: Rep3, x: Share) -> Bits:
+    """x in {0, 1} as bits, locally: the low bit of a sum is the XOR of the low bits."""
+    return Bits(tuple(proto.party.ring.to_planes(a, 1) for a in x.flat()), x.shape, 1)
+
+
+def truncate_nearest(proto: Rep3, x: Share, shift: int) -> Share:
+    """floor((x + 2^(shift-1)) / 2^shift), exactly: with y = x + 2^62 + 2^(shift-1) = u + v,
+
+        y >> d = (u >> d) + (v >> d) + carry_d - wrap 2^(64-d),   wrap = msb(u) OR msb(v)
+
+    valid because 0 <= y < 2^63. The carry of the low d bits and the wrap bit are computed on shares.
+    """
+    p, k, i = proto.party, proto.party.ring, proto.party.index
+    d = shift
+    a, b = x.flat()
+    offset = proto.half + layout.constant(1 << (d - 1))
+    known: Ring = (a + offset, a + b, b + offset)[i]
+    shape = (known.size,)
+    # Planes: the d low bits, and the top bit on plane d.
+    top = k.to_planes(known >> layout.constant(proto.width - 1), 1)
+    u, v = _addends(proto, layout.concatenate([k.to_planes(known, d), top], 0), shape)
+    g = _and_v(proto, u, v, 0, d + 1)
+    carry = _carry(proto, g.rows(0, d), u, v, d)
+    wrap = proto.xor(g.rows(d, d + 1), _with_v(proto, u.rows(d, d + 1), _rows(v, d, d + 1)))
+    both = zip(carry.parts, wrap.parts, strict=True)
+    flags = b2a(proto, Bits(tuple(layout.concatenate([c, e], 0) for c, e in both), shape, 2))
+    shifted = known >> layout.constant(d)
+    u_part = proto.share(1, shifted if i == 1 else None, shape)
+    lift = layout.constant(1 << (proto.width - d))
+    first, second = (s[0] - lift * s[1] + q for s, q in zip(flags.parts, u_part.parts, strict=True))
+    v_part = shifted - layout.constant(1 << (proto.width - 2 - d))
+    if i == 0:
+        first = first + v_part
+    elif i == 2:
+        second = second + v_part
+    return Share((first.reshape(x.shape), second.reshape(x.shape)), x.shape)

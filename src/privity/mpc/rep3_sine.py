@@ -1,0 +1,87 @@
+"""Rep3 for functions given as a sine series: one opening of a masked angle, with party 2 as the helper.
+
+    sum_k w_k sin(2 pi k x / 2^m) = sum_k w_k [sin(k(x + r)) cos(kr) - cos(k(x + r)) sin(kr)]
+
+Adversary  as in rep3.py
+Assumes    as in rep3.py; the helper is a compute party, so no further trust is needed
+Reveals    shapes and the period; parties 0 and 1 see x + r modulo 2^m, uniform because only party 2 knows r
+Error      below sum_k |w_k| * 2^-21 + 1 ulp of the result (tables have 30 bits, dealt values 24, weights 22)
+Paper      Fourier evaluation with masked input: "Curl" (ePrint 2024/1127) lists the idea for bounded functions; the
+           replicated form with one of the three parties dealing is derived here
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError
+from ..ring import layout, trig
+from ..ring.prg import Stream, new_seed
+from ..types import Cost, Ring
+from .shares import Share
+
+if TYPE_CHECKING:
+    from .rep3 import Rep3
+
+_DEALT = 24  # fractional bits of the dealt sines and cosines
+_PUBLIC = 22  # fractional bits of weight times public sine or cosine
+_WEIGHT = 20  # fractional bits of the weights
+
+
+def cost(n: int, period: int, harmonics: int, scale: int) -> Cost:
+    """Dealing and opening, one resharing, then a truncation."""
+    from .rep3_bits import packed
+
+    angle, low = packed(n, period), packed(n, _DEALT + _PUBLIC - scale)
+    return Cost(4, (8 * n + low, 8 * n + low, 2 * angle + 16 * harmonics * n + low))
+
+
+def sine_series(proto: Rep3, x: Share, period: int, weights: Sequence[float], scale: int) -> Share:
+    """sum_k weights[k-1] sin(2 pi k x / 2^period) at ``scale`` fractional bits; sum of |weights| below 2^12."""
+    if not 2 <= period <= 60 or not 0 < scale < _DEALT + _PUBLIC or sum(map(abs, weights)) >= 2**12:
+        raise UsageError(
+            f"sine_series: expected 2 <= period <= 60, 0 < scale < {_DEALT + _PUBLIC} and weights that sum to less "
+            f"than 4096 in magnitude; got period {period}, scale {scale}, weight sum {sum(map(abs, weights)):g}"
+        )
+    p, k, i = proto.party, proto.party.ring, proto.party.index
+    n, count = x.size, len(weights)
+    size = (n * period + 7) // 8
+    a, b = x.flat()
+    shift = _DEALT + _PUBLIC - scale
+    if i == 2:
+        r = Stream(new_seed()).words(n)
+        cos, sin = trig.harmonics(r, period, count)
+        table = layout.concatenate([trig.rescaled(cos, _DEALT), trig.rescaled(sin, _DEALT)], 0)
+        dealt = table - proto.high.words(table.size).reshape(table.shape)
+        p.exchange([(0, k.pack_low(a + r, period)), (1, k.pack_low(b + r, period)), (1, dealt)], [], "masked angle")
+        known = layout.empty(n)
+        p.exchange([], [(0, known)], "product")
+    else:
+        masked = layout.empty_bytes(size)
+        if i == 0:
+            dealt = proto.low.words(2 * count * n).reshape(2 * count, n)
+            p.exchange([], [(2, masked)], "masked angle")
+        else:
+            dealt = layout.empty((2 * count, n))
+            p.exchange([], [(2, masked), (2, dealt)], "masked angle")
+        z = _combine(a + b + k.unpack_low(masked, period, n), dealt, period, weights)
+        mask = (proto.high if i == 0 else proto.low).words(n)
+        if i == 0:
+            known = z + mask + proto.half
+            p.exchange([(2, known)], [], "product")
+        else:
+            known = z - mask
+            p.exchange([], [], "product")
+    return proto.truncate_known(known, x.shape, shift)
+
+
+def _combine(angle: Ring, dealt: Ring, period: int, weights: Sequence[float]) -> Ring:
+    """This party's additive part of the series at _DEALT + _PUBLIC fractional bits."""
+    count = len(weights)
+    cos, sin = trig.harmonics(angle, period, count)
+    integer = [round(w * 2**_WEIGHT) for w in weights]
+    shift = trig.SCALE + _WEIGHT - _PUBLIC
+    terms = trig.weighted(sin, integer, shift) * dealt[:count]
+    terms -= trig.weighted(cos, integer, shift) * dealt[count:]
+    return layout.total(0, False)(terms)

@@ -1,0 +1,82 @@
+"""Containers for what one party holds of a secret. They show shape only and never decide anything.
+
+A :class:`Share` is over Z_2^64, a :class:`Bits` over GF(2) in bit planes: plane j holds bit j of 64 elements a word.
+The meaning of ``parts`` is the protocol's: (x_i, x_{i+1}) for replicated sharing, (x,) for the plaintext protocol,
+() where only the shape is known (owners, receivers, planning).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..ring import layout
+from ..types import Ring
+
+
+class Share:
+    """One party's part of a secret array over Z_2^64."""
+
+    __slots__ = ("parts", "shape")
+
+    def __init__(self, parts: tuple[Ring, ...], shape: tuple[int, ...]) -> None:
+        self.parts = parts
+        self.shape = shape
+
+    @property
+    def size(self) -> int:
+        n = 1
+        for d in self.shape:
+            n *= d
+        return n
+
+    def map(self, fn: layout.Local) -> Share:
+        """Apply a linear rearrangement to every component."""
+        if not self.parts:
+            return Share((), layout.result_shape(fn, self.shape))
+        parts = tuple(layout.asarray(fn(p)) for p in self.parts)
+        return Share(parts, parts[0].shape)
+
+    def flat(self) -> tuple[Ring, ...]:
+        """The components, one-dimensional and contiguous."""
+        return tuple(layout.flat(p) for p in self.parts)
+
+    def __repr__(self) -> str:
+        return f"Share(shape={self.shape})"
+
+
+class Bits:
+    """One party's part of secret bits: ``planes`` planes for each element of an array of ``shape``."""
+
+    __slots__ = ("parts", "planes", "shape")
+
+    def __init__(self, parts: tuple[Ring, ...], shape: tuple[int, ...], planes: int = 1) -> None:
+        self.parts = parts
+        self.shape = shape
+        self.planes = planes
+
+    @property
+    def size(self) -> int:
+        n = 1
+        for d in self.shape:
+            n *= d
+        return n
+
+    @property
+    def words(self) -> int:
+        """64-bit words in one plane."""
+        return (self.size + 63) // 64
+
+    def rows(self, low: int, high: int) -> Bits:
+        """Planes low..high-1."""
+        return Bits(tuple(p[low:high] for p in self.parts), self.shape, high - low)
+
+    def __repr__(self) -> str:
+        return f"Bits(shape={self.shape}, planes={self.planes})"
+
+
+def merge(shares: Sequence[Share], axis: int, new_axis: bool = False) -> Share:
+    """Concatenate (or stack) shares along an axis, component by component."""
+    join = layout.stack if new_axis else layout.concatenate
+    shape = layout.joined_shape([s.shape for s in shares], axis, new_axis)
+    parts = tuple(join(ps, axis) for ps in zip(*(s.parts for s in shares), strict=True))
+    return Share(parts, shape)

@@ -1,0 +1,157 @@
+"""Local, linear rearrangements of ring arrays: the same function is applied to every share component.
+
+Protocol code does not call NumPy on shares; it passes one of these, so that shares may live elsewhere than in NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..types import Ring
+
+Local = Callable[[Ring], Ring]
+
+
+def zeros(shape: tuple[int, ...]) -> Ring:
+    """A fresh array of zeros."""
+    return np.zeros(shape, np.uint64)
+
+
+def empty(shape: tuple[int, ...] | int) -> Ring:
+    """A fresh array that the caller fills."""
+    return np.empty(shape, np.uint64)
+
+
+def empty_bytes(count: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """A fresh byte buffer that the caller fills."""
+    return np.empty(count, np.uint8)
+
+
+def flat(x: Ring) -> Ring:
+    """One-dimensional contiguous view or copy."""
+    return np.ascontiguousarray(x).reshape(-1)
+
+
+def result_shape(fn: Local, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape that ``fn`` gives for an input of ``shape``, found on a one-byte stand-in (no share is needed)."""
+    stand_in: Any = np.broadcast_to(np.zeros((), np.uint8), shape)
+    return tuple(np.shape(fn(stand_in)))
+
+
+def reshape(shape: tuple[int, ...]) -> Local:
+    return lambda x: x.reshape(shape)
+
+
+def broadcast(shape: tuple[int, ...]) -> Local:
+    return lambda x: x if x.shape == shape else np.broadcast_to(x, shape)
+
+
+def take(key: Any) -> Local:
+    """Basic or advanced indexing with public indices."""
+    return lambda x: np.asarray(x[key])
+
+
+def transpose(axes: Sequence[int] | None) -> Local:
+    return lambda x: np.transpose(x, axes)
+
+
+def total(axis: int | tuple[int, ...] | None, keepdims: bool) -> Local:
+    """Sum modulo 2^64."""
+    return lambda x: np.asarray(np.sum(x, axis=axis, keepdims=keepdims, dtype=np.uint64))
+
+
+def put(key: Any, value: Ring) -> Local:
+    """A copy of the array with ``[key]`` replaced."""
+
+    def fn(x: Ring) -> Ring:
+        out = x.copy()
+        out[key] = value
+        return out
+
+    return fn
+
+
+def concatenate(parts: Sequence[Ring], axis: int) -> Ring:
+    return np.concatenate(list(parts), axis=axis)
+
+
+def stack(parts: Sequence[Ring], axis: int) -> Ring:
+    return np.stack(list(parts), axis=axis)
+
+
+def asarray(x: Any) -> Ring:
+    """NumPy turns zero-dimensional results into scalars; shares are always arrays."""
+    return np.asarray(x, np.uint64)
+
+
+def joined_shape(shapes: Sequence[tuple[int, ...]], axis: int, new_axis: bool) -> tuple[int, ...]:
+    """Shape that ``concatenate`` (or ``stack``) gives; raises ValueError if the shapes do not fit."""
+    stand_ins: list[Any] = [np.broadcast_to(np.zeros((), np.uint8), s) for s in shapes]
+    return tuple((np.stack if new_axis else np.concatenate)(stand_ins, axis=axis).shape)
+
+
+def as_bytes(x: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """The bytes of a contiguous array, without a copy."""
+    return np.ascontiguousarray(x).reshape(-1).view(np.uint8)
+
+
+def join_bytes(parts: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """The bytes of several arrays, one after the other."""
+    return np.concatenate([as_bytes(p) for p in parts])
+
+
+def split_bytes(buffer: np.ndarray[Any, np.dtype[np.uint8]], outs: Sequence[Any]) -> None:
+    """Undo ``join_bytes`` into the given contiguous arrays."""
+    low = 0
+    for out in outs:
+        as_bytes(out)[:] = buffer[low : low + out.nbytes]
+        low += out.nbytes
+
+
+def negative(x: Ring) -> Ring:
+    return np.negative(x)
+
+
+def constant(value: int) -> Any:
+    """A ring constant, to be combined with arrays (negative values wrap around)."""
+    return np.uint64(value % (1 << 64))
+
+
+def count(shape: tuple[int, ...]) -> int:
+    """Number of elements."""
+    n = 1
+    for d in shape:
+        n *= d
+    return n
+
+
+def from_bytes(data: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """A read-only byte array over ``data``."""
+    return np.frombuffer(data, np.uint8)
+
+
+def zeros_like(x: Ring) -> Ring:
+    return np.zeros(x.shape, np.uint64)
+
+
+def copy(x: Ring) -> Ring:
+    return np.array(x)
+
+
+def xor_into(target: Ring, other: Ring) -> None:
+    """target ^= other, in place."""
+    np.bitwise_xor(target, other, out=target)
+
+
+def shift_nearest(x: Ring, shift: int) -> Ring:
+    """floor(x / 2^shift + 1/2) of signed ring integers."""
+    signed: Any = np.asarray(x).view(np.int64)
+    return np.asarray((signed + np.int64(1 << (shift - 1))) >> np.int64(shift)).view(np.uint64)
+
+
+def is_zero(x: Ring, bits: int) -> Ring:
+    """1 where the low ``bits`` bits are all zero."""
+    return np.asarray((x << np.uint64(64 - bits)) == 0).astype(np.uint64)
