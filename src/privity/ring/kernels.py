@@ -172,7 +172,8 @@ def trunc_known_u(u: Ring, d: int, ra: Ring, mask_b: Ring, out: tuple[Ring, Ring
     call = (arrays["u"], d, arrays["ra"], arrays["mask_b"])
     done = None if _native is None else _native.trunc_known_u(*call)
     if done is None:
-        done = reference.trunc_known_u(*call)
+        with np.errstate(over="ignore"):
+            done = reference.trunc_known_u(*call)
     if out is None:
         return np.asarray(done[0]), np.asarray(done[1])
     out[0][...], out[1][...] = done
@@ -252,7 +253,8 @@ def _compute(
         native = getattr(_native, kernel)
         done = native(*call, None, threads) if threads > 1 else native(*call)
     if done is None:
-        done = getattr(reference, kernel)(*call)
+        with np.errstate(over="ignore"):  # wrap-around is meant; NumPy warns of it in arrays without dimensions
+            done = getattr(reference, kernel)(*call)
     if out is None:
         return np.asarray(done)  # the reference gives a scalar for arrays without dimensions
     out[...] = done
@@ -266,7 +268,7 @@ def _ring(kernel: str, name: str, a: Any, ndim: int | None = None, strided: bool
 def _array(
     dtype: type[_Item], kernel: str, name: str, a: Any, ndim: int | None, strided: bool = False
 ) -> npt.NDArray[_Item]:
-    """``a`` itself if it has the type and dimensions, aligned and (unless ``strided``) contiguous, else a copy that is."""
+    """``a`` if it has the type and dimensions, aligned and (unless ``strided``) contiguous; else a copy that is."""
     if not isinstance(a, np.ndarray) or a.dtype != dtype:
         came = f"an array of {a.dtype}" if isinstance(a, np.ndarray) else type(a).__name__
         raise UsageError(f"{kernel}: {name} must be an array of {np.dtype(dtype)}, came {came}")

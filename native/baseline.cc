@@ -1,0 +1,4 @@
+// Any processor.
+#define PRIVITY_LEVEL "baseline"
+#define PRIVITY_TABLE kBaseline
+#include "level.h"
