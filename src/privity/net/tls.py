@@ -1,0 +1,368 @@
+"""Connects one party to its peers: dials some, accepts others, all within one deadline.
+
+Compute parties form a full mesh in which the later one dials the earlier one; owners and receivers dial every compute
+party. Each connection runs the handshake of ``net.handshake`` and then carries sealed frames (``net.sealed``).
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import select
+import socket
+import struct
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from ..errors import ConfigError, HandshakeError, NetworkError, PeerLost, PeerTimeout
+from .certificates import Certificate, Identity
+from .channel import ABORT_S, SealedChannel
+from .handshake import Agreed, NotAuthenticated, NotTls, TlsStream, agree, tls_context
+from .outbox import BufferPool
+from .sealed import SealedConnection
+from .wire import DEFAULT_IDLE_S, Hello, ProgressCallback
+
+SOCKET_BUFFER: Final = 4 << 20
+_HANDSHAKE_S: Final = 10.0
+_RETRY_S: Final = 0.05
+_MAX_PENDING: Final = 64
+REFUSAL_GRACE_S: Final = 5.0
+"""Seconds an accepting party still waits for the right one after somebody showed a wrong certificate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Another party: its name, its pinned certificate, and the ``host:port`` to dial (None if it dials us)."""
+
+    name: str
+    certificate: Certificate
+    endpoint: str | None = None
+
+
+def parse_endpoint(endpoint: str) -> tuple[str, int]:
+    """``host:port`` (or ``[v6]:port``) as a pair. Raises ConfigError."""
+    host, colon, port = endpoint.rpartition(":")
+    if not colon or not host or not port.isascii() or not port.isdigit() or not 0 <= int(port) <= 65535:
+        raise ConfigError(f"endpoint {endpoint!r}: expected host:port with a port from 0 to 65535")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def listen(endpoint: str) -> socket.socket:
+    """A socket that listens at ``host:port`` (port 0: any free one). Raises ConfigError if it cannot be bound."""
+    host, port = parse_endpoint(endpoint)
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ConfigError(f"cannot listen at {endpoint}: {error.strerror}; check the endpoint") from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _grow_buffers(listener)  # accepted sockets inherit them, and the window scale is fixed at accept
+        listener.bind(address)
+        listener.listen(_MAX_PENDING)
+    except OSError as error:
+        listener.close()
+        raise ConfigError(
+            f"cannot listen at {endpoint}: {error.strerror}; stop the program that holds the port "
+            "or give this party another endpoint in the consortium file"
+        ) from None
+    return listener
+
+
+def connect(
+    identity: Identity,
+    dial: Sequence[Peer],
+    accept: Sequence[Peer],
+    listener: socket.socket | None,
+    hello: Hello,
+    *,
+    deadline_s: float = 20.0,
+    idle_s: float = DEFAULT_IDLE_S,
+    watch_all: bool = False,
+    on_progress: ProgressCallback | None = None,
+) -> SealedChannel:
+    """Connect to all of ``dial`` and be connected to by all of ``accept`` (at ``listener``) within ``deadline_s``.
+
+    ``idle_s`` is the deadline of later receives; ``watch_all`` is for parties that do not compute (see ``Watch``). The
+    listener stays open and the caller's. Raises HandshakeError, PeerTimeout naming who did not come, PeerLost or
+    PeerAborted; then all connections made so far are ended with the reason.
+    """
+    identity.certificate.check_validity(identity.name)
+    for peer in (*dial, *accept):
+        peer.certificate.check_validity(peer.name)
+    meeting = _Meeting(identity, dial, accept, listener, hello, deadline_s, idle_s, on_progress)
+    connections, pair_secrets = meeting.gather()
+    return SealedChannel(identity.name, connections, pair_secrets, idle_s=idle_s, watch_all=watch_all)
+
+
+@dataclass(frozen=True, slots=True)
+class _Joined:
+    sock: socket.socket
+    agreed: Agreed
+
+
+class _Meeting:
+    """One call of ``connect``: a thread for each dial and each accepted socket; the caller's thread collects."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        dial: Sequence[Peer],
+        accept: Sequence[Peer],
+        listener: socket.socket | None,
+        hello: Hello,
+        deadline_s: float,
+        idle_s: float,
+        on_progress: ProgressCallback | None,
+    ) -> None:
+        self._identity = identity
+        self._dial = dial
+        self._accept = {peer.name: peer for peer in accept}
+        self._listener = listener
+        self._hello = hello
+        self._deadline_s = deadline_s
+        self._deadline = time.monotonic() + deadline_s
+        self._idle_s = idle_s
+        self._on_progress = on_progress
+        self._events: queue.SimpleQueue[_Joined | NetworkError] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._claimed: set[str] = set()
+        self._lock = threading.Lock()
+        self._last_failure: dict[str, str] = {}
+        trusted = [peer.certificate for peer in (*dial, *accept)]
+        self._client_context = tls_context(identity, trusted, server_side=False)
+        self._server_context = tls_context(identity, trusted, server_side=True)
+
+    def gather(self) -> tuple[Mapping[str, SealedConnection], Mapping[str, bytes]]:
+        """All connections and pair secrets, in the order of ``dial`` and then ``accept``."""
+        connections: dict[str, SealedConnection] = {}
+        pair_secrets: dict[str, bytes] = {}
+        order = [peer.name for peer in self._dial] + list(self._accept)
+        threads = [threading.Thread(target=self._dial_one, args=(peer,), daemon=True) for peer in self._dial]
+        if self._accept and self._listener is not None:
+            threads.append(threading.Thread(target=self._accept_all, args=(self._listener,), daemon=True))
+        pool = BufferPool()
+        try:
+            for thread in threads:
+                thread.start()
+            while len(connections) < len(order):
+                joined = self._next_event(connections, order)
+                if joined is not None:
+                    peer = joined.agreed.peer
+                    _prepare(joined.sock, self._idle_s)
+                    connections[peer] = SealedConnection(
+                        joined.sock,
+                        self._identity.name,
+                        peer,
+                        joined.agreed.send_key,
+                        joined.agreed.receive_key,
+                        idle_s=self._idle_s,
+                        pool=pool,
+                        on_progress=self._on_progress,
+                    )
+                    pair_secrets[peer] = joined.agreed.pair_secret
+        except BaseException as error:
+            self._stop.set()
+            reason = error.public_reason if isinstance(error, NetworkError) else type(error).__name__
+            deadline = time.monotonic() + ABORT_S
+            for connection in connections.values():
+                connection.start_abort(reason)
+            for connection in connections.values():
+                connection.end_abort(deadline)
+            raise
+        finally:
+            self._stop.set()
+            for thread in threads:
+                thread.join(timeout=1.0)
+            self._drop_latecomers()
+        return {name: connections[name] for name in order}, {name: pair_secrets[name] for name in order}
+
+    def _next_event(self, connections: Mapping[str, SealedConnection], order: Sequence[str]) -> _Joined | None:
+        """The next connection, or None after a short while in which those already made are looked after."""
+        if time.monotonic() >= self._deadline:
+            raise self._nobody_came([name for name in order if name not in connections])
+        try:
+            event = self._events.get(timeout=max(0.001, min(0.1, self._deadline - time.monotonic())))
+        except queue.Empty:
+            for connection in connections.values():
+                connection.pump()  # raises if a peer has aborted or gone meanwhile
+            return None
+        if isinstance(event, NotAuthenticated):
+            # A stranger must not end our session, but the party we wait for may just hold a wrong certificate.
+            self._deadline = min(self._deadline, time.monotonic() + REFUSAL_GRACE_S)
+            self._last_failure["refused"] = str(event)
+            return None
+        if isinstance(event, NetworkError):
+            raise event
+        return event
+
+    def _nobody_came(self, missing: Sequence[str]) -> NetworkError:
+        refused = self._last_failure.get("refused")
+        if refused is not None:
+            return HandshakeError(f"{', '.join(missing)} did not connect; meanwhile {refused}")
+        parts = []
+        endpoints = {peer.name: peer.endpoint for peer in self._dial}
+        for name in missing:
+            if name in endpoints:
+                why = self._last_failure.get(name, "no answer")
+                parts.append(f"{name} could not be reached at {endpoints[name]} within {self._deadline_s:g} s ({why})")
+            else:
+                where = _address(self._listener) if self._listener is not None else "no listening socket"
+                parts.append(f"{name} did not connect to {where} within {self._deadline_s:g} s")
+        return PeerTimeout(f"{'; '.join(parts)}; is its node running?")
+
+    # --------------------------------------------------------------- dialling
+
+    def _dial_one(self, peer: Peer) -> None:
+        try:
+            endpoint = peer.endpoint
+            if endpoint is None:
+                raise _Final(f"{peer.name} has no endpoint to dial; add it to the consortium file")
+            host, port = parse_endpoint(endpoint)
+            where = f"{peer.name} at {endpoint}"
+            while not self._stop.is_set() and time.monotonic() < self._deadline:
+                try:
+                    sock = self._open(host, port)
+                except OSError as error:
+                    self._last_failure[peer.name] = error.strerror or "no answer"
+                    self._stop.wait(_RETRY_S)
+                    continue
+                try:
+                    self._events.put(self._shake(sock, False, [peer], where))
+                    return
+                except PeerLost as error:
+                    # its node may just be restarting, or still be busy with an earlier session
+                    self._last_failure[peer.name] = str(error)
+                    self._stop.wait(_RETRY_S)
+        except NotAuthenticated as error:
+            self._events.put(_Final(str(error)))
+        except NetworkError as error:
+            self._events.put(error)
+        except ConfigError as error:
+            self._events.put(_Final(str(error)))
+
+    def _open(self, host: str, port: int) -> socket.socket:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        sock = socket.socket(family, kind, protocol)
+        try:
+            _grow_buffers(sock)
+            sock.settimeout(max(0.001, min(5.0, self._deadline - time.monotonic())))
+            sock.connect(address)
+            if sock.getsockname() == sock.getpeername():
+                # On loopback a dial to a free ephemeral port can meet itself.
+                raise ConnectionRefusedError(0, "nobody listens there")
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    # -------------------------------------------------------------- accepting
+
+    def _accept_all(self, listener: socket.socket) -> None:
+        pending: list[threading.Thread] = []
+        poll = select.poll()
+        poll.register(listener, select.POLLIN)
+        listener.setblocking(False)
+        while not self._stop.is_set():
+            if not poll.poll(50):
+                continue
+            try:
+                sock, _ = listener.accept()
+            except OSError:
+                continue
+            pending = [thread for thread in pending if thread.is_alive()]
+            if len(pending) >= _MAX_PENDING:
+                sock.close()
+                continue
+            thread = threading.Thread(target=self._accept_one, args=(sock,), daemon=True)
+            thread.start()
+            pending.append(thread)
+
+    def _accept_one(self, sock: socket.socket) -> None:
+        where = f"the caller from {_address(sock, remote=True)}"
+        try:
+            with self._lock:
+                expected = [peer for name, peer in self._accept.items() if name not in self._claimed]
+            joined = self._shake(sock, True, expected, where)
+            with self._lock:
+                twice = joined.agreed.peer in self._claimed
+                self._claimed.add(joined.agreed.peer)
+            if twice:
+                joined.sock.close()
+            else:
+                self._events.put(joined)
+        except (NotTls, PeerLost):
+            return  # a port scanner, or a dialler that will come again
+        except NetworkError as error:
+            self._events.put(error)
+
+    def _shake(self, sock: socket.socket, server_side: bool, expected: Sequence[Peer], where: str) -> _Joined:
+        context = self._server_context if server_side else self._client_context
+        deadline = min(self._deadline, time.monotonic() + _HANDSHAKE_S)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            stream = TlsStream(sock, context, server_side=server_side, where=where, deadline=deadline)
+            candidates = [(peer.name, peer.certificate) for peer in expected]
+            return _Joined(sock, agree(stream, self._identity, candidates, self._hello, where))
+        except BaseException:
+            _part(sock)
+            raise
+
+    def _drop_latecomers(self) -> None:
+        with suppress(queue.Empty):
+            while True:
+                event = self._events.get_nowait()
+                if isinstance(event, _Joined):
+                    event.sock.close()
+
+
+class _Final(HandshakeError):
+    """A failure that no retry and no other caller can heal."""
+
+
+def _part(sock: socket.socket) -> None:
+    """Close so that what was written last (an alert, a refusal) still arrives: unread bytes would cause a reset."""
+    try:
+        sock.shutdown(socket.SHUT_WR)
+        deadline = time.monotonic() + 0.5
+        while (left := deadline - time.monotonic()) > 0:
+            sock.settimeout(left)
+            if not sock.recv(65536):
+                break
+    except OSError:
+        pass
+    sock.close()
+
+
+def _prepare(sock: socket.socket, idle_s: float) -> None:
+    """Blocking, with the idle deadline kept by the kernel: one system call for each read."""
+    sock.settimeout(None)
+    seconds = int(idle_s)
+    sock.setsockopt(
+        socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", seconds, max(1, int((idle_s - seconds) * 1e6)))
+    )
+
+
+def _grow_buffers(sock: socket.socket) -> None:
+    """Ask for big socket buffers where the kernel would grant them.
+
+    Asking for more than the kernel's limit would switch its own tuning off and leave the buffers *smaller*.
+    """
+    for option, limit in ((socket.SO_SNDBUF, "wmem_max"), (socket.SO_RCVBUF, "rmem_max")):
+        with suppress(OSError, ValueError):
+            with open(os.path.join("/proc/sys/net/core", limit), encoding="ascii") as file:
+                granted = int(file.read())
+            if granted >= SOCKET_BUFFER:
+                sock.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER)
+
+
+def _address(sock: socket.socket, remote: bool = False) -> str:
+    try:
+        host, port = (sock.getpeername() if remote else sock.getsockname())[:2]
+    except OSError:
+        return "an unknown address"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
