@@ -65,6 +65,12 @@ void from_planes(size_t n, const u64* planes, int k, u64* x) {
   }
 }
 
+inline u64 load(const Byte* from) {
+  u64 word;
+  memcpy(&word, from, sizeof word);
+  return word;
+}
+
 template <typename Item>
 void narrow(size_t n, const u64* x, Byte* stream) {
   for (size_t i = 0; i < n; ++i) {

@@ -43,28 +43,39 @@ inline void tile(size_t k, const u64* left, const u64* right, u64* c, size_t pit
 
 // There is no 64-bit multiply, only 32 x 32 -> 64. With x = xh * 2^32 + xl, x * y = xl * yl + 2^32 * (xh * yl + xl * yh)
 // modulo 2^64: the two parts are summed apart and shifted together once at the end.
-constexpr size_t kMr = 4, kLanes = 4, kNr = kLanes;
+constexpr size_t kMr = 2, kLanes = 4, kVectors = 2, kNr = kVectors * kLanes;
 
 inline void tile(size_t k, const u64* left, const u64* right, u64* c, size_t pitch, bool first) {
-  __m256i low[kMr], middle[kMr];
-#pragma GCC unroll 4
-  for (size_t r = 0; r < kMr; ++r) low[r] = middle[r] = _mm256_setzero_si256();
+  __m256i low[kMr][kVectors], middle[kMr][kVectors];
+#pragma GCC unroll 2
+  for (size_t r = 0; r < kMr; ++r) {
+#pragma GCC unroll 2
+    for (size_t v = 0; v < kVectors; ++v) low[r][v] = middle[r][v] = _mm256_setzero_si256();
+  }
   for (size_t p = 0; p < k; ++p, left += kMr, right += kNr) {
-    const __m256i y = _mm256_load_si256(reinterpret_cast<const __m256i*>(right));
-    const __m256i yh = _mm256_srli_epi64(y, 32);
-#pragma GCC unroll 4
+    const __m256i* line = reinterpret_cast<const __m256i*>(right);
+    const __m256i y[kVectors] = {_mm256_load_si256(line), _mm256_load_si256(line + 1)};
+    const __m256i yh[kVectors] = {_mm256_srli_epi64(y[0], 32), _mm256_srli_epi64(y[1], 32)};
+#pragma GCC unroll 2
     for (size_t r = 0; r < kMr; ++r) {
       const __m256i x = _mm256_set1_epi64x(static_cast<long long>(left[r]));
-      const __m256i xh = _mm256_set1_epi32(static_cast<int>(left[r] >> 32));
-      low[r] = _mm256_add_epi64(low[r], _mm256_mul_epu32(x, y));
-      middle[r] = _mm256_add_epi64(middle[r], _mm256_add_epi64(_mm256_mul_epu32(xh, y), _mm256_mul_epu32(x, yh)));
+      const __m256i xh = _mm256_srli_epi64(x, 32);
+#pragma GCC unroll 2
+      for (size_t v = 0; v < kVectors; ++v) {
+        const __m256i crossed = _mm256_add_epi64(_mm256_mul_epu32(xh, y[v]), _mm256_mul_epu32(x, yh[v]));
+        low[r][v] = _mm256_add_epi64(low[r][v], _mm256_mul_epu32(x, y[v]));
+        middle[r][v] = _mm256_add_epi64(middle[r][v], crossed);
+      }
     }
   }
-#pragma GCC unroll 4
+#pragma GCC unroll 2
   for (size_t r = 0; r < kMr; ++r) {
     __m256i* to = reinterpret_cast<__m256i*>(c + r * pitch);
-    const __m256i sum = _mm256_add_epi64(low[r], _mm256_slli_epi64(middle[r], 32));
-    _mm256_storeu_si256(to, first ? sum : _mm256_add_epi64(_mm256_loadu_si256(to), sum));
+#pragma GCC unroll 2
+    for (size_t v = 0; v < kVectors; ++v) {
+      const __m256i sum = _mm256_add_epi64(low[r][v], _mm256_slli_epi64(middle[r][v], 32));
+      _mm256_storeu_si256(to + v, first ? sum : _mm256_add_epi64(_mm256_loadu_si256(to + v), sum));
+    }
   }
 }
 
