@@ -170,7 +170,7 @@ def test_lost_peer_wakes_those_who_do_not_compute(mesh: Any) -> None:
             connection.close()
 
     def wait(me: str) -> None:
-        with pytest.raises(PeerLost, match="bank_a lost compute_2 .* without a goodbye"):
+        with pytest.raises(PeerLost, match=r"bank_a lost compute_2 .* without a goodbye"):
             mesh.channels[me].receive("compute_0", 1, np.empty(1))
 
     mesh.together({"compute_2": die, "bank_a": wait})
