@@ -127,6 +127,17 @@ class Protocol(ABC):
     def xor(self, b: Bits, c: Bits) -> Bits:
         return Bits(tuple(p ^ q for p, q in zip(b.parts, c.parts, strict=True)), b.shape, b.planes)
 
+    def map_bits(self, b: Bits, fn: layout.Local) -> Bits:
+        """A rearrangement of one plane of bits (unpacked, rearranged, packed again; local)."""
+        if not b.parts:
+            return Bits((), layout.result_shape(fn, b.shape), 1)
+        ring, parts, shape = self.party.ring, [], b.shape
+        for part in b.parts:
+            moved = layout.asarray(fn(ring.from_planes(part, b.size).reshape(b.shape)))
+            shape = moved.shape
+            parts.append(ring.to_planes(layout.flat(moved), 1))
+        return Bits(tuple(parts), shape, 1)
+
     @abstractmethod
     def invert(self, b: Bits) -> Bits:
         """NOT."""

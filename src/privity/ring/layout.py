@@ -155,3 +155,8 @@ def shift_nearest(x: Ring, shift: int) -> Ring:
 def is_zero(x: Ring, bits: int) -> Ring:
     """1 where the low ``bits`` bits are all zero."""
     return np.asarray((x << np.uint64(64 - bits)) == 0).astype(np.uint64)
+
+
+def column(values: Sequence[int], ndim: int) -> Ring:
+    """Ring constants along a new first axis, to broadcast against ``ndim`` more."""
+    return np.array([v % (1 << 64) for v in values], np.uint64).reshape((-1,) + (1,) * ndim)

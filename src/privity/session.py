@@ -1,0 +1,302 @@
+"""A session: the connected state of one job at one party, in which a program runs.
+
+The same program runs at every party. Compute parties hold shares; owners and receivers that do not compute run it on
+shapes, deal their own inputs and collect what is opened to them. ``reveal`` is the only door to a value.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import NotForMe, OverflowPlanned, RangeViolated, UsageError
+from .mpc.protocol import Protocol
+from .mpc.shares import Share
+from .ring import fixed
+from .types import RANGE_BITS, Channel, Gate, Ledger, Opening, Progress, Ring
+
+if TYPE_CHECKING:
+    from .array import SecureArray
+
+OUTSIDE_STEP = 1 << 31  # messages with owners and receivers are numbered apart from the compute parties' rounds
+DEFAULT_BOUND = 1024.0
+"""Public bound on |x| of an input whose owner states none; a value outside is refused at the owner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What an owner brings: values (real, integer or bool), a public bound on |x| and the fractional bits.
+
+    ``scale`` None: the session's default for reals, 0 for integers and booleans.
+    """
+
+    values: npt.NDArray[Any] = field(repr=False)
+    bound: float | None = None
+    scale: int | None = None
+
+    def declared(self, fraction_bits: int) -> Declared:
+        """The public part: shape, bound and scale."""
+        values = np.asarray(self.values)
+        whole = values.dtype.kind in "biu"
+        if not whole and values.dtype.kind != "f":
+            raise UsageError(f"an input must be numbers or booleans, got dtype {values.dtype}")
+        bound = self.bound if self.bound is not None else (1.0 if values.dtype.kind == "b" else DEFAULT_BOUND)
+        return Declared(values.shape, float(bound), self.scale if self.scale is not None else 0 if whole else fraction_bits)
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What everybody knows of an input before it is shared."""
+
+    shape: tuple[int, ...]
+    bound: float
+    scale: int
+
+
+class Withheld:
+    """Stands for a revealed value at a party it was not opened to. Any use raises NotForMe."""
+
+    __slots__ = ("_name", "_to")
+
+    def __init__(self, name: str, to: Sequence[str]) -> None:
+        self._name, self._to = name, tuple(to)
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotForMe(
+            f"{self._name!r} was opened to {', '.join(self._to)} only, not to this party; "
+            "return it from the program as it is, or use it only where isinstance(value, privity.Withheld) is false"
+        )
+
+    __array__ = __float__ = __int__ = __bool__ = __index__ = __iter__ = __len__ = __getitem__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __matmul__ = __rmatmul__ = _refuse
+    __lt__ = __le__ = __gt__ = __ge__ = _refuse
+
+    def __repr__(self) -> str:
+        return f"<withheld: {self._name} was opened to {', '.join(self._to)}>"
+
+
+class OpeningsList:
+    """The default gate: permits exactly the listed openings, each at most ``count`` times."""
+
+    def __init__(self, openings: Sequence[Opening]) -> None:
+        self._left = {o.name: o.count for o in openings}
+        self._openings = {o.name: o for o in openings}
+
+    def permit(self, name: str, shape: tuple[int, ...], to: tuple[str, ...], reason: str) -> None:
+        from .errors import OpeningRefused
+
+        listed = self._openings.get(name)
+        if listed is None:
+            names = ", ".join(sorted(self._openings)) or "nothing"
+            raise OpeningRefused(f"the opening {name!r} is not on this party's list (listed: {names}); nothing was sent")
+        if tuple(listed.shape) != tuple(shape):
+            raise OpeningRefused(f"the opening {name!r} is listed with shape {listed.shape}, asked for {shape}")
+        if set(to) - set(listed.to):
+            extra = ", ".join(sorted(set(to) - set(listed.to)))
+            raise OpeningRefused(f"the opening {name!r} may not go to {extra}; it is listed for {', '.join(listed.to)}")
+        if self._left[name] <= 0:
+            raise OpeningRefused(f"the opening {name!r} was already made {listed.count} time(s), as often as listed")
+        self._left[name] -= 1
+
+
+class EverythingAllowed:
+    """A gate that permits all openings: for simulations, where one process holds all the data anyway."""
+
+    def permit(self, name: str, shape: tuple[int, ...], to: tuple[str, ...], reason: str) -> None:
+        """Never refuses."""
+
+
+class OpeningsLog:
+    """A ledger in memory: one entry per opening, in order."""
+
+    def __init__(self) -> None:
+        self.entries: list[dict[str, Any]] = []
+
+    def opened(self, name: str, shape: tuple[int, ...], to: tuple[str, ...], reason: str) -> None:
+        self.entries.append({"name": name, "shape": list(shape), "to": list(to), "reason": reason})
+
+
+class Session:
+    """Built by ``privity.simulate`` or ``privity run``; a program receives it as its only argument."""
+
+    def __init__(
+        self,
+        *,
+        me: str,
+        protocol: Protocol,
+        compute: Sequence[str],
+        parties: Sequence[str],
+        declared: Mapping[str, Mapping[str, Declared]],
+        own: Mapping[str, Input],
+        channel: Channel | None,
+        gate: Gate,
+        ledger: Ledger,
+        progress: Progress | None = None,
+        fraction_bits: int = fixed.FRACTION_BITS,
+        seed: int = 0,
+    ) -> None:
+        self.me = me
+        self.protocol = protocol
+        self.compute = tuple(compute)
+        self.parties = tuple(parties)
+        self.declared = declared
+        self.fraction_bits = fraction_bits
+        self.seed = seed
+        """Public seed for public choices such as the order of mini-batches. Never used for masks."""
+        self._own = own
+        self._channel = channel
+        self._gate = gate
+        self._ledger = ledger
+        self._progress = progress
+        self._events = 0
+        self._guards: list[tuple[str, Share]] = []
+
+    @property
+    def computes(self) -> bool:
+        """Whether this party holds shares."""
+        return self.me in self.compute
+
+    # -- input -------------------------------------------------------------------------------------------------
+
+    def owners(self, name: str) -> list[str]:
+        """Owners that declared an input of this name, in the order of the parties."""
+        return [p for p in self.parties if name in self.declared.get(p, {})]
+
+    def secret(self, name: str, owner: str) -> SecureArray:
+        """The input ``name`` of ``owner`` as a secret array; its shape, bound and scale are public.
+
+        Raises UsageError if the owner declared no such input. One round; 16 bytes per element from an outside owner.
+        """
+        from .array import SecureArray
+
+        try:
+            known = self.declared[owner][name]
+        except KeyError:
+            have = ", ".join(f"{o}: {', '.join(d)}" for o, d in self.declared.items() if d) or "none"
+            raise UsageError(f"{owner} declared no input {name!r}; declared inputs: {have}") from None
+        step = self._next_event()
+        values = self._encode_own(name, known) if owner == self.me else None
+        if owner in self.compute:
+            share = self.protocol.share(self.compute.index(owner), values, known.shape)
+        else:
+            if values is not None and self._channel is not None:
+                of = getattr(self.protocol, "of", type(self.protocol))
+                of.deal(self._channel, self.compute, step, values)
+            share = self.protocol.receive_input(owner, step, known.shape)
+        return SecureArray(self, share, known.scale, known.bound)
+
+    def _encode_own(self, name: str, known: Declared) -> Ring:
+        own = self._own[name]
+        what = f"{self.me}: input {name!r}"
+        values = np.asarray(own.values)
+        if values.dtype.kind in "biu" and known.scale == 0:
+            return fixed.encode_integers(values, known.bound, what)
+        return fixed.encode(values, known.scale, known.bound, what)
+
+    def constant(self, values: npt.ArrayLike, scale: int | None = None) -> SecureArray:
+        """Public values as a secret array (a trivial sharing: everybody knows them)."""
+        from .array import SecureArray
+
+        whole = np.asarray(values).dtype.kind in "biu"
+        bits = scale if scale is not None else (0 if whole else self.fraction_bits)
+        ring, magnitude = fixed.public_constant(values, bits)
+        return SecureArray(self, self.protocol.public(ring), bits, magnitude)
+
+    # -- output ------------------------------------------------------------------------------------------------
+
+    def reveal(self, x: SecureArray, *, to: str | Sequence[str], name: str, reason: str) -> Any:
+        """Open ``x``: the one door. Returns the value (NumPy array or number) at the receivers, Withheld elsewhere.
+
+        ``to``: a party, several, or "all". ``name`` must be on the openings list of every compute party.
+        Raises OpeningRefused before anything is sent; RangeViolated if a guard failed before.
+        """
+        receivers = self.parties if to == "all" else (to,) if isinstance(to, str) else tuple(to)
+        unknown = [r for r in receivers if r not in self.parties]
+        if unknown or not receivers:
+            raise UsageError(f"reveal({name!r}): unknown receiver {unknown or '(none)'}; parties: {', '.join(self.parties)}")
+        self.check_guards()
+        self._gate.permit(name, x.shape, receivers, reason)
+        self._ledger.opened(name, x.shape, receivers, reason)
+        value = self._open(x.ring_share(), receivers)
+        return Withheld(name, receivers) if value is None else x.decode(value)
+
+    def _open(self, share: Share, receivers: Sequence[str]) -> Ring | None:
+        step = self._next_event()
+        inside = [i for i, n in enumerate(self.compute) if n in receivers]
+        outside = [n for n in receivers if n not in self.compute]
+        value = self.protocol.open(share, inside, outside, step)
+        if self.me in outside and self._channel is not None:
+            of = getattr(self.protocol, "of", type(self.protocol))
+            return np.asarray(of.collect(self._channel, self.compute, step, share.shape))
+        return value
+
+    def _next_event(self) -> int:
+        self._events += 1
+        return OUTSIDE_STEP | self._events
+
+    # -- range -------------------------------------------------------------------------------------------------
+
+    def fits(self, bound: float, scale: int, what: str) -> None:
+        """Raise OverflowPlanned, naming the user's line, if values up to ``bound`` at ``scale`` bits pass 62 bits."""
+        if not bound * 2.0**scale < 2.0**RANGE_BITS:
+            have = math.log2(bound) + scale if bound > 0 and math.isfinite(bound) else math.inf
+            raise OverflowPlanned(
+                f"{user_line()}: {what} may reach |x| = {bound:.3g} at {scale} fractional bits, which needs {have:.1f} "
+                f"bits; at most {RANGE_BITS} fit. State a tighter bound where you know one: x = x.assume_bound(b) "
+                "(checked at run time), a smaller bound= at the input, or fewer fractional bits"
+            )
+
+    def guard(self, violations: Share) -> None:
+        """Remember a secret count of values outside a stated bound; opened as one 'range ok' flag."""
+        self._guards.append((user_line(), violations))
+
+    def check_guards(self) -> None:
+        """Open one flag for all guards set since the last check. Raises RangeViolated naming their lines."""
+        if not self._guards:
+            return
+        lines = sorted({line for line, _ in self._guards})
+        total = self._guards[0][1]
+        for _, more in self._guards[1:]:
+            total = self.protocol.add(total, more)
+        self._guards = []
+        proto = self.protocol
+        flag = proto.b2a(proto.invert(proto.is_zero(total)))
+        self._ledger.opened("range guard", (), self.parties, "values stayed within their stated bounds: " + "; ".join(lines))
+        opened = self._open(flag, self.parties)
+        if opened is not None and int(np.asarray(opened).reshape(-1)[0]) != 0:
+            raise RangeViolated(
+                "a value left the bound that the program stated at " + " or ".join(lines) + "; results would be wrong. "
+                "State a larger bound there, or scale the data"
+            )
+
+    # -- progress ----------------------------------------------------------------------------------------------
+
+    def progress(self, step: int, total: int, note: str = "") -> None:
+        """Tell whoever watches how far the program is."""
+        if self._progress is not None:
+            party = self.protocol.party
+            rounds = party.rounds if party is not None else 0
+            sent = self._channel.bytes_sent if self._channel is not None else 0
+            self._progress.update(step, total, note, rounds, sent)
+
+
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+def user_line() -> str:
+    """File and line of the innermost frame outside this package: the line that the user wrote."""
+    frame = sys._getframe(1)
+    last = frame
+    while frame is not None:
+        last = frame
+        if not frame.f_code.co_filename.startswith(_HERE):
+            break
+        frame = frame.f_back  # type: ignore[assignment]
+    return f"{os.path.basename(last.f_code.co_filename)}:{last.f_lineno}"

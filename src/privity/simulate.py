@@ -1,0 +1,130 @@
+"""Run a program with all its parties as threads of this process: for notebooks, tests and first steps.
+
+The protocol, the messages and the randomness are those of a real run; only the sockets are replaced by queues.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .errors import PeerAborted, PrivityError, UsageError
+from .mpc.outside import Outside
+from .mpc.party import Party, agree_streams
+from .mpc.protocol import Protocol
+from .mpc.rep3 import Rep3
+from .net.memory import memory_network
+from .ring import fixed
+from .session import Declared, EverythingAllowed, Input, OpeningsList, OpeningsLog, Session
+from .types import Channel, Gate, Opening, Recorder
+
+Program = Callable[[Session], Any]
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What a simulated run gave: the program's return value at every party, what was opened, and the cost."""
+
+    outputs: dict[str, Any]
+    opened: list[dict[str, Any]]
+    rounds: int
+    bytes_sent: dict[str, int]
+    compute: tuple[str, ...] = field(default=())
+
+    @property
+    def output(self) -> Any:
+        """The return value at the first compute party."""
+        return self.outputs[self.compute[0]]
+
+
+def as_inputs(data: Mapping[str, Any]) -> dict[str, Input]:
+    """Plain arrays as inputs with default bound and scale."""
+    return {name: v if isinstance(v, Input) else Input(np.asarray(v)) for name, v in data.items()}
+
+
+def simulate(
+    program: Program,
+    *,
+    parties: int | Sequence[str] = 3,
+    inputs: Mapping[str, Mapping[str, Any]] | None = None,
+    openings: Sequence[Opening] | None = None,
+    receivers: Sequence[str] = (),
+    protocol: Callable[[Party], Protocol] = Rep3,
+    fraction_bits: int = fixed.FRACTION_BITS,
+    seed: int = 0,
+    recorders: Mapping[str, Recorder] | None = None,
+    wrap: Callable[[Channel], Channel] | None = None,
+    timeout_s: float = 60.0,
+) -> Simulation:
+    """Run ``program(session)`` at every party and return a :class:`Simulation`.
+
+    ``parties``: number or names of compute parties. ``inputs``: owner -> name -> array or :class:`Input`; an owner may
+    be a compute party. ``openings``: the openings list to enforce; None allows every opening, since all data is in
+    this process anyway. ``protocol``: called with each compute party (``Rep3``, or
+    ``functools.partial(Rep3, exact=True)``). ``wrap`` is applied to each party's channel (``net.link``).
+
+    Raises the first error of any party.
+    """
+    compute = [f"compute_{i}" for i in range(parties)] if isinstance(parties, int) else list(parties)
+    owned = {owner: as_inputs(data) for owner, data in (inputs or {}).items()}
+    names = list(dict.fromkeys([*compute, *owned, *receivers]))
+    declared: dict[str, dict[str, Declared]] = {
+        owner: {name: x.declared(fraction_bits) for name, x in data.items()} for owner, data in owned.items()
+    }
+    network = memory_network(names, idle_s=timeout_s)
+    outputs: dict[str, Any] = {}
+    errors: dict[str, BaseException] = {}
+    costs: dict[str, tuple[int, int]] = {}
+    log = OpeningsLog()
+
+    def run_party(me: str) -> None:
+        channel: Channel = network[me]
+        if wrap is not None:
+            channel = wrap(channel)
+        try:
+            with np.errstate(over="ignore"):
+                gate: Gate = EverythingAllowed() if openings is None else OpeningsList(openings)
+                proto = _protocol_at(me, compute, channel, protocol, (recorders or {}).get(me))
+                session = Session(
+                    me=me, protocol=proto, compute=compute, parties=names, declared=declared, own=owned.get(me, {}),
+                    channel=channel, gate=gate, ledger=log if me == compute[0] else OpeningsLog(),
+                    fraction_bits=fraction_bits, seed=seed,
+                )
+                outputs[me] = program(session)
+                session.check_guards()
+            costs[me] = (proto.party.rounds if me in compute else 0, channel.bytes_sent)
+            channel.close()
+        except BaseException as error:
+            errors[me] = error
+            channel.abort(error.public_reason if isinstance(error, PrivityError) else type(error).__name__)
+
+    threads = [threading.Thread(target=run_party, args=(n,), name=f"privity {n}", daemon=True) for n in names]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    if errors:
+        first = [e for e in errors.values() if not isinstance(e, PeerAborted)] or list(errors.values())
+        raise first[0]
+    return Simulation(
+        outputs, log.entries, costs[compute[0]][0], {n: c[1] for n, c in costs.items()}, tuple(compute)
+    )
+
+
+def _protocol_at(
+    me: str, compute: Sequence[str], channel: Channel, protocol: Callable[[Party], Protocol], recorder: Recorder | None
+) -> Protocol:
+    """The protocol object of one party: real where shares are held, on shapes elsewhere."""
+    kind = getattr(protocol, "func", protocol)  # functools.partial carries the protocol's options
+    if not (isinstance(kind, type) and issubclass(kind, Protocol)):
+        raise UsageError("protocol= must be a protocol class such as Rep3, or functools.partial of one")
+    if len(compute) != kind.parties:
+        raise UsageError(f"{kind.name} needs {kind.parties} compute parties, got {len(compute)}: {', '.join(compute)}")
+    if me not in compute:
+        return Outside(kind, exact=bool(getattr(protocol, "keywords", {}).get("exact", False)))
+    streams = agree_streams(channel, compute, b"simulation") if len(compute) > 1 else {}
+    return protocol(Party(compute.index(me), compute, channel, streams, recorder))
