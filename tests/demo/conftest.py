@@ -1,13 +1,25 @@
-"""The demo's real data, if its package is installed (``make test`` installs it)."""
+"""The demo's real data, if its package is installed (``make test`` installs it), and an invented result to show."""
 
 from __future__ import annotations
 
 import importlib.metadata
+import math
 from pathlib import Path
 
 import pytest
 
 from privity.demo.banks_data import PACKAGE, BankFiles, prepare_banks
+from privity.demo.result import (
+    BanksResult,
+    Coefficient,
+    Evaluation,
+    Gain,
+    Metric,
+    OpeningLine,
+    PartyCost,
+    Training,
+    ViewSummary,
+)
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +30,54 @@ def bank_files(tmp_path_factory: pytest.TempPathFactory) -> BankFiles:
         pytest.skip(f"the demo's data package {PACKAGE} is not installed")
     folder: Path = tmp_path_factory.mktemp("banks")
     return prepare_banks(folder)
+
+
+@pytest.fixture
+def result() -> BanksResult:
+    """A plausible run, without running one."""
+    gains = {"bank_a": Gain(0.0114, 0.0057, 0.0175), "bank_b": Gain(0.0132, 0.0063, 0.0201)}
+    gains |= {"bank_c": Gain(0.0092, 0.0045, 0.0139), "bank_d": Gain(0.0046, 0.0018, 0.0074)}
+    gains |= {"bank_e": Gain(-0.0008, -0.0038, 0.0020)}
+    alone = {bank: 0.7672 - gain.gain for bank, gain in gains.items()}
+    names = [*(f"MONTHS_LATE_{k}" for k in range(1, 29)), "(intercept)"]
+    evaluation = Evaluation(
+        auc=Metric(alone, 0.7672, 0.7673),
+        average_precision=Metric({bank: value - 0.25 for bank, value in alone.items()}, 0.5212, 0.5213),
+        auc_gain=gains,
+        average_precision_gain=gains,
+        auc_difference_to_centralised=0.0001,
+        auc_same_loop=0.76716,
+        max_coef_difference=3.2e-4,
+        coefficients=[
+            Coefficient(name, math.sin(3.0 * k) / 2 + 3e-4 * math.cos(5.0 * k), math.sin(3.0 * k) / 2)
+            for k, name in enumerate(names)
+        ],
+    )
+    compute = [PartyCost(f"compute_{k}", "compute", 7.5 + k / 10, 152_000_000 + k, 4321) for k in range(3)]
+    owners = [PartyCost(bank, "owner", 0.6, 2_800_000, 4) for bank in gains]
+    return BanksResult(
+        evaluation=evaluation,
+        training=Training(5, 1024, 0.75, 0.03125, 0.01, (0.625, 2.25), 2005),
+        steps=115,
+        rows=dict(zip(gains, (6088, 3854, 4902, 4379, 4777), strict=True)),
+        holdout_rows=6000,
+        features=28,
+        train_wall_s=4.21,
+        wall_s=11.9,
+        cpu_s=22.8,
+        bytes_sent=[152_000_000, 152_000_001, 152_000_002],
+        rounds=4321,
+        plain_wall_s=0.048,
+        parties=[*compute, *owners],
+        openings=[OpeningLine("coefficients", (29,), tuple(gains), "the model that the banks trained")],
+        views=[
+            ViewSummary("compute_0", "compute", 8642, 152_000_000, 8200, 1.3e-4, 1.0, "looks like noise"),
+            ViewSummary("bank_a", "owner", 3, 700, 0, None, None, "too little to test"),
+        ],
+        protocol="replicated secret sharing over 64-bit integers (Araki et al. 2016).",
+        security="semi-honest parties, at most one of three corrupted.",
+        kernels="native, AVX-512",
+        machine="AMD EPYC, 2 cores, 8 GB",
+        date="2026-11-23T10:00:00+00:00",
+        versions={"privity": "0.1.0", "python": "3.11.9", "numpy": "2.4.6"},
+    )

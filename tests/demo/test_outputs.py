@@ -32,9 +32,7 @@ def test_a_full_disk_leaves_the_folder_as_it_was(tmp_path: Path, monkeypatch: py
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(
-        OutputError, match=r"b\.txt cannot be written \(No space left on device\).*Nothing half-written"
-    ):
+    with pytest.raises(OutputError, match=r"b\.txt cannot be written \(No space left on device\).*half-written"):
         write_outputs(tmp_path, {"a.txt": "new", "b.txt": "new"})
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.txt": "old", "b.txt": "old"}
 

@@ -25,7 +25,7 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Metric(msgspec.Struct, frozen=True):
-    """One measure of ranking on the hold-out: each bank's own model, the secure joint one, and scikit-learn on all rows."""
+    """A measure of ranking on the hold-out: each bank's own model, the secure joint one, scikit-learn on all rows."""
 
     alone: dict[str, float]
     joint: float
