@@ -162,7 +162,7 @@ def _agreement(result: BanksResult) -> str:
         "Agreement with plain arithmetic",
         f"<p>The same loop in float64, on the same batches, reaches a ROC AUC of {evaluation.auc_same_loop:.4f} "
         f"(secure: {evaluation.auc.joint:.4f}). No coefficient differs by more than "
-        f"{evaluation.max_coef_difference:.1e}: what remains of fixed-point rounding and of the approximated sigmoid.</p>"
+        f"{evaluation.max_coef_difference:.1e}: fixed-point rounding and the sigmoid's approximation.</p>"
         + _figure(plots.agreement_plot(evaluation.coefficients), "Coefficients on standardised features.")
         + "<details><summary>All coefficients</summary>"
         + _table("On standardised features", ["feature", "secure", "float64", "difference"], rows)
