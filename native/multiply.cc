@@ -99,19 +99,19 @@ void multiply_threaded(const Kernels& kernels, size_t m, size_t n, size_t k, con
       complete = false;
     }
   };
-  std::vector<std::thread> helpers;
-  helpers.reserve(threads);
+  std::vector<std::thread> others;
+  others.reserve(threads);
   size_t start = piece;
   for (; start < length; start += piece) {
     try {
-      helpers.emplace_back(work, start);
+      others.emplace_back(work, start);
     } catch (const std::system_error&) {
       break;  // the system gives no more threads: this one does the rest
     }
   }
   work(0);
   for (; start < length; start += piece) work(start);
-  for (std::thread& helper : helpers) helper.join();
+  for (std::thread& other : others) other.join();
   if (!complete) throw std::bad_alloc();
 }
 
