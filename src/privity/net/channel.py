@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..errors import NetworkError, UsageError, WireError
 from .sealed import SealedConnection
-from .wire import BYE, DATA, ControlCodec, bytes_of, kind_of, target_of
+from .wire import BYE, DATA, bytes_of, decode, encode, kind_of, target_of
 
 ABORT_S: Final = 2.0
 """Seconds that ``abort`` may take at most to tell the peers."""
@@ -76,7 +76,6 @@ class SealedChannel:
         self._me = me
         self._connections = dict(connections)
         self._pair_secrets = dict(pair_secrets)
-        self._codec = ControlCodec()
         self._ended = False
         if watch_all:
             watch = Watch(list(self._connections.values()), idle_s)
@@ -109,11 +108,11 @@ class SealedChannel:
 
     def tell(self, to: str, message: Any) -> None:
         """Send one control message of ``net.wire``."""
-        self._to(to).send(kind_of(message), 0, self._codec.encode(message))
+        self._to(to).send(kind_of(message), 0, encode(message))
 
     def hear(self, source: str, kind: type[Any]) -> Any:
         """Next control message of ``source``. Raises WireError unless it is a ``kind``."""
-        message = self._codec.decode(self._to(source).hear(kind.__name__), source)
+        message = decode(self._to(source).hear(kind.__name__), source)
         if not isinstance(message, kind):
             raise WireError(f"from {source}: expected {kind.__name__}, came {type(message).__name__}")
         return message

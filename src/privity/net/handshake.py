@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from ..errors import HandshakeError, PeerLost, WireError
 from .certificates import Certificate, Identity
-from .wire import ControlCodec, Greeting, Hello, Verdict, printable
+from .wire import Greeting, Hello, Verdict, decode, encode, printable
 
 _RECORD: Final = struct.Struct("!BBBH")
 _MAX_RECORD: Final = 16384 + 256
@@ -214,30 +214,29 @@ def agree(
     der = stream.handshake()
     digest = "sha256:" + hashlib.sha256(der).hexdigest()
     found = [(name, certificate) for name, certificate in candidates if certificate.fingerprint == digest]
-    codec = ControlCodec()
     if not found:
         shown = Certificate.from_der(der).name
         expected = " or ".join(name for name, _ in candidates)
         refusal = f"the certificate of {printable(shown)!r} was shown where {expected or 'nobody'} was expected"
-        _decline(stream, codec, refusal)
+        _decline(stream, refusal)
         raise NotAuthenticated(f"{where}: {refusal}; check endpoints and fingerprints in the consortium file")
     peer, certificate = found[0]
     try:
         certificate.check_validity(peer)
     except HandshakeError as error:
-        _decline(stream, codec, str(error))
+        _decline(stream, str(error))
         raise
     private = X25519PrivateKey.generate()
     mine = Greeting(hello=hello, public_key=private.public_key().public_bytes_raw(), nonce=secrets.token_bytes(32))
-    stream.write(codec.encode(mine))
-    theirs = codec.decode(stream.read(), peer)
+    stream.write(encode(mine))
+    theirs = decode(stream.read(), peer)
     if isinstance(theirs, Verdict):
         raise HandshakeError(f"{peer} refused the session: {printable(theirs.refusal)}")
     if not isinstance(theirs, Greeting):
         raise HandshakeError(f"{peer} sent a {type(theirs).__name__} instead of its greeting; run the same version")
     differs = differences(hello, theirs.hello, peer)
-    stream.write(codec.encode(Verdict(refusal=differs)))
-    verdict = codec.decode(stream.read(), peer)
+    stream.write(encode(Verdict(refusal=differs)))
+    verdict = decode(stream.read(), peer)
     if differs:
         raise HandshakeError(f"{peer} does not run the same session as {identity.name}: {differs}")
     if not isinstance(verdict, Verdict) or verdict.refusal:
@@ -284,10 +283,10 @@ def differences(mine: Hello, theirs: Hello, peer: str) -> str:
     return "; ".join(found)[:4000]
 
 
-def _decline(stream: TlsStream, codec: ControlCodec, refusal: str) -> None:
+def _decline(stream: TlsStream, refusal: str) -> None:
     """Tell a peer that is refused after TLS why, if it still listens."""
     with suppress(PeerLost, HandshakeError):
-        stream.write(codec.encode(Verdict(refusal=refusal)))
+        stream.write(encode(Verdict(refusal=refusal)))
 
 
 def _transcript(ends: Sequence[tuple[str, str, Greeting]]) -> bytes:

@@ -23,11 +23,12 @@ from .wire import (
     KIND_NAMES,
     PROGRESS,
     Abort,
-    ControlCodec,
     Message,
     ProgressCallback,
     ProgressNote,
     bytes_of,
+    decode,
+    encode,
     kind_of,
     printable,
     target_of,
@@ -64,7 +65,6 @@ class MemoryChannel:
         self._peers = tuple(secrets_by_peer)
         self._idle_s = idle_s
         self._on_progress = on_progress
-        self._codec = ControlCodec()
         self._bytes_sent = 0
         self._closed = False
         self._departed: set[str] = set()
@@ -100,12 +100,12 @@ class MemoryChannel:
 
     def tell(self, to: str, message: Any) -> None:
         """Send one control message of ``net.wire``."""
-        self._put(to, kind_of(message), 0, self._codec.encode(message))
+        self._put(to, kind_of(message), 0, encode(message))
 
     def hear(self, source: str, kind: type[Any]) -> Any:
         """Next control message of ``source``. Raises WireError unless it is a ``kind``."""
         item = self._next(source, CONTROL, kind.__name__)
-        message = self._codec.decode(item.data, source)
+        message = decode(item.data, source)
         if not isinstance(message, kind):
             raise WireError(f"from {source}: expected {kind.__name__}, came {type(message).__name__}")
         return message
@@ -129,7 +129,7 @@ class MemoryChannel:
         if self._closed:
             return
         self._closed = True
-        item = _Item(ABORT, 0, self._me, self._codec.encode(Abort(reason=printable(reason))))
+        item = _Item(ABORT, 0, self._me, encode(Abort(reason=printable(reason))))
         for (_, receiver), waiting in self._queues.items():
             if receiver != self._me:
                 waiting.put(item)
@@ -163,7 +163,7 @@ class MemoryChannel:
 
     def _handle(self, source: str, item: _Item, what: str) -> None:
         if item.kind == ABORT:
-            message: Message = self._codec.decode(item.data, item.sender)
+            message: Message = decode(item.data, item.sender)
             reason = message.reason if isinstance(message, Abort) else ""
             raise PeerAborted(f"{item.sender} stopped the session: {printable(reason)}")
         if item.kind == BYE:
@@ -171,7 +171,7 @@ class MemoryChannel:
             raise WireError(f"{source} ended its session while {what} was expected; do both run the same program?")
         if item.kind != PROGRESS:
             raise WireError(f"from {source}: expected {what}, came a {KIND_NAMES[item.kind]} message")
-        note = self._codec.decode(item.data, source)
+        note = decode(item.data, source)
         if self._on_progress is not None and isinstance(note, ProgressNote):
             self._on_progress(source, note)
 

@@ -34,10 +34,11 @@ from .wire import (
     NONCE_START,
     PROGRESS,
     Abort,
-    ControlCodec,
     Header,
     ProgressCallback,
     ProgressNote,
+    decode,
+    encode,
     printable,
     read_header,
 )
@@ -74,7 +75,6 @@ class SealedConnection:
         self._me = me
         self._idle_s = idle_s
         self._on_progress = on_progress
-        self._codec = ControlCodec()
         self._outbox = Outbox(sock, me, peer, send_key, pool)
         self._open = AESGCM(receive_key)
         # unread bytes are _view[_head:_tail]
@@ -233,7 +233,7 @@ class SealedConnection:
                     f"{self.peer} ended its session while {self._awaiting} was expected; do both run the same program?"
                 )
             return
-        message = self._codec.decode(content, self.peer)
+        message = decode(content, self.peer)
         if header.kind == ABORT and isinstance(message, Abort):
             raise PeerAborted(f"{self.peer} stopped the session: {printable(message.reason)}")
         if header.kind == PROGRESS and isinstance(message, ProgressNote):
@@ -299,7 +299,7 @@ class SealedConnection:
 
     def start_abort(self, reason: str) -> None:
         """Send ABORT as the last frame, without waiting. Never raises."""
-        self._outbox.send_abort(self._codec.encode(Abort(reason=printable(reason))))
+        self._outbox.send_abort(encode(Abort(reason=printable(reason))))
 
     def end_abort(self, deadline: float) -> None:
         """Let the ABORT reach the peer: flush, half-close, drop what comes until its end of stream. Never raises."""

@@ -217,33 +217,32 @@ class Bye(Message, frozen=True):
 ControlMessage = Hello | Greeting | Verdict | Declare | AllInputs | Digest | ProgressNote | Abort | Bye
 
 
-class ControlCodec:
-    """Encodes and decodes control messages. Holds a msgspec encoder and decoder, no other state."""
+# Built once, under the import lock: msgspec 0.22 can crash when two threads are the first to build a decoder for one
+# struct. Both objects are immutable and may be used by any thread.
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_DECODER: Final[msgspec.msgpack.Decoder[Any]] = msgspec.msgpack.Decoder(ControlMessage, strict=True)
 
-    def __init__(self) -> None:
-        self._encoder = msgspec.msgpack.Encoder()
-        self._decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(ControlMessage, strict=True)
 
-    def encode(self, message: Any) -> bytes:
-        """Bytes of one message. Raises WireError if larger than ``MAX_CONTROL``, TypeError for other types."""
-        if not isinstance(message, Message):
-            raise TypeError(f"expected a control message of privity.net.wire, came {type(message).__name__}")
-        data = self._encoder.encode(message)
-        if len(data) > MAX_CONTROL:
-            raise WireError(
-                f"{type(message).__name__} takes {len(data)} bytes, at most {MAX_CONTROL} are allowed; "
-                "declare fewer inputs"
-            )
-        return data
+def encode(message: Any) -> bytes:
+    """Bytes of one message. Raises WireError if larger than ``MAX_CONTROL``, TypeError for other types."""
+    if not isinstance(message, Message):
+        raise TypeError(f"expected a control message of privity.net.wire, came {type(message).__name__}")
+    data = _ENCODER.encode(message)
+    if len(data) > MAX_CONTROL:
+        raise WireError(
+            f"{type(message).__name__} takes {len(data)} bytes, at most {MAX_CONTROL} are allowed; declare fewer inputs"
+        )
+    return data
 
-    def decode(self, data: bytes | bytearray | memoryview, peer: str) -> Any:
-        """The message in ``data``. Raises WireError naming ``peer`` for anything but exactly one valid message."""
-        if len(data) > MAX_CONTROL:
-            raise WireError(f"control message from {peer}: {len(data)} bytes, at most {MAX_CONTROL} are accepted")
-        try:
-            return self._decoder.decode(data)
-        except (ValueError, OverflowError, RecursionError) as error:
-            raise WireError(f"control message from {peer} is malformed: {printable(str(error))}") from None
+
+def decode(data: bytes | bytearray | memoryview, peer: str) -> Any:
+    """The message in ``data``. Raises WireError naming ``peer`` for anything but exactly one valid message."""
+    if len(data) > MAX_CONTROL:
+        raise WireError(f"control message from {peer}: {len(data)} bytes, at most {MAX_CONTROL} are accepted")
+    try:
+        return _DECODER.decode(data)
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise WireError(f"control message from {peer} is malformed: {printable(str(error))}") from None
 
 
 def kind_of(message: Message) -> int:
