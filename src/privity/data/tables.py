@@ -95,7 +95,8 @@ class _File:
         self._owner = owner
 
     def error(self, problem: str, next_step: str) -> DataError:
-        return DataError(f"{self._owner}: table {self._schema.name!r}, file {self._path}: {problem} {next_step}.")
+        gap = "" if problem.endswith("\n") else " "
+        return DataError(f"{self._owner}: table {self._schema.name!r}, file {self._path}: {problem}{gap}{next_step}.")
 
     def text(self) -> str:
         """The file's text without a byte-order mark."""

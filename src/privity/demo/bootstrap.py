@@ -63,24 +63,33 @@ def paired_gains(y: Floats, joint: Floats, alone: Mapping[str, Floats], *, resam
 
 
 class RankedScores:
-    """One model's hold-out scores, sorted from the highest, with runs of equal scores marked."""
+    """One model's hold-out scores, from the highest. Only runs of equal scores that hold a positive are summed over."""
 
     def __init__(self, y: Floats, scores: Floats) -> None:
         self._order = np.argsort(-scores, kind="stable")
-        self._y = y[self._order]
         ranked = scores[self._order]
-        self._ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(y) - 1)
+        starts = np.append(0, np.flatnonzero(ranked[1:] != ranked[:-1]) + 1)
+        ends = np.append(starts[1:], len(y))
+        self._positives = np.flatnonzero(y[self._order] > 0.5)
+        run = np.searchsorted(starts, self._positives, side="right") - 1
+        runs, self._first = np.unique(run, return_index=True)
+        self._starts, self._ends = starts[runs], ends[runs]
 
     def metrics(self, counts: Floats) -> tuple[Floats, Floats]:
         """ROC AUC and average precision per resample; counts: (resamples, n), in the hold-out's own row order."""
-        ranked = counts[:, self._order]
-        positives = np.cumsum(ranked * self._y, axis=1)[:, self._ends]
-        everyone = np.cumsum(ranked, axis=1)[:, self._ends]
-        negatives = everyone - positives
-        new_positives = np.diff(positives, axis=1, prepend=0.0)
-        new_negatives = np.diff(negatives, axis=1, prepend=0.0)
+        ranked = np.take(counts, self._order, axis=1)
+        everyone = np.zeros((len(counts), counts.shape[1] + 1))  # how many rank above each place
+        np.cumsum(ranked, axis=1, out=everyone[:, 1:])
+        new_positives = np.add.reduceat(ranked[:, self._positives], self._first, axis=1)
+        positives = np.cumsum(new_positives, axis=1)
+        above, through = everyone[:, self._starts], everyone[:, self._ends]
+        negatives_above = above - (positives - new_positives)
+        negatives_through = through - positives
         total = positives[:, -1]
-        # A negative is outranked by the positives above it and half outranked by those it ties with.
-        outranked = np.sum(new_negatives * (positives - 0.5 * new_positives), axis=1)
-        precision = positives / np.maximum(everyone, 1.0)
-        return outranked / (total * negatives[:, -1]), np.sum(new_positives * precision, axis=1) / total
+        negatives = everyone[:, -1] - total
+        # A positive outranks the negatives below it, and half outranks those it ties with.
+        outranked = negatives[:, None] - 0.5 * (negatives_above + negatives_through)
+        precision = positives / np.maximum(through, 1.0)
+        auc: Floats = np.sum(new_positives * outranked, axis=1) / (total * negatives)
+        average_precision: Floats = np.sum(new_positives * precision, axis=1) / total
+        return auc, average_precision
