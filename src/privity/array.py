@@ -227,39 +227,44 @@ class SecureArray:
 
     # -- products ----------------------------------------------------------------------------------------------
 
-    def _product_scale(self, other: SecureArray) -> tuple[int, int]:
-        """(scale of the result, bits to cut) for a product."""
+    def _product_scale(self, other: SecureArray, scale: int | None) -> tuple[int, int]:
+        """(scale of the result, bits to cut) for a product; ``scale`` None: the session's default."""
         total = self.scale + other.scale
         if not (self.scale and other.scale):
             return total, 0
-        scale = min(self.session.fraction_bits, total)
+        scale = min(self.session.fraction_bits if scale is None else scale, total)
         return scale, total - scale
 
-    def __mul__(self, other: Any) -> SecureArray:
+    def multiply(self, other: Any, scale: int | None = None) -> SecureArray:
+        """Elementwise product, rounded once to ``scale`` fractional bits (None: the session's default)."""
         other = self._operand(other)
         x, session = self._numeric(), self.session
         if not isinstance(other, SecureArray):
-            return x._mul_public(other)
+            return x._mul_public(other, scale)
         y = other._numeric()
-        scale, cut = x._product_scale(y)
+        scale, cut = x._product_scale(y, scale)
         session.fits(x.bound * y.bound, scale + cut, "this product (before it is truncated)")
         shape = broadcast_shapes(x.shape, y.shape)
         share = session.protocol.mul(x._fit(shape), y._fit(shape), cut)
         return SecureArray(session, share, scale, x.bound * y.bound + (2.0**-scale if cut else 0.0))
 
+    def __mul__(self, other: Any) -> SecureArray:
+        return self.multiply(other)
+
     __rmul__ = __mul__
 
-    def _mul_public(self, c: npt.NDArray[Any]) -> SecureArray:
+    def _mul_public(self, c: npt.NDArray[Any], wanted: int | None = None) -> SecureArray:
         session, proto = self.session, self.session.protocol
         largest = float(np.abs(c).max(initial=0))
         whole = _whole(c)
-        bits = 0 if whole else _factor_bits(largest, self.bound * 2.0**self.scale, session.fraction_bits)
+        target = session.fraction_bits if wanted is None else wanted
+        bits = 0 if whole else _factor_bits(largest, self.bound * 2.0**self.scale, max(target, session.fraction_bits))
         ring, magnitude = fixed.public_constant(c, bits)
         shape = broadcast_shapes(self.shape, ring.shape)
         total = self.scale + bits
         session.fits(self.bound * magnitude, total, "this product with a public factor (before it is truncated)")
         share = proto.mul_public(self._fit(shape), ring)
-        scale = max(self.scale, min(total, session.fraction_bits))
+        scale = max(self.scale, min(total, target))
         share = proto.truncate(share, total - scale)
         return SecureArray(session, share, scale, self.bound * magnitude + (2.0**-scale if total > scale else 0.0))
 
@@ -293,7 +298,7 @@ class SecureArray:
     def matmul(self, other: Any, factor: float = 1.0) -> SecureArray:
         """``factor * (self @ other)`` with one rounding; one- and two-dimensional operands as in NumPy.
 
-        ``factor`` is a public number: folded into the truncation, so that a learning rate costs nothing.
+        ``factor`` is a public number, folded into the truncation where it fits: a learning rate costs nothing.
         """
         other = self._operand(other)
         if self.ndim not in (1, 2) or other.ndim not in (1, 2):
@@ -313,7 +318,7 @@ class SecureArray:
         multiplier, bits = _as_integer_factor(factor, bound * 2.0 ** (x.scale + y.scale))
         if multiplier == 0:  # no room for an exact enough multiplier before the truncation
             return self.matmul(other) * factor
-        scale, cut = x._product_scale(y)
+        scale, cut = x._product_scale(y, None)
         cut += bits
         session.fits(bound * abs(multiplier), x.scale + y.scale, "this matrix product (before it is truncated)")
         share = session.protocol.matmul(a, b, cut, multiplier).map(layout.reshape(out_shape))
@@ -411,7 +416,7 @@ class SecureArray:
         terms = self.size // max(1, total.size)
         if terms == 0:
             raise ShapeError(f"mean of an empty array of shape {self.shape}")
-        result = total * (1.0 / terms)
+        result = total.multiply(1.0 / terms, scale=max(self.scale, self.session.fraction_bits))
         result.bound = min(result.bound, self.bound + 2.0**-result.scale)
         return result
 

@@ -169,20 +169,31 @@ def sigmoid(x: SecureArray, factor: float = 1.0) -> SecureArray:
     return SecureArray(session, share, session.fraction_bits, abs(factor) * 1.001)
 
 
-def reciprocal(x: SecureArray) -> SecureArray:
-    """1 / x for |x| >= 2^-scale; 0 where x is 0. Relative error at most 2^-20 plus one unit in the last place."""
+def reciprocal(x: SecureArray, at_most: float | None = None, scale: int | None = None) -> SecureArray:
+    """1 / x; 0 where x is 0. Relative error at most 2^-20 plus one unit in the last place of ``scale`` bits.
+
+    ``at_most``: public bound on |1 / x|, checked by a guard; it gives a small bound and room for more fractional bits
+    (``scale``; at_most * 2^scale <= 2^36). Without it |1 / x| may reach 2^(x.scale), its largest possible value.
+    """
     x = x._numeric()
-    session = x.session
-    out = min(session.fraction_bits, 36 - x.scale)
-    negative_x = x < 0
-    magnitude = x - negative_x * x * 2
+    session, proto = x.session, x.session.protocol
+    largest = 2.0**x.scale if at_most is None else float(at_most)
+    out = min(session.fraction_bits if scale is None else scale, 36 - math.ceil(math.log2(largest)))
     bits = approx.bits_for(x.bound, x.scale)
     if bits > 60 or out < 1:
-        raise UsageError(f"reciprocal: expected a bound below 2^{60 - x.scale} and at most 35 fractional bits, got {x!r}")
-    share = approx.reciprocal(session.protocol, magnitude.ring_share(), x.scale, bits, out)
-    positive = SecureArray(session, share, out, 2.0**x.scale)
+        raise UsageError(
+            f"reciprocal of {x!r} with |x| <= {x.bound:g}: needs fewer than 60 bits and 1 / x <= 2^35; state at_most="
+        )
+    negative_x = x < 0
+    magnitude = x - negative_x * x * 2
+    if at_most is not None:
+        least = math.ceil(2.0**x.scale / largest * (1 - 2.0**-20))
+        shifted = proto.add_public(magnitude.ring_share(), layout.constant(-least))
+        session.guard(proto.b2a(proto.msb(shifted, min(RANGE_BITS, bits + 1))).map(layout.total(None, False)))
+    share = approx.reciprocal(proto, magnitude.ring_share(), x.scale, bits, out, largest)
+    positive = SecureArray(session, share, out, largest * 1.01)
     result = positive - negative_x * positive * 2
-    return SecureArray(session, result.ring_share(), out, 2.0**x.scale)
+    return SecureArray(session, result.ring_share(), out, largest * 1.01)
 
 
 def rsqrt(x: SecureArray) -> SecureArray:

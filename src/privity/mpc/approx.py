@@ -90,8 +90,10 @@ def _normalised(proto: Protocol, x: Share, bits: int) -> tuple[Share, Share]:
     return product, hot
 
 
-def reciprocal(proto: Protocol, x: Share, scale: int, bits: int, out_scale: int) -> Share:
-    """1 / x for 0 < x < 2^bits ring integers at ``scale`` bits; 0 where x is 0. bits <= 60, scale + out_scale <= 36.
+def reciprocal(proto: Protocol, x: Share, scale: int, bits: int, out_scale: int, at_most: float) -> Share:
+    """1 / x for 0 < x < 2^bits ring integers at ``scale`` bits; 0 where x is 0. bits <= 60, at_most * 2^out_scale <= 2^36.
+
+    Where 1 / x passes twice ``at_most`` the result is 0: callers guard that.
 
     Relative error at most 2^-21 plus 1 ulp of the output. Source: leading-bit normalisation and Newton, Catrina-Saxena
     2010; start 2.9142 - 2b on [1/2, 1).
@@ -103,7 +105,8 @@ def reciprocal(proto: Protocol, x: Share, scale: int, bits: int, out_scale: int)
         br = proto.mul(b, r, _WORK)
         r = proto.mul(r, proto.add_public(proto.neg(br), layout.constant(2 * one)), _WORK)
     # 1/x = r * 2^(bits-1-j) * 2^(scale-bits); the power of two is exact as long as it is not below one unit.
-    weights = [_power(scale - 1 - j + out_scale) for j in range(bits)]
+    limit = at_most * 2.0**out_scale
+    weights = [_power(e) if 2.0**e <= limit else 0 for e in (scale - 1 - j + out_scale for j in range(bits))]
     return proto.mul(r, _weighted_sum(proto, hot, weights, len(x.shape)), _WORK)
 
 
