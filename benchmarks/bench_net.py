@@ -35,7 +35,9 @@ def cpu_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def joined(me: str, names: tuple[str, ...], identities: dict[str, Identity], sockets: dict[str, socket.socket]) -> SealedChannel:
+def joined(
+    me: str, names: tuple[str, ...], identities: dict[str, Identity], sockets: dict[str, socket.socket]
+) -> SealedChannel:
     """This party's channel to all others."""
     at = names.index(me)
     ends = {name: "{}:{}".format(*sock.getsockname()) for name, sock in sockets.items()}

@@ -73,6 +73,21 @@ def listen(endpoint: str) -> socket.socket:
     return listener
 
 
+def adopt_listener(descriptor: int) -> socket.socket:
+    """The listening socket that a parent process bound and handed on. Raises ConfigError if it is none."""
+    try:
+        listener = socket.socket(fileno=descriptor)
+        listening = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    except OSError as error:
+        raise ConfigError(
+            f"file descriptor {descriptor} is not a socket: {error.strerror}; let the node listen"
+        ) from None
+    if not listening:
+        listener.detach()
+        raise ConfigError(f"file descriptor {descriptor} is a socket that does not listen; bind and listen first")
+    return listener
+
+
 def connect(
     identity: Identity,
     dial: Sequence[Peer],

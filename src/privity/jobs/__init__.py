@@ -1,0 +1,1 @@
+"""Consortium and job files, and running one job at one party."""

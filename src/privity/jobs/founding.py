@@ -1,0 +1,93 @@
+"""Makes a consortium for local use: certificates, keys and the consortium file, all or nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from ..errors import ConfigError
+from ..net.certificates import Identity, make_certificate
+from ..net.tls import listen
+from .consortium import Consortium, Role, check_name, load_consortium
+
+FILE_NAME: Final = "consortium.toml"
+CERTIFICATES: Final = "certificates"
+
+
+def init_consortium(
+    folder: Path,
+    compute: Sequence[str],
+    owners: Sequence[str] = (),
+    receivers: Sequence[str] = (),
+    *,
+    host: str = "127.0.0.1",
+    ports: Sequence[int] | None = None,
+    days: float = 365.0,
+    overwrite: bool = False,
+) -> Consortium:
+    """Write ``folder/consortium.toml`` with fresh certificates and keys, and return what it says.
+
+    A name may stand in several lists. ``ports`` are those of the compute parties; None chooses free ones (another program
+    may take them later: where all parties start at once, hand each its socket instead). Certificates are valid for
+    ``days``. The consortium file is put in place last and in one step. Raises ConfigError if it exists and ``overwrite``
+    is not set, for bad names or ports, and if something cannot be written.
+    """
+    names = list(dict.fromkeys([*compute, *owners, *receivers]))
+    target = folder / FILE_NAME
+    for name in names:
+        check_name(name, str(target))
+    if not compute:
+        raise ConfigError(f"{target}: no compute party was named; three are needed for the default protocol")
+    if ports is not None and len(ports) != len(compute):
+        raise ConfigError(f"{target}: {len(compute)} compute parties need as many ports, came {len(ports)}")
+    if target.exists() and not overwrite:
+        raise ConfigError(f"{target} exists already; choose another folder or say that it may be overwritten")
+    chosen = free_ports(host, len(compute)) if ports is None else list(ports)
+    endpoints = {name: f"{host}:{port}" for name, port in zip(compute, chosen, strict=True)}
+    members: dict[str, Sequence[str]] = {"compute": compute, "owner": owners, "receiver": receivers}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=".consortium-", dir=folder))
+    except OSError as error:
+        raise ConfigError(f"cannot write into {folder}: {error.strerror}") from None
+    try:
+        blocks = []
+        for name in names:
+            identity = make_certificate(name, staging / CERTIFICATES, days=days)
+            roles = [role for role, group in members.items() if name in group]
+            blocks.append(_block(identity, roles, endpoints.get(name)))
+        (staging / FILE_NAME).write_text("\n".join(blocks), encoding="utf-8")
+        (folder / CERTIFICATES).mkdir(exist_ok=True)
+        for file in sorted((staging / CERTIFICATES).iterdir()):
+            os.replace(file, folder / CERTIFICATES / file.name)
+        os.replace(staging / FILE_NAME, target)
+    except OSError as error:
+        raise ConfigError(f"cannot write the consortium into {folder}: {error.strerror}") from None
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return load_consortium(target)
+
+
+def free_ports(host: str, count: int) -> list[int]:
+    """``count`` different ports that are free on ``host`` now."""
+    with ExitStack() as held:
+        sockets: list[socket.socket] = [held.enter_context(listen(f"{host}:0")) for _ in range(count)]
+        return [int(sock.getsockname()[1]) for sock in sockets]
+
+
+def _block(identity: Identity, roles: Sequence[str | Role], endpoint: str | None) -> str:
+    """One ``[[party]]`` in TOML. JSON's strings and lists of strings are also TOML's."""
+    lines = ["[[party]]", f"name = {json.dumps(identity.name)}", f"roles = {json.dumps(list(roles))}"]
+    if endpoint is not None:
+        lines.append(f"endpoint = {json.dumps(endpoint)}")
+    lines.append(f"fingerprint = {json.dumps(identity.certificate.fingerprint)}")
+    lines.append(f"certificate = {json.dumps(f'{CERTIFICATES}/{identity.certificate_path.name}')}")
+    lines.append(f"key = {json.dumps(f'{CERTIFICATES}/{identity.key_path.name}')}")
+    return "\n".join(lines) + "\n"
