@@ -138,8 +138,8 @@ def main() -> None:
     walls, size = reports[0]["bulk"][0], chosen.megabytes * 1e6
     cpu = sum(report["bulk"][1] for report in reports)
     print(
-        f"bulk, 2 processes, {chosen.megabytes} MB both ways at once: {size / statistics.median(walls) / 1e9:.2f} GB/s each way "
-        f"(best {size / min(walls) / 1e9:.2f}), {cpu / (2 * len(walls) * size / 2**30):.2f} CPU s per GiB, both ends"
+        f"bulk, 2 processes, {chosen.megabytes} MB both ways at once: "
+        f"{size / statistics.median(walls) / 1e9:.2f} GB/s each way (best {size / min(walls) / 1e9:.2f}), {cpu / (2 * len(walls) * size / 2**30):.2f} CPU s per GiB, both ends"
     )
 
 

@@ -1,4 +1,4 @@
-"""The consortium file: which parties there are, what they do, where they listen and by which certificate they are known.
+"""The consortium file: which parties there are, what they do, where they listen and how each is recognised.
 
     [[party]]
     name = "compute_0"
@@ -114,7 +114,7 @@ class Consortium:
         return certificate
 
     def identity(self, me: str) -> Identity:
-        """Certificate and key of the party that runs here. Raises ConfigError if the file names no key or it does not fit."""
+        """Certificate and key of the party that runs here. Raises ConfigError if there is no key or it does not fit."""
         party = self.party(me)
         if party.key_path is None:
             raise ConfigError(
@@ -199,7 +199,8 @@ def _validate(consortium: Consortium) -> None:
             if party.endpoint is None:
                 raise ConfigError(f'{where} ({party.name}): a compute party needs an endpoint, as in "10.0.0.1:7000"')
             try:
-                parse_endpoint(party.endpoint)
+                if parse_endpoint(party.endpoint)[1] == 0:
+                    raise ConfigError(f"endpoint {party.endpoint!r} has port 0; give the port that the others dial")
             except ConfigError as error:
                 raise ConfigError(f"{where} ({party.name}): {error}") from None
         elif party.endpoint is not None:

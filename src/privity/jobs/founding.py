@@ -34,10 +34,10 @@ def init_consortium(
 ) -> Consortium:
     """Write ``folder/consortium.toml`` with fresh certificates and keys, and return what it says.
 
-    A name may stand in several lists. ``ports`` are those of the compute parties; None chooses free ones (another program
-    may take them later: where all parties start at once, hand each its socket instead). Certificates are valid for
-    ``days``. The consortium file is put in place last and in one step. Raises ConfigError if it exists and ``overwrite``
-    is not set, for bad names or ports, and if something cannot be written.
+    A name may stand in several lists. ``ports`` are those of the compute parties; None chooses free ones (another
+    program may take them later: where all parties start at once, hand each its socket instead). Certificates are valid
+    for ``days``. The consortium file is put in place last and in one step. Raises ConfigError if it exists and
+    ``overwrite`` is not set, for bad names or ports, and if something cannot be written.
     """
     names = list(dict.fromkeys([*compute, *owners, *receivers]))
     target = folder / FILE_NAME

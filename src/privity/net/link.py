@@ -1,7 +1,7 @@
 """A channel that behaves like a slower network: adds latency and caps bandwidth. Stands in for a WAN in benchmarks.
 
-It wraps any channel (threads or sockets). Each message leaves when the emulated line to its receiver has carried all that
-was sent before it, and arrives a latency later. Messages overlap as on a real line: two sent at once arrive at once.
+It wraps any channel (threads or sockets). Each message leaves when the emulated line to its receiver has carried all
+that was sent before it, and arrives a latency later. Messages overlap as on a real line: two sent at once arrive at once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Line:
     """When messages arrive: the arithmetic of one party's outgoing lines, one line per receiver, without a clock."""
 
     def __init__(self, latency_s: float, bandwidth_bytes_per_s: float | None) -> None:
-        """One-way latency in seconds; bandwidth in bytes per second, None for no cap. Raises UsageError if not positive."""
+        """One-way latency in seconds; bandwidth in bytes per second, None for no cap. Raises UsageError if negative."""
         if not latency_s >= 0 or (bandwidth_bytes_per_s is not None and not bandwidth_bytes_per_s > 0):
             raise UsageError(
                 f"expected a latency >= 0 s and a bandwidth > 0 bytes/s, came {latency_s} and {bandwidth_bytes_per_s}"

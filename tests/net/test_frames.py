@@ -1,0 +1,200 @@
+"""An attacker on the wire: changed, repeated, reordered, cut, oversized and invented frames."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from privity.errors import NetworkError, PeerLost, WireError
+from privity.net.outbox import BufferPool, Outbox
+from privity.net.sealed import SealedConnection
+from privity.net.wire import ABORT, BYE, CHUNK, CONTROL, DATA, FRAME_OVERHEAD, HEADER, MAGIC, encode
+from privity.net.wire import Abort as AbortMessage
+
+KEY = bytes(range(16))
+
+
+class Wire:
+    """A receiver whose peer is the test: frames are sealed aside, changed at will, and put on the wire."""
+
+    def __init__(self) -> None:
+        self.attacker, end = socket.socketpair()
+        self.victim = SealedConnection(end, "me", "bank_a", bytes(16), KEY, idle_s=1.0, pool=BufferPool())
+        aside, self._tap = socket.socketpair()
+        self._tap.settimeout(5.0)
+        self._outbox = Outbox(aside, "bank_a", "me", KEY, BufferPool())
+        self._aside = aside
+
+    def frame(self, kind: int, step: int, data: bytes) -> bytearray:
+        """The bytes of one small message, sealed with the next counter."""
+        self._outbox.send(kind, step, data)
+        size = len(data) + FRAME_OVERHEAD
+        return bytearray(self._tap.recv(size, socket.MSG_WAITALL))
+
+    def receive(self, step: int = 1, size: int = 8) -> bytes:
+        into = np.full(size, 0xAA, dtype=np.uint8)
+        try:
+            self.victim.receive(step, memoryview(into))
+        except NetworkError:
+            assert not into.any(), "unverified plaintext was left behind"
+            raise
+        return into.tobytes()
+
+    def close(self) -> None:
+        self.victim.close()
+        for sock in (self.attacker, self._aside, self._tap):
+            sock.close()
+
+
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    made = Wire()
+    yield made
+    made.close()
+
+
+def test_an_honest_frame_passes(wire: Wire) -> None:
+    wire.attacker.sendall(wire.frame(DATA, 1, b"12345678"))
+    assert wire.receive() == b"12345678"
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.integers(0, 55), st.integers(1, 255))
+def test_every_changed_byte_is_noticed(at: int, change: int) -> None:
+    wire = Wire()
+    try:
+        frame = wire.frame(DATA, 1, b"12345678")
+        frame[at] ^= change
+        wire.attacker.sendall(frame)
+        wire.attacker.shutdown(socket.SHUT_WR)
+        with pytest.raises((WireError, PeerLost), match="bank_a"):
+            wire.receive()
+    finally:
+        wire.close()
+
+
+def test_a_changed_byte_in_a_later_chunk(wire: Wire) -> None:
+    size = CHUNK + 100
+    outbox_end, tap = socket.socketpair()
+    outbox = Outbox(outbox_end, "bank_a", "me", KEY, BufferPool())
+    outbox.send(DATA, 1, bytes([7]) * size)
+    stream = bytearray(tap.recv(size + 2 * FRAME_OVERHEAD, socket.MSG_WAITALL))
+    stream[-1] ^= 1
+    thread = threading.Thread(target=wire.attacker.sendall, args=(stream,))
+    thread.start()
+    with pytest.raises(WireError, match="frame 1 from bank_a is not authentic"):
+        wire.receive(1, size)
+    thread.join()
+    outbox_end.close()
+    tap.close()
+
+
+def test_repeated_and_reordered_frames(wire: Wire) -> None:
+    first, second = wire.frame(DATA, 1, b"11111111"), wire.frame(DATA, 1, b"22222222")
+    wire.attacker.sendall(first + first)
+    assert wire.receive() == b"11111111"
+    with pytest.raises(WireError, match="expected frame number 1, came 0"):
+        wire.receive()
+    other = Wire()
+    other.attacker.sendall(second + first)
+    with pytest.raises(WireError, match="expected frame number 0, came 1"):
+        other.receive()
+    other.close()
+
+
+def test_a_frame_cannot_pass_for_a_later_one(wire: Wire) -> None:
+    frame = wire.frame(DATA, 1, b"11111111")
+    wire.attacker.sendall(frame)
+    wire.receive()
+    frame[12:20] = (1).to_bytes(8, "big")
+    wire.attacker.sendall(frame)
+    with pytest.raises(WireError, match="not authentic"):
+        wire.receive()
+
+
+def test_frames_of_the_other_direction_are_refused(wire: Wire) -> None:
+    wire.victim.send(DATA, 1, b"11111111")
+    wire.attacker.sendall(wire.attacker.recv(8 + FRAME_OVERHEAD, socket.MSG_WAITALL))
+    with pytest.raises(WireError, match="not authentic"):
+        wire.receive()
+
+
+@pytest.mark.parametrize("cut", [0, 1, 31, 32, 40, 55])
+def test_end_of_stream_without_goodbye(wire: Wire, cut: int) -> None:
+    wire.attacker.sendall(wire.frame(DATA, 1, b"12345678")[:cut])
+    wire.attacker.close()
+    with pytest.raises(PeerLost, match="me lost bank_a while waiting for step 1"):
+        wire.receive()
+
+
+def test_oversized_frames_are_refused_before_they_are_read(wire: Wire) -> None:
+    wire.attacker.sendall(HEADER.pack(MAGIC, 1, DATA, 1, 0, 0, 0, (1 << 32) - 1, (1 << 64) - 1))
+    with pytest.raises(WireError, match="at most"):
+        wire.receive()
+
+
+def test_garbage(wire: Wire) -> None:
+    wire.attacker.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    with pytest.raises(WireError, match="no Privity"):
+        wire.receive()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(min_size=1, max_size=200))
+def test_any_bytes(data: bytes) -> None:
+    wire = Wire()
+    try:
+        wire.attacker.sendall(data)
+        wire.attacker.shutdown(socket.SHUT_WR)
+        with pytest.raises((WireError, PeerLost)):
+            wire.receive()
+    finally:
+        wire.close()
+
+
+def test_wrong_kinds_where_data_is_due(wire: Wire) -> None:
+    wire.attacker.sendall(wire.frame(CONTROL, 0, b"x"))
+    with pytest.raises(WireError, match="expected step 1, came a CONTROL frame"):
+        wire.receive()
+
+
+def test_authentic_nonsense_in_an_abort(wire: Wire) -> None:
+    wire.attacker.sendall(wire.frame(ABORT, 0, b"\xc1"))
+    with pytest.raises(WireError, match="malformed"):
+        wire.receive()
+
+
+def test_a_forged_abort_is_not_believed(wire: Wire) -> None:
+    frame = wire.frame(ABORT, 0, encode(AbortMessage(reason="go home")))
+    frame[-1] ^= 1
+    wire.attacker.sendall(frame)
+    with pytest.raises(WireError, match="not authentic"):
+        wire.receive()
+
+
+def test_goodbye_ends_the_stream_for_good(wire: Wire) -> None:
+    wire.attacker.sendall(wire.frame(BYE, 0, b""))
+    for _ in range(2):
+        with pytest.raises(WireError, match="ended its session"):
+            wire.receive()
+
+
+def test_reading_ahead_meets_the_same_attacks(wire: Wire) -> None:
+    wire.victim.pump()
+    frame = wire.frame(DATA, 1, b"12345678")
+    wire.attacker.sendall(frame[:20])
+    assert wire.victim.pump()
+    wire.attacker.sendall(frame[20:])
+    assert wire.victim.pump()
+    assert wire.receive() == b"12345678"
+    frame = wire.frame(DATA, 2, b"12345678")
+    frame[40] ^= 1
+    wire.attacker.sendall(frame)
+    with pytest.raises(WireError, match="not authentic"):
+        wire.victim.pump()

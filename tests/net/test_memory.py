@@ -1,0 +1,83 @@
+"""Channels between threads obey the same rules as sockets."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from privity.errors import PeerAborted, PeerTimeout, UsageError, WireError
+from privity.net.memory import memory_network
+from privity.net.wire import Declare, Digest, ProgressNote, wire_bytes
+
+
+def test_messages_are_copied_ordered_and_counted() -> None:
+    net = memory_network(["a", "b", "c"])
+    data = np.arange(12, dtype=np.uint64).reshape(3, 4)
+    net["a"].send("b", 1, data)
+    net["a"].send("b", 2, data.T)
+    data[:] = 0
+    first, second = np.empty((3, 4), dtype=np.uint64), np.empty((4, 3), dtype=np.uint64)
+    net["b"].receive("a", 1, first)
+    net["b"].receive("a", 2, second)
+    assert np.array_equal(first, np.arange(12).reshape(3, 4)) and np.array_equal(first.T, second)
+    assert net["a"].bytes_sent == 2 * wire_bytes(96)
+
+
+def test_secrets_are_shared_by_pairs_only() -> None:
+    net = memory_network(["a", "b", "c"])
+    assert net["a"].pair_secret("b") == net["b"].pair_secret("a") != net["a"].pair_secret("c")
+    assert net["a"].pair_secret("b") != memory_network(["a", "b"])["a"].pair_secret("b")
+    with pytest.raises(UsageError, match="no channel to 'z'"):
+        net["a"].pair_secret("z")
+
+
+@pytest.mark.parametrize(("step", "size"), [(2, 8), (1, 9), (1, 0)])
+def test_other_step_or_length(step: int, size: int) -> None:
+    net = memory_network(["a", "b"])
+    net["a"].send("b", 1, bytes(8))
+    with pytest.raises(WireError, match="from a"):
+        net["b"].receive("a", step, np.empty(size, dtype=np.uint8))
+
+
+def test_control_and_progress() -> None:
+    notes: list[tuple[str, ProgressNote]] = []
+    net = memory_network(["a", "b"], on_progress=lambda source, note: notes.append((source, note)))
+    note = ProgressNote(step=1, total=9, note="x", rounds=1, bytes_sent=1)
+    net["a"].tell("b", note)
+    net["a"].tell("b", Digest(value=b"1"))
+    assert net["b"].hear("a", Digest) == Digest(value=b"1")
+    assert notes == [("a", note)]
+    net["a"].tell("b", Digest(value=b"1"))
+    with pytest.raises(WireError, match="expected Declare, came Digest"):
+        net["b"].hear("a", Declare)
+    net["a"].tell("b", Digest(value=b"1"))
+    with pytest.raises(WireError, match="expected step 3, came a CONTROL"):
+        net["b"].receive("a", 3, np.empty(1))
+
+
+def test_abort_wakes_who_waits_for_somebody_else() -> None:
+    net = memory_network(["a", "b", "c"])
+    net["c"].abort("OutputError")
+    net["c"].abort("twice is harmless")
+    with pytest.raises(PeerAborted, match="c stopped the session: OutputError"):
+        net["a"].receive("b", 1, np.empty(1))
+    with pytest.raises(UsageError, match="closed"):
+        net["c"].send("a", 1, b"")
+
+
+def test_goodbye_and_silence() -> None:
+    net = memory_network(["a", "b"], idle_s=0.01)
+    with pytest.raises(PeerTimeout, match=r"b waited 0.01 s for step 4 from a"):
+        net["b"].receive("a", 4, np.empty(1))
+    net["a"].send("b", 1, b"x")
+    net["a"].close()
+    net["a"].close()
+    net["b"].receive("a", 1, np.empty(1, dtype=np.uint8))
+    for _ in range(2):
+        with pytest.raises(WireError, match="ended its session"):
+            net["b"].receive("a", 2, np.empty(1))
+
+
+def test_names_must_differ() -> None:
+    with pytest.raises(UsageError, match="must differ"):
+        memory_network(["a", "a"])
