@@ -108,7 +108,7 @@ class Protocol(ABC):
 
     @abstractmethod
     def truncate_nearest(self, x: Share, shift: int) -> Share:
-        """floor(x / 2^shift + 1/2), exactly; |x| < 2^62."""
+        """floor(x / 2^shift + 1/2), exactly; |x| <= 2^62 - 2^(shift-1), so that rounding up stays in range."""
 
     # -- bits --------------------------------------------------------------------------------------------------
 

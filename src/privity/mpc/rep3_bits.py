@@ -165,7 +165,7 @@ def _and_rows(proto: Rep3, x: Any, xi: list[int], y: Any, yi: list[int], shape: 
             k.rep3_and(xa[i], xb[i], ya[j], yb[j], proto.low.words(w), proto.high.words(w), out=z[row])
     elif xi:
         n = len(xi) * w
-        ra, rb = proto.low.words(n).reshape(-1, w), proto.high.words(n).reshape(-1, w)
+        ra, rb = proto.low.words(n).reshape(z.shape), proto.high.words(n).reshape(z.shape)
         k.rep3_and(xa[xi], xb[xi], ya[yi], yb[yi], ra, rb, out=z)
     nxt = layout.empty(z.shape)
     p.exchange([((p.index - 1) % 3, z)], [((p.index + 1) % 3, nxt)], "bits")
@@ -278,7 +278,7 @@ def _and_two(
         left = [layout.concatenate([a[xi], b[ri]], 0) for a, b in zip(x.parts, r.parts, strict=True)]
         right = [layout.concatenate([a[yi], b[si]], 0) for a, b in zip(y.parts, s.parts, strict=True)]
         n = z.size
-        ra, rb = proto.low.words(n).reshape(-1, w), proto.high.words(n).reshape(-1, w)
+        ra, rb = proto.low.words(n).reshape(z.shape), proto.high.words(n).reshape(z.shape)
         k.rep3_and(*left, *right, ra, rb, out=z)
     nxt = layout.empty(z.shape)
     p.exchange([((p.index - 1) % 3, z)], [((p.index + 1) % 3, nxt)], "bits")
@@ -422,7 +422,8 @@ def truncate_nearest(proto: Rep3, x: Share, shift: int) -> Share:
 
         y >> d = (u >> d) + (v >> d) + carry_d - wrap 2^(64-d),   wrap = msb(u) OR msb(v)
 
-    valid because 0 <= y < 2^63. The carry of the low d bits and the wrap bit are computed on shares.
+    valid for 0 <= y < 2^63, hence |x| <= 2^62 - 2^(shift-1). The carry of the low d bits and the wrap bit are computed
+    on shares.
     """
     p, k, i = proto.party, proto.party.ring, proto.party.index
     d = shift
