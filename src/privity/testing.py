@@ -1,0 +1,335 @@
+"""The public kit for testing protocols: run one in threads, watch what a party receives, judge what it saw.
+
+A new protocol adds itself to ``PROTOCOLS`` and gets the whole conformance suite. Privacy is tested in two ways:
+
+- *view test*: many executions at once, one per *lane* (one element of the arrays). All that the observer knows is the
+  same in every lane, what it lacks is drawn afresh; then what it receives must be uniform (``require_uniform``).
+- *enumeration* on ``ring.small.SmallRing``: the lanes run through every value of what the observer lacks, and the joint
+  view must have the same distribution for every secret (``require_same_views``).
+
+What such tests can and cannot show: docs/security/view-tests.md.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import PeerAborted
+from .mpc.party import Message, Party, agree_streams
+from .mpc.plain import InsecurePlain
+from .mpc.protocol import Protocol
+from .mpc.rep3 import Rep3
+from .mpc.shares import Bits, Share
+from .net.memory import MemoryChannel, memory_network
+from .ring import kernels, reference
+from .ring.prg import Stream
+from .types import Recorder, Ring
+
+Factory = Callable[[Party], Protocol]
+
+PROTOCOLS: Mapping[str, Factory] = MappingProxyType(
+    {"InsecurePlain": InsecurePlain, "Rep3": Rep3, "Rep3 exact": functools.partial(Rep3, exact=True)}
+)
+"""Every protocol that the conformance suite runs on: add a new one here."""
+
+
+# -- running -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One array that a party received in a round, with its type (a Recorder sees bytes only)."""
+
+    source: str
+    label: str
+    data: npt.NDArray[Any]
+
+
+class WatchedParty(Party):
+    """A party that keeps a copy of every array it receives from another compute party, in ``view``."""
+
+    view: list[Received]
+
+    def exchange(self, send: Sequence[Message], receive: Sequence[Message], label: str = "") -> None:
+        """As Party.exchange, and remembers."""
+        super().exchange(send, receive, label)
+        self.view.extend(Received(self.names[source], label, out.copy()) for source, out in receive)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every compute party (in order) and every outside party returned, and the parties themselves."""
+
+    outputs: list[Any]
+    parties: list[WatchedParty]
+    outside: dict[str, Any] = field(default_factory=dict)
+
+
+OutsideProgram = Callable[[MemoryChannel, tuple[str, ...]], Any]
+
+
+def run(
+    protocol: Factory,
+    program: Callable[[Any], Any],
+    *,
+    outside: Mapping[str, OutsideProgram] | None = None,
+    streams: Callable[[int], dict[int, Any]] | None = None,
+    recorders: Mapping[int, Recorder] | None = None,
+    ring: Any = kernels,
+    timeout_s: float = 30.0,
+) -> Run:
+    """Run ``program(protocol object)`` at every compute party, each in a thread, and return a :class:`Run`.
+
+    ``outside``: name -> what an owner or receiver does with its channel and the compute parties' names. ``streams``:
+    party index -> {other party: anything with ``words(n)``}; default: fresh keys. Raises the first error of any party.
+    """
+    kind: Any = getattr(protocol, "func", protocol)  # functools.partial carries the protocol's options
+    count: int = kind.parties
+    compute = tuple(f"p{i}" for i in range(count))
+    network = memory_network([*compute, *(outside or {})], idle_s=timeout_s)
+    outputs: dict[str, Any] = {}
+    parties: dict[str, WatchedParty] = {}
+    errors: list[BaseException] = []
+
+    def compute_party(i: int) -> None:
+        channel = network[compute[i]]
+        try:
+            with np.errstate(over="ignore"):
+                given = streams(i) if streams else agree_streams(channel, compute, b"test") if count > 1 else {}
+                recorder = (recorders or {}).get(i)
+                party = WatchedParty(i, compute, channel, cast(dict[int, Stream], given), recorder, ring)
+                party.view = []
+                parties[compute[i]] = party
+                outputs[compute[i]] = program(protocol(party))
+        except BaseException as error:
+            errors.append(error)
+            channel.abort(type(error).__name__)
+
+    def outside_party(name: str, act: OutsideProgram) -> None:
+        try:
+            with np.errstate(over="ignore"):
+                outputs[name] = act(network[name], compute)
+        except BaseException as error:
+            errors.append(error)
+            network[name].abort(type(error).__name__)
+
+    threads = [threading.Thread(target=compute_party, args=(i,), daemon=True) for i in range(count)]
+    threads += [threading.Thread(target=outside_party, args=item, daemon=True) for item in (outside or {}).items()]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    if errors:
+        raise next((e for e in errors if not isinstance(e, PeerAborted)), errors[0])
+    return Run([outputs[n] for n in compute], [parties[n] for n in compute], {n: outputs[n] for n in outside or {}})
+
+
+def split(value: Ring, rng: np.random.Generator) -> tuple[Ring, Ring, Ring]:
+    """Three uniform components that sum to ``value``."""
+    one, two = (rng.integers(0, 1 << 64, value.shape, np.uint64) for _ in range(2))
+    return np.asarray(value - one - two), one, two
+
+
+def rep3_share(components: Sequence[Ring], party: int) -> Share:
+    """What ``party`` holds of a replicated sharing."""
+    return Share((components[party], components[(party + 1) % 3]), components[0].shape)
+
+
+def reconstruct(shares: Sequence[Share]) -> npt.NDArray[np.int64]:
+    """The value behind all parties' shares, as signed integers; checks that the holders of a component agree."""
+    if len(shares) == 3:
+        for i, s in enumerate(shares):
+            theirs = shares[(i + 1) % 3].parts[0]
+            np.testing.assert_array_equal(s.parts[1], theirs, "a component differs at its holders")
+    total = functools.reduce(np.add, (s.parts[0] for s in shares))
+    assert all(s.shape == total.shape for s in shares), "a share's stated shape is not that of its components"
+    return np.array(np.asarray(total, np.uint64).view(np.int64))
+
+
+def reconstruct_bits(shares: Sequence[Bits]) -> npt.NDArray[np.int64]:
+    """The bits behind all parties' shares, of shape (planes, *shape)."""
+    first = shares[0]
+    if len(shares) == 3:
+        for i, s in enumerate(shares):
+            mine, theirs = s.parts[1], shares[(i + 1) % 3].parts[0]
+            assert mine.shape == theirs.shape == (first.planes, first.words)
+            for a, b in zip(mine, theirs, strict=True):  # bits beyond the last element mean nothing
+                here, there = (reference.from_planes(p[None], first.size) for p in (a, b))
+                np.testing.assert_array_equal(here, there, "a component of the bits differs at its holders")
+    total = functools.reduce(np.bitwise_xor, (s.parts[0] for s in shares))
+    rows = [reference.from_planes(total[j : j + 1], first.size) for j in range(first.planes)]
+    return np.array(rows, np.int64).reshape((first.planes, *first.shape))
+
+
+# -- randomness by lanes -----------------------------------------------------------------------------------------
+
+
+class LaneStream:
+    """Stands for a :class:`Stream` when every element (or bit of a plane) belongs to a lane of its own.
+
+    ``row(bits)`` gives one number of ``bits`` bits per lane; ``words`` arranges rows as elements or, where a plane
+    holds 64 lanes a word, as planes. ``lanes`` must not divide a plane count times the words of a plane.
+    """
+
+    def __init__(self, lanes: int, row: Callable[[int], Ring], width: int = 64) -> None:
+        self._lanes, self._row, self._width = lanes, row, width
+
+    def words(self, count: int) -> Ring:
+        """As Stream.words."""
+        if count % self._lanes == 0:
+            rows = [self._row(self._width) for _ in range(count // self._lanes)]
+        else:
+            per_plane = -(-self._lanes // 64)
+            assert count % per_plane == 0, f"{count} words are neither elements nor planes of {self._lanes} lanes"
+            rows = [reference.to_planes(self._row(1), 1)[0] for _ in range(count // per_plane)]
+        return np.concatenate(rows) if rows else np.zeros(0, np.uint64)
+
+
+def known_rows(lane_context: npt.NDArray[np.int64], seed: int) -> Callable[[int], Ring]:
+    """Rows of what the observer knows: one random number per context, the same in all lanes of that context."""
+    rng = np.random.default_rng(seed)
+    contexts = int(lane_context.max(initial=0)) + 1
+
+    def row(bits: int) -> Ring:
+        return np.asarray(rng.integers(0, 1 << bits, contexts, np.uint64)[lane_context])
+
+    return row
+
+
+def fresh_rows(lanes: int, seed: int) -> Callable[[int], Ring]:
+    """Rows of what the observer lacks, drawn at random."""
+    rng = np.random.default_rng(seed)
+    return lambda bits: rng.integers(0, 1 << bits, lanes, np.uint64)
+
+
+class CountedRows:
+    """Rows of what the observer lacks, enumerated: each takes the next ``bits`` bits of the lane's number."""
+
+    def __init__(self, number: Ring) -> None:
+        self._number, self.used = number, 0
+
+    def __call__(self, bits: int) -> Ring:
+        row = (self._number >> np.uint64(min(self.used, 63))) & np.uint64((1 << bits) - 1)
+        self.used += bits
+        return np.asarray(row)
+
+
+def lane_streams(observer: int, lanes: int, known: Callable[[int], Callable[[int], Ring]],
+                 lacked: Callable[[], Callable[[int], Ring]], width: int = 64) -> Callable[[int], dict[int, Any]]:
+    """For ``run(streams=...)``: the pairs of ``observer`` draw ``known(pair)`` rows, the others ``lacked()`` rows."""
+
+    def streams(i: int) -> dict[int, Any]:
+        made: dict[int, Any] = {}
+        for j in {0, 1, 2} - {i}:
+            rows = known(min(i, j) + max(i, j)) if observer in (i, j) else lacked()
+            made[j] = LaneStream(lanes, rows, width)
+        return made
+
+    return streams
+
+
+# -- judging views -----------------------------------------------------------------------------------------------
+
+
+class ViewLeaks(AssertionError):
+    """What a party received is not what the protocol may show it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One number of ``bits`` bits per lane, out of one received message."""
+
+    name: str
+    values: Ring
+    bits: int
+
+
+def columns(view: Sequence[Received], lanes: int, ring_bits: int = 64) -> list[Column]:
+    """Take received arrays apart into one number per lane: elements, planes of bits, or densely packed low bits."""
+    out: list[Column] = []
+    for place, got in enumerate(view):
+        name = f"message {place} ({got.label}, from {got.source})"
+        if got.data.dtype == np.uint8:
+            bits = got.data.size * 8 // lanes
+            out.append(Column(name, reference.unpack_low(got.data, bits, lanes), bits))
+        elif got.label == "bits":
+            for j, plane in enumerate(got.data):
+                out.append(Column(f"{name} plane {j}", reference.from_planes(plane[None], lanes), 1))
+        else:
+            mask = np.uint64((1 << ring_bits) - 1)
+            for j, row in enumerate(got.data.reshape(-1, lanes)):
+                out.append(Column(f"{name} row {j}", np.asarray(row & mask), ring_bits))
+    return out
+
+
+_LIMIT = 7.5  # standard deviations: one false alarm in 10^13 comparisons, far above the number made
+
+
+def require_uniform(view: Sequence[Column]) -> None:
+    """Raise ViewLeaks unless every number is uniform and no two bits of the view are correlated over the lanes.
+
+    Bits: |z| <= 7.5 in each position. Bytes: chi-square of each position, where lanes suffice. Pairs: correlation of
+    every two bits of the whole view, which finds a mask used twice. The limit covers 10^7 comparisons (Bonferroni).
+    """
+    if not view:
+        return
+    lanes = view[0].values.size
+    names = [f"{c.name} bit {b}" for c in view for b in range(c.bits)]
+    bits = np.concatenate([(c.values[:, None] >> np.arange(c.bits, dtype=np.uint64)) & np.uint64(1) for c in view], 1)
+    signs = bits.astype(np.float32) * 2 - 1
+    z = np.abs(signs.sum(0)) / np.sqrt(lanes)
+    if z.max() > _LIMIT:
+        raise ViewLeaks(f"{names[int(z.argmax())]} is not uniform: {z.max():.1f} standard deviations, {lanes} lanes")
+    for c in view:
+        for low in range(0, c.bits - 7, 8):
+            seen = np.bincount((c.values >> np.uint64(low)).astype(np.uint8), minlength=256)
+            chi = float(((seen - lanes / 256) ** 2).sum() / (lanes / 256))
+            score = ((chi / 255) ** (1 / 3) - (1 - 2 / (9 * 255))) / np.sqrt(2 / (9 * 255))  # Wilson-Hilferty
+            if lanes >= 1280 and score > _LIMIT:
+                raise ViewLeaks(f"{c.name} bits {low} to {low + 7} are not uniform: chi-square {chi:.0f}, expected 255")
+    together = np.abs(signs.T @ signs) / np.sqrt(lanes)
+    np.fill_diagonal(together, 0)
+    if together.max() > _LIMIT:
+        i, j = np.unravel_index(int(together.argmax()), together.shape)
+        raise ViewLeaks(f"{names[i]} and {names[j]} are not independent: {together.max():.1f} standard deviations")
+
+
+def require_same_views(view: Sequence[Column], shape: tuple[int, int, int]) -> None:
+    """Raise ViewLeaks unless the joint view has the same distribution for every secret.
+
+    Lanes are ordered as ``shape`` = (contexts, secrets, values of what the observer lacks); exact, no statistics.
+    """
+    if not view:
+        return
+    if sum(c.bits for c in view) > 64:
+        raise ValueError(f"a joint view of {sum(c.bits for c in view)} bits does not fit a word; use a smaller ring")
+    code = np.zeros(view[0].values.size, np.uint64)
+    for c in view:
+        code = (code << np.uint64(c.bits)) | c.values
+    ordered = np.sort(code.reshape(shape), axis=2)
+    differs = (ordered != ordered[:, :1]).any(axis=2)
+    if differs.any():
+        context, secret = (int(i) for i in np.argwhere(differs)[0])
+        raise ViewLeaks(
+            f"the view differs between secrets number 0 and {secret} (context {context}; {int(differs.sum())} of "
+            f"{differs.size} cases); it consists of " + ", ".join(c.name for c in view)
+        )
+
+
+class ByteView:
+    """A Recorder that keeps what one party received, in order."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[str, int, str, bytes]] = []
+
+    def received(self, source: str, step: int, label: str, data: memoryview) -> None:
+        """As Recorder.received."""
+        self.messages.append((source, step, label, bytes(data)))

@@ -1,0 +1,357 @@
+"""Every primitive of every registered protocol against NumPy on int64 (privity.testing.PROTOCOLS lists them)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from privity.mpc.rep3 import Rep3
+from privity.mpc.rep3_bits import Adder
+from privity.mpc.shares import Bits, Share
+from privity.ring import layout, reference
+from privity.testing import PROTOCOLS, Factory, reconstruct, reconstruct_bits, run
+
+SHAPES = [(), (1,), (7,), (0,), (3, 5), (2, 0, 3), (65,), (64,), (2, 3, 4)]
+EXTREMES = [0, 1, -1, 2, -2, 2**62 - 1, -(2**62), 2**31, -(2**31) - 1, 2**61 + 12345, -(2**61) + 999]
+
+Ints = npt.NDArray[np.int64]
+
+
+@pytest.fixture(params=list(PROTOCOLS))
+def protocol(request: pytest.FixtureRequest) -> Factory:
+    return PROTOCOLS[request.param]
+
+
+def ring(x: Any) -> Any:
+    return np.ascontiguousarray(np.asarray(x, np.int64)).view(np.uint64).reshape(np.shape(x))
+
+
+def draw(shape: tuple[int, ...], bits: int = 62, seed: int = 0) -> Ints:
+    """Values of |x| < 2^bits, the extremes among them."""
+    rng = np.random.default_rng([seed, bits, *shape])
+    x = rng.integers(-(1 << bits) + 1, 1 << bits, shape)
+    flat = x.reshape(-1)
+    special = [v for v in EXTREMES if abs(v) < 1 << bits]
+    flat[: len(special)] = special[: flat.size]
+    return x
+
+
+def inputs(proto: Any, *arrays: Any) -> list[Share]:
+    """Shares of the arrays; the parties take turns as owners."""
+    out = []
+    for j, a in enumerate(arrays):
+        owner = j % proto.parties
+        out.append(proto.share(owner, ring(a) if proto.party.index == owner else None, np.shape(a)))
+    return out
+
+
+def ints(protocol: Factory, program: Callable[..., Share], *arrays: Any) -> Ints:
+    return reconstruct(run(protocol, lambda p: program(p, *inputs(p, *arrays))).outputs)
+
+
+def bits(protocol: Factory, program: Callable[..., Bits], *arrays: Any) -> Ints:
+    return reconstruct_bits(run(protocol, lambda p: program(p, *inputs(p, *arrays))).outputs)
+
+
+def wrapped(x: Any) -> Ints:
+    """Python integers modulo 2^64, signed."""
+    return np.array(np.asarray(x, object) % 2**64, dtype=np.uint64).view(np.int64).reshape(np.shape(x))
+
+
+# -- input, output, linear ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_linear(protocol: Factory, shape: tuple[int, ...]) -> None:
+    x, y, c = draw(shape), draw(shape, seed=1), draw(shape, seed=2)
+
+    def program(p: Any) -> list[Share]:
+        a, b = inputs(p, x, y)
+        constant = ring(c)
+        with_public = [p.add_public(a, constant), p.mul_public(a, constant), p.public(constant)]
+        return [a, p.add(a, b), p.sub(a, b), p.neg(a), *with_public]
+
+    got = [reconstruct(s) for s in zip(*run(protocol, program).outputs, strict=True)]
+    with np.errstate(over="ignore"):
+        for have, want in zip(got, [x, x + y, x - y, -x, x + c, x * c, c], strict=True):
+            np.testing.assert_array_equal(have, want)
+            assert have.shape == shape
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_open_to_every_set_of_receivers(protocol: Factory, shape: tuple[int, ...]) -> None:
+    x = draw(shape)
+    kind: Any = getattr(protocol, "func", protocol)
+    n, outside = kind.parties, ("doctor", "auditor")
+    for chosen in range(1 << (n + 2)):
+        to = [i for i in range(n) if chosen >> i & 1]
+        names = [name for j, name in enumerate(outside) if chosen >> (n + j) & 1]
+
+        def program(p: Any, to: list[int] = to, names: list[str] = names) -> Any:
+            return p.open(inputs(p, x)[0], to, names, 7)
+
+        def receive(channel: Any, compute: tuple[str, ...]) -> Any:
+            return kind.collect(channel, compute, 7, shape)
+
+        done = run(protocol, program, outside={name: receive for name in names})
+        for i, value in enumerate(done.outputs):
+            if i in to:
+                np.testing.assert_array_equal(value.view(np.int64).reshape(shape), x)
+            else:
+                assert value is None
+        for name in names:
+            np.testing.assert_array_equal(done.outside[name].view(np.int64), x)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_input_of_an_outside_owner(protocol: Factory, shape: tuple[int, ...]) -> None:
+    x = draw(shape)
+    kind: Any = getattr(protocol, "func", protocol)
+    done = run(
+        protocol,
+        lambda p: p.receive_input("bank", 5, shape),
+        outside={"bank": lambda channel, compute: kind.deal(channel, compute, 5, ring(x))},
+    )
+    np.testing.assert_array_equal(reconstruct(done.outputs), x)
+
+
+def test_every_owner_among_the_compute_parties(protocol: Factory) -> None:
+    x = draw((9,))
+    kind: Any = getattr(protocol, "func", protocol)
+    for owner in range(kind.parties):
+
+        def program(p: Any, owner: int = owner) -> Share:
+            share: Share = p.share(owner, ring(x) if p.party.index == owner else None, (9,))
+            return share
+
+        np.testing.assert_array_equal(reconstruct(run(protocol, program).outputs), x)
+
+
+def test_matrices_joins_and_rearrangements(protocol: Factory) -> None:
+    x, y, c = draw((3, 4)), draw((4, 2), seed=1), draw((4, 5), seed=2)
+
+    def program(p: Any) -> list[Share]:
+        a, b = inputs(p, x, y)
+        return [
+            p.matmul(a, b), p.matmul(a, b, 0, 7), p.dot(a, a), p.matmul_public(a, ring(c), False),
+            p.matmul_public(b, ring(x), True), p.concatenate([a, a], 1), p.stack([a, a], 0),
+            a.map(layout.transpose(None)), a.map(layout.take((slice(None), -1))), a.map(layout.total(0, True)),
+        ]  # fmt: skip
+
+    X, Y, C = (v.astype(object) for v in (x, y, c))
+    want = [
+        X @ Y, 7 * (X @ Y), (X * X).sum(1), X @ C, X @ Y, np.concatenate([x, x], 1), np.stack([x, x]), x.T, x[:, -1],
+        X.sum(0, keepdims=True),
+    ]  # fmt: skip
+    for have, expected in zip(zip(*run(protocol, program).outputs, strict=True), want, strict=True):
+        np.testing.assert_array_equal(reconstruct(have), wrapped(expected))
+
+
+@pytest.mark.parametrize(("m", "k", "n"), [(0, 3, 2), (3, 0, 2), (1, 1, 1), (2, 3, 0)])
+def test_empty_and_unit_matrices(protocol: Factory, m: int, k: int, n: int) -> None:
+    x, y = draw((m, k)), draw((k, n), seed=1)
+    got = ints(protocol, lambda p, a, b: p.matmul(a, b), x, y)
+    np.testing.assert_array_equal(got, wrapped(x.astype(object) @ y.astype(object) if k else np.zeros((m, n), object)))
+
+
+# -- products and truncation -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_product(protocol: Factory, shape: tuple[int, ...]) -> None:
+    x, y = draw(shape), draw(shape, seed=1)
+    with np.errstate(over="ignore"):
+        np.testing.assert_array_equal(ints(protocol, lambda p, a, b: p.mul(a, b), x, y), x * y)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_product_with_truncation(protocol: Factory, shape: tuple[int, ...]) -> None:
+    x, y = draw(shape, 30), draw(shape, 31, 1)
+    for d in (1, 18, 40):
+        got = ints(protocol, lambda p, a, b, d=d: p.mul(a, b, d), x, y)
+        assert got.shape == shape
+        assert_truncated(x.astype(object) * y.astype(object), got, d)
+
+
+def test_matrix_product_with_truncation(protocol: Factory) -> None:
+    x, y = draw((5, 8), 28), draw((8, 3), 28, 1)
+    exact = x.astype(object) @ y.astype(object)
+    assert_truncated(exact, ints(protocol, lambda p, a, b: p.matmul(a, b, 18), x, y), 18)
+    assert_truncated(3 * exact, ints(protocol, lambda p, a, b: p.matmul(a, b, 20, 3), x, y), 20)
+    got = ints(protocol, lambda p, a, b: p.dot(a, b, 18), x, y.T.copy()[[0, 1, 2, 0, 1]])
+    assert_truncated((x.astype(object) * y.T[[0, 1, 2, 0, 1]].astype(object)).sum(1), got, 18)
+
+
+def test_more_elements_than_one_chunk_of_masks(protocol: Factory) -> None:
+    x, y = draw((70_001,), 30), draw((70_001,), 30, 1)
+    with np.errstate(over="ignore"):
+        np.testing.assert_array_equal(ints(protocol, lambda p, a, b: p.mul(a, b), x, y), x * y)
+
+
+def assert_truncated(exact: Any, got: Ints, d: int) -> None:
+    """Error below one unit in the last place, exact on multiples of 2^d."""
+    exact = np.asarray(exact, object).reshape(-1)
+    for e, g in zip(exact.tolist(), got.reshape(-1).tolist(), strict=True):
+        assert abs((g << d) - e) < 1 << d, f"{e} >> {d} came out as {g}"
+        assert e % (1 << d) or g == e >> d, f"{e} is a multiple of 2^{d} but came out as {g}"
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 7, 8, 13, 18, 20, 31, 32, 33, 36, 40])
+def test_truncation_up_to_62_bits(protocol: Factory, d: int) -> None:
+    multiples = draw((100,), 61 - d, d) << d
+    x = np.concatenate([draw((200,)), draw((100,), 61, d), multiples, [1 << d, -(1 << d)]])
+    assert_truncated(x, ints(protocol, lambda p, a: p.truncate(a, d), x), d)
+
+
+def test_every_shift_that_the_kernels_take(protocol: Factory) -> None:
+    x = np.concatenate([draw((20,), 61), draw((20,), 40)])
+
+    def program(p: Any) -> list[Share]:
+        a = inputs(p, x)[0]
+        return [p.truncate(a, d) for d in range(1, 62)]
+
+    for d, shares in enumerate(zip(*run(protocol, program).outputs, strict=True), 1):
+        assert_truncated(x, reconstruct(shares), d)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_truncation_keeps_shapes(protocol: Factory, shape: tuple[int, ...]) -> None:
+    x = draw(shape)
+    for name in ("truncate", "truncate_nearest"):
+        got = ints(protocol, lambda p, a, name=name: getattr(p, name)(a, 18), x)
+        assert got.shape == shape
+        assert_truncated(x, got, 18)
+        np.testing.assert_array_equal(ints(protocol, lambda p, a, name=name: getattr(p, name)(a, 0), x), x)
+
+
+@pytest.mark.parametrize("d", [1, 3, 8])
+def test_truncation_has_no_bias(protocol: Factory, d: int) -> None:
+    """Mean error over uniform residues: standard deviation below 0.41 ulp, so 6 sigma of 40,000 are 0.0123 ulp."""
+    x = np.random.default_rng(d).integers(-(2**61), 2**61, 40_000)
+    got = ints(protocol, lambda p, a: p.truncate(a, d), x)
+    error = ((got << d) - x) / 2.0**d  # |error| < 1, exact in float64
+    offset = 2.0 ** -(d + 1) if protocol is not PROTOCOLS["Rep3"] else 0.0  # ties go up when rounding to nearest
+    assert abs(error.mean() - offset) < 0.0125
+
+
+@pytest.mark.parametrize("residue", [1, 3, 4, 7])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_rep3_rounds_every_residue_without_bias(residue: int, sign: int) -> None:
+    """Stochastic rounding: 8k + residue goes up with probability residue / 8 whatever the magnitude."""
+    x = np.full(40_000, sign * (2**61) + residue)
+    got = ints(Rep3, lambda p, a: p.truncate(a, 3), x)
+    up = got - ((x - residue) >> 3)
+    assert set(np.unique(up)) <= {0, 1}
+    assert abs(up.mean() - residue / 8) < 6 * 0.5 / 200
+
+
+@pytest.mark.parametrize("d", [1, 2, 8, 18, 31, 40, 60])
+def test_truncate_nearest_is_exact(protocol: Factory, d: int) -> None:
+    half = 1 << (d - 1)
+    edges = np.array([half, half - 1, half + 1, -half, -half - 1, -half + 1])
+    x = np.concatenate([np.clip(draw((100,)), half - 2**62, 2**62 - half), draw((50,), 40), edges])
+    want = np.array([(int(v) + half) >> d for v in x])
+    np.testing.assert_array_equal(ints(protocol, lambda p, a: p.truncate_nearest(a, d), x), want)
+
+
+# -- bits --------------------------------------------------------------------------------------------------------
+
+TREE, RIPPLE = Adder(bytes_per_s=1e30, and_s_per_word=0.0), Adder(one_way_s=0.0)
+
+
+def with_adders() -> list[Any]:
+    made = [pytest.param(p, id=name) for name, p in PROTOCOLS.items()]
+    made.append(pytest.param(partial(Rep3, adder=TREE), id="Rep3 tree"))
+    return [*made, pytest.param(partial(Rep3, adder=RIPPLE), id="Rep3 ripple")]
+
+
+@pytest.mark.parametrize("kind", with_adders())
+def test_sign_for_every_number_of_bits(kind: Factory) -> None:
+    values = [np.concatenate([draw((60,), b), [(1 << b) - 1, -(1 << b) + 1, -(1 << b)]]) for b in range(1, 64)]
+
+    def program(p: Any) -> list[Bits]:
+        return [p.msb(a, b) for b, a in enumerate(inputs(p, *values), 1)]
+
+    for x, shares in zip(values, zip(*run(kind, program).outputs, strict=True), strict=True):
+        np.testing.assert_array_equal(reconstruct_bits(shares)[0], x < 0)
+
+
+def test_the_chosen_adder_is_used() -> None:
+    assert not TREE.ripple(1_000_000, 62) and RIPPLE.ripple(1, 62)
+    assert run(partial(Rep3, adder=TREE), lambda p: p.msb(inputs(p, draw((5,)))[0])).parties[0].rounds == 1 + 2 + 6
+    assert run(partial(Rep3, adder=RIPPLE), lambda p: p.msb(inputs(p, draw((5,)))[0])).parties[0].rounds == 1 + 1 + 62
+
+
+@pytest.mark.parametrize("kind", with_adders())
+@pytest.mark.parametrize("shape", [*SHAPES, (129 * 64 + 3,)])
+def test_sign_shapes(kind: Factory, shape: tuple[int, ...]) -> None:
+    x = draw(shape)
+    np.testing.assert_array_equal(bits(kind, lambda p, a: p.msb(a), x)[0], x < 0)
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, (129 * 64 + 3,)])
+def test_bits_zero_test_and_conversion(protocol: Factory, shape: tuple[int, ...]) -> None:
+    x = draw(shape, 20)
+    x.reshape(-1)[1::2] = 0
+
+    def program(p: Any) -> tuple[list[Bits], list[Share]]:
+        a = inputs(p, x)[0]
+        low, zero = p.bits(a, 13), p.is_zero(a, 64)
+        back = p.a2bits(p.b2a(zero))
+        few = [p.bits(a, 1), p.is_zero(a, 1), p.is_zero(a, 7), p.invert(zero), p.xor(low, low), p.and_(low, low)]
+        return [low, zero, back, *few], [p.b2a(zero), p.b2a(low), p.inject(zero, a), p.inject(p.invert(zero), a)]
+
+    done = run(protocol, program).outputs
+    got = [reconstruct_bits(b) for b in zip(*(o[0] for o in done), strict=True)]
+    plain = [reconstruct(s) for s in zip(*(o[1] for o in done), strict=True)]
+    low = np.stack([(x >> j) & 1 for j in range(13)])
+    zero = (x == 0).astype(np.int64)
+    one = lambda v: np.asarray(v, np.int64)[None]  # noqa: E731
+    want = [low, one(zero), one(zero), one(x & 1), one(x % 2 == 0), one(x % 128 == 0), one(1 - zero), low * 0, low]
+    for have, expected in zip(got, want, strict=True):
+        np.testing.assert_array_equal(have, expected)
+    for have, expected in zip(plain, [zero, low, 0 * x, x], strict=True):
+        np.testing.assert_array_equal(have, expected)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 31, 32, 33, 63, 64])
+def test_decomposition_of_full_words(protocol: Factory, count: int) -> None:
+    x = np.concatenate([draw((40,)), [-(2**63), 2**63 - 1]])
+    got = bits(protocol, lambda p, a: p.bits(a, count), x)
+    np.testing.assert_array_equal(got, np.stack([(x >> j) & 1 for j in range(count)]))
+    zero = bits(protocol, lambda p, a: p.is_zero(a, count), x)[0]
+    np.testing.assert_array_equal(zero, (ring(x) << np.uint64(64 - count)) == 0)
+
+
+def test_bits_can_be_rearranged(protocol: Factory) -> None:
+    x = draw((5, 14))
+    got = bits(protocol, lambda p, a: p.map_bits(p.msb(a), layout.transpose(None)), x)[0]
+    np.testing.assert_array_equal(got, (x < 0).T)
+    got = bits(protocol, lambda p, a: p.map_bits(p.msb(a), layout.take((slice(1, 3), 0))), x)[0]
+    np.testing.assert_array_equal(got, (x < 0)[1:3, 0])
+
+
+def test_reference_planes_are_the_layout_that_is_reconstructed() -> None:
+    x = draw((70,))
+    planes = reference.to_planes(ring(x), 64)
+    np.testing.assert_array_equal(reference.from_planes(planes, 70).view(np.int64), x)
+
+
+# -- sine series -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("period", "scale"), [(23, 18), (2, 18), (12, 10), (13, 20), (40, 30), (60, 24)])
+def test_sine_series(protocol: Factory, shape: tuple[int, ...], period: int, scale: int) -> None:
+    x = draw(shape)
+    weights = [0.5, -1.25, 0.0, 3.0, -0.125]
+    angle = (x % (1 << period)) / 2.0**period * 2 * np.pi
+    want = sum(w * np.sin(k * angle) for k, w in enumerate(weights, 1))
+    got = ints(protocol, lambda p, a: p.sine_series(a, period, weights, scale), x)
+    assert got.shape == shape
+    np.testing.assert_allclose(got * 2.0**-scale, want, rtol=0, atol=sum(map(abs, weights)) * 2**-21 + 2.0**-scale)
