@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -142,11 +143,15 @@ def test_other_step_or_length(mesh: Any, step: int, size: int) -> None:
 
 def test_abort_tells_all_and_says_why(mesh: Any) -> None:
     mesh.meet(TRIO, ["bank_a"])
+    bank_knows = threading.Event()
 
     def waiter(source: str) -> Any:
         def wait(me: str) -> None:
+            if me != "bank_a":
+                bank_knows.wait(10)
             with pytest.raises(PeerAborted, match=r"compute_2 stopped the session: DataError\\x1b"):
                 mesh.channels[me].receive(source, 1, np.empty(1))
+            bank_knows.set()
             mesh.channels[me].abort("relay")
 
         return wait

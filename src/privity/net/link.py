@@ -1,7 +1,8 @@
 """A channel that behaves like a slower network: adds latency and caps bandwidth. Stands in for a WAN in benchmarks.
 
 It wraps any channel (threads or sockets). Each message leaves when the emulated line to its receiver has carried all
-that was sent before it, and arrives a latency later. Messages overlap as on a real line: two sent at once arrive at once.
+that was sent before it, and arrives a latency later. Messages overlap as on a real line: two sent at once
+arrive at once.
 """
 
 from __future__ import annotations

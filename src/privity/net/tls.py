@@ -148,6 +148,7 @@ class _Meeting:
         self._claimed: set[str] = set()
         self._lock = threading.Lock()
         self._last_failure: dict[str, str] = {}
+        self._in_progress: set[socket.socket] = set()
         trusted = [peer.certificate for peer in (*dial, *accept)]
         self._client_context = tls_context(identity, trusted, server_side=False)
         self._server_context = tls_context(identity, trusted, server_side=True)
@@ -191,6 +192,7 @@ class _Meeting:
             raise
         finally:
             self._stop.set()
+            self._interrupt()
             for thread in threads:
                 thread.join(timeout=1.0)
             self._drop_latecomers()
@@ -318,6 +320,8 @@ class _Meeting:
     def _shake(self, sock: socket.socket, server_side: bool, expected: Sequence[Peer], where: str) -> _Joined:
         context = self._server_context if server_side else self._client_context
         deadline = min(self._deadline, time.monotonic() + _HANDSHAKE_S)
+        with self._lock:
+            self._in_progress.add(sock)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             stream = TlsStream(sock, context, server_side=server_side, where=where, deadline=deadline)
@@ -326,6 +330,16 @@ class _Meeting:
         except BaseException:
             _part(sock)
             raise
+        finally:
+            with self._lock:
+                self._in_progress.discard(sock)
+
+    def _interrupt(self) -> None:
+        """End the handshakes that nobody waits for any more."""
+        with self._lock:
+            for sock in self._in_progress:
+                with suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
 
     def _drop_latecomers(self) -> None:
         with suppress(queue.Empty):
