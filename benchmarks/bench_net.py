@@ -137,9 +137,10 @@ def main() -> None:
     reports = measure(NAMES[:2], chosen.rounds, chosen.megabytes)
     walls, size = reports[0]["bulk"][0], chosen.megabytes * 1e6
     cpu = sum(report["bulk"][1] for report in reports)
+    gib = 2 * len(walls) * size / 2**30
     print(
-        f"bulk, 2 processes, {chosen.megabytes} MB both ways at once: "
-        f"{size / statistics.median(walls) / 1e9:.2f} GB/s each way (best {size / min(walls) / 1e9:.2f}), {cpu / (2 * len(walls) * size / 2**30):.2f} CPU s per GiB, both ends"
+        f"bulk, 2 processes, {chosen.megabytes} MB both ways at once: {size / statistics.median(walls) / 1e9:.2f} GB/s "
+        f"each way (best {size / min(walls) / 1e9:.2f}), {cpu / gib:.2f} CPU s per GiB, both ends"
     )
 
 

@@ -312,7 +312,7 @@ class _Meeting:
                 joined.sock.close()
             else:
                 self._events.put(joined)
-        except (NotTls, PeerLost):
+        except (NotTls, PeerLost, ConfigError):
             return  # a port scanner, or a dialler that will come again
         except NetworkError as error:
             self._events.put(error)
@@ -323,7 +323,8 @@ class _Meeting:
         with self._lock:
             self._in_progress.add(sock)
         try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with suppress(OSError):  # a connection that is already reset; the handshake will say so
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             stream = TlsStream(sock, context, server_side=server_side, where=where, deadline=deadline)
             candidates = [(peer.name, peer.certificate) for peer in expected]
             return _Joined(sock, agree(stream, self._identity, candidates, self._hello, where))
