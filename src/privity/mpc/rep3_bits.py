@@ -418,29 +418,36 @@ def from_ring_bits(proto: Rep3, x: Share) -> Bits:
 
 
 def truncate_nearest(proto: Rep3, x: Share, shift: int) -> Share:
-    """floor((x + 2^(shift-1)) / 2^shift), exactly: with y = x + 2^62 + 2^(shift-1) = u + v,
+    """x divided by 2^shift and rounded to nearest; see nearest_known."""
+    a, b = x.flat()
+    known: Ring = (a + proto.half, a + b, b + proto.half)[proto.party.index]
+    return nearest_known(proto, known, x.shape, shift)
+
+
+def nearest_known(proto: Rep3, known: Ring, shape: tuple[int, ...], d: int) -> Share:
+    """floor((x + 2^(d-1)) / 2^d), exactly, where x + 2^62 = u + v with u known to party 1 and v to parties 0 and 2.
+
+    With y = x + 2^62 + 2^(d-1), the last term added to v:
 
         y >> d = (u >> d) + (v >> d) + carry_d - wrap 2^(64-d),   wrap = msb(u) OR msb(v)
 
-    valid for 0 <= y < 2^63, hence |x| <= 2^62 - 2^(shift-1). The carry of the low d bits and the wrap bit are computed
+    valid for 0 <= y < 2^63, hence |x| <= 2^62 - 2^(d-1). The carry of the low d bits and the wrap bit are computed
     on shares.
     """
-    p, k, i = proto.party, proto.party.ring, proto.party.index
-    d = shift
-    a, b = x.flat()
-    offset = proto.half + layout.constant(1 << (d - 1))
-    known: Ring = (a + offset, a + b, b + offset)[i]
-    shape = (known.size,)
+    k, i = proto.party.ring, proto.party.index
+    if i != 1:
+        known = known + layout.constant(1 << (d - 1))
+    flat = (known.size,)
     # Planes: the d low bits, and the top bit on plane d.
     top = k.to_planes(known >> layout.constant(proto.width - 1), 1)
-    u, v = _addends(proto, layout.concatenate([k.to_planes(known, d), top], 0), shape)
+    u, v = _addends(proto, layout.concatenate([k.to_planes(known, d), top], 0), flat)
     g = _and_v(proto, u, v, 0, d + 1)
     carry = _carry(proto, g.rows(0, d), u, v, d)
     wrap = proto.xor(g.rows(d, d + 1), _with_v(proto, u.rows(d, d + 1), _rows(v, d, d + 1)))
     both = zip(carry.parts, wrap.parts, strict=True)
-    flags = b2a(proto, Bits(tuple(layout.concatenate([c, e], 0) for c, e in both), shape, 2))
+    flags = b2a(proto, Bits(tuple(layout.concatenate([c, e], 0) for c, e in both), flat, 2))
     shifted = known >> layout.constant(d)
-    u_part = proto.share(1, shifted if i == 1 else None, shape)
+    u_part = proto.share(1, shifted if i == 1 else None, flat)
     lift = layout.constant(1 << (proto.width - d))
     first, second = (s[0] - lift * s[1] + q for s, q in zip(flags.parts, u_part.parts, strict=True))
     v_part = shifted - layout.constant(1 << (proto.width - 2 - d))
@@ -448,4 +455,4 @@ def truncate_nearest(proto: Rep3, x: Share, shift: int) -> Share:
         first = first + v_part
     elif i == 2:
         second = second + v_part
-    return Share((first.reshape(x.shape), second.reshape(x.shape)), x.shape)
+    return Share((first.reshape(shape), second.reshape(shape)), shape)

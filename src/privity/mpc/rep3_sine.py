@@ -19,6 +19,7 @@ from ..errors import UsageError
 from ..ring import layout, trig
 from ..ring.prg import Stream, new_seed
 from ..types import Cost, Ring
+from .rep3_bits import cost_truncate_nearest, nearest_known, packed
 from .shares import Share
 
 if TYPE_CHECKING:
@@ -29,12 +30,14 @@ _PUBLIC = 22  # fractional bits of weight times public sine or cosine
 _WEIGHT = 20  # fractional bits of the weights
 
 
-def cost(n: int, period: int, harmonics: int, scale: int) -> Cost:
+def cost(n: int, period: int, harmonics: int, scale: int, exact: bool = False) -> Cost:
     """Dealing and opening, one resharing, then a truncation."""
-    from .rep3_bits import packed
-
-    angle, low = packed(n, period), packed(n, _DEALT + _PUBLIC - scale)
-    return Cost(4, (8 * n + low, 8 * n + low, 2 * angle + 16 * harmonics * n + low))
+    shift = _DEALT + _PUBLIC - scale
+    series = Cost(2, (8 * n, 0, 2 * packed(n, period) + 16 * harmonics * n))
+    if exact:
+        return series + cost_truncate_nearest(n, shift)
+    low = packed(n, shift)
+    return series + Cost(2, (low, 8 * n + low, low))
 
 
 def sine_series(proto: Rep3, x: Share, period: int, weights: Sequence[float], scale: int) -> Share:
@@ -73,6 +76,8 @@ def sine_series(proto: Rep3, x: Share, period: int, weights: Sequence[float], sc
         else:
             known = z - mask
             p.exchange([], [], "product")
+    if proto.exact:
+        return nearest_known(proto, known, x.shape, shift)
     return proto.truncate_known(known, x.shape, shift)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from privity.demo.outputs import write_outputs
+from privity.jobs.files import write_outputs
 from privity.errors import OutputError
 
 

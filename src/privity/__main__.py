@@ -1,0 +1,5 @@
+"""``python -m privity``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,245 @@
+"""The command line: the only place that builds everything and wires it together."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import msgspec
+import typer
+from rich.console import Console
+
+from .data.load import load_inputs, load_schemas, table_info
+from .demo.screen import LiveProgress
+from .errors import ConfigError, PrivityError
+from .jobs.consortium import Consortium, load_consortium
+from .jobs.founding import init_consortium
+from .jobs.job import load_job, load_program
+from .jobs.launch import party_arguments
+from .jobs.local import EmitProgress, Event, emit, end_with_parent, run_local, stop_on_signal, write_report
+from .jobs.run import Interrupted, PartyReport, Task, run_party
+from .jobs.view import ViewRecorder
+from .ring import kernels
+
+app = typer.Typer(
+    help="Train, evaluate and serve models on data that nobody may show to anybody else.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+consortium_app = typer.Typer(help="Parties, endpoints and certificates.", no_args_is_help=True)
+demo_app = typer.Typer(help="Complete runs on real data, all parties on this machine.", no_args_is_help=True)
+app.add_typer(consortium_app, name="consortium")
+app.add_typer(demo_app, name="demo")
+
+ProgramArgument = Annotated[Path, typer.Argument(help="Python file with a function program(session).")]
+ConsortiumOption = Annotated[Path, typer.Option("--consortium", "-c", help="Consortium file.")]
+JobOption = Annotated[Path | None, typer.Option("--job", help="Job file; default: PROGRAM with the ending .toml.")]
+OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for each party's report.json.")]
+RecordOption = Annotated[bool, typer.Option("--record-view", help="Keep all that each party receives (in --out).")]
+StartOption = Annotated[float, typer.Option("--start-timeout", help="Seconds for all parties to come.", min=0.1)]
+IdleOption = Annotated[float, typer.Option("--timeout", help="Seconds to wait for any single message.", min=0.1)]
+TableOption = Annotated[list[str], typer.Option("--table", help="NAME=FILE: a table of this party (with --party).")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
+
+
+def make_task(
+    program: Path,
+    consortium: Consortium,
+    job: Path | None,
+    party: str,
+    tables: Sequence[str],
+    start_timeout: float,
+    timeout: float,
+) -> Task:
+    """Read a party's own files. Raises ConfigError or UsageError before anything is connected."""
+    function, program_hash = load_program(program)
+    spec = load_job(job if job is not None else program.with_suffix(".toml"))
+    schemas = load_schemas(spec.tables)
+    paths = {**consortium.party(party).tables, **_table_paths(tables)}
+    names = [p.name for p in consortium.parties]
+    spec.openings_for(names, consortium.compute, consortium.owners)
+    return Task(
+        me=party,
+        consortium=consortium,
+        identity=consortium.identity(party),
+        program=function,
+        program_hash=program_hash,
+        job=spec,
+        load_inputs=lambda: load_inputs(schemas, paths, party),
+        tables={name: table_info(schema) for name, schema in schemas.items()},
+        deadline_s=start_timeout,
+        idle_s=timeout,
+    )
+
+
+def _table_paths(tables: Sequence[str]) -> dict[str, Path]:
+    pairs = [t.partition("=") for t in tables]
+    wrong = [t for t, (name, equals, path) in zip(tables, pairs, strict=True) if not (name and equals and path)]
+    if wrong:
+        raise ConfigError(f"--table {wrong[0]!r}: expected NAME=FILE, for example customers=data/customers.csv")
+    return {name: Path(path) for name, _, path in pairs}
+
+
+@app.command()
+def run(
+    program: ProgramArgument,
+    consortium: ConsortiumOption = Path("consortium.toml"),
+    job: JobOption = None,
+    party: Annotated[str | None, typer.Option(help="Run only this party (the others run on their own hosts).")] = None,
+    table: TableOption = [],  # noqa: B006
+    out: OutOption = None,
+    record_view: RecordOption = False,
+    start_timeout: StartOption = 30.0,
+    timeout: IdleOption = 60.0,
+    json: JsonOption = False,
+) -> None:
+    """Run a program with all parties whose keys are here, or with --party as one of them."""
+    console = Console(stderr=True)
+    group = load_consortium(consortium)
+    if record_view and out is None:
+        raise ConfigError("--record-view needs --out: the folder that takes the views")
+    progress = LiveProgress(console, program.stem)
+    if party is not None:
+        stop_on_signal()
+        task = make_task(program, group, job, party, table, start_timeout, timeout)
+        with progress:
+            reports = {party: _run_here(task, _listen_here(group, party), out if record_view else None, progress)}
+    else:
+        here = [p.name for p in group.parties if p.key_path is not None]
+        missing = [p.name for p in group.parties if p.key_path is None]
+        if missing:
+            raise ConfigError(
+                f"{consortium}: no key here for {', '.join(missing)}; run each party on its own host with --party NAME"
+            )
+        make_task(program, group, job, here[0], [], start_timeout, timeout)  # find mistakes before eight processes do
+        arguments = party_arguments(program, consortium, job, out if record_view else None, start_timeout, timeout)
+        with progress:
+            reports = run_local(group, here, arguments, progress=progress)
+    if out is not None:
+        for report in reports.values():
+            write_report(out, report)
+    if json:
+        sys.stdout.write(msgspec.json.encode(reports).decode() + "\n")
+    else:
+        _show_reports(Console(), reports, out)
+
+
+@app.command(name="party", hidden=True)
+def party_process(
+    program: ProgramArgument,
+    consortium: ConsortiumOption,
+    party: Annotated[str, typer.Option()],
+    job: JobOption = None,
+    table: TableOption = [],  # noqa: B006
+    view_folder: Annotated[Path | None, typer.Option()] = None,
+    listen_fd: Annotated[int | None, typer.Option()] = None,
+    start_timeout: StartOption = 30.0,
+    timeout: IdleOption = 60.0,
+) -> None:
+    """One party under a parent that reads event lines; not for people."""
+    end_with_parent()
+    stop_on_signal()
+    try:
+        task = make_task(program, load_consortium(consortium), job, party, table, start_timeout, timeout)
+        listener = socket.socket(fileno=listen_fd) if listen_fd is not None else None
+        report = _run_here(task, listener, view_folder, EmitProgress())
+        emit(Event("report", report=report))
+    except KeyboardInterrupt:
+        raise SystemExit(Interrupted.exit_code) from None
+    except PrivityError as error:
+        emit(Event("error", error=str(error), error_type=type(error).__name__, exit_code=error.exit_code))
+        raise SystemExit(error.exit_code) from None
+
+
+def _listen_here(group: Consortium, party: str) -> socket.socket | None:
+    from .net.tls import listen
+
+    endpoint = group.party(party).endpoint
+    return listen(endpoint) if endpoint is not None else None
+
+
+def _run_here(task: Task, listener: socket.socket | None, view_folder: Path | None, progress: Any) -> PartyReport:
+    recorder = ViewRecorder(view_folder / task.me) if view_folder is not None else None
+    report = run_party(replace(task, listener=listener, progress=progress, recorder=recorder))
+    if recorder is not None:
+        recorder.close()
+    return report
+
+
+def _show_reports(console: Console, reports: dict[str, PartyReport], out: Path | None) -> None:
+    from rich.table import Table
+
+    table = Table(title=f"privity run · kernels: {kernels.BUILD}")
+    for heading in ("party", "rounds", "bytes sent", "CPU s", "wall s", "output"):
+        table.add_column(heading, overflow="fold")
+    for report in reports.values():
+        text = msgspec.json.encode(report.output).decode()
+        text = text if len(text) <= 200 else text[:200] + " ..."
+        table.add_row(
+            report.party, f"{report.rounds:,}", f"{report.bytes_sent:,}", f"{report.cpu_s:.2f}", f"{report.wall_s:.2f}", text
+        )
+    console.print(table)
+    if out is not None:
+        console.print(f"reports in {out}")
+
+
+@consortium_app.command("init")
+def consortium_init(
+    folder: Annotated[Path, typer.Argument(help="Folder for consortium.toml, certificates and keys.")],
+    compute: Annotated[list[str], typer.Option("--compute", help="A compute party (three times).")] = [],  # noqa: B006
+    owner: Annotated[list[str], typer.Option("--owner", help="An owner; may be given several times.")] = [],  # noqa: B006
+    receiver: Annotated[list[str], typer.Option("--receiver", help="A receiver.")] = [],  # noqa: B006
+    host: Annotated[str, typer.Option(help="Host of the compute parties.")] = "127.0.0.1",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+) -> None:
+    """Write a consortium file with fresh certificates and keys, for local use or to be handed out."""
+    names = compute or ["compute_0", "compute_1", "compute_2"]
+    group = init_consortium(folder, names, owner, receiver, host=host, overwrite=overwrite)
+    print(f"wrote {folder / 'consortium.toml'} with {len(group.parties)} parties")
+    print("for several hosts: give each its own key and a copy of the file without the others' key lines")
+
+
+@demo_app.command("banks")
+def demo_banks(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the report, result.json and data.")] = Path(
+        "privity-demo-banks"
+    ),
+    json: JsonOption = False,
+    record_view: Annotated[bool, typer.Option(help="Record and examine what each party saw.")] = True,
+    timeout: IdleOption = 60.0,
+) -> None:
+    """Five banks train one credit-default model; no bank shows a row to anybody."""
+    try:
+        from .demo.banks import run_banks
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"the demo needs {error.name}; install it with: pip install 'privity[demo]'") from None
+    run_banks(out, json=json, record_view=record_view, timeout_s=timeout)
+
+
+@app.command()
+def version() -> None:
+    """Version and kernels."""
+    from importlib.metadata import version as installed
+
+    print(f"privity {installed('privity')} · kernels: {kernels.BUILD}")
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Entry point: every error that a user can cause ends in one message and an exit code."""
+    try:
+        app(args=list(arguments) if arguments is not None else None, standalone_mode=True)
+    except PrivityError as error:
+        print(f"privity: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("privity: interrupted", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
+    except BrokenPipeError:
+        sys.exit(1)
+    sys.exit(0)

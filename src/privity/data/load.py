@@ -1,0 +1,44 @@
+"""From a party's files to the inputs that it shares, as the job's schemas say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigError
+from ..session import Input
+from ..table import TableInfo, table_inputs
+from .schema import TableSchema, power_of_two_bound
+from .tables import read_table
+
+
+def load_schemas(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, TableSchema]:
+    """The job file's ``[tables.NAME]`` sections. Raises ConfigError."""
+    return {name: TableSchema.from_mapping(name, raw) for name, raw in tables.items()}
+
+
+def table_info(schema: TableSchema) -> TableInfo:
+    """The public part that a session knows of a table."""
+    return TableInfo(
+        schema.name,
+        tuple(c.name for c in schema.features),
+        tuple(power_of_two_bound(c) for c in schema.features),
+        schema.label.name if schema.label is not None else None,
+        schema.capacity,
+    )
+
+
+def load_inputs(schemas: Mapping[str, TableSchema], paths: Mapping[str, Path], owner: str) -> dict[str, Input]:
+    """Read this owner's tables. Raises DataError for what does not fit, ConfigError for a table the job does not name."""
+    inputs: dict[str, Input] = {}
+    for name, path in paths.items():
+        if name not in schemas:
+            have = ", ".join(schemas) or "none"
+            raise ConfigError(f"{owner} brings a table {name!r}, but the job describes: {have}; correct one of the two")
+        schema = schemas[name]
+        table = read_table(path, schema, owner)
+        at = [table.names.index(c.name) for c in schema.features]
+        label = table.column(schema.label.name) if schema.label is not None else None
+        inputs.update(table_inputs(table_info(schema), table.values[:, at], label))
+    return inputs

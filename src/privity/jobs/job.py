@@ -1,0 +1,108 @@
+"""A job file: what is computed on which columns and what may be opened. Every party reads its own copy.
+
+The files' hashes are compared in the handshake, so a party with another list of openings, another schema or another
+program never gets a share.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+import tomllib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from ..errors import ConfigError, UsageError
+from ..ring.fixed import FRACTION_BITS
+from ..session import Session
+from ..types import Opening
+
+
+class OpeningSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One line ``[[openings]]``: name, shape, receivers (party names, or "owners", "compute", "all") and count."""
+
+    name: str
+    to: list[str] | str
+    shape: tuple[Annotated[int, msgspec.Meta(ge=0)], ...] = ()
+    count: Annotated[int, msgspec.Meta(ge=1)] = 1
+
+
+class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A parsed job file. ``tables`` holds the raw schemas by name; ``data.schema`` validates them.
+
+    fraction_bits: fractional bits of reals. seed: of public choices, such as the order of rows. exact: round every
+    truncation to nearest (slower).
+    """
+
+    name: str
+    openings: list[OpeningSpec] = []
+    tables: dict[str, dict[str, Any]] = {}
+    fraction_bits: Annotated[int, msgspec.Meta(ge=8, le=26)] = FRACTION_BITS
+    seed: int = 0
+    exact: bool = False
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 over a canonical form: equal if and only if two parties' job files say the same."""
+        return hashlib.sha256(b"privity job 1\n" + msgspec.json.encode(self, order="deterministic")).digest()
+
+    def openings_for(self, parties: Sequence[str], compute: Sequence[str], owners: Sequence[str]) -> list[Opening]:
+        """The openings list with groups spelt out. Raises ConfigError for an unknown party or a repeated name."""
+        groups = {"all": tuple(parties), "compute": tuple(compute), "owners": tuple(owners)}
+        result: list[Opening] = []
+        for line in self.openings:
+            to = groups.get(line.to, (line.to,)) if isinstance(line.to, str) else tuple(line.to)
+            unknown = [name for name in to if name not in parties]
+            if unknown:
+                raise ConfigError(
+                    f"job {self.name!r}: opening {line.name!r} goes to {', '.join(unknown)}, which the consortium does "
+                    f"not have; its parties: {', '.join(parties)} (or the groups all, compute, owners)"
+                )
+            if any(o.name == line.name for o in result):
+                raise ConfigError(f"job {self.name!r}: opening {line.name!r} is listed twice; give one a count instead")
+            result.append(Opening(line.name, tuple(line.shape), to, line.count))
+        return result
+
+
+def load_job(path: Path) -> JobSpec:
+    """Read a TOML job file. Raises ConfigError with the file and field."""
+    try:
+        raw = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"no job file at {path}; write one beside the program, or name it with --job") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the job file {path}: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    try:
+        return msgspec.convert(raw, JobSpec)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def load_program(path: Path) -> tuple[Callable[[Session], Any], bytes]:
+    """The function ``program(session)`` of a party's own file, and the file's SHA-256.
+
+    Raises ConfigError if there is no such file or function, UsageError if the file fails when it is imported.
+    """
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot read the program {path}: {error.strerror}") from None
+    spec = importlib.util.spec_from_file_location(f"privity_program_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"{path} is not a Python file; a program is a .py file with a function program(session)")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UsageError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    program = getattr(module, "program", None)
+    if not callable(program):
+        raise ConfigError(f"{path} has no function program(session); that is what every party runs")
+    return program, hashlib.sha256(source).digest()

@@ -1,0 +1,31 @@
+"""The command line of a party process: how a parent says which party to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+
+def party_arguments(
+    program: Path,
+    consortium: Path,
+    job: Path | None,
+    view_folder: Path | None,
+    start_timeout: float,
+    timeout: float,
+    tables: Mapping[str, Mapping[str, Path]] | None = None,
+) -> Callable[[str], list[str]]:
+    """The command line of a party process; ``tables``: party -> table name -> file."""
+
+    def arguments(party: str) -> list[str]:
+        line = [str(program), "--consortium", str(consortium), "--party", party]
+        line += ["--start-timeout", str(start_timeout), "--timeout", str(timeout)]
+        if job is not None:
+            line += ["--job", str(job)]
+        if view_folder is not None:
+            line += ["--view-folder", str(view_folder)]
+        for name, path in (tables or {}).get(party, {}).items():
+            line += ["--table", f"{name}={path}"]
+        return line
+
+    return arguments

@@ -1,0 +1,272 @@
+"""Run one job at one party: connect, compare hashes, agree on inputs, run the program, say goodbye."""
+
+from __future__ import annotations
+
+import resource
+import socket
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import numpy as np
+
+from ..errors import HandshakeError, PrivityError, UsageError
+from ..mpc.outside import Outside
+from ..mpc.party import Party, agree_streams
+from ..mpc.protocol import Protocol
+from ..mpc.rep3 import Rep3
+from ..net.certificates import Identity
+from ..net.tls import connect
+from ..net.wire import AllInputs, Declare, Hello, InputDeclaration, ProgressNote
+from ..ring import kernels
+from ..session import Declared, Input, OpeningsList, OpeningsLog, Session, Stage, Withheld
+from ..table import TableInfo
+from ..types import Channel, Progress, Recorder
+from .consortium import Consortium
+from .job import JobSpec
+
+
+class Interrupted(PrivityError):
+    """This party was asked to stop (Ctrl-C or a termination signal)."""
+
+    exit_code = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What one party needs to run its part. ``load_inputs`` reads its own data, after the handshake.
+
+    deadline_s: for all parties to come. idle_s: for any single message.
+    """
+
+    me: str
+    consortium: Consortium
+    identity: Identity
+    program: Callable[[Session], Any]
+    program_hash: bytes
+    job: JobSpec
+    load_inputs: Callable[[], Mapping[str, Input]]
+    tables: Mapping[str, TableInfo] = field(default_factory=dict)
+    listener: socket.socket | None = None
+    deadline_s: float = 30.0
+    idle_s: float = 60.0
+    progress: Progress | None = None
+    recorder: Recorder | None = None
+
+
+class PartyReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run gave and cost at one party.
+
+    output: the program's return value, plain (arrays as lists; ``{"withheld_from_this_party": [...]}`` for values
+    opened to others). opened: the ledger's lines. stages: the program's own sections. cpu_s: user and system seconds of
+    this process. bytes_sent: headers and tags included.
+    """
+
+    party: str
+    output: Any
+    opened: list[dict[str, Any]]
+    stages: list[Stage]
+    rounds: int
+    bytes_sent: int
+    wall_s: float
+    cpu_s: float
+    kernels: str
+
+
+def run_party(task: Task) -> PartyReport:
+    """Run the job at this party. Raises PrivityError; the peers are told the public reason first."""
+    start = time.monotonic()
+    kernels.keep_freed_memory()
+    channel = _connect(task)
+    try:
+        with np.errstate(over="ignore"):
+            session = _open_session(task, channel)
+            output = task.program(session)
+            session.check_guards()
+        channel.close()
+    except PrivityError as error:
+        channel.abort(error.public_reason)
+        raise
+    except KeyboardInterrupt:
+        channel.abort("interrupted")
+        raise Interrupted(f"{task.me} was interrupted; all peers were told") from None
+    except Exception as error:
+        channel.abort(f"its program failed ({type(error).__name__})")
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        mine = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == task.program.__code__.co_filename]
+        line = mine[-1] if mine else where
+        raise UsageError(
+            f"the program failed at {Path(line.filename).name}:{line.lineno} ({line.line}): {type(error).__name__}: {error}"
+        ) from error
+    return PartyReport(
+        party=task.me,
+        output=to_plain(output),
+        opened=session.log.entries,
+        stages=session.stages,
+        rounds=session.protocol.party.rounds if session.computes else 0,
+        bytes_sent=channel.bytes_sent,
+        wall_s=time.monotonic() - start,
+        cpu_s=_cpu_seconds(),
+        kernels=kernels.BUILD,
+    )
+
+
+def names_of(consortium: Consortium) -> tuple[str, ...]:
+    """All parties, in the order of the file."""
+    return tuple(party.name for party in consortium.parties)
+
+
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def _connect(task: Task) -> Channel:
+    hello = Hello(
+        party=task.me,
+        version=version("privity"),
+        program_hash=task.program_hash,
+        job_hash=task.job.digest,
+        consortium_hash=task.consortium.hash(),
+        parameters={"protocol": Rep3.name, "fraction_bits": str(task.job.fraction_bits)},
+        build=kernels.BUILD,
+    )
+    dial, accept = task.consortium.links(task.me)
+    compute = task.me in task.consortium.compute
+    channel: Channel = connect(
+        task.identity, dial, accept, task.listener, hello,
+        deadline_s=task.deadline_s, idle_s=task.idle_s, watch_all=not compute, on_progress=_listener(task, compute),
+    )
+    if not compute and task.recorder is not None:
+        return cast(Channel, _Recorded(channel, task.recorder))
+    return channel
+
+
+def _listener(task: Task, compute: bool) -> Callable[[str, ProgressNote], None] | None:
+    """Owners and receivers show the progress that the first compute party reports."""
+    progress, first = task.progress, task.consortium.compute[0]
+    if compute or progress is None:
+        return None
+
+    def show(source: str, note: ProgressNote) -> None:
+        if source == first:
+            progress.update(note.step, note.total, note.note, note.rounds, note.bytes_sent)
+
+    return show
+
+
+def _open_session(task: Task, channel: Channel) -> Session:
+    compute, parties = task.consortium.compute, names_of(task.consortium)
+    own = dict(task.load_inputs())
+    declared = _agree_on_inputs(task, channel, {n: x.declared(task.job.fraction_bits) for n, x in own.items()})
+    protocol = _protocol(task, channel)
+    notes = _Notes(task.progress, channel, [p for p in parties if p not in compute] if task.me in compute else [])
+    if protocol.party is not None:
+        protocol.party.pulse = notes.pulse
+    return Session(
+        me=task.me, protocol=protocol, compute=compute, parties=parties, declared=declared, own=own, channel=channel,
+        gate=OpeningsList(task.job.openings_for(parties, compute, task.consortium.owners)), ledger=OpeningsLog(),
+        progress=notes, fraction_bits=task.job.fraction_bits, seed=task.job.seed, tables=task.tables,
+    )
+
+
+def _protocol(task: Task, channel: Channel) -> Protocol:
+    compute = task.consortium.compute
+    if task.me not in compute:
+        return Outside(Rep3, exact=task.job.exact)
+    context = task.consortium.hash() + task.program_hash + task.job.digest
+    party = Party(compute.index(task.me), compute, channel, agree_streams(channel, compute, context), task.recorder)
+    return partial(Rep3, exact=task.job.exact)(party)
+
+
+def _agree_on_inputs(task: Task, channel: Channel, mine: Mapping[str, Declared]) -> dict[str, dict[str, Declared]]:
+    """Owners tell the compute parties what they bring; the compute parties tell everybody; all must say the same."""
+    compute, me = task.consortium.compute, task.me
+    declaration = tuple(InputDeclaration(name=n, shape=d.shape, bound=d.bound, scale=d.scale) for n, d in mine.items())
+    others = [c for c in compute if c != me]
+    for name in others:
+        channel.tell(name, Declare(inputs=declaration))
+    if me in compute:
+        lists = {me: declaration}
+        for name in names_of(task.consortium):
+            if name != me:
+                lists[name] = channel.hear(name, Declare).inputs
+        ordered = AllInputs(inputs={n: lists[n] for n in names_of(task.consortium)})
+        for name in names_of(task.consortium):
+            if name != me:
+                channel.tell(name, ordered)
+        told = [(c, channel.hear(c, AllInputs)) for c in others]
+    else:
+        told = [(c, channel.hear(c, AllInputs)) for c in compute]
+        ordered = told[0][1]
+    for name, other in told:
+        if other != ordered:
+            raise HandshakeError(
+                f"{name} was told other inputs than {told[0][0] if me not in compute else me}; an owner declared "
+                "different shapes to different compute parties. Nothing was shared."
+            )
+    return {
+        owner: {d.name: Declared(tuple(d.shape), float(d.bound or 0.0), d.scale) for d in inputs}
+        for owner, inputs in ordered.inputs.items()
+    }
+
+
+class _Recorded:
+    """A channel that also records what an owner or receiver is sent."""
+
+    def __init__(self, channel: Channel, recorder: Recorder) -> None:
+        self._channel = channel
+        self._recorder = recorder
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._channel, name)
+
+    def receive(self, source: str, step: int, into: Any) -> None:
+        self._channel.receive(source, step, into)
+        self._recorder.received(source, step, "opening", memoryview(np.ascontiguousarray(into).reshape(-1).view(np.uint8)))
+
+
+class _Notes:
+    """Shows progress here and passes it on to parties that wait without computing, as a sign of life too."""
+
+    def __init__(self, show: Progress | None, channel: Channel, waiting: list[str]) -> None:
+        self._show = show
+        self._channel = channel
+        self._waiting = waiting
+        self._last = ProgressNote(step=0, total=0, note="", rounds=0, bytes_sent=0)
+        self._told = time.monotonic()
+
+    def update(self, step: int, total: int, note: str, rounds: int, bytes_sent: int) -> None:
+        self._last = ProgressNote(step=step, total=total, note=note, rounds=rounds, bytes_sent=bytes_sent)
+        if self._show is not None:
+            self._show.update(step, total, note, rounds, bytes_sent)
+        if time.monotonic() - self._told > 0.5:
+            self.pulse()
+
+    def pulse(self) -> None:
+        self._told = time.monotonic()
+        for name in self._waiting:
+            self._channel.tell(name, self._last)
+
+
+def to_plain(value: Any) -> Any:
+    """A program's return value as JSON-able data."""
+    if isinstance(value, Withheld):
+        return {"withheld_from_this_party": list(value.receivers)}
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {str(k): to_plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_plain(v) for v in value]
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    return repr(value)
