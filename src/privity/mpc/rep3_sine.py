@@ -4,7 +4,8 @@
 
 Adversary  as in rep3.py
 Assumes    as in rep3.py; the helper is a compute party, so no further trust is needed
-Reveals    shapes and the period; parties 0 and 1 see x + r modulo 2^m, uniform because only party 2 knows r
+Reveals    shapes and the period; parties 0 and 1 see x + r modulo 2^m, uniform because only party 2 knows r. The
+           error of the dealt tables depends on r (party 2) and x + r (parties 0 and 1), also with ``exact=True``
 Error      below sum_k |w_k| * 2^-21 + 1 ulp of the result (tables have 30 bits, dealt values 24, weights 22)
 Paper      Fourier evaluation with masked input: "Curl" (ePrint 2024/1127) lists the idea for bounded functions; the
            replicated form with one of the three parties dealing is derived here
