@@ -1,0 +1,162 @@
+"""Declared rounds and bytes equal what was measured: for each primitive, and for whole programs planned on shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+import privity
+from privity.mpc.outside import Outside
+from privity.mpc.party import Party
+from privity.mpc.rep3 import Rep3
+from privity.mpc.rep3_bits import Adder
+from privity.mpc.shares import Bits, Share
+from privity.ring import layout
+from privity.session import Session
+from privity.testing import PROTOCOLS, Factory, run
+from privity.types import Cost
+
+SIZES = [0, 1, 2, 63, 64, 65, 1000, 128 * 64, 128 * 64 + 1]
+
+
+def trivial(shape: tuple[int, ...]) -> Share:
+    """A share of zeros: costs do not depend on values."""
+    return Share((layout.zeros(shape), layout.zeros(shape)), shape)
+
+
+def planes(n: int, count: int) -> Bits:
+    empty = layout.zeros((count, (n + 63) // 64))
+    return Bits((empty, empty), (n,), count)
+
+
+Case = tuple[str, dict[str, Any], Callable[[Any, int], Any]]
+
+SERIES = {"period": 23, "harmonics": 10, "scale": 18}
+CASES: list[Case] = [
+    *[("share", {"owner": o}, lambda p, n, o=o: p.share(o, layout.zeros((n,)), (n,))) for o in range(3)],
+    *[
+        ("open", {"to": to}, lambda p, n, to=to: p.open(trivial((n,)), to))
+        for to in ((0,), (1,), (2,), (0, 2), (1, 2), (0, 1, 2))
+    ],
+    ("mul", {}, lambda p, n: p.mul(trivial((n,)), trivial((n,)))),
+    ("mul", {"shift": 18}, lambda p, n: p.mul(trivial((n,)), trivial((n,)), 18)),
+    ("mul", {"shift": 1}, lambda p, n: p.dot(trivial((n, 3)), trivial((n, 3)), 1)),
+    ("mul", {"shift": 61}, lambda p, n: p.matmul(trivial((n, 2)), trivial((2, 1)), 61)),
+    *[("truncate", {"shift": d}, lambda p, n, d=d: p.truncate(trivial((n,)), d)) for d in (1, 18, 23, 61)],
+    *[("truncate_nearest", {"shift": d}, lambda p, n, d=d: p.truncate_nearest(trivial((n,)), d)) for d in (1, 2, 18)],
+    *[("msb", {"bits": b}, lambda p, n, b=b: p.msb(trivial((n,)), b)) for b in (1, 2, 3, 27, 40, 62, 63)],
+    *[("bits", {"count": c}, lambda p, n, c=c: p.bits(trivial((n,)), c)) for c in (1, 2, 3, 17, 40, 64)],
+    *[("is_zero", {"bits": b}, lambda p, n, b=b: p.is_zero(trivial((n,)), b)) for b in (1, 2, 19, 64)],
+    *[("and_", {"planes": c}, lambda p, n, c=c: p.and_(planes(n, c), planes(n, c))) for c in (1, 5)],
+    *[("b2a", {"planes": c}, lambda p, n, c=c: p.b2a(planes(n, c))) for c in (1, 5)],
+    ("sine_series", SERIES, lambda p, n: p.sine_series(trivial((n,)), 23, [0.1] * 10, 18)),
+]
+
+
+def measured(protocol: Factory, act: Callable[[Any], Any], outside: Any = None) -> Cost:
+    parties = run(protocol, act, outside=outside).parties
+    assert len({p.rounds for p in parties}) == 1, "the parties disagree on the number of rounds"
+    return Cost(parties[0].rounds, tuple(p.sent for p in parties))
+
+
+@pytest.mark.parametrize(("operation", "parameters", "act"), CASES, ids=[f"{c[0]}-{c[1]}" for c in CASES])
+def test_declared_costs(operation: str, parameters: dict[str, Any], act: Callable[[Any, int], Any]) -> None:
+    for n in SIZES:
+        assert measured(Rep3, lambda p, n=n: act(p, n)) == Rep3.cost(operation, n, **parameters), f"{n} elements"
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_declared_cost_of_an_exact_series(n: int) -> None:
+    got = measured(partial(Rep3, exact=True), lambda p: p.sine_series(trivial((n,)), 23, [0.1] * 10, 18))
+    assert got == Rep3.cost("sine_series", n, exact=True, **SERIES)
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_declared_costs_with_outside_parties(n: int) -> None:
+    got = measured(
+        Rep3, lambda p: p.receive_input("bank", 1, (n,)),
+        {"bank": lambda channel, names: Rep3.deal(channel, names, 1, layout.zeros((n,)))},
+    )  # fmt: skip
+    assert got == Rep3.cost("input", n)
+    got = measured(
+        Rep3, lambda p: p.open(trivial((n,)), [], ["doctor"], 1),
+        {"doctor": lambda channel, names: Rep3.collect(channel, names, 1, (n,))},
+    )  # fmt: skip
+    assert got == Rep3.cost("open_outside", n)
+
+
+@pytest.mark.parametrize("n", [1, 100, 1_000_000])
+def test_costs_of_both_adders(n: int) -> None:
+    ripple = Rep3.cost("msb", n, bits=62, adder=Adder(one_way_s=0.0))
+    tree = Rep3.cost("msb", n, bits=62, adder=Adder(bytes_per_s=1e30, and_s_per_word=0.0))
+    assert (ripple.rounds, tree.rounds) == (63, 8)
+    assert max(tree.sent) <= 22.75 * 64 * -(-n // 64) and max(ripple.sent) < max(tree.sent)
+
+
+def test_every_declared_cost_is_measured_here() -> None:
+    assert {c[0] for c in CASES} | {"input", "open_outside"} == set(Rep3.costs)
+
+
+def test_protocols_declare_the_same_operations() -> None:
+    declared = {frozenset(getattr(p, "func", p).costs) for p in PROTOCOLS.values()}  # type: ignore[attr-defined]
+    assert len(declared) == 1
+
+
+# -- whole programs ----------------------------------------------------------------------------------------------
+
+
+def regression(s: Session) -> Any:
+    x, y = s.secret("x", "bank_a"), s.secret("y", "bank_b")
+    w = s.constant(np.zeros(x.shape[1]))
+    for _ in range(2):
+        error = privity.sigmoid(x @ w) - y
+        w = w - x.T.matmul(error, factor=0.05)
+        w = w.assume_bound(100.0)
+    return s.reveal(w, to=["bank_a", "compute_1"], name="w", reason="test")
+
+
+def everything(s: Session) -> Any:
+    x, y = s.secret("x", "bank_a"), s.secret("z", "compute_1")
+    a = privity.where(x > 0.5, x, y) + privity.maximum(x, y) - privity.minimum(x * 0.3, 2)
+    b = privity.reciprocal(abs(x) + 1).mean(0) + privity.rsqrt(x * x).sum(0) + privity.clip(y, -1, 1).var(0)
+    c = ((x == 0) | ~(y <= 1.5)) ^ (x[::-1] != y)
+    d = privity.concatenate([a, c * 1.5, x @ (x.T @ y)])
+    total = s.reveal((d + b).sum(), to="all", name="total", reason="test")
+    return total, s.reveal(c.T, to=["doctor", "auditor"], name="c", reason="test")
+
+
+@pytest.mark.parametrize("program", [regression, everything])
+@pytest.mark.parametrize("exact", [False, True])
+def test_what_is_planned_on_shapes_is_what_is_spent(program: Callable[[Session], Any], exact: bool) -> None:
+    rng = np.random.default_rng(0)
+    planned: dict[str, Cost] = {}
+    spent: dict[int, Cost] = {}
+
+    def watched(s: Session) -> None:
+        program(s)
+        s.check_guards()
+        party: Party = s.protocol.party
+        if isinstance(s.protocol, Outside):
+            planned[s.me] = s.protocol.planned
+        else:
+            spent[party.index] = Cost(party.rounds, (party.sent,))
+
+    privity.simulate(
+        watched,
+        inputs={
+            "bank_a": {"x": privity.Input(rng.normal(size=(30, 4)), 8.0)},
+            "bank_b": {"y": rng.random(30) < 0.3},
+            "compute_1": {"z": privity.Input(rng.normal(size=(30, 4)), 8.0)},
+        },
+        receivers=("doctor", "auditor"),
+        protocol=partial(Rep3, exact=exact),
+    )
+    whole = Cost(spent[0].rounds, tuple(spent[i].sent[0] for i in range(3)))
+    assert {s.rounds for s in spent.values()} == {whole.rounds}
+    assert set(planned) >= {"bank_a", "doctor"}
+    for name, plan in planned.items():
+        assert plan == whole, f"planned at {name}"
