@@ -14,7 +14,7 @@ import msgspec
 import typer
 from rich.console import Console
 
-from .data.load import load_inputs, load_schemas, table_info
+from .data.load import load_arrays, load_inputs, load_schemas, table_info
 from .demo.screen import LiveProgress
 from .errors import ConfigError, PrivityError
 from .jobs.consortium import Consortium, load_consortium
@@ -45,6 +45,7 @@ RecordOption = Annotated[bool, typer.Option("--record-view", help="Keep all that
 StartOption = Annotated[float, typer.Option("--start-timeout", help="Seconds for all parties to come.", min=0.1)]
 IdleOption = Annotated[float, typer.Option("--timeout", help="Seconds to wait for any single message.", min=0.1)]
 TableOption = Annotated[list[str], typer.Option("--table", help="NAME=FILE: a table of this party (with --party).")]
+ArrayOption = Annotated[list[str], typer.Option("--array", help="NAME=FILE.npy: an array of this party (with --party).")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 
 
@@ -54,6 +55,7 @@ def make_task(
     job: Path | None,
     party: str,
     tables: Sequence[str],
+    arrays: Sequence[str],
     start_timeout: float,
     timeout: float,
 ) -> Task:
@@ -61,7 +63,8 @@ def make_task(
     function, program_hash = load_program(program)
     spec = load_job(job if job is not None else program.with_suffix(".toml"))
     schemas = load_schemas(spec.tables)
-    paths = {**consortium.party(party).tables, **_table_paths(tables)}
+    paths = {**consortium.party(party).tables, **_named_paths(tables, "--table")}
+    array_paths = _named_paths(arrays, "--array")
     names = [p.name for p in consortium.parties]
     spec.openings_for(names, consortium.compute, consortium.owners)
     return Task(
@@ -71,18 +74,20 @@ def make_task(
         program=function,
         program_hash=program_hash,
         job=spec,
-        load_inputs=lambda: load_inputs(schemas, paths, party),
+        load_inputs=lambda: {
+            **load_inputs(schemas, paths, party), **load_arrays(spec.arrays, array_paths, party),
+        },
         tables={name: table_info(schema) for name, schema in schemas.items()},
         deadline_s=start_timeout,
         idle_s=timeout,
     )
 
 
-def _table_paths(tables: Sequence[str]) -> dict[str, Path]:
-    pairs = [t.partition("=") for t in tables]
-    wrong = [t for t, (name, equals, path) in zip(tables, pairs, strict=True) if not (name and equals and path)]
+def _named_paths(values: Sequence[str], option: str) -> dict[str, Path]:
+    pairs = [v.partition("=") for v in values]
+    wrong = [v for v, (name, equals, path) in zip(values, pairs, strict=True) if not (name and equals and path)]
     if wrong:
-        raise ConfigError(f"--table {wrong[0]!r}: expected NAME=FILE, for example customers=data/customers.csv")
+        raise ConfigError(f"{option} {wrong[0]!r}: expected NAME=FILE, for example customers=data/customers.csv")
     return {name: Path(path) for name, _, path in pairs}
 
 
@@ -93,6 +98,7 @@ def run(
     job: JobOption = None,
     party: Annotated[str | None, typer.Option(help="Run only this party (the others run on their own hosts).")] = None,
     table: TableOption = [],  # noqa: B006
+    array: ArrayOption = [],  # noqa: B006
     out: OutOption = None,
     record_view: RecordOption = False,
     start_timeout: StartOption = 30.0,
@@ -107,7 +113,7 @@ def run(
     progress = LiveProgress(console, program.stem)
     if party is not None:
         stop_on_signal()
-        task = make_task(program, group, job, party, table, start_timeout, timeout)
+        task = make_task(program, group, job, party, table, array, start_timeout, timeout)
         with progress:
             reports = {party: _run_here(task, _listen_here(group, party), out if record_view else None, progress)}
     else:
@@ -117,7 +123,7 @@ def run(
             raise ConfigError(
                 f"{consortium}: no key here for {', '.join(missing)}; run each party on its own host with --party NAME"
             )
-        make_task(program, group, job, here[0], [], start_timeout, timeout)  # find mistakes before eight processes do
+        make_task(program, group, job, here[0], [], [], start_timeout, timeout)  # find mistakes before eight processes do
         arguments = party_arguments(program, consortium, job, out if record_view else None, start_timeout, timeout)
         with progress:
             reports = run_local(group, here, arguments, progress=progress)
@@ -137,6 +143,7 @@ def party_process(
     party: Annotated[str, typer.Option()],
     job: JobOption = None,
     table: TableOption = [],  # noqa: B006
+    array: ArrayOption = [],  # noqa: B006
     view_folder: Annotated[Path | None, typer.Option()] = None,
     listen_fd: Annotated[int | None, typer.Option()] = None,
     start_timeout: StartOption = 30.0,
@@ -146,7 +153,7 @@ def party_process(
     end_with_parent()
     stop_on_signal()
     try:
-        task = make_task(program, load_consortium(consortium), job, party, table, start_timeout, timeout)
+        task = make_task(program, load_consortium(consortium), job, party, table, array, start_timeout, timeout)
         listener = socket.socket(fileno=listen_fd) if listen_fd is not None else None
         report = _run_here(task, listener, view_folder, EmitProgress())
         emit(Event("report", report=report))

@@ -159,6 +159,7 @@ class Session:
         fraction_bits: int = fixed.FRACTION_BITS,
         seed: int = 0,
         tables: Mapping[str, TableInfo] | None = None,
+        parameters: Mapping[str, str | int | float | bool] | None = None,
     ) -> None:
         self.me = me
         self.protocol = protocol
@@ -173,6 +174,8 @@ class Session:
         self._gate = gate
         self.log = ledger
         self.tables = dict(tables or {})
+        self.parameters = dict(parameters or {})
+        """Public values from the job file."""
         self.stages: list[Stage] = []
         self._progress = progress
         self._events = 0

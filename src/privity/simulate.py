@@ -20,6 +20,7 @@ from .mpc.rep3 import Rep3
 from .net.memory import memory_network
 from .ring import fixed
 from .session import Declared, EverythingAllowed, Input, OpeningsList, OpeningsLog, Session
+from .table import TableInfo
 from .types import Channel, Gate, Opening, Recorder
 
 Program = Callable[[Session], Any]
@@ -56,6 +57,8 @@ def simulate(
     protocol: Callable[[Party], Protocol] = Rep3,
     fraction_bits: int = fixed.FRACTION_BITS,
     seed: int = 0,
+    tables: Mapping[str, TableInfo] | None = None,
+    parameters: Mapping[str, str | int | float | bool] | None = None,
     recorders: Mapping[str, Recorder] | None = None,
     wrap: Callable[[Channel], Channel] | None = None,
     timeout_s: float = 60.0,
@@ -92,7 +95,7 @@ def simulate(
                 session = Session(
                     me=me, protocol=proto, compute=compute, parties=names, declared=declared, own=owned.get(me, {}),
                     channel=channel, gate=gate, ledger=log if me == compute[0] else OpeningsLog(),
-                    fraction_bits=fraction_bits, seed=seed,
+                    fraction_bits=fraction_bits, seed=seed, tables=tables, parameters=parameters,
                 )
                 outputs[me] = program(session)
                 session.check_guards()

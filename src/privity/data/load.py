@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError
+import numpy as np
+
+from ..errors import ConfigError, DataError
+from ..jobs.job import ArraySpec
 from ..session import Input
 from ..table import TableInfo, table_inputs
 from .schema import TableSchema, power_of_two_bound
@@ -27,6 +30,23 @@ def table_info(schema: TableSchema) -> TableInfo:
         schema.label.name if schema.label is not None else None,
         schema.capacity,
     )
+
+
+def load_arrays(specs: Mapping[str, ArraySpec], paths: Mapping[str, Path], owner: str) -> dict[str, Input]:
+    """Read this owner's .npy arrays (never pickled objects). Raises DataError, or ConfigError for an undescribed name."""
+    inputs: dict[str, Input] = {}
+    for name, path in paths.items():
+        if name not in specs:
+            have = ", ".join(specs) or "none"
+            raise ConfigError(f"{owner} brings an array {name!r}, but the job describes: {have}; correct one of the two")
+        try:
+            values = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise DataError(f"{owner}: {path}: expected a NumPy .npy file with numbers: {error}") from None
+        if not isinstance(values, np.ndarray) or values.dtype.kind not in "biuf":
+            raise DataError(f"{owner}: {path}: expected an array of numbers or booleans")
+        inputs[name] = Input(values, specs[name].bound, specs[name].scale)
+    return inputs
 
 
 def load_inputs(schemas: Mapping[str, TableSchema], paths: Mapping[str, Path], owner: str) -> dict[str, Input]:

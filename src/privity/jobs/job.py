@@ -31,9 +31,17 @@ class OpeningSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     count: Annotated[int, msgspec.Meta(ge=1)] = 1
 
 
+class ArraySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[arrays.NAME]``: an array that owners bring as a .npy file; public bound on |x| and fractional bits."""
+
+    bound: float
+    scale: Annotated[int, msgspec.Meta(ge=0, le=60)] | None = None
+
+
 class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A parsed job file. ``tables`` holds the raw schemas by name; ``data.schema`` validates them.
 
+    arrays: inputs other than tables. parameters: public values that the program reads as ``session.parameters``.
     fraction_bits: fractional bits of reals. seed: of public choices, such as the order of rows. exact: round every
     truncation to nearest (slower).
     """
@@ -41,6 +49,8 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     openings: list[OpeningSpec] = []
     tables: dict[str, dict[str, Any]] = {}
+    arrays: dict[str, ArraySpec] = {}
+    parameters: dict[str, str | int | float | bool] = {}
     fraction_bits: Annotated[int, msgspec.Meta(ge=8, le=26)] = FRACTION_BITS
     seed: int = 0
     exact: bool = False

@@ -14,8 +14,9 @@ def party_arguments(
     start_timeout: float,
     timeout: float,
     tables: Mapping[str, Mapping[str, Path]] | None = None,
+    arrays: Mapping[str, Mapping[str, Path]] | None = None,
 ) -> Callable[[str], list[str]]:
-    """The command line of a party process; ``tables``: party -> table name -> file."""
+    """The command line of a party process; ``tables``, ``arrays``: party -> name -> file."""
 
     def arguments(party: str) -> list[str]:
         line = [str(program), "--consortium", str(consortium), "--party", party]
@@ -26,6 +27,8 @@ def party_arguments(
             line += ["--view-folder", str(view_folder)]
         for name, path in (tables or {}).get(party, {}).items():
             line += ["--table", f"{name}={path}"]
+        for name, path in (arrays or {}).get(party, {}).items():
+            line += ["--array", f"{name}={path}"]
         return line
 
     return arguments

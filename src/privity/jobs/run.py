@@ -172,7 +172,7 @@ def _open_session(task: Task, channel: Channel) -> Session:
     return Session(
         me=task.me, protocol=protocol, compute=compute, parties=parties, declared=declared, own=own, channel=channel,
         gate=OpeningsList(task.job.openings_for(parties, compute, task.consortium.owners)), ledger=OpeningsLog(),
-        progress=notes, fraction_bits=task.job.fraction_bits, seed=task.job.seed, tables=task.tables,
+        progress=notes, fraction_bits=task.job.fraction_bits, seed=task.job.seed, tables=task.tables, parameters=task.job.parameters,
     )
 
 
