@@ -169,7 +169,9 @@ class SecureArray:
         proto = self.session.protocol
         if scale > x.scale:
             self.session.fits(x.bound, scale, "this value")
-            return SecureArray(self.session, proto.mul_public(share, layout.constant(1 << (scale - x.scale))), scale, x.bound)
+            return SecureArray(
+                self.session, proto.mul_public(share, layout.constant(1 << (scale - x.scale))), scale, x.bound
+            )
         return SecureArray(self.session, proto.truncate(share, x.scale - scale), scale, x.bound + 2.0**-scale)
 
     def assume_bound(self, bound: float) -> SecureArray:
@@ -273,15 +275,15 @@ class SecureArray:
         if isinstance(other, SecureArray):
             from .functions import reciprocal
 
-            return self * reciprocal(other)
+            return self.multiply(reciprocal(other))
         if not np.all(other):
             raise ZeroDivisionError("division of a secret array by a public zero")
-        return self * (1.0 / other)
+        return self.multiply(1.0 / other)
 
     def __rtruediv__(self, other: Any) -> SecureArray:
         from .functions import reciprocal
 
-        return reciprocal(self) * other
+        return reciprocal(self).multiply(other)
 
     def __pow__(self, exponent: int) -> SecureArray:
         if not isinstance(exponent, int) or exponent < 1:
@@ -309,7 +311,7 @@ class SecureArray:
         x = self._numeric()
         if not isinstance(other, SecureArray):
             result = x._matmul_public(other, left=False)
-            return result if factor == 1.0 else result * factor
+            return result if factor == 1.0 else result.multiply(factor)
         y = other._numeric()
         a = x.ring_share() if x.ndim == 2 else x.ring_share().map(layout.reshape((1, x.shape[0])))
         b = y.ring_share() if y.ndim == 2 else y.ring_share().map(layout.reshape((y.shape[0], 1)))
@@ -317,7 +319,7 @@ class SecureArray:
         session = self.session
         multiplier, bits = _as_integer_factor(factor, bound * 2.0 ** (x.scale + y.scale))
         if multiplier == 0:  # no room for an exact enough multiplier before the truncation
-            return self.matmul(other) * factor
+            return self.matmul(other).multiply(factor)
         scale, cut = x._product_scale(y, None)
         cut += bits
         session.fits(bound * abs(multiplier), x.scale + y.scale, "this matrix product (before it is truncated)")

@@ -230,6 +230,20 @@ def demo_banks(
 
 
 @app.command()
+def bench(
+    workload: Annotated[str, typer.Argument(help="mul, compare, relu, matmul, logistic, latency, ... or all.")],
+    json: JsonOption = False,
+    link: Annotated[str, typer.Option(help="tls: three processes on loopback; memory: three threads.")] = "tls",
+    repeat: Annotated[int | None, typer.Option(help="Timed repetitions; default: the workload's own.")] = None,
+    size: Annotated[int | None, typer.Option(help="Elements, rows or features; default: the workload's own.")] = None,
+) -> None:
+    """Measure a computation on shares: time, traffic, rounds and error, beside NumPy and the machine's limits."""
+    from .bench.suite import run_suite
+
+    run_suite(workload, json=json, link=link, repeat=repeat, size=size)
+
+
+@app.command()
 def version() -> None:
     """Version and kernels."""
     from importlib.metadata import version as installed

@@ -93,9 +93,19 @@ def simulate(
                 gate: Gate = EverythingAllowed() if openings is None else OpeningsList(openings)
                 proto = _protocol_at(me, compute, channel, protocol, (recorders or {}).get(me))
                 session = Session(
-                    me=me, protocol=proto, compute=compute, parties=names, declared=declared, own=owned.get(me, {}),
-                    channel=channel, gate=gate, ledger=log if me == compute[0] else OpeningsLog(),
-                    fraction_bits=fraction_bits, seed=seed, tables=tables, parameters=parameters,
+                    me=me,
+                    protocol=proto,
+                    compute=compute,
+                    parties=names,
+                    declared=declared,
+                    own=owned.get(me, {}),
+                    channel=channel,
+                    gate=gate,
+                    ledger=log if me == compute[0] else OpeningsLog(),
+                    fraction_bits=fraction_bits,
+                    seed=seed,
+                    tables=tables,
+                    parameters=parameters,
                 )
                 outputs[me] = program(session)
                 session.check_guards()
@@ -113,9 +123,7 @@ def simulate(
     if errors:
         first = [e for e in errors.values() if not isinstance(e, PeerAborted)] or list(errors.values())
         raise first[0]
-    return Simulation(
-        outputs, log.entries, costs[compute[0]][0], {n: c[1] for n, c in costs.items()}, tuple(compute)
-    )
+    return Simulation(outputs, log.entries, costs[compute[0]][0], {n: c[1] for n, c in costs.items()}, tuple(compute))
 
 
 def _protocol_at(

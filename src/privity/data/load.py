@@ -38,7 +38,9 @@ def load_arrays(specs: Mapping[str, ArraySpec], paths: Mapping[str, Path], owner
     for name, path in paths.items():
         if name not in specs:
             have = ", ".join(specs) or "none"
-            raise ConfigError(f"{owner} brings an array {name!r}, but the job describes: {have}; correct one of the two")
+            raise ConfigError(
+                f"{owner} brings an array {name!r}, but the job describes: {have}; correct one of the two"
+            )
         try:
             values = np.load(path, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:

@@ -49,7 +49,12 @@ def run_banks(out: Path, *, json: bool, record_view: bool, timeout_s: float) -> 
     write_outputs(out, {"job.toml": job_text(files.schema)})
     views = out / "views" if record_view else None
     arguments = party_arguments(
-        program, consortium.path, job, views, 60.0, timeout_s,
+        program,
+        consortium.path,
+        job,
+        views,
+        60.0,
+        timeout_s,
         {bank: {files.schema.name: path} for bank, path in files.banks.items()},
     )
     launched = time.monotonic()
@@ -61,7 +66,7 @@ def run_banks(out: Path, *, json: bool, record_view: bool, timeout_s: float) -> 
     if json:
         sys.stdout.write(result.to_json() + "\n")
     else:
-        show_result(console, result, list(written.values()))
+        show_result(console, result, tuple(written.values()))
         console.print(f"everything together took {time.monotonic() - started:.1f} s", style="dim")
     return result
 
@@ -162,14 +167,23 @@ def _openings(report: PartyReport) -> list[OpeningLine]:
     for entry in report.opened:
         key = (entry["name"], tuple(entry["shape"]), tuple(entry["to"]))
         old = lines.get(key)
-        lines[key] = OpeningLine(*key, entry["reason"] if old is None else old.reason, 1 if old is None else old.count + 1)
+        lines[key] = OpeningLine(
+            *key, entry["reason"] if old is None else old.reason, 1 if old is None else old.count + 1
+        )
     return list(lines.values())
 
 
 def _view(party: str, folder: Path) -> ViewSummary:
     seen = examine(folder)
     return ViewSummary(
-        party, _role(party), seen.messages, seen.bytes, seen.tested_messages, seen.smallest_p, seen.corrected_p, seen.verdict
+        party,
+        _role(party),
+        seen.messages,
+        seen.bytes,
+        seen.tested_messages,
+        seen.smallest_p,
+        seen.corrected_p,
+        seen.verdict,
     )
 
 

@@ -61,6 +61,10 @@ def program(s: pv.Session) -> dict[str, Any]:
     with s.stage("opening"):
         coefficients = scaler.unscale(model.coefficients_)
         return {
-            "coefficients": s.reveal(coefficients, to=banks, name="coefficients", reason="the model, for the five banks"),
-            "accuracy": s.reveal(correct, to=banks, name="accuracy", reason="how well the model fits the training rows"),
+            "coefficients": s.reveal(
+                coefficients, to=banks, name="coefficients", reason="the model, for the five banks"
+            ),
+            "accuracy": s.reveal(
+                correct, to=banks, name="accuracy", reason="how well the model fits the training rows"
+            ),
         }

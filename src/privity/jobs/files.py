@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from privity.errors import OutputError
@@ -19,27 +20,67 @@ def write_outputs(folder: str | Path, files: Mapping[str, str | bytes]) -> dict[
     Raises OutputError, naming the path and the system's reason, if anything cannot be written.
     """
     target = Path(folder)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(target, error) from None
-    written: dict[str, Path] = {}
+    for name in files:
+        if not name or Path(name).name != name:
+            raise OutputError(f"{name!r}: expected a plain file name to write into {target}, found a path.")
+    _make_folder(target)
     paths = {name: target / name for name in files}
+    write_together({paths[name]: content for name, content in files.items()})
+    return paths
+
+
+def write_together(files: Mapping[Path, str | bytes]) -> None:
+    """Like ``write_outputs`` for files in several folders, which are made if need be. Raises OutputError."""
+    written: dict[Path, Path] = {}
+    made: list[Path] = []
     try:
-        for name, content in files.items():
-            if not name or Path(name).name != name:
-                raise OutputError(f"{name!r}: expected a plain file name to write into {target}, found a path.")
-            written[name] = _write_aside(paths[name], content.encode() if isinstance(content, str) else content)
-        for name in files:
+        for path, content in files.items():
+            made += _make_folder(path.parent)
+            written[path] = _write_aside(path, content.encode() if isinstance(content, str) else content)
+        for path in files:
             try:
-                os.replace(written[name], paths[name])
+                os.replace(written[path], path)
             except OSError as error:
-                raise _unwritable(paths[name], error) from None
-            del written[name]
+                raise _unwritable(path, error) from None
+            del written[path]
     finally:
         for leftover in written.values():
             leftover.unlink(missing_ok=True)
-    return paths
+        if written:
+            _remove_empty(made)
+
+
+def check_writable(folder: Path) -> None:
+    """Raises OutputError if a file could not be made in ``folder``; leaves nothing behind.
+
+    Asked before a long run: better to hear now that its result would have no place.
+    """
+    made = _make_folder(folder)
+    try:
+        handle, name = tempfile.mkstemp(prefix=".privity.", suffix=".part", dir=folder)
+        os.close(handle)
+        os.unlink(name)
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+    finally:
+        _remove_empty(made)
+
+
+def _make_folder(folder: Path) -> list[Path]:
+    """Make ``folder`` and what is missing above it; what was made, innermost first."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _remove_empty(missing)
+        raise _unwritable(folder, error) from None
+    return missing
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    for folder in sorted(folders, key=lambda path: len(path.parts), reverse=True):
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _write_aside(path: Path, data: bytes) -> Path:

@@ -23,11 +23,11 @@ from typing import IO, Any
 
 import msgspec
 
-from ..errors import NetworkError, PrivityError
+from ..errors import ConfigError, NetworkError, PrivityError
 from ..net.tls import listen
 from ..types import Progress
 from .consortium import Consortium
-from .files import write_outputs
+from .files import write_together
 from .run import Interrupted, PartyReport
 
 _GRACE_S = 3.0  # for the others to end by themselves after one has failed
@@ -109,18 +109,24 @@ def _start(
     party: str, arguments: Sequence[str], listener: socket.socket | None, events: queue.SimpleQueue[tuple[str, Event | None]]
 ) -> _Process:
     log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
-    command = [sys.executable, "-m", "privity", "party", *arguments]
+    # -P: a file in the current folder must not stand in for a module of Python or Privity
+    command = [sys.executable, "-P", "-m", "privity", "party", *arguments]
     if listener is not None:
         command += ["--listen-fd", str(listener.fileno())]
-    popen = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=log,
-        pass_fds=[listener.fileno()] if listener is not None else [],
-        start_new_session=True,  # Ctrl-C reaches the parent only; it stops the parties in order
-        env={**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-    )
+    try:
+        popen = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            pass_fds=[listener.fileno()] if listener is not None else [],
+            start_new_session=True,  # Ctrl-C reaches the parent only; it stops the parties in order
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        )
+    except OSError as error:
+        raise ConfigError(
+            f"cannot start the process of {party}: {error.strerror}; raise this user's limit of processes or open files"
+        ) from None
     process = _Process(party, popen, log=log)
     threading.Thread(target=_read, args=(process, events), daemon=True).start()
     return process
@@ -176,9 +182,20 @@ def _root_cause(processes: Mapping[str, _Process]) -> PartyFailed:
         code = p.popen.returncode
         if code is not None and code < 0:
             name = signal.Signals(-code).name if -code in signal.Signals._value2member_map_ else str(-code)
-            return PartyFailed(f"{p.party} was killed ({name}); the others stopped. Nothing was opened.", NetworkError.exit_code)
+            return PartyFailed(
+                f"{p.party} was killed ({name}), so the others stopped and no result was written; look for who killed "
+                "it in the system's log (often the kernel, for want of memory)",
+                NetworkError.exit_code,
+            )
     own = [p for p in processes.values() if p.error is not None and not _hearsay(p.error)]
     told = own or [p for p in processes.values() if p.error is not None]
+    silent = [p.party for p in processes.values() if not p.done and p.error is None and p.report is None]
+    if silent and told and all(p.error is not None and _rank(p.error) for p in told):
+        others = "; ".join(f"{p.party}: {p.error.error}" for p in told[:1] if p.error is not None)
+        return PartyFailed(
+            f"{', '.join(silent)} hung and was ended, so the others stopped and no result was written ({others})",
+            NetworkError.exit_code,
+        )
     if told:
         error = min((p.error for p in told if p.error is not None), key=_rank)
         party = next(p.party for p in told if p.error is error)
@@ -199,18 +216,21 @@ def _rank(error: Event) -> int:
 
 
 def _end_all(processes: Mapping[str, _Process]) -> None:
-    """SIGTERM, then SIGKILL; closing standard input is the third signal. Waits until all are gone."""
+    """SIGTERM, then SIGKILL; an interrupt meanwhile means SIGKILL now. Waits until all are gone."""
     alive = [p for p in processes.values() if p.popen.poll() is None]
     for p in alive:
         p.popen.terminate()
+        p.popen.send_signal(signal.SIGCONT)  # a stopped process takes SIGTERM only once it goes on
     deadline = time.monotonic() + _TERMINATE_S
     for p in alive:
-        try:
-            p.popen.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            p.popen.kill()
-            p.popen.send_signal(signal.SIGCONT)  # a stopped process takes SIGKILL anyway; SIGCONT does no harm
-            p.popen.wait()
+        while p.popen.poll() is None:
+            try:
+                p.popen.wait(max(0.0, deadline - time.monotonic()))
+            except KeyboardInterrupt:
+                deadline = 0.0
+            except subprocess.TimeoutExpired:
+                p.popen.kill()
+                deadline = time.monotonic() + _TERMINATE_S
     for p in processes.values():
         if p.popen.stdin is not None:
             p.popen.stdin.close()
@@ -250,15 +270,21 @@ def end_with_parent() -> None:
 
 
 def stop_on_signal() -> None:
-    """SIGTERM acts like Ctrl-C, so that peers are told why this party stops."""
+    """SIGTERM and a closed terminal act like Ctrl-C, so that peers are told why this party stops."""
 
     def interrupt(signum: int, frame: Any) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
-    signal.signal(signal.SIGINT, interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores it on purpose
+            signal.signal(number, interrupt)
 
 
-def write_report(folder: Path, report: PartyReport) -> None:
-    """``<folder>/<party>/report.json``, written whole or not at all. Raises OutputError."""
-    write_outputs(folder / report.party, {"report.json": msgspec.json.format(msgspec.json.encode(report), indent=2)})
+def write_reports(folder: Path, reports: Mapping[str, PartyReport]) -> None:
+    """``<folder>/<party>/report.json`` of every party, written whole or not at all. Raises OutputError."""
+    write_together(
+        {
+            folder / party / "report.json": msgspec.json.format(msgspec.json.encode(report), indent=2)
+            for party, report in reports.items()
+        }
+    )

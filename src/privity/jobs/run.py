@@ -24,7 +24,7 @@ from ..mpc.rep3 import Rep3
 from ..net.certificates import Identity
 from ..net.tls import connect
 from ..net.wire import AllInputs, Declare, Hello, InputDeclaration, ProgressNote
-from ..ring import kernels
+from ..ring import kernels, layout
 from ..session import Declared, Input, OpeningsList, OpeningsLog, Session, Stage, Withheld
 from ..table import TableInfo
 from ..types import Channel, Progress, Recorder
@@ -229,7 +229,7 @@ class _Recorded:
 
     def receive(self, source: str, step: int, into: Any) -> None:
         self._channel.receive(source, step, into)
-        self._recorder.received(source, step, "opening", memoryview(np.ascontiguousarray(into).reshape(-1).view(np.uint8)))
+        self._recorder.received(source, step, "opening", layout.view(into))
 
 
 class _Notes:

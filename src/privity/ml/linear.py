@@ -57,7 +57,7 @@ class LogisticRegression:
     alpha: L2 strength. class_weight: (for 0, for 1) or None. coefficient_bound: |coef| stays below it, checked by one
     secret flag per epoch that is opened as 'range ok'. The order of the rows is public and fixed by ``random_state``.
 
-    Per step, for a batch of B rows: 3 rounds for X w, 15 for the sigmoid at most, 3 for the gradient; no value is
+    Per step, for a batch of B rows: 3 rounds for X w, 14 for the sigmoid at most, 3 for the gradient; no value is
     opened. Agreement with the same loop in float64: see docs/performance.md. After fit: ``coef_`` (d,) and
     ``intercept_`` (), secret.
     """
@@ -100,13 +100,17 @@ class LogisticRegression:
         session = x.session
         inputs = with_intercept(x, valid) if self.fit_intercept else x
         weighted = self._weighted(inputs, y)
-        batches = order if order is not None else batch_order(x.shape[0], self.batch_size, self.epochs, self.random_state)
+        batches = (
+            order if order is not None else batch_order(x.shape[0], self.batch_size, self.epochs, self.random_state)
+        )
         per_epoch = max(1, len(batches) // self.epochs)
         state = SGDState(session.constant(np.zeros(inputs.shape[1])))
         state.coef = _stated(state.coef, self.coefficient_bound)
         for rows in batches:
             last = (state.step + 1) % per_epoch == 0
-            state = self.step(state, inputs[rows], weighted[rows], y[rows], len(batches), last)
+            x_batch = inputs[rows]
+            weighted_batch = x_batch if weighted is inputs else weighted[rows]
+            state = self.step(state, x_batch, weighted_batch, y[rows], len(batches), last)
             note = f"epoch {(state.step - 1) // per_epoch + 1}/{self.epochs}"
             if last:
                 state.coef = state.coef.assume_bound(self.coefficient_bound)
@@ -152,7 +156,9 @@ class LogisticRegression:
 
     def _check(self, x: SecureArray, y: SecureArray) -> None:
         if x.ndim != 2 or y.shape != (x.shape[0],):
-            raise ShapeError(f"LogisticRegression: expected x of shape (n, d) and y of shape (n,), got {x.shape}, {y.shape}")
+            raise ShapeError(
+                f"LogisticRegression: expected x of shape (n, d) and y of shape (n,), got {x.shape}, {y.shape}"
+            )
         if x.shape[0] == 0:
             raise ShapeError("LogisticRegression: no rows to train on")
         if y.kind == "fixed":

@@ -17,8 +17,16 @@ SIGMOID_RANGE = 9.0
 SIGMOID_PERIOD = 5  # the series has period 2^5 = 32
 SIGMOID_SERIES = (
     # Minimax fit of 1/(1+e^-x) - 1/2 on [-9, 9] by sin(2 pi k x / 32), k = 1..10 (Lawson iteration, 1.34e-4).
-    -2.642125897, 5.500785135, -6.126192647, 5.601462298, -4.089887096,
-    2.516188933, -1.242693835, 0.491366573, -0.13718425, 0.023927896,
+    -2.642125897,
+    5.500785135,
+    -6.126192647,
+    5.601462298,
+    -4.089887096,
+    2.516188933,
+    -1.242693835,
+    0.491366573,
+    -0.13718425,
+    0.023927896,
 )
 
 
@@ -26,7 +34,7 @@ def sigmoid(proto: Protocol, x: Share, scale: int, bits: int, out_scale: int, fa
     """factor / (1 + e^-x), for every x in the ring's range; largest error 1.5e-4 * factor.
 
     A sine series on [-9, 9], 0 or ``factor`` beyond (1 / (1 + e^9) = 1.2e-4). ``bits``: |x| + 9 < 2^(bits - scale); if
-    the public bound says that |x| <= 9 pass ``bits=0``: no comparison is needed then. Rounds: 4, and with comparison
+    the public bound says that |x| <= 9 pass ``bits=0``: no comparison is needed then. Rounds: 3, and with comparison
     2 for conversion, 1 for the product and those of the sign.
     """
     weights = [factor * w for w in SIGMOID_SERIES]

@@ -72,7 +72,7 @@ class Party:
     def _receive(self, source: int, step: int, out: Any, label: str) -> None:
         self.channel.receive(self.names[source], step, out)
         if self.recorder is not None:
-            self.recorder.received(self.names[source], step, label, memoryview(layout.as_bytes(out)))
+            self.recorder.received(self.names[source], step, label, layout.view(out))
 
     def _coalesce(self, send: Sequence[Message]) -> list[Message]:
         """Join small messages to the same peer: a system call costs more than the copy."""

@@ -31,8 +31,21 @@ class InsecurePlain(Protocol):
     name = "InsecurePlain"
     parties = 1
     costs: ClassVar[Mapping[str, CostFunction]] = dict.fromkeys(
-        ("input", "share", "open", "open_outside", "mul", "truncate", "truncate_nearest", "msb", "bits",
-         "is_zero", "and_", "b2a", "sine_series"),
+        (
+            "input",
+            "share",
+            "open",
+            "open_outside",
+            "mul",
+            "truncate",
+            "truncate_nearest",
+            "msb",
+            "bits",
+            "is_zero",
+            "and_",
+            "b2a",
+            "sine_series",
+        ),
         _free,
     )
 

@@ -98,14 +98,18 @@ class Rep3(Protocol):
             both = self._from_owner(owner, step, 2 * SEED_BYTES)
             layout.split_bytes(both, [first, second])
             x_low, x_high = (Stream(bytes(s)).words(n) for s in (first, second))
-            mine = (digest(first), digest(second))  # of x_0 (shared with party 2) and of x_1 (with party 1)
+            mine = (
+                digest(layout.view(first)),
+                digest(layout.view(second)),
+            )  # of x_0 (shared with party 2) and of x_1 (with party 1)
         else:
             both = self._from_owner(owner, step, SEED_BYTES + 8 * n)
             seed, x2 = layout.empty_bytes(SEED_BYTES), layout.empty(n)
             layout.split_bytes(both, [seed, x2])
             masked = Stream(bytes(seed)).words(n)
             x_low, x_high = (masked, x2) if i == 1 else (x2, masked)
-            mine = (digest(seed), digest(layout.as_bytes(x2))) if i == 1 else (digest(layout.as_bytes(x2)), digest(seed))
+            of_seed, of_x2 = digest(layout.view(seed)), digest(layout.view(x2))
+            mine = (of_seed, of_x2) if i == 1 else (of_x2, of_seed)
         theirs = [layout.empty_bytes(32), layout.empty_bytes(32)]
         prev, nxt = (i - 1) % 3, (i + 1) % 3
         p.exchange(
@@ -125,7 +129,7 @@ class Rep3(Protocol):
         buffer = layout.empty_bytes(size)
         self.party.channel.receive(owner, step, buffer)
         if self.party.recorder is not None:
-            self.party.recorder.received(owner, step, "input shares", memoryview(buffer))
+            self.party.recorder.received(owner, step, "input shares", layout.view(buffer))
         return buffer
 
     def share(self, owner: int, values: Ring | None, shape: tuple[int, ...]) -> Share:
@@ -231,7 +235,8 @@ class Rep3(Protocol):
         if self.exact:
             return self.truncate_nearest(x, shift)
         a, b = x.flat()
-        known = {0: lambda: a + self.half, 1: lambda: a + b, 2: lambda: b + self.half}[self.party.index]()
+        i = self.party.index
+        known = a + b if i == 1 else (a if i == 0 else b) + self.half
         return self.truncate_known(known, x.shape, shift)
 
     def _truncate_additive(self, z: Ring, shape: tuple[int, ...], shift: int) -> Share:
@@ -250,12 +255,13 @@ class Rep3(Protocol):
             p.exchange([(1, z)], [(0, known)], "product")
         return self.truncate_known(known, shape, shift)
 
-    def truncate_known(self, known: Ring, shape: tuple[int, ...], d: int) -> Share:
+    def truncate_known(self, known: Ring, shape: tuple[int, ...], d: int, tell: bool = False) -> Share:
         """x + 2^62 = u + v, u at party 1, v at parties 0 and 2. With m = msb(v) and b = 1 - msb(u):
 
             x / 2^d = A + (v >> d) + [v mod 2^d != 0] - 2^(64-d) b m - 2^(62-d),   A = (u >> d) - msb(u) 2^(64-d)
 
         A and b are party 1's inputs; b m is local to 0 and 2, reshared modulo 2^d: only its low d bits count.
+        ``tell``: party 2 does not know v yet (its ``known`` is to be filled); party 0 sends it in the first round.
         """
         p, k, i = self.party, self.party.ring, self.party.index
         n = known.size
@@ -270,7 +276,7 @@ class Rep3(Protocol):
             parts = (r1 - (s1 << top), a2 - (s2 << top))
         elif i == 0:
             r1, b1, s1 = (self.high.words(n) for _ in range(3))
-            p.exchange([], [], "truncation")
+            p.exchange([(2, known)] if tell else [], [], "truncation")
             mine = k.bit_times(b1, known, s1, d)
             got = layout.empty_bytes(size)
             p.exchange([(2, k.pack_low(mine, d))], [(2, got)], "truncation")
@@ -278,7 +284,7 @@ class Rep3(Protocol):
         else:
             s2 = self.low.words(n)
             a2, got_b, got = layout.empty(n), layout.empty_bytes(size), layout.empty_bytes(size)
-            p.exchange([], [(1, a2), (1, got_b)], "truncation")
+            p.exchange([], [*([(0, known)] if tell else []), (1, a2), (1, got_b)], "truncation")
             mine = k.bit_times(k.unpack_low(got_b, d, n), known, s2, d)
             p.exchange([(0, k.pack_low(mine, d))], [(0, got)], "truncation")
             parts = (a2 - (s2 << top), k.trunc_known_v(known, d, mine + k.unpack_low(got, d, n), layout.zeros((n,))))

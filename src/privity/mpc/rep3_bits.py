@@ -12,8 +12,9 @@ addends, so that one carry chain gives the sign, the bits of v cost nothing and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..ring import layout
 from ..types import Cost, Ring
@@ -145,31 +146,37 @@ def invert(proto: Rep3, b: Bits) -> Bits:
     return Bits((first, second), b.shape, b.planes)
 
 
+Parts = tuple[Ring, ...]
+Block = tuple[Parts, Parts]
+
+
 def and_(proto: Rep3, b: Bits, c: Bits) -> Bits:
     """z_i = b_i (c_i ^ c_{i+1}) ^ b_{i+1} c_i ^ zero_i, passed to the previous party."""
-    rows = list(range(b.planes))
-    return _and_rows(proto, b.parts, rows, c.parts, rows, b.shape)
+    return _and_blocks(proto, [(b.parts, c.parts)], b.shape)
 
 
-Parts = tuple[Ring, Ring]
-
-
-def _and_rows(proto: Rep3, x: Any, xi: list[int], y: Any, yi: list[int], shape: tuple[int, ...]) -> Bits:
-    """AND of plane xi[j] of x with plane yi[j] of y, all in one round."""
+def _and_blocks(proto: Rep3, blocks: Sequence[Block], shape: tuple[int, ...]) -> Bits:
+    """AND of the two operands of every block, plane by plane, the results one below the other; one round in all."""
     p, k = proto.party, proto.party.ring
-    (xa, xb), (ya, yb) = x, y
-    w = xa.shape[1]
-    z = layout.empty((len(xi), w))
-    if w >= _WIDE:
-        for row, (i, j) in enumerate(zip(xi, yi, strict=True)):
-            k.rep3_and(xa[i], xb[i], ya[j], yb[j], proto.low.words(w), proto.high.words(w), out=z[row])
-    elif xi:
-        n = len(xi) * w
-        ra, rb = proto.low.words(n).reshape(z.shape), proto.high.words(n).reshape(z.shape)
-        k.rep3_and(xa[xi], xb[xi], ya[yi], yb[yi], ra, rb, out=z)
+    w = blocks[0][0][0].shape[1]
+    z = layout.empty((sum(len(left[0]) for left, _ in blocks), w))
+    if w >= _WIDE:  # plane by plane: operands and masks of one AND stay in the cache
+        row = 0
+        for (xa, xb), (ya, yb) in blocks:
+            for i in range(len(xa)):
+                k.rep3_and(xa[i], xb[i], ya[i], yb[i], proto.low.words(w), proto.high.words(w), out=z[row])
+                row += 1
+    elif z.size:
+        operands = [layout.concatenate([block[side][c] for block in blocks], 0) for side in (0, 1) for c in (0, 1)]
+        k.rep3_and(*operands, proto.low.words(z.size).reshape(z.shape), proto.high.words(z.size).reshape(z.shape), out=z)
     nxt = layout.empty(z.shape)
     p.exchange([((p.index - 1) % 3, z)], [((p.index + 1) % 3, nxt)], "bits")
-    return Bits((z, nxt), shape, len(xi))
+    return Bits((z, nxt), shape, len(z))
+
+
+def _planes(b: Bits, key: slice | list[int]) -> Parts:
+    """Some planes of every component."""
+    return tuple(part[key] for part in b.parts)
 
 
 def _input_u(proto: Rep3, planes: Ring, shape: tuple[int, ...]) -> Bits:
@@ -196,11 +203,9 @@ def _input_u(proto: Rep3, planes: Ring, shape: tuple[int, ...]) -> Bits:
 def _with_v(proto: Rep3, u: Bits, v: Ring | None) -> Bits:
     """u ^ v, where v (planes) is known to parties 0 and 2: it goes into the empty component 0."""
     first, second = u.parts
-    if proto.party.index == 0:
-        first = v
-    elif proto.party.index == 2:
-        second = v
-    return Bits((first, second), u.shape, u.planes)
+    if v is None:
+        return Bits((first, second), u.shape, u.planes)
+    return Bits((v, second) if proto.party.index == 0 else (first, v), u.shape, u.planes)
 
 
 def _and_v(proto: Rep3, u: Bits, v: Ring | None, low: int, high: int) -> Bits:
@@ -235,12 +240,13 @@ def _tree(proto: Rep3, g: Bits, t: Bits) -> Bits:
     shape, count = g.shape, g.planes
     while count > 1:
         pairs = count // 2
-        hi, lo = [2 * j + 1 for j in range(pairs)], [2 * j for j in range(pairs)]
-        z = _and_two(proto, t, hi, g, lo, t, hi[1:], t, lo[1:], shape)
+        high, low = slice(1, 2 * pairs, 2), slice(0, 2 * pairs, 2)
+        rest_high, rest_low = slice(3, 2 * pairs, 2), slice(2, 2 * pairs, 2)
+        blocks = [(_planes(t, high), _planes(g, low)), (_planes(t, rest_high), _planes(t, rest_low))]
+        z = _and_blocks(proto, blocks, shape)
         new_g = z.rows(0, pairs)
         for a, b in zip(new_g.parts, g.parts, strict=True):
-            for row, j in enumerate(hi):
-                layout.xor_into(a[row], b[j])
+            layout.xor_into(a, b[high])
         if count % 2:
             top = count - 1
             gs = tuple(layout.concatenate([a, b[top : top + 1]], 0) for a, b in zip(new_g.parts, g.parts, strict=True))
@@ -255,34 +261,6 @@ def _tree(proto: Rep3, g: Bits, t: Bits) -> Bits:
             g, t = new_g, Bits(tuple(a[pairs - 1 :] for a in z.parts), shape, pairs)
         count = (count + 1) // 2
     return g.rows(0, 1)
-
-
-def _and_two(
-    proto: Rep3, x: Bits, xi: list[int], y: Bits, yi: list[int], r: Bits, ri: list[int], s: Bits, si: list[int],
-    shape: tuple[int, ...],
-) -> Bits:
-    """(x[xi] & y[yi]) above (r[ri] & s[si]), in one round."""
-    p, k = proto.party, proto.party.ring
-    w = x.parts[0].shape[1]
-    z = layout.empty((len(xi) + len(ri), w))
-    if w >= _WIDE:
-        row = 0
-        for (a, ai), (b, bi) in (((x, xi), (y, yi)), ((r, ri), (s, si))):
-            for i, j in zip(ai, bi, strict=True):
-                k.rep3_and(
-                    a.parts[0][i], a.parts[1][i], b.parts[0][j], b.parts[1][j],
-                    proto.low.words(w), proto.high.words(w), out=z[row],
-                )
-                row += 1
-    else:
-        left = [layout.concatenate([a[xi], b[ri]], 0) for a, b in zip(x.parts, r.parts, strict=True)]
-        right = [layout.concatenate([a[yi], b[si]], 0) for a, b in zip(y.parts, s.parts, strict=True)]
-        n = z.size
-        ra, rb = proto.low.words(n).reshape(z.shape), proto.high.words(n).reshape(z.shape)
-        k.rep3_and(*left, *right, ra, rb, out=z)
-    nxt = layout.empty(z.shape)
-    p.exchange([((p.index - 1) % 3, z)], [((p.index + 1) % 3, nxt)], "bits")
-    return Bits((z, nxt), shape, z.shape[0])
 
 
 def _ripple(proto: Rep3, u: Bits, v: Ring | None, bits: int) -> Bits:
@@ -339,7 +317,8 @@ def decompose(proto: Rep3, x: Share, count: int) -> Bits:
         rest = [(i, j) for i, j in level if not _complete(level, j)]
         i_t, j_t = [i for i, _ in rest], [j for _, j in rest]
         t_bits, g_bits = Bits(tuple(t_parts), x.shape, positions), Bits(tuple(g_parts), x.shape, positions)
-        z = _and_two(proto, t_bits, i_g, g_bits, j_g, t_bits, i_t, t_bits, j_t, x.shape)
+        blocks = [(_planes(t_bits, i_g), _planes(g_bits, j_g)), (_planes(t_bits, i_t), _planes(t_bits, j_t))]
+        z = _and_blocks(proto, blocks, x.shape)
         for c in range(2):
             g_parts[c][i_g] ^= z.parts[c][: len(i_g)]
             t_parts[c][i_t] = z.parts[c][len(i_g) :]
@@ -359,8 +338,7 @@ def is_zero(proto: Rep3, x: Share, bits: int) -> Bits:
     e = invert(proto, _with_v(proto, u, v))
     while e.planes > 1:
         pairs = e.planes // 2
-        lo, hi = [2 * j for j in range(pairs)], [2 * j + 1 for j in range(pairs)]
-        z = _and_rows(proto, e.parts, hi, e.parts, lo, x.shape)
+        z = _and_blocks(proto, [(_planes(e, slice(1, 2 * pairs, 2)), _planes(e, slice(0, 2 * pairs, 2)))], x.shape)
         if e.planes % 2:
             last = e.planes - 1
             parts = tuple(layout.concatenate([a, b[last:]], 0) for a, b in zip(z.parts, e.parts, strict=True))

@@ -32,11 +32,11 @@ _WEIGHT = 20  # fractional bits of the weights
 
 
 def cost(n: int, period: int, harmonics: int, scale: int, exact: bool = False) -> Cost:
-    """Dealing and opening, one resharing, then a truncation."""
+    """Dealing and opening, then a truncation whose second addend party 0 tells party 2 on the way."""
     shift = _DEALT + _PUBLIC - scale
-    series = Cost(2, (8 * n, 0, 2 * packed(n, period) + 16 * harmonics * n))
+    series = Cost(1, (8 * n, 0, 2 * packed(n, period) + 16 * harmonics * n))
     if exact:
-        return series + cost_truncate_nearest(n, shift)
+        return series + Cost(1, (0, 0, 0)) + cost_truncate_nearest(n, shift)
     low = packed(n, shift)
     return series + Cost(2, (low, 8 * n + low, low))
 
@@ -60,7 +60,8 @@ def sine_series(proto: Rep3, x: Share, period: int, weights: Sequence[float], sc
         dealt = table - proto.high.words(table.size).reshape(table.shape)
         p.exchange([(0, k.pack_low(a + r, period)), (1, k.pack_low(b + r, period)), (1, dealt)], [], "masked angle")
         known = layout.empty(n)
-        p.exchange([], [(0, known)], "product")
+        if proto.exact:
+            p.exchange([], [(0, known)], "product")
     else:
         masked = layout.empty_bytes(size)
         if i == 0:
@@ -71,15 +72,12 @@ def sine_series(proto: Rep3, x: Share, period: int, weights: Sequence[float], sc
             p.exchange([], [(2, masked), (2, dealt)], "masked angle")
         z = _combine(a + b + k.unpack_low(masked, period, n), dealt, period, weights)
         mask = (proto.high if i == 0 else proto.low).words(n)
-        if i == 0:
-            known = z + mask + proto.half
-            p.exchange([(2, known)], [], "product")
-        else:
-            known = z - mask
-            p.exchange([], [], "product")
+        known = z + mask + proto.half if i == 0 else z - mask
+        if proto.exact:
+            p.exchange([(2, known)] if i == 0 else [], [], "product")
     if proto.exact:
         return nearest_known(proto, known, x.shape, shift)
-    return proto.truncate_known(known, x.shape, shift)
+    return proto.truncate_known(known, x.shape, shift, tell=True)
 
 
 def _combine(angle: Ring, dealt: Ring, period: int, weights: Sequence[float]) -> Ring:

@@ -51,6 +51,8 @@ def broadcast(shape: tuple[int, ...]) -> Local:
 
 def take(key: Any) -> Local:
     """Basic or advanced indexing with public indices."""
+    if isinstance(key, np.ndarray) and key.ndim == 1 and key.dtype.kind == "i":
+        return lambda x: np.take(x, key, axis=0)  # much faster than x[key] for rows
     return lambda x: np.asarray(x[key])
 
 
@@ -96,6 +98,11 @@ def joined_shape(shapes: Sequence[tuple[int, ...]], axis: int, new_axis: bool) -
 def as_bytes(x: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """The bytes of a contiguous array, without a copy."""
     return np.ascontiguousarray(x).reshape(-1).view(np.uint8)
+
+
+def view(x: Any) -> memoryview:
+    """The bytes of a contiguous array as a memoryview."""
+    return as_bytes(x).data
 
 
 def join_bytes(parts: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:

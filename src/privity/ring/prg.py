@@ -66,7 +66,7 @@ class Stream:
         zeros = _ZEROS.view(np.uint8)
         for low in range(0, flat.size, zeros.size):
             part = flat[low : low + zeros.size]
-            self._cipher.update_into(memoryview(zeros[: part.size]), memoryview(part))
+            self._cipher.update_into(zeros[: part.size].data, part.data)
 
 
 class KeySchedule:
@@ -82,7 +82,9 @@ class KeySchedule:
         """The stream for one purpose. Raises UsageError on a second request: its numbers would repeat."""
         key = (purpose, shard, lane)
         if key in self._taken:
-            raise UsageError(f"the stream for {purpose!r} (shard {shard}, lane {lane}) was already taken in this session")
+            raise UsageError(
+                f"the stream for {purpose!r} (shard {shard}, lane {lane}) was already taken in this session"
+            )
         self._taken.add(key)
         info = b"privity prg 1|" + self._context + f"|{purpose}|{shard}|{lane}".encode()
         return Stream(HKDF(hashes.SHA256(), SEED_BYTES, None, info).derive(self._secret))
