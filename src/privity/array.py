@@ -154,6 +154,8 @@ class SecureArray:
         array = np.asarray(other)
         if array.dtype.kind not in "biuf":
             raise UsageError(f"cannot combine a secret array with {type(other).__name__} of dtype {array.dtype}")
+        if not np.isfinite(array).all():
+            raise UsageError("a public operand holds NaN or infinity; secrets can only be combined with finite numbers")
         return array
 
     def _fit(self, shape: tuple[int, ...]) -> Share:
@@ -418,9 +420,7 @@ class SecureArray:
         terms = self.size // max(1, total.size)
         if terms == 0:
             raise ShapeError(f"mean of an empty array of shape {self.shape}")
-        result = total.multiply(1.0 / terms, scale=max(self.scale, self.session.fraction_bits))
-        result.bound = min(result.bound, self.bound + 2.0**-result.scale)
-        return result
+        return total.multiply(1.0 / terms, scale=max(self.scale, self.session.fraction_bits))
 
     def var(self, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> SecureArray:
         """Variance as the mean of squared deviations (not E[x^2] - E[x]^2, which cancels)."""

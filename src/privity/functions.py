@@ -68,16 +68,19 @@ def outside_count(x: SecureArray, bound: float) -> Share:
     limit = layout.constant(math.floor(bound * 2.0**x.scale))
     share = x.ring_share().map(layout.reshape((x.size,)))
     both = proto.stack([proto.add_public(share, limit), proto.add_public(proto.neg(share), limit)], 0)
-    return proto.b2a(proto.msb(both, RANGE_BITS)).map(layout.total(None, False))
+    # One bit more than a value may have: the limit was added to it.
+    return proto.b2a(proto.msb(both, RANGE_BITS + 1)).map(layout.total(None, False))
 
 
 def where(mask: SecureArray, a: Any, b: Any) -> SecureArray:
     """Elementwise a where the secret ``mask`` is true, else b: b + mask * (a - b). Three rounds."""
     session = _session(mask, a, b)
     if not isinstance(mask, SecureArray):
-        shape = broadcast_shapes(np.shape(mask), broadcast_shapes(np.shape(a), np.shape(b)))
+        a, b = _secure(session, a), _secure(session, b)
+        shape = broadcast_shapes(np.shape(mask), broadcast_shapes(a.shape, b.shape))
         public = np.broadcast_to(np.asarray(mask, bool), shape)
-        return _secure(session, a) * public + _secure(session, b) * ~public
+        result = a * public + b * ~public
+        return SecureArray(session, result.ring_share(), result.scale, max(a.bound, b.bound))
     mask.bit_share()
     a, b = _secure(session, a), _secure(session, b)
     scale, bound = max(a.scale, b.scale), max(a.bound, b.bound)

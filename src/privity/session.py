@@ -93,9 +93,14 @@ class Withheld:
             "return it from the program as it is, or use it only where isinstance(value, privity.Withheld) is false"
         )
 
-    __array__ = __float__ = __int__ = __bool__ = __index__ = __iter__ = __len__ = __getitem__ = _refuse
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __matmul__ = __rmatmul__ = _refuse
+    __array__ = __float__ = __int__ = __complex__ = __bool__ = __index__ = __iter__ = __len__ = __getitem__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
+    __matmul__ = __rmatmul__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = _refuse
+    __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = _refuse
+    __neg__ = __pos__ = __abs__ = __invert__ = __round__ = __contains__ = _refuse
     __lt__ = __le__ = __gt__ = __ge__ = _refuse
+    __eq__ = __ne__ = _refuse  # type: ignore[assignment]  # else a comparison would silently differ between parties
+    __hash__ = object.__hash__
 
     def __repr__(self) -> str:
         return f"<withheld: {self._name} was opened to {', '.join(self._to)}>"
@@ -213,7 +218,7 @@ class Session:
                 of = getattr(self.protocol, "of", type(self.protocol))
                 of.deal(self._channel, self.compute, step, values)
             share = self.protocol.receive_input(owner, step, known.shape)
-        return SecureArray(self, share, known.scale, known.bound)
+        return SecureArray(self, share, known.scale, fixed.reached(known.bound, known.scale))
 
     def _encode_own(self, name: str, known: Declared) -> Ring:
         own = self._own[name]

@@ -5,6 +5,7 @@ Error of encoding: half a unit in the last place, 2^-(scale+1). Range: |x| * 2^s
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -59,15 +60,29 @@ def decode_integers(ring: Ring) -> npt.NDArray[np.int64]:
 
 
 def public_constant(values: npt.ArrayLike, scale: int) -> tuple[Ring, float]:
-    """Encode a public operand; returns it with its largest magnitude (as a real, after rounding)."""
-    x = np.asarray(values, np.float64)
+    """Encode a public operand, integers exactly; returns it with its largest magnitude (as a real, after rounding)."""
+    given = np.asarray(values)
+    if given.dtype.kind in "biu":
+        largest = max((abs(int(v)) for v in (given.max(), given.min())), default=0) if given.size else 0
+        _need_range(largest << scale, scale)
+        return np.asarray(np.asarray(given.astype(np.int64) << np.int64(scale)).view(np.uint64)), float(largest)
+    x = given.astype(np.float64)
     if not np.isfinite(x).all():
         raise UsageError("a public operand holds NaN or infinity; secrets can only be combined with finite numbers")
     rounded = np.rint(np.ldexp(x, scale))
     magnitude = float(np.abs(rounded).max(initial=0.0))
-    if magnitude >= 2.0**RANGE_BITS:
-        raise UsageError(f"a public operand needs more than {RANGE_BITS} bits at {scale} fractional bits")
+    _need_range(magnitude, scale)
     return np.asarray(rounded.astype(np.int64)).view(np.uint64), magnitude * 2.0**-scale
+
+
+def _need_range(magnitude: float, scale: int) -> None:
+    if magnitude >= 2**RANGE_BITS:
+        raise UsageError(f"a public operand needs more than {RANGE_BITS} bits at {scale} fractional bits")
+
+
+def reached(bound: float, scale: int) -> float:
+    """The largest magnitude that encoding gives to a value within ``bound``: rounding may lift it to the next unit."""
+    return float(math.ceil(bound * 2.0**scale)) * 2.0**-scale
 
 
 def as_ring(value: Any) -> Ring:
