@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import signal
+import os
 import socket
 import sys
+import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -18,12 +20,14 @@ from .data.load import load_arrays, load_inputs, load_schemas, table_info
 from .demo.screen import LiveProgress
 from .errors import ConfigError, PrivityError
 from .jobs.consortium import Consortium, load_consortium
+from .jobs.files import check_writable
 from .jobs.founding import init_consortium
 from .jobs.job import load_job, load_program
 from .jobs.launch import party_arguments
-from .jobs.local import EmitProgress, Event, emit, end_with_parent, run_local, stop_on_signal, write_report
+from .jobs.local import EmitProgress, Event, emit, end_with_parent, run_local, stop_on_signal, write_reports
 from .jobs.run import Interrupted, PartyReport, Task, run_party
-from .jobs.view import ViewRecorder
+from .jobs.view import ViewRecorder, forget
+from .mpc.rep3 import Rep3
 from .ring import kernels
 
 app = typer.Typer(
@@ -37,6 +41,9 @@ demo_app = typer.Typer(help="Complete runs on real data, all parties on this mac
 app.add_typer(consortium_app, name="consortium")
 app.add_typer(demo_app, name="demo")
 
+UNEXPECTED = 70
+"""Exit code of a fault of Privity itself (EX_SOFTWARE of sysexits.h)."""
+
 ProgramArgument = Annotated[Path, typer.Argument(help="Python file with a function program(session).")]
 ConsortiumOption = Annotated[Path, typer.Option("--consortium", "-c", help="Consortium file.")]
 JobOption = Annotated[Path | None, typer.Option("--job", help="Job file; default: PROGRAM with the ending .toml.")]
@@ -45,7 +52,7 @@ RecordOption = Annotated[bool, typer.Option("--record-view", help="Keep all that
 StartOption = Annotated[float, typer.Option("--start-timeout", help="Seconds for all parties to come.", min=0.1)]
 IdleOption = Annotated[float, typer.Option("--timeout", help="Seconds to wait for any single message.", min=0.1)]
 TableOption = Annotated[list[str], typer.Option("--table", help="NAME=FILE: a table of this party (with --party).")]
-ArrayOption = Annotated[list[str], typer.Option("--array", help="NAME=FILE.npy: an array of this party (with --party).")]
+ArrayOption = Annotated[list[str], typer.Option("--array", help="NAME=FILE.npy: an array of it (with --party).")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 
 
@@ -66,6 +73,11 @@ def make_task(
     paths = {**consortium.party(party).tables, **_named_paths(tables, "--table")}
     array_paths = _named_paths(arrays, "--array")
     names = [p.name for p in consortium.parties]
+    if len(consortium.compute) != Rep3.parties:
+        raise ConfigError(
+            f"{consortium.path}: {Rep3.name} needs {Rep3.parties} compute parties, there are "
+            f"{len(consortium.compute)}: {', '.join(consortium.compute)}"
+        )
     spec.openings_for(names, consortium.compute, consortium.owners)
     return Task(
         me=party,
@@ -110,9 +122,15 @@ def run(
     group = load_consortium(consortium)
     if record_view and out is None:
         raise ConfigError("--record-view needs --out: the folder that takes the views")
+    if party is None and (table or array):
+        raise ConfigError(
+            "--table and --array say what one party brings, so they need --party NAME; for all parties at once name "
+            f"the files in {consortium} under [party.tables]"
+        )
+    if out is not None:
+        check_writable(out)
     progress = LiveProgress(console, program.stem)
     if party is not None:
-        stop_on_signal()
         task = make_task(program, group, job, party, table, array, start_timeout, timeout)
         with progress:
             reports = {party: _run_here(task, _listen_here(group, party), out if record_view else None, progress)}
@@ -123,13 +141,19 @@ def run(
             raise ConfigError(
                 f"{consortium}: no key here for {', '.join(missing)}; run each party on its own host with --party NAME"
             )
-        make_task(program, group, job, here[0], [], [], start_timeout, timeout)  # find mistakes before eight processes do
+        # find mistakes once and here, before many processes find them
+        make_task(program, group, job, here[0], [], [], start_timeout, timeout)
         arguments = party_arguments(program, consortium, job, out if record_view else None, start_timeout, timeout)
-        with progress:
-            reports = run_local(group, here, arguments, progress=progress)
+        try:
+            with progress:
+                reports = run_local(group, here, arguments, progress=progress)
+        except BaseException:
+            if out is not None and record_view:
+                for name in here:
+                    forget(out / name)  # also of a party that was killed and could not clean up itself
+            raise
     if out is not None:
-        for report in reports.values():
-            write_report(out, report)
+        write_reports(out, reports)
     if json:
         sys.stdout.write(msgspec.json.encode(reports).decode() + "\n")
     else:
@@ -151,7 +175,6 @@ def party_process(
 ) -> None:
     """One party under a parent that reads event lines; not for people."""
     end_with_parent()
-    stop_on_signal()
     try:
         task = make_task(program, load_consortium(consortium), job, party, table, array, start_timeout, timeout)
         listener = socket.socket(fileno=listen_fd) if listen_fd is not None else None
@@ -162,6 +185,9 @@ def party_process(
     except PrivityError as error:
         emit(Event("error", error=str(error), error_type=type(error).__name__, exit_code=error.exit_code))
         raise SystemExit(error.exit_code) from None
+    except Exception as error:
+        emit(Event("error", error=unexpected(error), error_type=type(error).__name__, exit_code=UNEXPECTED))
+        raise SystemExit(UNEXPECTED) from None
 
 
 def _listen_here(group: Consortium, party: str) -> socket.socket | None:
@@ -173,9 +199,14 @@ def _listen_here(group: Consortium, party: str) -> socket.socket | None:
 
 def _run_here(task: Task, listener: socket.socket | None, view_folder: Path | None, progress: Any) -> PartyReport:
     recorder = ViewRecorder(view_folder / task.me) if view_folder is not None else None
-    report = run_party(replace(task, listener=listener, progress=progress, recorder=recorder))
-    if recorder is not None:
-        recorder.close()
+    try:
+        report = run_party(replace(task, listener=listener, progress=progress, recorder=recorder))
+        if recorder is not None:
+            recorder.close()
+    except BaseException:
+        if recorder is not None:
+            forget(recorder.folder)
+        raise
     return report
 
 
@@ -188,9 +219,8 @@ def _show_reports(console: Console, reports: dict[str, PartyReport], out: Path |
     for report in reports.values():
         text = msgspec.json.encode(report.output).decode()
         text = text if len(text) <= 200 else text[:200] + " ..."
-        table.add_row(
-            report.party, f"{report.rounds:,}", f"{report.bytes_sent:,}", f"{report.cpu_s:.2f}", f"{report.wall_s:.2f}", text
-        )
+        times = (f"{report.cpu_s:.2f}", f"{report.wall_s:.2f}")
+        table.add_row(report.party, f"{report.rounds:,}", f"{report.bytes_sent:,}", *times, text)
     console.print(table)
     if out is not None:
         console.print(f"reports in {out}")
@@ -252,15 +282,47 @@ def version() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Entry point: every error that a user can cause ends in one message and an exit code."""
+    """Entry point: every error ends in one message and an exit code, never in a traceback."""
+    code: int | str | None = 0
     try:
-        app(args=list(arguments) if arguments is not None else None, standalone_mode=True)
+        stop_on_signal()
+        try:
+            app(args=list(arguments) if arguments is not None else None, standalone_mode=True)
+        except SystemExit as ended:
+            code = ended.code
+            if code == Interrupted.exit_code:  # what Typer makes of a Ctrl-C outside of a run
+                _explain("interrupted", Interrupted.exit_code)
+        sys.stdout.flush()  # a full disk behind a redirection shows here at the latest
     except PrivityError as error:
-        print(f"privity: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("privity: interrupted", file=sys.stderr)
-        sys.exit(128 + signal.SIGINT)
+        code = _explain(str(error), error.exit_code)
     except BrokenPipeError:
-        sys.exit(1)
-    sys.exit(0)
+        code = _close_output(1)
+    except OSError as error:
+        code = _close_output(_explain(f"{error.strerror or error}: {error.filename or 'standard output'}", 1))
+    except KeyboardInterrupt:
+        code = _explain("interrupted", Interrupted.exit_code)
+    except Exception as error:
+        code = _explain(unexpected(error), UNEXPECTED)
+    sys.exit(code)
+
+
+def unexpected(error: Exception) -> str:
+    """One line about an error that nobody foresaw, with the place in the code for a report."""
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"unexpected {type(error).__name__} at {Path(at.filename).name}:{at.lineno}: {error}; "
+        "this is a fault of Privity, please report it"
+    )
+
+
+def _explain(message: str, code: int) -> int:
+    with suppress(OSError):
+        print(f"privity: {message}", file=sys.stderr, flush=True)
+    return code
+
+
+def _close_output(code: int) -> int:
+    """Nothing more can be written to standard output: keep the interpreter from trying it again at its end."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return code

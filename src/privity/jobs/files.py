@@ -68,7 +68,7 @@ def check_writable(folder: Path) -> None:
 
 def _make_folder(folder: Path) -> list[Path]:
     """Make ``folder`` and what is missing above it; what was made, innermost first."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    missing = [path for path in (folder, *folder.parents) if not os.path.exists(path)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

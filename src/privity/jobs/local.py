@@ -77,9 +77,9 @@ def run_local(
 ) -> dict[str, PartyReport]:
     """Start ``privity party`` for each of ``parties`` and wait for their reports.
 
-    ``arguments(party)``: the command line after ``privity party``. ``on_start`` is told the process ids. Ports are bound
-    here and handed over, so nobody can take them in between. Raises PartyFailed with the root cause, Interrupted on
-    Ctrl-C; in both cases all processes have ended when it returns.
+    ``arguments(party)``: the command line after ``privity party``. ``on_start`` is told the process ids. Ports are
+    bound here and handed over, so nobody can take them in between. Raises PartyFailed with the root cause,
+    Interrupted on Ctrl-C; in both cases all processes have ended when it returns.
     """
     events: queue.SimpleQueue[tuple[str, Event | None]] = queue.SimpleQueue()
     processes: dict[str, _Process] = {}
@@ -106,7 +106,10 @@ def _listener(consortium: Consortium, party: str) -> socket.socket:
 
 
 def _start(
-    party: str, arguments: Sequence[str], listener: socket.socket | None, events: queue.SimpleQueue[tuple[str, Event | None]]
+    party: str,
+    arguments: Sequence[str],
+    listener: socket.socket | None,
+    events: queue.SimpleQueue[tuple[str, Event | None]],
 ) -> _Process:
     log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
     # -P: a file in the current folder must not stand in for a module of Python or Privity

@@ -83,7 +83,7 @@ def run_party(task: Task) -> PartyReport:
     """Run the job at this party. Raises PrivityError; the peers are told the public reason first."""
     start = time.monotonic()
     kernels.keep_freed_memory()
-    channel = _connect(task)
+    channel = _connected(task)
     try:
         with np.errstate(over="ignore"):
             session = _open_session(task, channel)
@@ -96,14 +96,9 @@ def run_party(task: Task) -> PartyReport:
     except KeyboardInterrupt:
         channel.abort("interrupted")
         raise Interrupted(f"{task.me} was interrupted; all peers were told") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         channel.abort(f"its program failed ({type(error).__name__})")
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        mine = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == task.program.__code__.co_filename]
-        line = mine[-1] if mine else where
-        raise UsageError(
-            f"the program failed at {Path(line.filename).name}:{line.lineno} ({line.line}): {type(error).__name__}: {error}"
-        ) from error
+        raise _blame(task, error) from error
     return PartyReport(
         party=task.me,
         output=to_plain(output),
@@ -115,6 +110,24 @@ def run_party(task: Task) -> PartyReport:
         cpu_s=_cpu_seconds(),
         kernels=kernels.BUILD,
     )
+
+
+def _connected(task: Task) -> Channel:
+    if task.progress is not None:
+        task.progress.update(0, 0, "connecting", 0, 0)
+    try:
+        return _connect(task)
+    except KeyboardInterrupt:
+        raise Interrupted(f"{task.me} was interrupted while it waited for the others") from None
+
+
+def _blame(task: Task, error: BaseException) -> UsageError:
+    """Names the innermost line of the user's program, or of our own code if the program was not running."""
+    frames = traceback.extract_tb(error.__traceback__)
+    mine = [frame for frame in frames if frame.filename == task.program.__code__.co_filename]
+    line = mine[-1] if mine else frames[-1]
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return UsageError(f"the program failed at {Path(line.filename).name}:{line.lineno} ({line.line}): {text}")
 
 
 def names_of(consortium: Consortium) -> tuple[str, ...]:
@@ -170,9 +183,20 @@ def _open_session(task: Task, channel: Channel) -> Session:
     if protocol.party is not None:
         protocol.party.pulse = notes.pulse
     return Session(
-        me=task.me, protocol=protocol, compute=compute, parties=parties, declared=declared, own=own, channel=channel,
-        gate=OpeningsList(task.job.openings_for(parties, compute, task.consortium.owners)), ledger=OpeningsLog(),
-        progress=notes, fraction_bits=task.job.fraction_bits, seed=task.job.seed, tables=task.tables, parameters=task.job.parameters,
+        me=task.me,
+        protocol=protocol,
+        compute=compute,
+        parties=parties,
+        declared=declared,
+        own=own,
+        channel=channel,
+        gate=OpeningsList(task.job.openings_for(parties, compute, task.consortium.owners)),
+        ledger=OpeningsLog(),
+        progress=notes,
+        fraction_bits=task.job.fraction_bits,
+        seed=task.job.seed,
+        tables=task.tables,
+        parameters=task.job.parameters,
     )
 
 

@@ -62,7 +62,7 @@ class ViewRecorder:
 
 @dataclass(frozen=True, slots=True)
 class ViewStatistics:
-    """What one party received. ``smallest_p``: of one chi-square test per long message and one per kind of short ones."""
+    """What one party received. ``smallest_p``: of one chi-square test per long message and per kind of short ones."""
 
     messages: int
     bytes: int
