@@ -1,0 +1,1 @@
+"""``privity bench``: what a computation on shares costs, beside the same in NumPy and what the machine allows."""

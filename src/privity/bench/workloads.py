@@ -1,0 +1,224 @@
+"""The workloads: their data, the program on shares, the same in NumPy, and what the machine would allow."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from ..array import SecureArray
+from ..errors import UsageError
+from ..functions import maximum, sigmoid
+from ..ml.linear import LogisticRegression
+from ..ring.fixed import FRACTION_BITS
+from ..session import Input
+from ..types import RANGE_BITS
+from . import ideal
+from .ideal import Ideal
+
+Floats = npt.NDArray[np.float64]
+Inputs = Mapping[str, Input]
+Secrets = Mapping[str, SecureArray]
+
+_ANY = 2.0 ** (RANGE_BITS - FRACTION_BITS) * (1 - 2.0**-50)  # the largest public bound: nothing is known of the values
+_FEATURES, _BATCH, _EPOCHS, _RATE = 64, 1024, 5, 0.1  # of the logistic regression
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One thing to measure. ``size`` is what the user may change; the other dimensions follow from it.
+
+    inputs: size -> what the owner brings (the same at every call). secure: the timed part, from shares to shares.
+    plain: the same in NumPy, float64. outputs: size -> shape of the result. ideal: size -> what the machine allows.
+    elements: size -> number that bytes are divided by (0: no such number). tolerance: a larger error is a failure.
+    repeat: timed repetitions. warm_up: untimed ones before. latency: report percentiles of the repetitions.
+    """
+
+    name: str
+    about: str
+    sizes: tuple[int, ...]
+    inputs: Callable[[int], Inputs]
+    secure: Callable[[Secrets], SecureArray]
+    plain: Callable[[Mapping[str, Floats]], Floats]
+    outputs: Callable[[int], tuple[int, ...]]
+    ideal: Callable[[int], Ideal]
+    tolerance: float
+    elements: Callable[[int], int] = field(default=lambda size: size)
+    repeat: int = 7
+    warm_up: int = 1
+    latency: bool = False
+    smallest: int = 1
+
+
+def find(name: str) -> tuple[Workload, ...]:
+    """The workload of this name, or all of them for "all". Raises UsageError listing the names."""
+    if name == "all":
+        return tuple(WORKLOADS.values())
+    if name not in WORKLOADS:
+        raise UsageError(f"there is no workload {name!r}; there are: {', '.join(WORKLOADS)}, or all of them: all")
+    return (WORKLOADS[name],)
+
+
+# -- elementwise and matrix products --------------------------------------------------------------------------------
+
+
+def _uniform(seed: int, shape: int | tuple[int, ...], largest: float) -> Floats:
+    return np.random.default_rng(seed).uniform(-largest, largest, shape)
+
+
+def _factors(n: int) -> Inputs:
+    generator = np.random.default_rng(1)
+    return {name: Input(generator.uniform(-10, 10, n), bound=10.0) for name in ("x", "y")}
+
+
+def _matrices(n: int) -> Inputs:
+    generator = np.random.default_rng(3)
+    return {name: Input(generator.uniform(-1, 1, (n, n)), bound=1.0) for name in ("x", "y")}
+
+
+def _unknown(n: int) -> Inputs:
+    return {"x": Input(_uniform(2, n, 100.0), bound=_ANY)}
+
+
+def _hundred(n: int) -> Inputs:
+    return {"x": Input(_uniform(2, n, 100.0), bound=100.0)}
+
+
+# -- logistic regression --------------------------------------------------------------------------------------------
+
+
+def _customers(rows: int) -> Inputs:
+    """``make_classification``, standardised; a sixth of what is drawn is left aside as a test set would be."""
+    try:
+        from sklearn.datasets import make_classification
+    except ModuleNotFoundError:
+        raise UsageError(
+            "the workload logistic draws its data with scikit-learn; install it with: pip install 'privity[demo]'"
+        ) from None
+    drawn, labels = make_classification(
+        n_samples=rows + rows // 5, n_features=_FEATURES, n_informative=16, n_redundant=8, class_sep=2.0, random_state=0
+    )
+    x = drawn[:rows]
+    x = (x - x.mean(0)) / x.std(0)
+    return {"x": Input(x, bound=8.0), "y": Input(labels[:rows].astype(np.int64), bound=1.0)}
+
+
+def _batches(rows: int) -> list[npt.NDArray[np.int64]]:
+    """All full batches of an epoch in the order of the rows, five times: 48 steps an epoch for 50,000 rows."""
+    size = min(_BATCH, rows)
+    return [np.arange(at, at + size) for at in range(0, rows - size + 1, size)] * _EPOCHS
+
+
+def _train(secrets: Secrets) -> SecureArray:
+    x, y = secrets["x"], secrets["y"]
+    model = LogisticRegression(learning_rate=_RATE, epochs=_EPOCHS, batch_size=_BATCH)
+    return model.fit(x, y, order=_batches(x.shape[0])).coefficients_
+
+
+def _train_plain(values: Mapping[str, Floats]) -> Floats:
+    x, y = values["x"], values["y"]
+    coef, intercept = np.zeros(x.shape[1]), 0.0
+    for rows in _batches(x.shape[0]):
+        block = slice(int(rows[0]), int(rows[-1]) + 1)
+        error = 1 / (1 + np.exp(-(x[block] @ coef + intercept))) - y[block]
+        coef = coef - _RATE / len(rows) * (x[block].T @ error)
+        intercept = intercept - _RATE / len(rows) * float(error.sum())
+    return np.append(coef, intercept)
+
+
+def _train_ideal(rows: int) -> Ideal:
+    """Each step: X w, sigmoid, X^T e. The shares of a batch are read from memory twice."""
+    batch = min(_BATCH, rows)
+    step = ideal.matrix_product(batch, _FEATURES + 1, 1) + ideal.sigmoid(batch)
+    step += ideal.matrix_product(_FEATURES + 1, batch, 1)
+    return step.times(len(_batches(rows)))
+
+
+# -- latency --------------------------------------------------------------------------------------------------------
+
+
+def _request(features: float, weights: float, offset: float) -> Callable[[int], Inputs]:
+    """Bounds on a feature, and on a weight and the intercept for 32 features (others: the same bound on the score)."""
+
+    def inputs(width: int) -> Inputs:
+        generator = np.random.default_rng(6)
+        weight = weights * 32 / width
+        return {
+            "x": Input(generator.uniform(-features, features, (1, width)), bound=features),
+            "w": Input(generator.uniform(-weight, weight, width), bound=weight),
+            "b": Input(generator.uniform(-offset, offset, 1), bound=offset),
+        }
+
+    return inputs
+
+
+def _score(secrets: Secrets) -> SecureArray:
+    return sigmoid(secrets["x"] @ secrets["w"] + secrets["b"])
+
+
+def _score_plain(values: Mapping[str, Floats]) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-(values["x"] @ values["w"] + values["b"]))))
+
+
+def _score_ideal(width: int) -> Ideal:
+    return ideal.matrix_product(1, width, 1) + ideal.sigmoid(1)
+
+
+def _score_any_ideal(width: int) -> Ideal:
+    return _score_ideal(width) + ideal.sign(2) + ideal.selection(2)
+
+
+# -- all ------------------------------------------------------------------------------------------------------------
+
+
+def _by_name(workloads: Sequence[Workload]) -> Mapping[str, Workload]:
+    return types.MappingProxyType({w.name: w for w in workloads})
+
+
+WORKLOADS: Mapping[str, Workload] = _by_name([
+    Workload(
+        "mul", "elementwise products, truncated", (1_000_000,), _factors,
+        lambda s: s["x"] * s["y"], lambda v: v["x"] * v["y"], lambda n: (n,), ideal.product, 1e-3,
+    ),
+    Workload(
+        "compare", "x < 0, all 62 bits", (1_000_000,), _unknown,
+        lambda s: s["x"] < 0, lambda v: np.asarray(v["x"] < 0), lambda n: (n,), ideal.sign, 0.0,
+    ),
+    Workload(
+        "relu", "max(x, 0), all 62 bits", (1_000_000,), _unknown,
+        lambda s: maximum(s["x"], 0.0), lambda v: np.maximum(v["x"], 0.0), lambda n: (n,),
+        lambda n: ideal.sign(n) + ideal.selection(n), 1e-5,
+    ),
+    Workload(
+        "matmul", "square matrix product, truncated", (512, 1024), _matrices,
+        lambda s: s["x"] @ s["y"], lambda v: np.asarray(v["x"] @ v["y"]), lambda n: (n, n),
+        lambda n: ideal.matrix_product(n, n, n), 1e-3, elements=lambda n: n * n, repeat=5,
+    ),
+    Workload(
+        "logistic", "logistic regression, 64 features, batch 1024, 5 epochs", (50_000,), _customers,
+        _train, _train_plain, lambda n: (_FEATURES + 1,), _train_ideal, 5e-3,
+        elements=lambda n: 0, repeat=3, smallest=64,
+    ),
+    Workload(
+        "latency", "one logistic prediction, score known to be within 9", (32,), _request(1.0, 0.25, 0.5),
+        _score, _score_plain, lambda n: (1,), _score_ideal, 1e-3,
+        elements=lambda n: 0, repeat=200, warm_up=20, latency=True,
+    ),
+    Workload(
+        "latency-any", "one logistic prediction, any score: two comparisons more", (32,), _request(8.0, 2.0, 8.0),
+        _score, _score_plain, lambda n: (1,), _score_any_ideal, 1e-3,
+        elements=lambda n: 0, repeat=200, warm_up=20, latency=True,
+    ),
+    Workload(
+        "compare-100", "x < 0 where |x| <= 100 is public", (1_000_000,), _hundred,
+        lambda s: s["x"] < 0, lambda v: np.asarray(v["x"] < 0), lambda n: (n,), ideal.sign, 0.0,
+    ),
+    Workload(
+        "relu-100", "max(x, 0) where |x| <= 100 is public", (1_000_000,), _hundred,
+        lambda s: maximum(s["x"], 0.0), lambda v: np.maximum(v["x"], 0.0), lambda n: (n,),
+        lambda n: ideal.sign(n) + ideal.selection(n), 1e-5,
+    ),
+])
