@@ -105,7 +105,7 @@ class LogisticRegression:
         )
         per_epoch = max(1, len(batches) // self.epochs)
         state = SGDState(session.constant(np.zeros(inputs.shape[1])))
-        state.coef = _stated(state.coef, self.coefficient_bound)
+        state.coef = state.coef.stated(self.coefficient_bound)
         for rows in batches:
             last = (state.step + 1) % per_epoch == 0
             x_batch = inputs[rows]
@@ -118,7 +118,7 @@ class LogisticRegression:
                 if self.on_epoch is not None and state.squared_error is not None:
                     note += f", {self.on_epoch(state.step // per_epoch, state.squared_error) or ''}".rstrip(", ")
             else:
-                state.coef = _stated(state.coef, self.coefficient_bound)  # checked at the end of the epoch
+                state.coef = state.coef.stated(self.coefficient_bound)  # checked at the end of the epoch
             session.progress(state.step, len(batches), note)
         self.coef_ = state.coef[:-1] if self.fit_intercept else state.coef
         self.intercept_ = state.coef[-1] if self.fit_intercept else session.constant(0.0)
@@ -186,8 +186,3 @@ class LogisticRegression:
         if self.fit_intercept:
             penalty[-1] = 0.0
         return penalty
-
-
-def _stated(x: SecureArray, bound: float) -> SecureArray:
-    """The same shares under a bound that the caller checks by a guard later."""
-    return SecureArray(x.session, x.ring_share(), x.scale, bound)

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..array import SecureArray
 from ..errors import UsageError
-from ..functions import reciprocal, rsqrt
+from ..functions import concatenate, reciprocal, rsqrt
 from ..table import FEATURE_BITS, Table
 
 
@@ -60,20 +60,16 @@ class StandardScaler:
         """Coefficients (d + 1,), intercept last, for standardised features -> for features in the table's units."""
         weights = coef[:-1] * self.inverse_scale_
         shift = (weights * self.mean_.rescaled(min(self.mean_.scale, coef.scale + 6))).sum()
-        from ..functions import concatenate
-
         return concatenate([weights, (coef[-1] - shift).reshape((1,))])
 
 
 def _within(x: SecureArray, bound: float) -> SecureArray:
     """The tighter bound that follows from how x was computed (a mean of values in [-1, 1], say)."""
-    return SecureArray(x.session, x.ring_share(), x.scale, min(x.bound, bound * (1 + 2.0**-20)))
+    return x.stated(min(x.bound, bound * (1 + 2.0**-20)))
 
 
 def with_intercept(x: SecureArray, valid: SecureArray | None = None) -> SecureArray:
     """x with a last column of ones (0 in padding rows): shape (n, d + 1)."""
-    from ..functions import concatenate
-
     n = x.shape[0]
     ones = x.session.constant(np.ones((n, 1))) if valid is None else valid.reshape((n, 1)).rescaled(x.scale)
     return concatenate([x, ones], axis=1)

@@ -1,0 +1,215 @@
+"""Arithmetic of secret arrays: sums, products, matrix products, means. Bounds are checked before anything runs."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..array import Axis, SecureArray, broadcast_shapes
+from ..errors import ShapeError, UsageError
+from ..ring import fixed, layout
+from ..types import RANGE_BITS
+
+Plain = npt.NDArray[Any]
+
+
+def rescale(x: SecureArray, scale: int) -> SecureArray:
+    """The same values at another number of fractional bits; fewer bits cost a truncation (two rounds)."""
+    x = x.numeric()
+    session = x.session
+    proto, share = session.protocol, x.ring_share()
+    if scale == x.scale:
+        return x
+    if scale > x.scale:
+        session.fits(x.bound, scale, "this value")
+        return SecureArray(session, proto.mul_public(share, layout.constant(1 << (scale - x.scale))), scale, x.bound)
+    return SecureArray(session, proto.truncate(share, x.scale - scale), scale, x.bound + 2.0**-scale)
+
+
+def negate(x: SecureArray) -> SecureArray:
+    """-x. Local."""
+    x = x.numeric()
+    return SecureArray(x.session, x.session.protocol.neg(x.ring_share()), x.scale, x.bound)
+
+
+def add(x: SecureArray, other: SecureArray | Plain, sign: int = 1) -> SecureArray:
+    """x + other, or x - other if ``sign`` is -1. Local."""
+    x = x.numeric()
+    session, proto = x.session, x.session.protocol
+    if isinstance(other, SecureArray):
+        y = other.numeric()
+        scale = max(x.scale, y.scale)
+        x, y = rescale(x, scale), rescale(y, scale)
+        shape = broadcast_shapes(x.shape, y.shape)
+        session.fits(x.bound + y.bound, scale, "this sum")
+        op = proto.add if sign > 0 else proto.sub
+        return SecureArray(session, op(x.fitted(shape), y.fitted(shape)), scale, x.bound + y.bound)
+    scale = x.scale
+    if scale == 0 and not _whole(other):
+        scale = session.fraction_bits
+        x = rescale(x, scale)
+    ring, magnitude = fixed.public_constant(other, scale)
+    shape = broadcast_shapes(x.shape, ring.shape)
+    session.fits(x.bound + magnitude, scale, "this sum")
+    ring = ring if sign > 0 else layout.negative(ring)
+    return SecureArray(session, proto.add_public(x.fitted(shape), ring), scale, x.bound + magnitude)
+
+
+def _product_scale(x: SecureArray, y: SecureArray, scale: int | None) -> tuple[int, int]:
+    """(scale of the result, bits to cut) for a product; ``scale`` None: the session's default."""
+    total = x.scale + y.scale
+    if not (x.scale and y.scale):
+        return total, 0
+    scale = min(x.session.fraction_bits if scale is None else scale, total)
+    return scale, total - scale
+
+
+def multiply(x: SecureArray, other: SecureArray | Plain, scale: int | None = None) -> SecureArray:
+    """Elementwise product, rounded once to ``scale`` fractional bits (None: the session's default)."""
+    x, session = x.numeric(), x.session
+    if not isinstance(other, SecureArray):
+        return _multiply_public(x, other, scale)
+    y = other.numeric()
+    scale, cut = _product_scale(x, y, scale)
+    session.fits(x.bound * y.bound, scale + cut, "this product (before it is truncated)")
+    shape = broadcast_shapes(x.shape, y.shape)
+    share = session.protocol.mul(x.fitted(shape), y.fitted(shape), cut)
+    return SecureArray(session, share, scale, x.bound * y.bound + (2.0**-scale if cut else 0.0))
+
+
+def _multiply_public(x: SecureArray, c: Plain, wanted: int | None) -> SecureArray:
+    session, proto = x.session, x.session.protocol
+    largest = float(np.abs(c).max(initial=0))
+    target = session.fraction_bits if wanted is None else wanted
+    bits = 0 if _whole(c) else _factor_bits(largest, x.bound * 2.0**x.scale, max(target, session.fraction_bits))
+    ring, magnitude = fixed.public_constant(c, bits)
+    shape = broadcast_shapes(x.shape, ring.shape)
+    total = x.scale + bits
+    session.fits(x.bound * magnitude, total, "this product with a public factor (before it is truncated)")
+    share = proto.mul_public(x.fitted(shape), ring)
+    scale = max(x.scale, min(total, target))
+    share = proto.truncate(share, total - scale)
+    return SecureArray(session, share, scale, x.bound * magnitude + (2.0**-scale if total > scale else 0.0))
+
+
+def power(x: SecureArray, exponent: int) -> SecureArray:
+    """x to a positive integer power, by squaring."""
+    if not isinstance(exponent, int) or exponent < 1:
+        raise UsageError(f"only positive integer powers of secret arrays are defined here, got {exponent!r}")
+    result, base = None, x
+    while exponent:
+        if exponent & 1:
+            result = base if result is None else multiply(result, base)
+        exponent >>= 1
+        base = multiply(base, base) if exponent else base
+    assert result is not None
+    return result
+
+
+def matmul(x: SecureArray, other: SecureArray | Plain, factor: float = 1.0) -> SecureArray:
+    """``factor * (x @ other)`` with one rounding; one- and two-dimensional operands as in NumPy."""
+    if x.ndim not in (1, 2) or other.ndim not in (1, 2):
+        raise ShapeError(f"matmul: expected one or two dimensions, got {x.shape} and {other.shape}")
+    if x.shape[-1] != other.shape[0]:
+        raise ShapeError(f"matmul: inner sizes differ: {x.shape} @ {other.shape}")
+    x, session = x.numeric(), x.session
+    if not isinstance(other, SecureArray):
+        result = matmul_public(x, other, left=False)
+        return result if factor == 1.0 else multiply(result, np.asarray(factor))
+    y = other.numeric()
+    a = x.ring_share() if x.ndim == 2 else x.ring_share().map(layout.reshape((1, x.shape[0])))
+    b = y.ring_share() if y.ndim == 2 else y.ring_share().map(layout.reshape((y.shape[0], 1)))
+    bound = x.bound * y.bound * x.shape[-1]
+    multiplier, bits = _as_integer_factor(factor, bound * 2.0 ** (x.scale + y.scale))
+    if multiplier == 0:  # no room for an exact enough multiplier before the truncation
+        return multiply(matmul(x, y), np.asarray(factor))
+    scale, cut = _product_scale(x, y, None)
+    cut += bits
+    session.fits(bound * abs(multiplier), x.scale + y.scale, "this matrix product (before it is truncated)")
+    share = session.protocol.matmul(a, b, cut, multiplier).map(layout.reshape(x.shape[:-1] + y.shape[1:]))
+    return SecureArray(session, share, scale, bound * abs(factor) + (2.0**-scale if cut else 0.0))
+
+
+def matmul_public(x: SecureArray, c: Plain, left: bool) -> SecureArray:
+    """c @ x if ``left``, else x @ c, with a public operand: local but for a truncation."""
+    if (
+        c.ndim not in (1, 2)
+        or x.ndim not in (1, 2)
+        or (c.shape[-1] != x.shape[0] if left else x.shape[-1] != c.shape[0])
+    ):
+        raise ShapeError(f"matmul: shapes do not fit: {(c.shape, x.shape) if left else (x.shape, c.shape)}")
+    x, session = x.numeric(), x.session
+    proto = session.protocol
+    inner = x.shape[0] if left else x.shape[-1]
+    bits = 0 if _whole(c) else session.fraction_bits
+    ring, magnitude = fixed.public_constant(c, bits)
+    total = x.scale + bits
+    bound = x.bound * magnitude * inner
+    session.fits(bound, total, "this matrix product with a public operand (before it is truncated)")
+    ring2 = ring if ring.ndim == 2 else ring.reshape((1, -1) if left else (-1, 1))
+    share = x.ring_share()
+    if x.ndim == 1:
+        share = share.map(layout.reshape((-1, 1) if left else (1, inner)))
+    out_shape = c.shape[:-1] + x.shape[1:] if left else x.shape[:-1] + c.shape[1:]
+    share = proto.matmul_public(share, ring2, left).map(layout.reshape(out_shape))
+    scale = max(x.scale, min(total, session.fraction_bits))
+    share = proto.truncate(share, total - scale)
+    return SecureArray(session, share, scale, bound + (2.0**-scale if total > scale else 0.0))
+
+
+def total(x: SecureArray, axis: Axis = None, keepdims: bool = False) -> SecureArray:
+    """Sum over an axis, several, or all. Local."""
+    x = x.numeric()
+    share = x.ring_share().map(layout.total(axis, keepdims))
+    bound = x.bound * max(1, x.size // max(1, share.size))
+    x.session.fits(bound, x.scale, "this sum")
+    return SecureArray(x.session, share, x.scale, bound)
+
+
+def mean(x: SecureArray, axis: Axis = None, keepdims: bool = False) -> SecureArray:
+    """Arithmetic mean; one truncation."""
+    sums = total(x, axis, keepdims)
+    terms = x.size // max(1, sums.size)
+    if terms == 0:
+        raise ShapeError(f"mean of an empty array of shape {x.shape}")
+    return multiply(sums, np.asarray(1.0 / terms), scale=max(x.scale, x.session.fraction_bits))
+
+
+def variance(x: SecureArray, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> SecureArray:
+    """Variance as the mean of squared deviations (not E[x^2] - E[x]^2, which cancels)."""
+    centre = mean(x, axis, keepdims=True)
+    deviation = add(x, centre, -1)
+    squares = total(multiply(deviation, deviation), axis, keepdims)
+    terms = x.size // max(1, centre.size)
+    if terms <= ddof:
+        raise ShapeError(f"var with ddof={ddof} needs more than {ddof} values along the axis, got {terms}")
+    return multiply(squares, np.asarray(1.0 / (terms - ddof)))
+
+
+def _whole(c: npt.NDArray[Any]) -> bool:
+    return c.dtype.kind in "biu" or bool(np.all(c == np.rint(c)))
+
+
+def _factor_bits(largest: float, magnitude: float, wanted: int) -> int:
+    """Fractional bits for a public factor: ``wanted`` significant bits for its largest value, 15 if room is short."""
+    leading = math.floor(math.log2(largest)) + 1
+    room = RANGE_BITS - 1 - math.ceil(math.log2(max(magnitude, 1.0))) - leading
+    return max(min(max(wanted, wanted - leading), room), 15 - leading, 0)
+
+
+def _as_integer_factor(factor: float, magnitude: float) -> tuple[int, int]:
+    """(m, bits) with factor ~ m / 2^bits to 16 bits at least; (0, 0) if the room above ``magnitude`` is too small."""
+    mantissa, exponent = math.frexp(abs(factor))
+    if mantissa == 0.5 and exponent <= 1:  # a power of two is a shift: exact
+        return (1 if factor > 0 else -1), 1 - exponent
+    room = RANGE_BITS - 1 - math.ceil(math.log2(max(magnitude, 1.0)))
+    digits = min(20, room)
+    if digits < 16:
+        return 0, 0
+    bits = digits - 1 - math.floor(math.log2(abs(factor)))
+    if bits <= 0:
+        return round(factor), 0
+    return round(factor * 2.0**bits), bits

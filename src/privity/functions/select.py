@@ -1,0 +1,107 @@
+"""Comparison, logic and selection of secret arrays."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..array import SecureArray, broadcast_shapes, secure, session_of
+from ..errors import UsageError
+from ..mpc import approx
+from ..mpc.shares import Share
+from ..ring import layout
+from ..types import RANGE_BITS
+from .join import stack
+
+
+def negative(x: SecureArray) -> SecureArray:
+    """x < 0 as secret booleans. Cost: one sign, cheaper for a smaller public bound; rounds 2 + ceil(log2(bits))."""
+    x = x.numeric()
+    bits = min(RANGE_BITS, approx.bits_for(x.bound, x.scale))
+    return SecureArray(x.session, x.session.protocol.msb(x.ring_share(), bits))
+
+
+def is_zero(x: SecureArray) -> SecureArray:
+    """x == 0 as secret booleans; compares the fixed-point integers exactly."""
+    x = x.numeric()
+    bits = min(64, approx.bits_for(x.bound, x.scale) + 1)
+    return SecureArray(x.session, x.session.protocol.is_zero(x.ring_share(), bits))
+
+
+def logic(x: SecureArray, other: Any, op: str) -> SecureArray:
+    """AND, OR, XOR of secret booleans (or a secret and a public boolean array)."""
+    session, proto = x.session, x.session.protocol
+    if not isinstance(other, SecureArray):
+        public = np.asarray(other)
+        if public.dtype.kind != "b":
+            raise UsageError(f"logic on secret booleans needs booleans, got dtype {public.dtype}")
+        other = SecureArray(session, proto.a2bits(proto.public(public.astype(np.uint64))))
+    shape = broadcast_shapes(x.shape, other.shape)
+    a, b = (v if v.shape == shape else v.rearranged(layout.broadcast(shape)) for v in (x, other))
+    p, q = a.bit_share(), b.bit_share()
+    if op == "xor":
+        return SecureArray(session, proto.xor(p, q))
+    both = proto.and_(p, q)
+    return SecureArray(session, both if op == "and" else proto.xor(proto.xor(p, q), both))
+
+
+def outside_count(x: SecureArray, bound: float) -> Share:
+    """Secret number of elements with |x| > bound, as one ring integer."""
+    proto = x.session.protocol
+    limit = layout.constant(math.floor(bound * 2.0**x.scale))
+    share = x.ring_share().map(layout.reshape((x.size,)))
+    both = proto.stack([proto.add_public(share, limit), proto.add_public(proto.neg(share), limit)], 0)
+    # One bit more than a value may have: the limit was added to it.
+    return proto.b2a(proto.msb(both, RANGE_BITS + 1)).map(layout.total(None, False))
+
+
+def where(mask: SecureArray, a: Any, b: Any) -> SecureArray:
+    """Elementwise a where the secret ``mask`` is true, else b: b + mask * (a - b). Three rounds."""
+    session = session_of(mask, a, b)
+    if not isinstance(mask, SecureArray):
+        a, b = secure(session, a), secure(session, b)
+        shape = broadcast_shapes(np.shape(mask), broadcast_shapes(a.shape, b.shape))
+        public = np.broadcast_to(np.asarray(mask, bool), shape)
+        result = a * public + b * ~public
+        return SecureArray(session, result.ring_share(), result.scale, max(a.bound, b.bound))
+    mask.bit_share()
+    a, b = secure(session, a), secure(session, b)
+    scale, bound = max(a.scale, b.scale), max(a.bound, b.bound)
+    result = mask * (a - b) + b
+    return SecureArray(session, result.ring_share(), scale, bound)
+
+
+def maximum(a: Any, b: Any) -> SecureArray:
+    """Elementwise maximum."""
+    session = session_of(a, b)
+    a, b = secure(session, a), secure(session, b)
+    return where(a > b, a, b)
+
+
+def minimum(a: Any, b: Any) -> SecureArray:
+    """Elementwise minimum."""
+    session = session_of(a, b)
+    a, b = secure(session, a), secure(session, b)
+    return where(a < b, a, b)
+
+
+def absolute(x: SecureArray) -> SecureArray:
+    """|x|: x - 2 [x < 0] x."""
+    x = x.numeric()
+    result = x - (x < 0) * x * 2
+    return SecureArray(x.session, result.ring_share(), x.scale, x.bound)
+
+
+def clip(x: SecureArray, low: float, high: float) -> SecureArray:
+    """x limited to [low, high] (public numbers); both comparisons in one batch."""
+    if not low <= high:
+        raise UsageError(f"clip: expected low <= high, got {low} and {high}")
+    x = x.numeric()
+    if x.scale == 0 and not (float(low).is_integer() and float(high).is_integer()):
+        x = x.rescaled(x.session.fraction_bits)
+    flags = stack([x - low, high - x]) < 0
+    below, above = flags[0], flags[1]
+    result = x + below * (low - x) + above * (high - x)
+    return SecureArray(x.session, result.ring_share(), x.scale, min(x.bound, max(abs(low), abs(high))) + 2.0**-x.scale)
