@@ -42,7 +42,7 @@ def table_inputs(
 ) -> dict[str, Input]:
     """What an owner shares for its rows: ``features`` (rows, d) in the columns' own units, ``label`` (rows,) of 0/1.
 
-    Raises DataError if there are more rows than the capacity.
+    Raises DataError if there are more rows than the capacity, or a label other than 0 and 1.
     """
     scaled = np.asarray(features, np.float64) / np.asarray(info.units)
     rows = len(scaled)
@@ -60,6 +60,12 @@ def table_inputs(
         valid = np.arange(capacity) < rows
         inputs[f"{info.name}.valid"] = Input(valid.astype(np.int64), bound=1.0)
     if label is not None:
+        wrong = np.flatnonzero(~np.isin(label, (0.0, 1.0)))
+        if len(wrong):
+            raise DataError(
+                f"table {info.name!r}, label {info.label!r}: expected 0 or 1, found {float(label[wrong[0]])!r} in row "
+                f"{int(wrong[0]) + 1} ({len(wrong)} such rows); correct them, and give the label the kind 'binary'"
+            )
         target = np.zeros(capacity, np.int64)
         target[:rows] = label
         inputs[f"{info.name}.label"] = Input(target, bound=1.0)
