@@ -254,7 +254,7 @@ class Session:
         ``to``: a party, several, or "all". ``name`` must be on the openings list of every compute party.
         Raises OpeningRefused before anything is sent; RangeViolated if a guard failed before.
         """
-        receivers = self.parties if to == "all" else (to,) if isinstance(to, str) else tuple(to)
+        receivers = self.parties if to == "all" else (to,) if isinstance(to, str) else tuple(dict.fromkeys(to))
         unknown = [r for r in receivers if r not in self.parties]
         if unknown or not receivers:
             raise UsageError(f"reveal({name!r}): unknown receiver {unknown or '(none)'}; parties: {', '.join(self.parties)}")
