@@ -259,10 +259,10 @@ class SecureArray:
         return select.negative(arithmetic.add(-self, self.operand(other)))
 
     def __le__(self, other: Any) -> SecureArray:
-        return ~(self > other)
+        return ~self.__gt__(other)
 
     def __ge__(self, other: Any) -> SecureArray:
-        return ~(self < other)
+        return ~self.__lt__(other)
 
     def __eq__(self, other: object) -> SecureArray:  # type: ignore[override]
         return select.is_zero(arithmetic.add(self, self.operand(other), -1))

@@ -130,7 +130,7 @@ class LogisticRegression:
     ) -> SGDState:
         """One gradient step on a batch: coef <- coef - rate (weighted^T (p - y) / B + alpha coef)."""
         rate = self._rate(state.step, steps)
-        # rate / B = c * 2^-k: c goes into the sigmoid, 2^-k into the truncation of the gradient; neither costs anything.
+        # rate / B = c * 2^-k: c goes into the sigmoid, 2^-k into the truncation of the gradient: both for nothing.
         c, exponent = math.frexp(rate / x.shape[0])
         error = sigmoid(x @ state.coef, factor=c) - y * c
         gradient = weighted.T.matmul(error, factor=2.0**exponent)

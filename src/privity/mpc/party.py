@@ -41,6 +41,9 @@ class Party:
         self.rounds = 0
         self.sent = 0
         self.pulse: Callable[[], None] | None = None
+        """Called about once a second from ``exchange``: a sign of life for those who wait without computing."""
+        self.verify: Callable[[int, str, Any], None] | None = None
+        """Called with (sender, label, message) before anything uses a message: where a malicious-secure protocol checks."""
         self._last_pulse = time.monotonic()
 
     def exchange(self, send: Sequence[Message], receive: Sequence[Message], label: str = "") -> None:
@@ -71,6 +74,8 @@ class Party:
 
     def _receive(self, source: int, step: int, out: Any, label: str) -> None:
         self.channel.receive(self.names[source], step, out)
+        if self.verify is not None:
+            self.verify(source, label, out)
         if self.recorder is not None:
             self.recorder.received(self.names[source], step, label, layout.view(out))
 
