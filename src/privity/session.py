@@ -51,7 +51,8 @@ class Input:
         if not whole and values.dtype.kind != "f":
             raise UsageError(f"an input must be numbers or booleans, got dtype {values.dtype}")
         bound = self.bound if self.bound is not None else (1.0 if values.dtype.kind == "b" else DEFAULT_BOUND)
-        return Declared(values.shape, float(bound), self.scale if self.scale is not None else 0 if whole else fraction_bits)
+        scale = self.scale if self.scale is not None else 0 if whole else fraction_bits
+        return Declared(values.shape, float(bound), scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ class Withheld:
     __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = _refuse
     __neg__ = __pos__ = __abs__ = __invert__ = __round__ = __contains__ = _refuse
     __lt__ = __le__ = __gt__ = __ge__ = _refuse
-    __eq__ = __ne__ = _refuse  # type: ignore[assignment]  # else a comparison would silently differ between parties
+    __eq__ = __ne__ = _refuse  # else a comparison would silently differ between parties
     __hash__ = object.__hash__
 
     def __repr__(self) -> str:
@@ -117,7 +118,7 @@ class OpeningsList:
         listed = self._openings.get(name)
         if listed is None:
             names = ", ".join(sorted(self._openings)) or "nothing"
-            raise OpeningRefused(f"the opening {name!r} is not on this party's list (listed: {names}); nothing was sent")
+            raise OpeningRefused(f"the opening {name!r} is not on this party's list ({names}); nothing was sent")
         if tuple(listed.shape) != tuple(shape):
             raise OpeningRefused(f"the opening {name!r} is listed with shape {listed.shape}, asked for {shape}")
         if set(to) - set(listed.to):
@@ -238,7 +239,7 @@ class Session:
         return SecureArray(self, self.protocol.public(ring), bits, magnitude)
 
     def table(self, name: str) -> Table:
-        """The table ``name`` of all owners that brought it, on shares. Raises UsageError if the job names no such table."""
+        """The table ``name`` of all owners that brought it, on shares. Raises UsageError if the job has no such table."""
         from .table import read
 
         if name not in self.tables:
@@ -257,7 +258,8 @@ class Session:
         receivers = self.parties if to == "all" else (to,) if isinstance(to, str) else tuple(dict.fromkeys(to))
         unknown = [r for r in receivers if r not in self.parties]
         if unknown or not receivers:
-            raise UsageError(f"reveal({name!r}): unknown receiver {unknown or '(none)'}; parties: {', '.join(self.parties)}")
+            known = ", ".join(self.parties)
+            raise UsageError(f"reveal({name!r}): unknown receiver {unknown or '(none)'}; parties: {known}")
         self.check_guards()
         self._gate.permit(name, x.shape, receivers, reason)
         self.log.opened(name, x.shape, receivers, reason)
@@ -305,7 +307,8 @@ class Session:
         self._guards = []
         proto = self.protocol
         flag = proto.b2a(proto.invert(proto.is_zero(total)))
-        self.log.opened("range guard", (), self.parties, "values stayed within their stated bounds: " + "; ".join(lines))
+        reason = "values stayed within their stated bounds: " + "; ".join(lines)
+        self.log.opened("range guard", (), self.parties, reason)
         opened = self._open(flag, self.parties)
         if opened is not None and int(np.asarray(opened).reshape(-1)[0]) != 0:
             raise RangeViolated(
@@ -313,7 +316,7 @@ class Session:
                 "State a larger bound there, or scale the data"
             )
 
-    # -- stages and progress ----------------------------------------------------------------------------------------------
+    # -- stages and progress -----------------------------------------------------------------------------------
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -33,7 +33,7 @@ def table_info(schema: TableSchema) -> TableInfo:
 
 
 def load_arrays(specs: Mapping[str, ArraySpec], paths: Mapping[str, Path], owner: str) -> dict[str, Input]:
-    """Read this owner's .npy arrays (never pickled objects). Raises DataError, or ConfigError for an undescribed name."""
+    """Read this owner's .npy arrays (never pickled objects). Raises DataError; ConfigError for an undescribed name."""
     inputs: dict[str, Input] = {}
     for name, path in paths.items():
         if name not in specs:
@@ -52,7 +52,7 @@ def load_arrays(specs: Mapping[str, ArraySpec], paths: Mapping[str, Path], owner
 
 
 def load_inputs(schemas: Mapping[str, TableSchema], paths: Mapping[str, Path], owner: str) -> dict[str, Input]:
-    """Read this owner's tables. Raises DataError for what does not fit, ConfigError for a table the job does not name."""
+    """Read this owner's tables. Raises DataError for what does not fit, ConfigError for an unknown table."""
     inputs: dict[str, Input] = {}
     for name, path in paths.items():
         if name not in schemas:

@@ -43,7 +43,7 @@ class Party:
         self.pulse: Callable[[], None] | None = None
         """Called about once a second from ``exchange``: a sign of life for those who wait without computing."""
         self.verify: Callable[[int, str, Any], None] | None = None
-        """Called with (sender, label, message) before anything uses a message: where a malicious-secure protocol checks."""
+        """Called with (sender, label, message) before anything uses it: where a malicious-secure protocol checks."""
         self._last_pulse = time.monotonic()
 
     def exchange(self, send: Sequence[Message], receive: Sequence[Message], label: str = "") -> None:

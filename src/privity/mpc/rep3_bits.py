@@ -168,7 +168,8 @@ def _and_blocks(proto: Rep3, blocks: Sequence[Block], shape: tuple[int, ...]) ->
                 row += 1
     elif z.size:
         operands = [layout.concatenate([block[side][c] for block in blocks], 0) for side in (0, 1) for c in (0, 1)]
-        k.rep3_and(*operands, proto.low.words(z.size).reshape(z.shape), proto.high.words(z.size).reshape(z.shape), out=z)
+        masks = (proto.low.words(z.size).reshape(z.shape), proto.high.words(z.size).reshape(z.shape))
+        k.rep3_and(*operands, *masks, out=z)
     nxt = layout.empty(z.shape)
     p.exchange([((p.index - 1) % 3, z)], [((p.index + 1) % 3, nxt)], "bits")
     return Bits((z, nxt), shape, len(z))

@@ -35,7 +35,7 @@ def new_seed() -> bytes:
 
 
 class Stream:
-    """A deterministic sequence of uniform words under one 16-byte key. Both holders must draw the same sizes in order."""
+    """Uniform words, determined by a 16-byte key. Both holders must draw the same sizes in the same order."""
 
     __slots__ = ("_block", "_cipher", "_left")
 
@@ -73,7 +73,7 @@ class KeySchedule:
     """Derives the streams of one pair of parties in one session; each (purpose, shard, lane) can be taken once."""
 
     def __init__(self, secret: bytes, context: bytes) -> None:
-        """``secret``: 32 bytes known to the pair only; ``context``: session, program and party names, the same at both."""
+        """``secret``: 32 bytes that only the pair knows; ``context``: session, program and names, the same at both."""
         self._secret = secret
         self._context = hashlib.sha256(context).digest()
         self._taken: set[tuple[str, int, int]] = set()
