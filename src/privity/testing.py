@@ -132,12 +132,6 @@ def run(
     return Run([outputs[n] for n in compute], [parties[n] for n in compute], {n: outputs[n] for n in outside or {}})
 
 
-def split(value: Ring, rng: np.random.Generator) -> tuple[Ring, Ring, Ring]:
-    """Three uniform components that sum to ``value``."""
-    one, two = (rng.integers(0, 1 << 64, value.shape, np.uint64) for _ in range(2))
-    return np.asarray(value - one - two), one, two
-
-
 def rep3_share(components: Sequence[Ring], party: int) -> Share:
     """What ``party`` holds of a replicated sharing."""
     return Share((components[party], components[(party + 1) % 3]), components[0].shape)
