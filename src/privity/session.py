@@ -118,7 +118,9 @@ class OpeningsList:
         listed = self._openings.get(name)
         if listed is None:
             names = ", ".join(sorted(self._openings)) or "nothing"
-            raise OpeningRefused(f"the opening {name!r} is not on this party's list ({names}); nothing was sent")
+            raise OpeningRefused(
+                f"the opening {name!r} is not on this party's list (listed: {names}); nothing was sent"
+            )
         if tuple(listed.shape) != tuple(shape):
             raise OpeningRefused(f"the opening {name!r} is listed with shape {listed.shape}, asked for {shape}")
         if set(to) - set(listed.to):
@@ -239,7 +241,7 @@ class Session:
         return SecureArray(self, self.protocol.public(ring), bits, magnitude)
 
     def table(self, name: str) -> Table:
-        """The table ``name`` of all owners that brought it, on shares. Raises UsageError if the job has no such table."""
+        """The table ``name`` of all owners that brought it, on shares. Raises UsageError if there is none."""
         from .table import read
 
         if name not in self.tables:
