@@ -10,7 +10,7 @@ PY := $(VENV)/bin/python
 
 # Build tools come from constraints.txt and are kept in .venv, so that a rebuild compiles only what changed: with pip's
 # build isolation each build would fetch CMake again and compile everything from the start.
-PIP := $(PY) -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+PIP := $(PY) -m pip --disable-pip-version-check install --quiet --no-compile --constraint constraints.txt
 BUILD_TOOLS := scikit_build_core nanobind numpy cmake ninja
 
 SOURCES := pyproject.toml CMakeLists.txt constraints.txt README.md LICENSE \
