@@ -136,6 +136,6 @@ def _protocol_at(
     if len(compute) != kind.parties:
         raise UsageError(f"{kind.name} needs {kind.parties} compute parties, got {len(compute)}: {', '.join(compute)}")
     if me not in compute:
-        return Outside(kind, exact=bool(getattr(protocol, "keywords", {}).get("exact", False)))
+        return Outside(kind, **getattr(protocol, "keywords", {}))
     streams = agree_streams(channel, compute, b"simulation") if len(compute) > 1 else {}
     return protocol(Party(compute.index(me), compute, channel, streams, recorder))

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import msgspec
 
 from ..errors import ConfigError, UsageError
+from ..mpc.rep3_bits import Adder
 from ..ring.fixed import FRACTION_BITS
 from ..session import Session
 from ..types import Opening
@@ -38,12 +39,27 @@ class ArraySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scale: Annotated[int, msgspec.Meta(ge=0, le=60)] | None = None
 
 
+class LinkSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[link]``: the network between the compute parties, so that circuits are chosen for it.
+
+    rtt_ms: round-trip time. bandwidth_mbit: what one party can send, in Mbit/s. Public, the same at all parties.
+    """
+
+    rtt_ms: Annotated[float, msgspec.Meta(ge=0)]
+    bandwidth_mbit: Annotated[float, msgspec.Meta(gt=0)]
+
+    @property
+    def adder(self) -> Adder:
+        """The cost model of comparisons on this link."""
+        return Adder(one_way_s=self.rtt_ms / 2000, bytes_per_s=self.bandwidth_mbit * 125e3)
+
+
 class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A parsed job file. ``tables`` holds the raw schemas by name; ``data.schema`` validates them.
 
     arrays: inputs other than tables. parameters: public values that the program reads as ``session.parameters``.
     fraction_bits: fractional bits of reals. seed: of public choices, such as the order of rows. exact: round every
-    truncation to nearest (slower).
+    truncation to nearest (slower). link: the network, if it is not one machine or a fast local network.
     """
 
     name: str
@@ -54,6 +70,7 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fraction_bits: Annotated[int, msgspec.Meta(ge=8, le=26)] = FRACTION_BITS
     seed: int = 0
     exact: bool = False
+    link: LinkSpec | None = None
 
     @property
     def digest(self) -> bytes:

@@ -8,7 +8,6 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
@@ -202,11 +201,12 @@ def _open_session(task: Task, channel: Channel) -> Session:
 
 def _protocol(task: Task, channel: Channel) -> Protocol:
     compute = task.consortium.compute
+    adder = task.job.link.adder if task.job.link is not None else None
     if task.me not in compute:
-        return Outside(Rep3, exact=task.job.exact)
+        return Outside(Rep3, exact=task.job.exact, adder=adder)
     context = task.consortium.hash() + task.program_hash + task.job.digest
     party = Party(compute.index(task.me), compute, channel, agree_streams(channel, compute, context), task.recorder)
-    return partial(Rep3, exact=task.job.exact)(party)
+    return Rep3(party, exact=task.job.exact, adder=adder)
 
 
 def _agree_on_inputs(task: Task, channel: Channel, mine: Mapping[str, Declared]) -> dict[str, dict[str, Declared]]:

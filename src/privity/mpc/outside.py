@@ -28,10 +28,12 @@ class Outside(Protocol):
     parties = 0
     costs: ClassVar[Mapping[str, CostFunction]] = {}
 
-    def __init__(self, of: type[Protocol], exact: bool = False) -> None:
+    def __init__(self, of: type[Protocol], exact: bool = False, adder: Any = None) -> None:
+        """``exact`` and ``adder``: the options that the compute parties give to ``of``."""
         self.party = None
         self.of = of
         self.exact = exact
+        self._adder = {} if adder is None else {"adder": adder}
         self.planned = Cost(0, (0,) * of.parties)
 
     def _spend(self, operation: str, n: int, **parameters: Any) -> None:
@@ -104,7 +106,7 @@ class Outside(Protocol):
         return x
 
     def msb(self, x: Share, bits: int = RANGE_BITS) -> Bits:
-        self._spend("msb", x.size, bits=bits)
+        self._spend("msb", x.size, bits=bits, **self._adder)
         return Bits((), x.shape, 1)
 
     def bits(self, x: Share, count: int) -> Bits:
