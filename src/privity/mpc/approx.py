@@ -99,9 +99,9 @@ def _normalised(proto: Protocol, x: Share, bits: int) -> tuple[Share, Share]:
 
 
 def reciprocal(proto: Protocol, x: Share, scale: int, bits: int, out_scale: int, at_most: float) -> Share:
-    """1 / x for 0 < x < 2^bits ring integers at ``scale`` bits; 0 where x is 0. bits <= 60, at_most * 2^out_scale <= 2^36.
+    """1 / x for 0 < x < 2^bits ring integers at ``scale`` bits; 0 where x is 0. bits <= 60.
 
-    Where 1 / x passes twice ``at_most`` the result is 0: callers guard that.
+    at_most * 2^out_scale <= 2^36. Where 1 / x passes twice ``at_most`` the result is 0: callers guard that.
 
     Relative error at most 2^-21 plus 1 ulp of the output. Source: leading-bit normalisation and Newton, Catrina-Saxena
     2010; start 2.9142 - 2b on [1/2, 1).
@@ -130,8 +130,10 @@ def rsqrt(proto: Protocol, x: Share, scale: int, bits: int, out_scale: int) -> S
     for _ in range(3):
         by2 = proto.mul(b, proto.mul(y, y, _WORK), _WORK)
         y = proto.mul(y, proto.add_public(proto.neg(by2), layout.constant(3 * one)), _WORK + 1)
-    weights = [round(2.0 ** ((scale - 1 - j) / 2 + out_scale)) for j in range(bits)]
-    return proto.mul(y, _weighted_sum(proto, hot, weights, len(x.shape)), _WORK)
+    # Unlike a power of two, the weight is rounded: with more bits than the result, as far as the product has room.
+    more = max(0, min(8, 36 - math.ceil((scale - 1) / 2 + out_scale)))
+    weights = [round(2.0 ** ((scale - 1 - j) / 2 + out_scale + more)) for j in range(bits)]
+    return proto.mul(y, _weighted_sum(proto, hot, weights, len(x.shape)), _WORK + more)
 
 
 _SLOPE = round(0.8090 * 2**12)  # 1/sqrt(b) ~ 1.7974 - 0.8090 b on [1/2, 1), error below 0.025
@@ -143,4 +145,4 @@ def _power(exponent: int) -> int:
 
 def bits_for(bound: float, scale: int) -> int:
     """Smallest k with bound * 2^scale < 2^k."""
-    return max(1, math.floor(math.log2(max(bound * 2.0**scale, 1.0))) + 1)
+    return max(1, int(bound * 2.0**scale).bit_length())
