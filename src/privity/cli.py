@@ -143,6 +143,8 @@ def run(
             )
         # find mistakes once and here, before many processes find them
         make_task(program, group, job, here[0], [], [], start_timeout, timeout)
+        for name in here:
+            group.identity(name).certificate.check_validity(name)
         arguments = party_arguments(program, consortium, job, out if record_view else None, start_timeout, timeout)
         try:
             with progress:

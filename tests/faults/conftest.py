@@ -160,6 +160,10 @@ class Site:
             time.sleep(0.01)
         return value
 
+    def kill(self, party: str, number: int) -> None:
+        """Send a signal to the process of one party."""
+        os.kill(self.processes()[party], number)
+
     def until_all_are_gone(self) -> None:
         self.until(lambda: not self.processes(), ENDED_WITHIN_S)
 

@@ -205,8 +205,8 @@ def _root_cause(processes: Mapping[str, _Process]) -> PartyFailed:
         return PartyFailed(f"{party}: {error.error}", error.exit_code or 1)
     p = dead[0] if dead else next(iter(processes.values()))
     p.log.seek(0)
-    tail = p.log.read().decode("utf-8", "replace").strip().splitlines()[-5:]
-    return PartyFailed(f"{p.party} ended with exit code {p.popen.returncode}: " + " | ".join(tail), 1)
+    last = p.log.read().decode("utf-8", "replace").strip().rpartition("\n")[2] or "it said nothing"
+    return PartyFailed(f"{p.party} ended with exit code {p.popen.returncode}: {last}", 1)
 
 
 def _hearsay(error: Event) -> bool:
