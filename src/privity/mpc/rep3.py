@@ -5,8 +5,10 @@
 Adversary  one curious compute party that follows the protocol, together with any owners and receivers
 Assumes    private, authenticated channels; each pair of parties shares an AES-128 key nobody else knows
 Reveals    shapes, scales, shift widths and stated bounds; of the values nothing but what is opened. Truncation is
-           secure against the functionality that also gives the adversary the low bits of the mask (see docs)
-Error      products exact; truncate below 1 ulp, unbiased, exact on multiples; truncate_nearest within 1/2 ulp
+           secure against the functionality that also gives the adversary the low bits of the mask:
+           docs/security/rep3.md
+Error      products exact; truncate below 1 ulp, exact on multiples, unbiased where the shares are uniform (an input of
+           compute party 1 is rounded down and a constant up, if truncated as they are); truncate_nearest 1/2 ulp
 Paper      Araki et al., CCS 2016 (sharing, product); Mohassel-Rindal, ABY3, ePrint 2018/403 (input, matmul);
            truncation: the wrap-bit method of MP-SPDZ ("small gap") with unbiased rounding, and the rounding
            functionality of Curl, ePrint 2024/1127
@@ -53,6 +55,8 @@ class Rep3(Protocol):
         "and_": lambda n, planes=1: Cost(1, _ring(planes * ((n + 63) // 64))),
         "b2a": lambda n, planes=1: Cost(2, _ring(n * planes)),
         "sine_series": rep3_sine.cost,
+        "random_ring": lambda n: Cost(0, (0, 0, 0)),
+        "random_bits": lambda n, planes=1: Cost(0, (0, 0, 0)),
     }
 
     def __init__(self, party: Party, exact: bool = False, adder: rep3_bits.Adder | None = None) -> None:
@@ -203,11 +207,12 @@ class Rep3(Protocol):
         return self._finish(z, x.shape, shift)
 
     def matmul(self, x: Share, y: Share, shift: int = 0, factor: int = 1) -> Share:
-        z = self.party.ring.rep3_matmul(*x.parts, *y.parts)
+        shape = layout.matmul_shape(x.shape, y.shape)
+        z = layout.per_matrix(self.party.ring.rep3_matmul, (*x.parts, *y.parts), shape)
         if factor != 1:
             z = z * layout.constant(factor)
         flat = layout.flat(z)
-        return self._finish(flat + self._zero(flat.size), (x.shape[0], y.shape[1]), shift)
+        return self._finish(flat + self._zero(flat.size), shape, shift)
 
     def dot(self, x: Share, y: Share, shift: int = 0) -> Share:
         z = self.party.ring.rep3_dot(*x.parts, *y.parts)
@@ -292,6 +297,19 @@ class Rep3(Protocol):
 
     def truncate_nearest(self, x: Share, shift: int) -> Share:
         return rep3_bits.truncate_nearest(self, x, shift) if shift else x
+
+    # -- randomness --------------------------------------------------------------------------------------------
+
+    def random_ring(self, shape: tuple[int, ...]) -> Share:
+        """Component j from the stream of its two holders: each party lacks one, so the sum is uniform to it."""
+        n = layout.count(shape)
+        return Share((self.low.words(n).reshape(shape), self.high.words(n).reshape(shape)), shape)
+
+    def random_bits(self, shape: tuple[int, ...], planes: int = 1) -> Bits:
+        """As random_ring, with XOR for the sum."""
+        size = (planes, Bits((), shape).words)
+        n = layout.count(size)
+        return Bits((self.low.words(n).reshape(size), self.high.words(n).reshape(size)), shape, planes)
 
     # -- bits --------------------------------------------------------------------------------------------------
 

@@ -2,9 +2,11 @@
 
     b = b0 ^ b1 ^ b2;  party i holds (b_i, b_{i+1})
 
-Adversary, Assumes, Paper: as in rep3.py; AND is Araki et al., CCS 2016; the carry-only tree has 181 ANDs for 63 bits
+Adversary  as in rep3.py
+Assumes    as in rep3.py
 Reveals    shapes and the public bit counts
 Error      none
+Paper      Araki et al., CCS 2016 (AND); the carry-only tree has 181 ANDs for 63 bits
 
 A value x = x0 + x1 + x2 is read as u + v with u = x1 + x2 known to party 1 and v = x0 known to parties 0 and 2: two
 addends, so that one carry chain gives the sign, the bits of v cost nothing and those of u one message.
