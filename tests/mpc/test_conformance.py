@@ -159,6 +159,64 @@ def test_empty_and_unit_matrices(protocol: Factory, m: int, k: int, n: int) -> N
     np.testing.assert_array_equal(got, wrapped(x.astype(object) @ y.astype(object) if k else np.zeros((m, n), object)))
 
 
+@pytest.mark.parametrize("batch", [(), (1,), (3,), (2, 2), (0,)])
+def test_stacks_of_matrices_take_the_rounds_of_one(protocol: Factory, batch: tuple[int, ...]) -> None:
+    x, y, c = draw((*batch, 3, 4), 28), draw((*batch, 4, 2), 28, 1), draw((*batch, 5, 3), 28, 2)
+
+    def program(p: Any) -> tuple[list[Share], int]:
+        a, b = inputs(p, x, y)
+        before = p.party.rounds
+        product = p.matmul(a, b, 18, 3)
+        return [product, p.matmul_public(a, ring(c), True), p.matmul_public(a, ring(y), False)], p.party.rounds - before
+
+    done = run(protocol, program).outputs
+    X, Y, C = (v.astype(object) for v in (x, y, c))
+    product, left, right = (reconstruct(s) for s in zip(*(o[0] for o in done), strict=True))
+    assert product.shape == (*batch, 3, 2)
+    assert_truncated(3 * (X @ Y) if x.size else product, product, 18)
+    if x.size:
+        np.testing.assert_array_equal(left, wrapped(C @ X))
+        np.testing.assert_array_equal(right, wrapped(X @ Y))
+
+    def single(p: Any) -> int:
+        a, b = inputs(p, draw((3, 4)), draw((4, 2)))
+        before = p.party.rounds
+        p.matmul(a, b, 18, 3)
+        return int(p.party.rounds - before)
+
+    assert [o[1] for o in done] == run(protocol, single).outputs
+
+
+# -- randomness --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_random_values_have_their_shape_and_are_consistent(protocol: Factory, shape: tuple[int, ...]) -> None:
+    done = run(protocol, lambda p: (p.random_ring(shape), p.random_bits(shape, 5), p.random_bits(shape))).outputs
+    assert reconstruct([o[0] for o in done]).shape == shape
+    assert reconstruct_bits([o[1] for o in done]).shape == (5, *shape)
+    assert reconstruct_bits([o[2] for o in done]).shape == (1, *shape)
+
+
+def test_random_values_are_fresh_and_uniform(protocol: Factory) -> None:
+    """Mean of each bit within 6 standard deviations of 1/2; no value twice, within a draw or in another run."""
+    n = 20_000
+
+    def program(p: Any) -> tuple[Share, Share, Bits]:
+        return p.random_ring((n,)), p.random_ring((n,)), p.random_bits((n,), 3)
+
+    seen = []
+    for _ in range(2):
+        done = run(protocol, program).outputs
+        first, second = (reconstruct([o[j] for o in done]) for j in (0, 1))
+        seen += [first, second]
+        planes = reconstruct_bits([o[2] for o in done])
+        ones = np.stack([(first >> j) & 1 for j in range(64)])
+        for row in (*ones, *planes):
+            assert abs(row.mean() - 0.5) < 6 * 0.5 / n**0.5
+    assert len(np.unique(np.concatenate(seen))) == 4 * n
+
+
 # -- products and truncation -------------------------------------------------------------------------------------
 
 
@@ -248,6 +306,19 @@ def test_rep3_rounds_every_residue_without_bias(residue: int, sign: int) -> None
     up = got - ((x - residue) >> 3)
     assert set(np.unique(up)) <= {0, 1}
     assert abs(up.mean() - residue / 8) < 6 * 0.5 / 200
+
+
+def test_rep3_rounds_one_way_where_the_shares_are_not_uniform() -> None:
+    """As the card says: party 1's own input lies wholly in u, a constant wholly in v."""
+    x = draw((200,), 40) * 2 + 1
+
+    def program(p: Any) -> list[Share]:
+        own = p.share(1, ring(x) if p.party.index == 1 else None, x.shape)
+        return [p.truncate(own, 8), p.truncate(p.public(ring(x)), 8)]
+
+    own, constant = (reconstruct(s) for s in zip(*run(Rep3, program).outputs, strict=True))
+    np.testing.assert_array_equal(own, x >> 8)
+    np.testing.assert_array_equal(constant, -((-x) >> 8))
 
 
 @pytest.mark.parametrize("d", [1, 2, 8, 18, 31, 40, 60])

@@ -33,6 +33,7 @@ from privity.testing import (
     known_rows,
     lane_streams,
     reconstruct,
+    reconstruct_bits,
     rep3_share,
     require_uniform,
     run,
@@ -93,6 +94,9 @@ PRIMITIVES: dict[str, Program] = {
     "mul with truncation": lambda p, s: p.mul(s[0], s[1], 18),
     "dot": lambda p, s: p.dot(rows(s[0], 3), rows(s[1], 3), 18),
     "matmul": lambda p, s: p.matmul(rows(s[0], 3), s[1].map(layout.take(slice(3))).map(layout.reshape((3, 1))), 18, 5),
+    "stack of matrices": lambda p, s: p.matmul(s[0].map(layout.reshape((-1, 1, 1))), s[1].map(layout.reshape((-1, 1, 1))), 18),
+    "random ring": lambda p, s: p.random_ring(s[0].shape),
+    "random bits": lambda p, s: p.random_bits(s[0].shape, 3),
     "truncate": lambda p, s: p.truncate(s[0], 18),
     "truncate by 1": lambda p, s: p.truncate(s[0], 1),
     "truncate nearest": lambda p, s: p.truncate_nearest(s[0], 18),
@@ -136,8 +140,31 @@ def test_something_is_received() -> None:
     for name, program in PRIMITIVES.items():
         seen = [len(Executions(program, observer, SECRETS[0]).view) for observer in range(3)]
         silent |= {(name, i) for i in range(3) if not seen[i]}
-    # Party 1 only deals in these.
-    assert silent == {("b2a", 1), ("truncate", 1), ("truncate by 1", 1)}
+    # Party 1 only deals in these; random values cost no message.
+    dealt = {("b2a", 1), ("truncate", 1), ("truncate by 1", 1)}
+    assert silent == dealt | {(name, i) for name in ("random ring", "random bits") for i in range(3)}
+
+
+@pytest.mark.parametrize("observer", range(3))
+def test_no_party_knows_a_random_value(observer: int, spoil: Any) -> None:
+    """All the observer holds is the same in every lane; the values must be uniform and independent over the lanes."""
+
+    def values(protocol: Factory) -> list[Column]:
+        def program(p: Any, s: Sequence[Share]) -> Any:
+            return p.random_ring(s[0].shape), p.random_bits(s[0].shape, 3)
+
+        done = Executions(program, observer, SECRETS[0], protocol=protocol).run.outputs
+        held = [done[observer][0].parts, done[observer][1].parts]
+        assert all((np.asarray(a) == np.asarray(a).reshape(-1)[0]).all() for a in held[0])
+        number = reconstruct([o[0] for o in done]).view(np.uint64)
+        planes = reconstruct_bits([o[1] for o in done]).view(np.uint64)
+        return [Column("ring", number, 64), *(Column(f"plane {j}", row, 1) for j, row in enumerate(planes))]
+
+    require_uniform(values(Rep3))
+    lacked = {0: (1, 2), 1: (0, 2), 2: (0, 1)}[observer]
+    for changes in ({0: None}, {1: None}):
+        with pytest.raises(ViewLeaks):
+            require_uniform(values(spoil({lacked: changes})))
 
 
 # -- truncation: the declared functionality ----------------------------------------------------------------------
