@@ -80,14 +80,14 @@ class Outside(Protocol):
         return x
 
     def matmul_public(self, x: Share, c: Ring, left: bool) -> Share:
-        return Share((), (c.shape[0], x.shape[1]) if left else (x.shape[0], c.shape[1]))
+        return Share((), layout.matmul_shape(c.shape, x.shape) if left else layout.matmul_shape(x.shape, c.shape))
 
     def mul(self, x: Share, y: Share, shift: int = 0) -> Share:
         self._shifted(x.size, shift)
         return x
 
     def matmul(self, x: Share, y: Share, shift: int = 0, factor: int = 1) -> Share:
-        shape = (x.shape[0], y.shape[1])
+        shape = layout.matmul_shape(x.shape, y.shape)
         self._shifted(layout.count(shape), shift)
         return Share((), shape)
 
@@ -104,6 +104,14 @@ class Outside(Protocol):
         if shift:
             self._spend("truncate_nearest", x.size, shift=shift)
         return x
+
+    def random_ring(self, shape: tuple[int, ...]) -> Share:
+        self._spend("random_ring", layout.count(shape))
+        return Share((), shape)
+
+    def random_bits(self, shape: tuple[int, ...], planes: int = 1) -> Bits:
+        self._spend("random_bits", layout.count(shape), planes=planes)
+        return Bits((), shape, planes)
 
     def msb(self, x: Share, bits: int = RANGE_BITS) -> Bits:
         self._spend("msb", x.size, bits=bits, **self._adder)

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from ..ring import layout, trig
+from ..ring.prg import Stream, new_seed
 from ..types import RANGE_BITS, Channel, Cost, Ring
 from .party import Party
 from .protocol import CostFunction, Protocol
@@ -45,6 +46,8 @@ class InsecurePlain(Protocol):
             "and_",
             "b2a",
             "sine_series",
+            "random_ring",
+            "random_bits",
         ),
         _free,
     )
@@ -90,7 +93,7 @@ class InsecurePlain(Protocol):
         return self.truncate(self._share(x.parts[0] * y.parts[0]), shift)
 
     def matmul(self, x: Share, y: Share, shift: int = 0, factor: int = 1) -> Share:
-        product = self.party.ring.matmul(x.parts[0], y.parts[0]) * layout.constant(factor)
+        product = self.matrices(x.parts[0], y.parts[0]) * layout.constant(factor)
         return self.truncate(self._share(product), shift)
 
     def dot(self, x: Share, y: Share, shift: int = 0) -> Share:
@@ -101,6 +104,13 @@ class InsecurePlain(Protocol):
 
     def truncate_nearest(self, x: Share, shift: int) -> Share:
         return self._share(layout.shift_nearest(x.parts[0], shift)) if shift else x
+
+    def random_ring(self, shape: tuple[int, ...]) -> Share:
+        return Share((Stream(new_seed()).words(layout.count(shape)).reshape(shape),), shape)
+
+    def random_bits(self, shape: tuple[int, ...], planes: int = 1) -> Bits:
+        words = Bits((), shape, planes).words
+        return Bits((Stream(new_seed()).words(planes * words).reshape(planes, words),), shape, planes)
 
     def _bits(self, x: Ring, shape: tuple[int, ...], planes: int) -> Bits:
         return Bits((self.party.ring.to_planes(layout.flat(x), planes),), shape, planes)

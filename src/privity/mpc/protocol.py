@@ -76,11 +76,13 @@ class Protocol(ABC):
         return Share(tuple(layout.asarray(a * c) for a in x.parts), x.shape)
 
     def matmul_public(self, x: Share, c: Ring, left: bool) -> Share:
-        """c @ x if ``left``, else x @ c, for two-dimensional operands."""
-        ring = self.party.ring
-        parts = tuple(ring.matmul(c, a) if left else ring.matmul(a, c) for a in x.parts)
-        shape = (c.shape[0], x.shape[1]) if left else (x.shape[0], c.shape[1])
-        return Share(parts, shape)
+        """c @ x if ``left``, else x @ c: stacks of matrices with the same leading axes (none: single matrices)."""
+        parts = tuple(self.matrices(c, a) if left else self.matrices(a, c) for a in x.parts)
+        return Share(parts, layout.matmul_shape(c.shape, x.shape) if left else layout.matmul_shape(x.shape, c.shape))
+
+    def matrices(self, x: Ring, y: Ring) -> Ring:
+        """Local product of stacks of matrices with the same leading axes."""
+        return layout.per_matrix(self.party.ring.matmul, (x, y), layout.matmul_shape(x.shape, y.shape))
 
     def concatenate(self, shares: Sequence[Share], axis: int) -> Share:
         return merge(shares, axis)
@@ -96,7 +98,10 @@ class Protocol(ABC):
 
     @abstractmethod
     def matmul(self, x: Share, y: Share, shift: int = 0, factor: int = 1) -> Share:
-        """(m, k) @ (k, n), times the public integer ``factor``, then divided by 2^shift with one rounding."""
+        """(*b, m, k) @ (*b, k, n), times the public integer ``factor``, then divided by 2^shift with one rounding.
+
+        The leading axes b are equal (or absent); rounds do not depend on them.
+        """
 
     @abstractmethod
     def dot(self, x: Share, y: Share, shift: int = 0) -> Share:
@@ -109,6 +114,16 @@ class Protocol(ABC):
     @abstractmethod
     def truncate_nearest(self, x: Share, shift: int) -> Share:
         """floor(x / 2^shift + 1/2), exactly; |x| <= 2^62 - 2^(shift-1), so that rounding up stays in range."""
+
+    # -- randomness --------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def random_ring(self, shape: tuple[int, ...]) -> Share:
+        """Uniform ring elements that no party knows."""
+
+    @abstractmethod
+    def random_bits(self, shape: tuple[int, ...], planes: int = 1) -> Bits:
+        """Uniform bits that no party knows."""
 
     # -- bits --------------------------------------------------------------------------------------------------
 

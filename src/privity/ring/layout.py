@@ -167,3 +167,19 @@ def is_zero(x: Ring, bits: int) -> Ring:
 def column(values: Sequence[int], ndim: int) -> Ring:
     """Ring constants along a new first axis, to broadcast against ``ndim`` more."""
     return np.array([v % (1 << 64) for v in values], np.uint64).reshape((-1,) + (1,) * ndim)
+
+
+def matmul_shape(x: tuple[int, ...], y: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape of a product of stacks of matrices with the same leading axes."""
+    return (*x[:-1], y[-1])
+
+
+def per_matrix(product: Callable[..., Ring], operands: Sequence[Ring], shape: tuple[int, ...]) -> Ring:
+    """``product`` of stacks of matrices, one matrix of each operand at a time."""
+    if len(shape) == 2:
+        return product(*operands)
+    stacks = [a.reshape(-1, *a.shape[-2:]) for a in operands]
+    out = np.empty((count(shape[:-2]), *shape[-2:]), np.uint64)
+    for i in range(len(out)):
+        product(*(a[i] for a in stacks), out=out[i])
+    return out.reshape(shape)
