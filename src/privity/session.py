@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from typing import Protocol as Interface
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,7 @@ from .types import RANGE_BITS, Channel, Gate, Opening, Progress, Ring
 
 if TYPE_CHECKING:
     from .array import SecureArray
+    from .debug.trace import Trace, Tracer
     from .table import Table, TableInfo
 
 OUTSIDE_STEP = 1 << 31  # messages with owners and receivers are numbered apart from the compute parties' rounds
@@ -106,6 +108,9 @@ class Withheld:
     def __repr__(self) -> str:
         return f"<withheld: {self._name} was opened to {', '.join(self._to)}>"
 
+    def __format__(self, spec: str) -> str:
+        return repr(self)  # f"{loss:.4f}" in a progress note is text like repr and str, not a use of the value
+
 
 class OpeningsList:
     """The default gate: permits exactly the listed openings, each at most ``count`` times."""
@@ -148,6 +153,14 @@ class OpeningsLog:
         self.entries.append({"name": name, "shape": list(shape), "to": list(to), "reason": reason})
 
 
+class Observer(Interface):
+    """Told of every secret array and stage: how simulations and plans look on. Sessions of real runs have none."""
+
+    def created(self, x: SecureArray) -> None: ...
+
+    def staged(self, name: str, ended: bool) -> None: ...
+
+
 class Session:
     """Built by ``privity.simulate`` or ``privity run``; a program receives it as its only argument."""
 
@@ -188,6 +201,8 @@ class Session:
         self._progress = progress
         self._events = 0
         self._guards: list[tuple[str, Share]] = []
+        self.observer: Observer | None = None
+        self.tracer: Tracer | None = None
 
     @property
     def computes(self) -> bool:
@@ -322,9 +337,17 @@ class Session:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Measure a section of the program: ``with s.stage("training"): ...``; see ``stages`` in the run's report."""
+        """Measure a section of the program: ``with s.stage("training"): ...``; see ``stages`` in the run's report.
+
+        Whoever watches is told its name.
+        """
+        self.progress(0, 0, name)
+        if self.observer is not None:
+            self.observer.staged(name, False)
         before = self._spent()
         yield
+        if self.observer is not None:
+            self.observer.staged(name, True)
         wall, cpu, rounds, sent = (b - a for a, b in zip(before, self._spent(), strict=True))
         self.stages.append(Stage(name, wall, cpu, int(rounds), int(sent)))
 
@@ -333,8 +356,26 @@ class Session:
         sent = self._channel.bytes_sent if self._channel is not None else 0
         return time.perf_counter(), time.process_time(), party.rounds if party is not None else 0, sent
 
+    def start_trace(self) -> None:
+        """Measure every protocol operation from here on, by the line that asked for it; see ``trace``."""
+        from .debug.trace import Tracer
+
+        if self.tracer is None:
+            self.tracer = Tracer(self.me, self.protocol, lambda: self._spent()[2:])
+
+    def trace(self) -> Trace:
+        """Rounds, bytes and seconds so far per line of the program and operation: a table and a flame graph.
+
+        Raises UsageError unless the run was started with ``simulate(..., trace=True)`` or ``privity run --trace DIR``.
+        """
+        if self.tracer is None:
+            raise UsageError(
+                "this run is not traced; start it with privity.simulate(..., trace=True) or privity run --trace DIR"
+            )
+        return self.tracer.trace()
+
     def progress(self, step: int, total: int, note: str = "") -> None:
-        """Tell whoever watches how far the program is."""
+        """Tell whoever watches how far the program is; ``total`` 0: a stage begins that has no steps yet."""
         if self._progress is not None:
             party = self.protocol.party
             rounds = party.rounds if party is not None else 0
@@ -343,6 +384,12 @@ class Session:
 
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_PROGRAMS = (_HERE + "demo" + os.sep, _HERE + "bench" + os.sep)
+
+
+def is_library(file: str) -> bool:
+    """Whether a source file belongs to this package; its own programs (demo, bench) count as a user's."""
+    return file.startswith(_HERE) and not file.startswith(_PROGRAMS)
 
 
 def user_line() -> str:
@@ -351,7 +398,7 @@ def user_line() -> str:
     last = frame
     while frame is not None:
         last = frame
-        if not frame.f_code.co_filename.startswith(_HERE):
+        if not is_library(frame.f_code.co_filename):
             break
         frame = frame.f_back  # type: ignore[assignment]
     return f"{os.path.basename(last.f_code.co_filename)}:{last.f_lineno}"

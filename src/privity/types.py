@@ -114,6 +114,6 @@ class Recorder(Interface):
 
 
 class Progress(Interface):
-    """Told how far a program has come."""
+    """Told how far a program has come; ``total`` 0: a stage begins and ``note`` is its name."""
 
     def update(self, step: int, total: int, note: str, rounds: int, bytes_sent: int) -> None: ...

@@ -75,7 +75,15 @@ class Running:
 
     def finish(self, within: float = ENDED_WITHIN_S) -> Outcome:
         out, err = self.popen.communicate(timeout=within)
-        return Outcome(self.popen.returncode, out, err)
+        return Outcome(self.popen.returncode, out or "", err)
+
+    def until_it_says(self, words: str) -> None:
+        """Read standard error up to the first line with ``words``."""
+        assert self.popen.stderr is not None
+        for line in self.popen.stderr:
+            if words in line:
+                return
+        raise AssertionError(f"it never said {words!r}")
 
     def signal(self, number: int) -> None:
         os.kill(self.popen.pid, number)
@@ -119,13 +127,12 @@ class Site:
         """``privity ARGUMENTS`` in a session of its own, as in a terminal of its own."""
         popen = subprocess.Popen(
             [sys.executable, *(python or ["-m", "privity"]), *map(str, arguments)],
+            **{"stdout": subprocess.PIPE, **options},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
             env={**os.environ, **self.environment, "COLUMNS": "200"},
-            **options,
         )
         self.started.append(Running(popen))
         return self.started[-1]

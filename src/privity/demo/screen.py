@@ -54,22 +54,37 @@ class LiveProgress:
             self._live = None
 
     def update(self, step: int, total: int, note: str, rounds: int, bytes_sent: int) -> None:
-        """Show that ``step`` of ``total`` steps are done. ``bytes_sent``: by one compute party so far."""
+        """Show that ``step`` of ``total`` steps are done, or a stage without steps if ``total`` is 0.
+
+        ``bytes_sent``: by one compute party so far.
+        """
         now = self._clock()
+        cost = [f"{rounds:,} rounds", size_text(bytes_sent)] if rounds or bytes_sent else []
+        if total == 0:
+            self._started = None
+            facts = " · ".join([note, *cost])
+            if self._live is not None:
+                self._live.update(Text.assemble(self._title, " ", (facts, "dim")))
+            elif note != self._last_note:
+                self._say(facts, note, now)
+            return
         if self._started is None or step < self._first_step:
             self._started, self._first_step = now, step  # whatever was done before the first word is not our speed
         elapsed = now - self._started
         done = step - self._first_step
         left = "–" if done <= 0 else duration(elapsed / done * max(0, total - step))
-        facts = f"step {step:,}/{total:,} · {note} · {rounds:,} rounds · {size_text(bytes_sent)} · {left} left"
+        facts = " · ".join([f"step {step:,}/{total:,}", note, *cost, f"{left} left"])
         if self._live is not None:
             bar = ProgressBar(total=max(1, total), completed=min(step, total), width=28)
             line = Table.grid(padding=(0, 1))
             line.add_row(Text(self._title), bar, Text(facts, style="dim"))
             self._live.update(line)
         elif now - self._last_line >= PLAIN_EVERY_S or step >= total or note != self._last_note:
-            self._console.print(Text(f"{self._title}: {facts}"), soft_wrap=True)
-            self._last_line, self._last_note = now, note
+            self._say(facts, note, now)
+
+    def _say(self, facts: str, note: str, now: float) -> None:
+        self._console.print(Text(f"{self._title}: {facts}"), soft_wrap=True)
+        self._last_line, self._last_note = now, note
 
 
 def duration(seconds: float) -> str:

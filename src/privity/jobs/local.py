@@ -247,14 +247,14 @@ def emit(event: Event, stream: IO[Any] | None = None) -> None:
 
 
 class EmitProgress:
-    """Progress as event lines, at most five a second."""
+    """Progress as event lines: each new stage, and of steps at most five a second."""
 
     def __init__(self) -> None:
         self._last = 0.0
 
     def update(self, step: int, total: int, note: str, rounds: int, bytes_sent: int) -> None:
         now = time.monotonic()
-        if now - self._last > 0.2 or step == total:
+        if now - self._last > 0.2 or step == total or total == 0:
             self._last = now
             emit(Event("progress", step=step, total=total, note=note, rounds=rounds, bytes_sent=bytes_sent))
 

@@ -112,9 +112,9 @@ def run_party(task: Task) -> PartyReport:
 
 
 def _connected(task: Task) -> Channel:
-    if task.progress is not None:
-        task.progress.update(0, 0, "connecting", 0, 0)
     try:
+        if task.progress is not None:
+            task.progress.update(0, 0, "connecting", 0, 0)
         return _connect(task)
     except KeyboardInterrupt:
         raise Interrupted(f"{task.me} was interrupted while it waited for the others") from None

@@ -194,7 +194,8 @@ class _Meeting:
             self._stop.set()
             self._interrupt()
             for thread in threads:
-                thread.join(timeout=1.0)
+                with suppress(RuntimeError):  # an interrupt may come before all of them were started
+                    thread.join(timeout=1.0)
             self._drop_latecomers()
         return {name: connections[name] for name in order}, {name: pair_secrets[name] for name in order}
 
