@@ -198,6 +198,22 @@ def test_a_bound_too_large_for_the_ring_is_refused() -> None:
         simulate(lambda s: s.secret("x", "bank"), pv.Input(X, 2.0**50))
 
 
+@pytest.mark.parametrize("bound", [np.inf, np.nan, -1.0])
+def test_a_bound_that_is_none_is_refused(bound: float) -> None:
+    ended: list[Exception] = []
+
+    def program(s: Session) -> None:
+        try:
+            s.secret("x", "bank")
+        except Exception as error:
+            ended.append(error)
+            raise
+
+    with pytest.raises(PrivityError):
+        simulate(program, pv.Input(X, bound))
+    assert len(ended) == 4 and all(isinstance(e, PrivityError) for e in ended)
+
+
 def test_integers_out_of_bound() -> None:
     with pytest.raises(DataError, match=r"integers with \|x\| <= 1024"):
         simulate(lambda s: s.secret("x", "bank"), np.array([1, -5000]))

@@ -81,8 +81,12 @@ def _need_range(magnitude: float, scale: int) -> None:
 
 
 def reached(bound: float, scale: int) -> float:
-    """The largest magnitude that encoding gives to a value within ``bound``: rounding may lift it to the next unit."""
-    return float(math.ceil(bound * 2.0**scale)) * 2.0**-scale
+    """The largest magnitude that encoding gives to a value within ``bound``: rounding may lift it to the next unit.
+
+    Infinite for a bound that is no finite number; whoever plans with it refuses it.
+    """
+    units = bound * 2.0**scale
+    return float(math.ceil(units)) * 2.0**-scale if math.isfinite(units) else math.inf
 
 
 def as_ring(value: Any) -> Ring:
