@@ -94,6 +94,7 @@ def test_the_ideal_adds_up() -> None:
     assert product(2_000_000).seconds > product(1_000_000).seconds
     assert (Ideal(rounds=2) + Ideal(rounds=1)).times(2) == Ideal(rounds=6)
     assert sign(1).rounds == 8 and sign(1_000_000).rounds == 63  # small batches pay for rounds, big ones for bytes
+    assert sign(1_000_000, 25).seconds < sign(1_000_000).seconds
 
 
 def _result(**change: object) -> BenchResult:

@@ -10,6 +10,7 @@ with two cores at 2.6 GHz; on another machine ``ideal_s`` remains what that one 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 PRG_RATE = 9.4e9
@@ -87,15 +88,23 @@ def matrix_product(m: float, k: float, n: float) -> Ideal:
     return Ideal(multiply_adds=2 * m * k * n, moved_bytes=16 * (m * k + k * n)) + truncated(m * n)
 
 
-def sign(n: float) -> Ideal:
-    """n comparisons of 62 bits on bit planes, with the better of two adders for this many.
+def sign(n: float, bits: int = 62) -> Ideal:
+    """n signs of values below 2^bits on bit planes, with the better of two adders for this many.
 
-    Carry-only tree: 181 ANDs, 22.75 bytes, 8 rounds, 45 bytes of masks an element. Ripple carry: 63 ANDs, 15.5 bytes
-    (8 of them for the bits of one operand), 63 rounds, 24 bytes of masks. Moved: two transpositions (32 bytes) and six
-    words for 64 ANDs.
+    Carry-only tree: 3 bits - 5 ANDs (181 for 62), as many bits sent, ceil(log2(bits)) + 2 rounds. Ripple carry: one AND
+    and one round a bit, and the bits of one operand. Two masks an AND. Moved: two transpositions (32 bytes an element)
+    and six words for 64 ANDs.
     """
-    tree = Ideal(prg_bytes=45 * n, moved_bytes=(32 + 181 * 0.75) * n, sent_bytes=22.75 * n, rounds=8)
-    ripple = Ideal(prg_bytes=24 * n, moved_bytes=(32 + 63 * 0.75) * n, sent_bytes=15.5 * n, rounds=63)
+    ands = 3 * bits - 5
+    tree = Ideal(
+        prg_bytes=ands / 4 * n,
+        moved_bytes=(32 + 0.75 * ands) * n,
+        sent_bytes=ands / 8 * n,
+        rounds=math.ceil(math.log2(bits)) + 2,
+    )
+    ripple = Ideal(
+        prg_bytes=3 / 8 * bits * n, moved_bytes=(32 + 0.75 * bits) * n, sent_bytes=bits / 4 * n, rounds=bits + 1
+    )
     return min(tree, ripple, key=lambda job: job.seconds)
 
 

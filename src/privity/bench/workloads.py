@@ -87,6 +87,10 @@ def _hundred(n: int) -> Inputs:
     return {"x": Input(_uniform(2, n, 100.0), bound=100.0)}
 
 
+def _hundred_ideal(n: int) -> Ideal:
+    return ideal.sign(n, FRACTION_BITS + 7)
+
+
 # -- logistic regression --------------------------------------------------------------------------------------------
 
 
@@ -168,7 +172,8 @@ def _score_ideal(width: int) -> Ideal:
 
 
 def _score_any_ideal(width: int) -> Ideal:
-    return _score_ideal(width) + ideal.sign(2) + ideal.selection(2)
+    bits = FRACTION_BITS + 10  # scores up to 520
+    return _score_ideal(width) + ideal.sign(2, bits) + ideal.selection(2)
 
 
 # -- all ------------------------------------------------------------------------------------------------------------
@@ -214,11 +219,11 @@ WORKLOADS: Mapping[str, Workload] = _by_name([
     ),
     Workload(
         "compare-100", "x < 0 where |x| <= 100 is public", (1_000_000,), _hundred,
-        lambda s: s["x"] < 0, lambda v: np.asarray(v["x"] < 0), lambda n: (n,), ideal.sign, 0.0,
+        lambda s: s["x"] < 0, lambda v: np.asarray(v["x"] < 0), lambda n: (n,), _hundred_ideal, 0.0,
     ),
     Workload(
         "relu-100", "max(x, 0) where |x| <= 100 is public", (1_000_000,), _hundred,
         lambda s: maximum(s["x"], 0.0), lambda v: np.maximum(v["x"], 0.0), lambda n: (n,),
-        lambda n: ideal.sign(n) + ideal.selection(n), 1e-5,
+        lambda n: _hundred_ideal(n) + ideal.selection(n), 1e-5,
     ),
 ])
