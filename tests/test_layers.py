@@ -16,7 +16,7 @@ LAYERS = {
     1: ("ring",),
     2: ("net",),
     3: ("mpc",),
-    4: ("session", "array", "functions", "simulate", "table"),
+    4: ("session", "array", "functions", "simulate", "table", "debug"),
     5: ("ml", "torch"),
     6: ("jobs",),
     7: ("data", "node"),
