@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -110,54 +111,86 @@ def power(x: SecureArray, exponent: int) -> SecureArray:
 
 
 def matmul(x: SecureArray, other: SecureArray | Plain, factor: float = 1.0) -> SecureArray:
-    """``factor * (x @ other)`` with one rounding; one- and two-dimensional operands as in NumPy."""
-    if x.ndim not in (1, 2) or other.ndim not in (1, 2):
-        raise ShapeError(f"matmul: expected one or two dimensions, got {x.shape} and {other.shape}")
-    if x.shape[-1] != other.shape[0]:
-        raise ShapeError(f"matmul: inner sizes differ: {x.shape} @ {other.shape}")
-    x, session = x.numeric(), x.session
+    """``factor * (x @ other)`` with one rounding; shapes as in np.matmul: stacks of matrices broadcast.
+
+    Error: below 1 ulp of the result. Three rounds and 10.25 bytes per party and element of the result at 18 fractional
+    bits, whatever the inner size and the number of matrices.
+    """
     if not isinstance(other, SecureArray):
         result = matmul_public(x, other, left=False)
         return result if factor == 1.0 else multiply(result, np.asarray(factor))
-    y = other.numeric()
-    a = x.ring_share() if x.ndim == 2 else x.ring_share().map(layout.reshape((1, x.shape[0])))
-    b = y.ring_share() if y.ndim == 2 else y.ring_share().map(layout.reshape((y.shape[0], 1)))
-    bound = x.bound * y.bound * x.shape[-1]
+    plan = _Matrices.of(x.shape, other.shape)
+    x, y, session = x.numeric(), other.numeric(), x.session
+    bound = x.bound * y.bound * plan.inner
     multiplier, bits = _as_integer_factor(factor, bound * 2.0 ** (x.scale + y.scale))
     if multiplier == 0:  # no room for an exact enough multiplier before the truncation
         return multiply(matmul(x, y), np.asarray(factor))
     scale, cut = _product_scale(x, y, None)
     cut += bits
     session.fits(bound * abs(multiplier), x.scale + y.scale, "this matrix product (before it is truncated)")
-    share = session.protocol.matmul(a, b, cut, multiplier).map(layout.reshape(x.shape[:-1] + y.shape[1:]))
+    a, b = x.ring_share().map(plan.left), y.ring_share().map(plan.right)
+    if plan.rows:  # many products of a row and a column: one call instead of one for each
+        if multiplier != 1:
+            a = session.protocol.mul_public(a, layout.constant(multiplier))
+        share = session.protocol.dot(a, b, cut)
+    else:
+        share = session.protocol.matmul(a, b, cut, multiplier)
+    share = share.map(layout.reshape(plan.shape))
     return SecureArray(session, share, scale, bound * abs(factor) + (2.0**-scale if cut else 0.0))
 
 
 def matmul_public(x: SecureArray, c: Plain, left: bool) -> SecureArray:
-    """c @ x if ``left``, else x @ c, with a public operand: local but for a truncation."""
-    if (
-        c.ndim not in (1, 2)
-        or x.ndim not in (1, 2)
-        or (c.shape[-1] != x.shape[0] if left else x.shape[-1] != c.shape[0])
-    ):
-        raise ShapeError(f"matmul: shapes do not fit: {(c.shape, x.shape) if left else (x.shape, c.shape)}")
+    """c @ x if ``left``, else x @ c, with a public operand: local but for a truncation. Shapes as in np.matmul."""
+    plan = _Matrices.of(c.shape, x.shape, False) if left else _Matrices.of(x.shape, c.shape, False)
     x, session = x.numeric(), x.session
     proto = session.protocol
-    inner = x.shape[0] if left else x.shape[-1]
     bits = 0 if _whole(c) else session.fraction_bits
     ring, magnitude = fixed.public_constant(c, bits)
     total = x.scale + bits
-    bound = x.bound * magnitude * inner
+    bound = x.bound * magnitude * plan.inner
     session.fits(bound, total, "this matrix product with a public operand (before it is truncated)")
-    ring2 = ring if ring.ndim == 2 else ring.reshape((1, -1) if left else (-1, 1))
-    share = x.ring_share()
-    if x.ndim == 1:
-        share = share.map(layout.reshape((-1, 1) if left else (1, inner)))
-    out_shape = c.shape[:-1] + x.shape[1:] if left else x.shape[:-1] + c.shape[1:]
-    share = proto.matmul_public(share, ring2, left).map(layout.reshape(out_shape))
+    mine, theirs = (plan.right, plan.left) if left else (plan.left, plan.right)
+    share = proto.matmul_public(x.ring_share().map(mine), theirs(ring), left).map(layout.reshape(plan.shape))
     scale = max(x.scale, min(total, session.fraction_bits))
     share = proto.truncate(share, total - scale)
     return SecureArray(session, share, scale, bound + (2.0**-scale if total > scale else 0.0))
+
+
+_FEW = 16  # matrices that are multiplied one by one even if they are only rows and columns
+
+
+@dataclass(frozen=True, slots=True)
+class _Matrices:
+    """How np.matmul's operands become two stacks of matrices with the same leading axes (or two lists of ``rows``)."""
+
+    left: layout.Local
+    right: layout.Local
+    shape: tuple[int, ...]
+    inner: int
+    rows: bool
+
+    @classmethod
+    def of(cls, x: tuple[int, ...], y: tuple[int, ...], rows: bool = True) -> _Matrices:
+        if not x or not y:
+            raise ShapeError(f"matmul: expected at least one dimension, got {x} and {y}; multiply scalars with *")
+        a = x if len(x) > 1 else (1, *x)
+        b = y if len(y) > 1 else (*y, 1)
+        inner = a[-1]
+        if inner != b[-2]:
+            raise ShapeError(f"matmul: shapes do not fit: {x} @ {y}, inner sizes differ")
+        batch = broadcast_shapes(a[:-2], b[:-2])
+        shape = (*batch, *(a[-2:-1] if len(x) > 1 else ()), *(b[-1:] if len(y) > 1 else ()))
+        if len(b) == 2:  # a stack times one matrix is one matrix product
+            return cls(layout.reshape((layout.count(a[:-1]), inner)), layout.reshape(b), shape, inner, False)
+        many = layout.count(batch)
+        if rows and many > _FEW and min(a[-2], b[-1]) == 1:
+            full = (*batch, a[-2], b[-1], inner)
+            into = layout.reshape((layout.count(full[:-1]), inner))
+            left = layout.then(layout.reshape((*a[:-1], 1, inner)), layout.broadcast(full), into)
+            columns = layout.then(layout.reshape(b), layout.swap_last, layout.reshape((*b[:-2], 1, b[-1], inner)))
+            return cls(left, layout.then(columns, layout.broadcast(full), into), shape, inner, True)
+        left = layout.then(layout.reshape(a), layout.broadcast((*batch, *a[-2:])))
+        return cls(left, layout.then(layout.reshape(b), layout.broadcast((*batch, *b[-2:]))), shape, inner, False)
 
 
 def total(x: SecureArray, axis: Axis = None, keepdims: bool = False) -> SecureArray:

@@ -183,3 +183,19 @@ def per_matrix(product: Callable[..., Ring], operands: Sequence[Ring], shape: tu
     for i in range(len(out)):
         product(*(a[i] for a in stacks), out=out[i])
     return out.reshape(shape)
+
+
+def then(*steps: Local) -> Local:
+    """One rearrangement after the other."""
+
+    def fn(x: Ring) -> Ring:
+        for step in steps:
+            x = step(x)
+        return x
+
+    return fn
+
+
+def swap_last(x: Ring) -> Ring:
+    """The last two axes exchanged: every matrix of a stack transposed."""
+    return np.swapaxes(x, -1, -2)
