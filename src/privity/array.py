@@ -32,7 +32,7 @@ def _secret_used(what: str, instead: str) -> NoReturn:
 class SecureArray:
     """A secret array in one session. Made by ``Session.secret`` and by operations, not directly."""
 
-    __slots__ = ("_bits", "_share", "bound", "scale", "session")
+    __slots__ = ("__weakref__", "_bits", "_share", "bound", "scale", "session")
     __array_ufunc__ = None  # NumPy arrays on the left hand side defer to the operators here
     __hash__ = None  # type: ignore[assignment]
 
@@ -44,6 +44,8 @@ class SecureArray:
         self._bits = data if isinstance(data, Bits) else None
         if isinstance(data, Share):
             session.fits(bound, scale, "this value")
+        if session.observer is not None:
+            session.observer.created(self)
 
     # -- what is public ----------------------------------------------------------------------------------------
 
@@ -222,7 +224,7 @@ class SecureArray:
         return arithmetic.power(self, exponent)
 
     def matmul(self, other: Any, factor: float = 1.0) -> SecureArray:
-        """``factor * (self @ other)`` with one rounding; one- and two-dimensional operands as in NumPy.
+        """``factor * (self @ other)`` with one rounding; shapes as in np.matmul: stacks of matrices broadcast.
 
         ``factor`` is a public number, folded into the truncation where it fits: a learning rate costs nothing.
         """

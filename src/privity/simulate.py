@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from .debug.ranges import RangeBoard, RangeLine, RangeObserver
+from .debug.trace import Trace
 from .errors import PeerAborted, PrivityError, UsageError
 from .mpc.outside import Outside
 from .mpc.party import Party, agree_streams
@@ -28,13 +30,20 @@ Program = Callable[[Session], Any]
 
 @dataclass(frozen=True)
 class Simulation:
-    """What a simulated run gave: the program's return value at every party, what was opened, and the cost."""
+    """What a simulated run gave: the program's return value at every party, what was opened, and the cost.
+
+    bytes_sent: headers and tags included. payload_sent: without them, of the compute parties. traces: by party, with
+    ``trace=True``. ranges: the values of each line against their bounds, the tightest first, with ``check_range=True``.
+    """
 
     outputs: dict[str, Any]
     opened: list[dict[str, Any]]
     rounds: int
     bytes_sent: dict[str, int]
     compute: tuple[str, ...] = field(default=())
+    payload_sent: dict[str, int] = field(default_factory=dict)
+    traces: dict[str, Trace] = field(default_factory=dict)
+    ranges: list[RangeLine] = field(default_factory=list)
 
     @property
     def output(self) -> Any:
@@ -62,6 +71,8 @@ def simulate(
     recorders: Mapping[str, Recorder] | None = None,
     wrap: Callable[[Channel], Channel] | None = None,
     timeout_s: float = 60.0,
+    check_range: bool = False,
+    trace: bool = False,
 ) -> Simulation:
     """Run ``program(session)`` at every party and return a :class:`Simulation`.
 
@@ -69,6 +80,10 @@ def simulate(
     be a compute party. ``openings``: the openings list to enforce; None allows every opening, since all data is in
     this process anyway. ``protocol``: called with each compute party (``Rep3``, or
     ``functools.partial(Rep3, exact=True)``). ``wrap`` is applied to each party's channel (``net.link``).
+
+    ``check_range``: put the shares of every array together, which only a simulation can, and raise RangeViolated with
+    the line and the magnitude where a value passes its public bound. ``trace``: measure every operation by line
+    (``Simulation.traces``; the threads share one interpreter, so seconds include waiting for each other).
 
     Raises the first error of any party.
     """
@@ -82,6 +97,9 @@ def simulate(
     outputs: dict[str, Any] = {}
     errors: dict[str, BaseException] = {}
     costs: dict[str, tuple[int, int]] = {}
+    payload: dict[str, int] = {}
+    traces: dict[str, Trace] = {}
+    board = RangeBoard(len(compute)) if check_range else None
     log = OpeningsLog()
 
     def run_party(me: str) -> None:
@@ -107,9 +125,17 @@ def simulate(
                     tables=tables,
                     parameters=parameters,
                 )
+                if board is not None and me in compute:
+                    session.observer = RangeObserver(board, compute.index(me))
+                if trace:
+                    session.start_trace()
                 outputs[me] = program(session)
                 session.check_guards()
             costs[me] = (proto.party.rounds if me in compute else 0, channel.bytes_sent)
+            if me in compute:
+                payload[me] = proto.party.sent
+            if trace:
+                traces[me] = session.trace()
             channel.close()
         except BaseException as error:
             errors[me] = error
@@ -123,7 +149,16 @@ def simulate(
     if errors:
         first = [e for e in errors.values() if not isinstance(e, PeerAborted)] or list(errors.values())
         raise first[0]
-    return Simulation(outputs, log.entries, costs[compute[0]][0], {n: c[1] for n, c in costs.items()}, tuple(compute))
+    return Simulation(
+        outputs=outputs,
+        opened=log.entries,
+        rounds=costs[compute[0]][0],
+        bytes_sent={n: c[1] for n, c in costs.items()},
+        compute=tuple(compute),
+        payload_sent={n: payload[n] for n in compute},
+        traces={n: traces[n] for n in names if n in traces},
+        ranges=board.lines() if board is not None else [],
+    )
 
 
 def _protocol_at(
