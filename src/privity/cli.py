@@ -72,6 +72,13 @@ def make_task(
     schemas = load_schemas(spec.tables)
     paths = {**consortium.party(party).tables, **_named_paths(tables, "--table")}
     array_paths = _named_paths(arrays, "--array")
+    for what, brought, described in (("a table", paths, schemas), ("an array", array_paths, spec.arrays)):
+        for name in brought:
+            if name not in described:
+                have = ", ".join(described) or "none"
+                raise ConfigError(
+                    f"{party} brings {what} {name!r}, but the job describes: {have}; correct one of the two"
+                )
     names = [p.name for p in consortium.parties]
     if len(consortium.compute) != Rep3.parties:
         raise ConfigError(

@@ -48,7 +48,9 @@ def init_consortium(
     if ports is not None and len(ports) != len(compute):
         raise ConfigError(f"{target}: {len(compute)} compute parties need as many ports, came {len(ports)}")
     if target.exists() and not overwrite:
-        raise ConfigError(f"{target} exists already; choose another folder or say that it may be overwritten")
+        raise ConfigError(
+            f"{target} exists already; choose another folder, or replace it and all keys beside it with --overwrite"
+        )
     chosen = free_ports(host, len(compute)) if ports is None else list(ports)
     endpoints = {name: f"{host}:{port}" for name, port in zip(compute, chosen, strict=True)}
     members: dict[str, Sequence[str]] = {"compute": compute, "owner": owners, "receiver": receivers}

@@ -6,10 +6,14 @@ program never gets a share.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import importlib.util
+import inspect
+import re
 import sys
 import tomllib
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -108,7 +112,18 @@ def load_job(path: Path) -> JobSpec:
     try:
         return msgspec.convert(raw, JobSpec)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {error}") from None
+        raise ConfigError(f"{path}: {error}{_hint(str(error))}") from None
+
+
+def _hint(message: str) -> str:
+    """For an unknown field, the known one that it resembles."""
+    unknown = re.search("unknown field `(.*?)`", message)
+    if unknown is None:
+        return ""
+    kinds: tuple[type[msgspec.Struct], ...] = (JobSpec, OpeningSpec, ArraySpec)
+    known = [field for kind in kinds for field in kind.__struct_fields__]
+    close = difflib.get_close_matches(unknown[1], known, n=1)
+    return f"; did you mean `{close[0]}`?" if close else ""
 
 
 def load_program(path: Path) -> tuple[Callable[[Session], Any], bytes]:
@@ -127,9 +142,15 @@ def load_program(path: Path) -> tuple[Callable[[Session], Any], bytes]:
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        raise UsageError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == spec.origin]
+        at = f"{path}:{lines[-1]}" if lines else str(path)
+        raise UsageError(f"{at} cannot be imported: {type(error).__name__}: {error}") from error
     program = getattr(module, "program", None)
-    if not callable(program):
+    if not inspect.isfunction(program):
         raise ConfigError(f"{path} has no function program(session); that is what every party runs")
+    try:
+        inspect.signature(program).bind(None)
+    except TypeError:
+        raise ConfigError(f"{path}: program() must take one argument, the session: def program(session): ...") from None
     return program, hashlib.sha256(source).digest()
