@@ -70,7 +70,7 @@ class RangeBoard:
             index = [int(i) for i in np.unravel_index(worst, shape)]
             raise RangeViolated(
                 f"{line}: a value reached |x| = {largest:.6g} at index {index} of an array of shape {shape}, beyond "
-                f"its public bound {bound:.6g} ({scale} fractional bits); from here on a real run may give wrong numbers. "
+                f"its public bound {bound:.6g} ({scale} fractional bits); a real run may be wrong from here on. "
                 "State a larger bound where one was stated (assume_bound, the input's bound=), or scale the data"
             )
         spare = RANGE_BITS - scale - float(np.log2(max(largest, 2.0**-scale)))
