@@ -39,10 +39,10 @@ def table(results: list[BenchResult]) -> str:
         if r.p99_ms is not None:
             wall += f" (p99 {milliseconds(r.p99_ms / 1e3)})"
         cells = (
-            r.workload, f"{r.size:,}", wall, milliseconds(r.cpu_s), f"{max(r.bytes_sent) / 1e6:,.3g} MB",
+            r.workload, f"{r.size:,}", wall, milliseconds(r.cpu_s), size(max(r.bytes_sent)),
             "" if each is None else f"{each:.2f} B", f"{r.rounds:,}", f"{r.max_abs_error:.1e}",
-            milliseconds(r.share_s), milliseconds(r.open_s), f"{r.wall_s / r.plain_wall_s:,.3g}",
-            f"{r.cpu_s / r.plain_cpu_s:,.3g}", f"{r.wall_s / r.ideal_s:,.2g}",
+            milliseconds(r.share_s), milliseconds(r.open_s), ratio(r.wall_s, r.plain_wall_s), ratio(r.cpu_s, r.plain_cpu_s),
+            ratio(r.wall_s, r.ideal_s),
         )  # fmt: skip
         rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows)
@@ -52,6 +52,16 @@ def milliseconds(seconds: float) -> str:
     """Three figures."""
     value = seconds * 1e3
     return f"{value:,.0f} ms" if value >= 100 else f"{value:.1f} ms" if value >= 10 else f"{value:.2f} ms"
+
+
+def size(count: int) -> str:
+    """Bytes, in MB or kB."""
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.2f} kB"
+
+
+def ratio(value: float, base: float) -> str:
+    """One decimal below ten."""
+    return f"{value / base:,.0f}" if value >= 10 * base else f"{value / base:.1f}"
 
 
 def main() -> None:
