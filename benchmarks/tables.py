@@ -41,8 +41,8 @@ def table(results: list[BenchResult]) -> str:
         cells = (
             r.workload, f"{r.size:,}", wall, milliseconds(r.cpu_s), size(max(r.bytes_sent)),
             "" if each is None else f"{each:.2f} B", f"{r.rounds:,}", f"{r.max_abs_error:.1e}",
-            milliseconds(r.share_s), milliseconds(r.open_s), ratio(r.wall_s, r.plain_wall_s), ratio(r.cpu_s, r.plain_cpu_s),
-            ratio(r.wall_s, r.ideal_s),
+            milliseconds(r.share_s), milliseconds(r.open_s),
+            ratio(r.wall_s, r.plain_wall_s), ratio(r.cpu_s, r.plain_cpu_s), ratio(r.wall_s, r.ideal_s),
         )  # fmt: skip
         rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows)
