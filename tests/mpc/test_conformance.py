@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from privity.errors import UsageError
+from privity.mpc import sort
 from privity.mpc.rep3 import Rep3
 from privity.mpc.rep3_bits import Adder
 from privity.mpc.shares import Bits, Share
@@ -426,3 +428,68 @@ def test_sine_series(protocol: Factory, shape: tuple[int, ...], period: int, sca
     got = ints(protocol, lambda p, a: p.sine_series(a, period, weights, scale), x)
     assert got.shape == shape
     np.testing.assert_allclose(got * 2.0**-scale, want, rtol=0, atol=sum(map(abs, weights)) * 2**-21 + 2.0**-scale)
+
+
+# -- orders ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 65, 1000])
+def test_a_shuffle_moves_whole_rows_and_can_be_undone(protocol: Factory, n: int) -> None:
+    x, y, z = np.arange(n), draw((n, 2)), draw((n, 2, 0))
+
+    def program(p: Any) -> list[Share]:
+        mix = p.mix(n)
+        there = p.shuffle(inputs(p, x, y, z), mix)
+        return [*there, *p.shuffle(there, mix, undo=True), *p.shuffle(inputs(p, x), p.mix(n))]
+
+    got = [reconstruct(s) for s in zip(*run(protocol, program).outputs, strict=True)]
+    np.testing.assert_array_equal(np.sort(got[0]), x)
+    for have, want in zip(got[1:6], [y[got[0]], z[got[0]], x, y, z], strict=True):
+        np.testing.assert_array_equal(have, want)
+        assert have.shape == want.shape
+    if n > 7:
+        assert (got[0] != x).any() and (got[6] != got[0]).any()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_openings_of_mixed_values(protocol: Factory, shape: tuple[int, ...]) -> None:
+    x = draw(shape)
+
+    def program(p: Any) -> list[Any]:
+        a = inputs(p, x)[0]
+        return [p.open_mixed(a, 1), p.open_mixed(a, 17), p.open_mixed(a, 62), p.open_bits(p.msb(a))]
+
+    for opened in run(protocol, program).outputs:
+        for have, want in zip(opened, [x % 2, x % 2**17, x % 2**62, x < 0], strict=True):
+            np.testing.assert_array_equal(have, want)
+            assert have.shape == shape
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 40, 300])
+def test_sorts_and_secret_orders(protocol: Factory, n: int) -> None:
+    rng = np.random.default_rng(n)
+    small, payload, places = rng.integers(-5, 6, n), draw((n, 2)), rng.permutation(n)
+    wide = rng.integers(-2, 3, n) * 2**60 + rng.integers(0, 2, n)
+
+    def program(p: Any) -> list[Share]:
+        a, b, w, d = inputs(p, small, payload, wide, places)
+        return [
+            *sort.sort(p, [(a, 3)], [a, b]), *sort.sort(p, [(w, 62)], [w, b]), *sort.sort(p, [(a, 3), (w, 62)], [w]),
+            *sort.sort(p, [(a, 3), (a, 3), (d, 20)], [d]), sort.argsort(p, [(w, 62)]),
+            *sort.scatter(p, d, [b]), *sort.gather(p, d, [b]), sort.inverse(p, d),
+        ]  # fmt: skip
+
+    stable, by_wide = np.argsort(small, kind="stable"), np.argsort(wide, kind="stable")
+    scattered = np.zeros_like(payload)
+    scattered[places] = payload
+    want = [
+        small[stable], payload[stable], wide[by_wide], payload[by_wide], wide[np.lexsort((wide, small))],
+        places[np.lexsort((places, small))], by_wide, scattered, payload[places], np.argsort(places),
+    ]  # fmt: skip
+    for have, expected in zip(zip(*run(protocol, program).outputs, strict=True), want, strict=True):
+        np.testing.assert_array_equal(reconstruct(have), expected)
+
+
+def test_what_is_no_permutation_is_refused(protocol: Factory) -> None:
+    with pytest.raises(UsageError, match="each of the row numbers 0 to 2 once"):
+        run(protocol, lambda p: sort.scatter(p, inputs(p, np.array([0, 2, 2]))[0], []))

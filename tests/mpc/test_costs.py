@@ -57,6 +57,10 @@ CASES: list[Case] = [
     *[("is_zero", {"bits": b}, lambda p, n, b=b: p.is_zero(trivial((n,)), b)) for b in (1, 2, 19, 64)],
     *[("and_", {"planes": c}, lambda p, n, c=c: p.and_(planes(n, c), planes(n, c))) for c in (1, 5)],
     *[("b2a", {"planes": c}, lambda p, n, c=c: p.b2a(planes(n, c))) for c in (1, 5)],
+    ("shuffle", {}, lambda p, n: p.shuffle([trivial((n,))], p.mix(n))),
+    ("shuffle", {}, lambda p, n: p.shuffle([trivial((n,))], p.mix(n), undo=True)),
+    *[("open_mixed", {"bits": b}, lambda p, n, b=b: p.open_mixed(trivial((n,)), b)) for b in (1, 17, 64)],
+    ("open_bits", {}, lambda p, n: p.open_bits(planes(n, 1))),
     ("sine_series", SERIES, lambda p, n: p.sine_series(trivial((n,)), 23, [0.1] * 10, 18)),
 ]
 

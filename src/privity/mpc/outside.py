@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from ..ring import layout
 from ..types import RANGE_BITS, Channel, Cost, Ring
 from .protocol import CostFunction, Protocol
-from .shares import Bits, Share
+from .shares import Bits, Mix, Share
 
 
 class Outside(Protocol):
@@ -138,6 +138,21 @@ class Outside(Protocol):
 
     def a2bits(self, x: Share) -> Bits:
         return Bits((), x.shape, 1)
+
+    def mix(self, n: int) -> Mix:
+        return Mix(n, {})
+
+    def shuffle(self, items: Sequence[Share], mix: Mix, undo: bool = False) -> list[Share]:
+        self._spend("shuffle", sum(x.size for x in items))
+        return list(items)
+
+    def open_mixed(self, x: Share, bits: int) -> Ring | None:
+        self._spend("open_mixed", x.size, bits=bits)
+        return None
+
+    def open_bits(self, b: Bits) -> Ring | None:
+        self._spend("open_bits", b.size)
+        return None
 
     def sine_series(self, x: Share, period: int, weights: Sequence[float], scale: int) -> Share:
         more = {"exact": True} if self.exact else {}

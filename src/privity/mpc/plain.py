@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from ..ring import layout, trig
+from ..ring import layout, order, trig
 from ..ring.prg import Stream, new_seed
 from ..types import RANGE_BITS, Channel, Cost, Ring
 from .party import Party
 from .protocol import CostFunction, Protocol
-from .shares import Bits, Share
+from .shares import Bits, Mix, Share
 
 _FREE = Cost(0, (0,))
 
@@ -48,6 +48,9 @@ class InsecurePlain(Protocol):
             "sine_series",
             "random_ring",
             "random_bits",
+            "shuffle",
+            "open_mixed",
+            "open_bits",
         ),
         _free,
     )
@@ -137,6 +140,20 @@ class InsecurePlain(Protocol):
 
     def a2bits(self, x: Share) -> Bits:
         return self._bits(x.parts[0], x.shape, 1)
+
+    def mix(self, n: int) -> Mix:
+        return Mix(n, {0: order.permutation(Stream(new_seed()).words, n)})
+
+    def shuffle(self, items: Sequence[Share], mix: Mix, undo: bool = False) -> list[Share]:
+        rows = order.inverse(mix.known[0]) if undo else mix.known[0]
+        return [x.map(layout.take(rows)) for x in items]
+
+    def open_mixed(self, x: Share, bits: int) -> Ring | None:
+        return layout.low_bits(x.parts[0], bits)
+
+    def open_bits(self, b: Bits) -> Ring | None:
+        opened: Ring = self.party.ring.from_planes(b.parts[0], b.size).reshape(b.shape)
+        return opened
 
     def sine_series(self, x: Share, period: int, weights: Sequence[float], scale: int) -> Share:
         _, sin = trig.harmonics(layout.flat(x.parts[0]), period, len(weights))

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from ..ring import layout
 from ..types import Channel, Cost, Ring
-from .shares import Bits, Share, merge
+from .shares import Bits, Mix, Share, merge
 
 CostFunction = Callable[..., Cost]
 
@@ -172,6 +172,28 @@ class Protocol(ABC):
     def inject(self, b: Bits, x: Share) -> Share:
         """b * x for one plane of bits."""
         return self.mul(self.b2a(b), x)
+
+    # -- orders ------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def mix(self, n: int) -> Mix:
+        """A uniform order of n rows that no party knows. Local."""
+
+    @abstractmethod
+    def shuffle(self, items: Sequence[Share], mix: Mix, undo: bool = False) -> list[Share]:
+        """Arrays of ``mix.n`` rows, all with their rows in the order of ``mix``, or back from it; shares are fresh."""
+
+    @abstractmethod
+    def open_mixed(self, x: Share, bits: int) -> Ring | None:
+        """The low ``bits`` bits of x at every compute party (None where no shares are held).
+
+        Only for what is independent of the secrets, such as row numbers in shuffled order: anything else leaves through
+        ``open``, which the session guards.
+        """
+
+    @abstractmethod
+    def open_bits(self, b: Bits) -> Ring | None:
+        """One plane of bits as 0 and 1 at every compute party; only for what is independent of the secrets."""
 
     # -- periodic functions ------------------------------------------------------------------------------------
 

@@ -23,11 +23,11 @@ from ..errors import WireError
 from ..ring import layout
 from ..ring.prg import SEED_BYTES, Stream, digest, new_seed, same
 from ..types import RANGE_BITS, RING_BITS, Channel, Cost, Ring
-from . import rep3_bits, rep3_sine
+from . import rep3_bits, rep3_shuffle, rep3_sine
 from .party import Party
 from .protocol import CostFunction, Protocol
 from .rep3_bits import packed
-from .shares import Bits, Share
+from .shares import Bits, Mix, Share
 
 _CHUNK = 1 << 15  # elements: masks of one chunk stay in the second-level cache
 
@@ -55,6 +55,9 @@ class Rep3(Protocol):
         "and_": lambda n, planes=1: Cost(1, _ring(planes * ((n + 63) // 64))),
         "b2a": lambda n, planes=1: Cost(2, _ring(n * planes)),
         "sine_series": rep3_sine.cost,
+        "shuffle": rep3_shuffle.cost_shuffle,
+        "open_mixed": rep3_shuffle.cost_open_mixed,
+        "open_bits": rep3_shuffle.cost_open_bits,
         "random_ring": lambda n: Cost(0, (0, 0, 0)),
         "random_bits": lambda n, planes=1: Cost(0, (0, 0, 0)),
     }
@@ -333,6 +336,18 @@ class Rep3(Protocol):
 
     def a2bits(self, x: Share) -> Bits:
         return rep3_bits.from_ring_bits(self, x)
+
+    def mix(self, n: int) -> Mix:
+        return rep3_shuffle.draw(self, n)
+
+    def shuffle(self, items: Sequence[Share], mix: Mix, undo: bool = False) -> list[Share]:
+        return rep3_shuffle.shuffle(self, items, mix, undo)
+
+    def open_mixed(self, x: Share, bits: int) -> Ring | None:
+        return rep3_shuffle.open_mixed(self, x, bits)
+
+    def open_bits(self, b: Bits) -> Ring | None:
+        return rep3_shuffle.open_bits(self, b)
 
     def sine_series(self, x: Share, period: int, weights: Sequence[float], scale: int) -> Share:
         return rep3_sine.sine_series(self, x, period, weights, scale)

@@ -7,9 +7,10 @@ The meaning of ``parts`` is the protocol's: (x_i, x_{i+1}) for replicated sharin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..ring import layout
+from ..ring.order import Rows
 from ..types import Ring
 
 
@@ -72,6 +73,19 @@ class Bits:
 
     def __repr__(self) -> str:
         return f"Bits(shape={self.shape}, planes={self.planes})"
+
+
+class Mix:
+    """A secret order of n rows: ``known`` are the permutations that this party has, by the protocol's own naming."""
+
+    __slots__ = ("known", "n")
+
+    def __init__(self, n: int, known: Mapping[int, Rows]) -> None:
+        self.n = n
+        self.known = known
+
+    def __repr__(self) -> str:
+        return f"Mix({self.n} rows)"
 
 
 def merge(shares: Sequence[Share], axis: int, new_axis: bool = False) -> Share:

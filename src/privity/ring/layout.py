@@ -60,6 +60,11 @@ def transpose(axes: Sequence[int] | None) -> Local:
     return lambda x: np.transpose(x, axes)
 
 
+def arranged(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Local:
+    """A function of NumPy that only moves, repeats or drops elements or puts zeros, with its other, public arguments."""
+    return lambda x: np.asarray(function(x, *args, **kwargs))
+
+
 def total(axis: int | tuple[int, ...] | None, keepdims: bool) -> Local:
     """Sum modulo 2^64."""
     return lambda x: np.asarray(np.sum(x, axis=axis, keepdims=keepdims, dtype=np.uint64))
@@ -199,3 +204,18 @@ def then(*steps: Local) -> Local:
 def swap_last(x: Ring) -> Ring:
     """The last two axes exchanged: every matrix of a stack transposed."""
     return np.swapaxes(x, -1, -2)
+
+
+def low_bits(x: Ring, bits: int) -> Ring:
+    """x modulo 2^bits."""
+    return x & np.uint64((1 << bits) - 1)
+
+
+def arange(n: int) -> Ring:
+    """0 to n-1."""
+    return np.arange(n, dtype=np.uint64)
+
+
+def write(target: Ring, key: Any, value: Ring) -> None:
+    """target[key] = value, in place."""
+    target[key] = value
