@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from .debug.trace import Trace, Tracer
     from .table import Table, TableInfo
 
+RANGE_GUARD = "range guard"
+RANGE_GUARDS = 64
+"""Range flags that a job may open unless it says otherwise: each tells one bit."""
+
 OUTSIDE_STEP = 1 << 31  # messages with owners and receivers are numbered apart from the compute parties' rounds
 DEFAULT_BOUND = 1024.0
 """Public bound on |x| of an input whose owner states none; a value outside is refused at the owner."""
@@ -113,13 +117,22 @@ class Withheld:
 
 
 class OpeningsList:
-    """The default gate: permits exactly the listed openings, each at most ``count`` times."""
+    """The default gate: permits exactly the listed openings, each at most ``count`` times.
 
-    def __init__(self, openings: Sequence[Opening]) -> None:
+    ``guards``: how many range flags may be opened in all, one bit each ("did every value stay within its bound?").
+    """
+
+    def __init__(self, openings: Sequence[Opening], guards: int = RANGE_GUARDS) -> None:
         self._left = {o.name: o.count for o in openings}
+        self._guards_left = guards
         self._openings = {o.name: o for o in openings}
 
     def permit(self, name: str, shape: tuple[int, ...], to: tuple[str, ...], reason: str) -> None:
+        if name == RANGE_GUARD and not shape:
+            if self._guards_left <= 0:
+                raise OpeningRefused("no more range flags may be opened in this job; raise guards in the job file")
+            self._guards_left -= 1
+            return
         listed = self._openings.get(name)
         if listed is None:
             names = ", ".join(sorted(self._openings)) or "nothing"
@@ -325,7 +338,8 @@ class Session:
         proto = self.protocol
         flag = proto.b2a(proto.invert(proto.is_zero(total)))
         reason = "values stayed within their stated bounds: " + "; ".join(lines)
-        self.log.opened("range guard", (), self.parties, reason)
+        self._gate.permit(RANGE_GUARD, (), self.parties, reason)
+        self.log.opened(RANGE_GUARD, (), self.parties, reason)
         opened = self._open(flag, self.parties)
         if opened is not None and int(np.asarray(opened).reshape(-1)[0]) != 0:
             raise RangeViolated(

@@ -218,3 +218,14 @@ def test_any_use_of_a_withheld_value_raises(use: Callable[[Any], Any]) -> None:
 def test_a_withheld_value_can_be_shown_and_handed_on() -> None:
     assert repr(W) == str(W) == f"{W}" == "<withheld: total was opened to doctor>"
     assert W.receivers == ("doctor",) and {W: 1}[W] == 1 and [W][0] is W
+
+
+def test_range_flags_are_counted() -> None:
+    def program(s: pv.Session) -> None:
+        x = s.secret("x", owner="alice")
+        for _ in range(65):
+            x.assume_bound(10.0)
+            s.check_guards()
+
+    with pytest.raises(OpeningRefused, match="no more range flags"):
+        pv.simulate(program, inputs={"alice": {"x": np.ones(3)}}, openings=[])

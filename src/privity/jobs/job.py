@@ -23,7 +23,7 @@ import msgspec
 from ..errors import ConfigError, UsageError
 from ..mpc.rep3_bits import Adder
 from ..ring.fixed import FRACTION_BITS
-from ..session import Session
+from ..session import RANGE_GUARDS, Session
 from ..types import Opening
 
 
@@ -64,6 +64,7 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     arrays: inputs other than tables. parameters: public values that the program reads as ``session.parameters``.
     fraction_bits: fractional bits of reals. seed: of public choices, such as the order of rows. exact: round every
     truncation to nearest (slower). link: the network, if it is not one machine or a fast local network.
+    guards: how many range flags may be opened (one bit each).
     """
 
     name: str
@@ -75,6 +76,7 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int = 0
     exact: bool = False
     link: LinkSpec | None = None
+    guards: Annotated[int, msgspec.Meta(ge=0)] = RANGE_GUARDS
 
     @property
     def digest(self) -> bytes:

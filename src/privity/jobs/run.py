@@ -189,7 +189,7 @@ def _open_session(task: Task, channel: Channel) -> Session:
         declared=declared,
         own=own,
         channel=channel,
-        gate=OpeningsList(task.job.openings_for(parties, compute, task.consortium.owners)),
+        gate=OpeningsList(task.job.openings_for(parties, compute, task.consortium.owners), task.job.guards),
         ledger=OpeningsLog(),
         progress=notes,
         fraction_bits=task.job.fraction_bits,
