@@ -57,7 +57,7 @@ def program(s: pv.Session) -> dict[str, Any]:
     with s.stage("training"):
         model.fit(x, customers.label, valid=customers.valid)
     with s.stage("metrics"):
-        correct = accuracy_score(customers.label, model.predict(x))
+        correct = accuracy_score(customers.label, model.predict(x), valid=customers.valid)
     with s.stage("opening"):
         coefficients = scaler.unscale(model.coefficients_)
         return {

@@ -85,7 +85,7 @@ def _multiply_public(x: SecureArray, c: Plain, wanted: int | None) -> SecureArra
     session, proto = x.session, x.session.protocol
     largest = float(np.abs(c).max(initial=0))
     target = session.fraction_bits if wanted is None else wanted
-    bits = 0 if _whole(c) else _factor_bits(largest, x.bound * 2.0**x.scale, max(target, session.fraction_bits))
+    bits = 0 if _whole(c) else _factor_bits(largest, x, max(x.scale, target))
     ring, magnitude = fixed.public_constant(c, bits)
     shape = broadcast_shapes(x.shape, ring.shape)
     total = x.scale + bits
@@ -110,8 +110,10 @@ def power(x: SecureArray, exponent: int) -> SecureArray:
     return result
 
 
-def matmul(x: SecureArray, other: SecureArray | Plain, factor: float = 1.0) -> SecureArray:
-    """``factor * (x @ other)`` with one rounding; shapes as in np.matmul: stacks of matrices broadcast.
+def matmul(
+    x: SecureArray, other: SecureArray | Plain, factor: float = 1.0, scale: int | None = None
+) -> SecureArray:
+    """``factor * (x @ other)`` with one rounding to ``scale`` fractional bits; shapes as in np.matmul.
 
     Error: below 1 ulp of the result. Three rounds and 10.25 bytes per party and element of the result at 18 fractional
     bits, whatever the inner size and the number of matrices.
@@ -124,8 +126,8 @@ def matmul(x: SecureArray, other: SecureArray | Plain, factor: float = 1.0) -> S
     bound = x.bound * y.bound * plan.inner
     multiplier, bits = _as_integer_factor(factor, bound * 2.0 ** (x.scale + y.scale))
     if multiplier == 0:  # no room for an exact enough multiplier before the truncation
-        return multiply(matmul(x, y), np.asarray(factor))
-    scale, cut = _product_scale(x, y, None)
+        return multiply(matmul(x, y, 1.0, scale), np.asarray(factor), scale)
+    scale, cut = _product_scale(x, y, scale)
     cut += bits
     session.fits(bound * abs(multiplier), x.scale + y.scale, "this matrix product (before it is truncated)")
     a, b = x.ring_share().map(plan.left), y.ring_share().map(plan.right)
@@ -226,11 +228,15 @@ def _whole(c: npt.NDArray[Any]) -> bool:
     return c.dtype.kind in "biu" or bool(np.all(c == np.rint(c)))
 
 
-def _factor_bits(largest: float, magnitude: float, wanted: int) -> int:
-    """Fractional bits for a public factor: ``wanted`` significant bits for its largest value, 15 if room is short."""
+def _factor_bits(largest: float, x: SecureArray, scale: int) -> int:
+    """Fractional bits of a public factor so that its rounding moves a product at ``scale`` bits by half a unit at most.
+
+    Where the 62 bits have no room for that, as many as fit, and 15 significant ones at least.
+    """
     leading = math.floor(math.log2(largest)) + 1
-    room = RANGE_BITS - 1 - math.ceil(math.log2(max(magnitude, 1.0))) - leading
-    return max(min(max(wanted, wanted - leading), room), 15 - leading, 0)
+    exact = scale + math.ceil(math.log2(max(x.bound, 2.0**-scale)))
+    room = RANGE_BITS - 1 - math.ceil(math.log2(max(x.bound * 2.0**x.scale, 1.0))) - leading
+    return max(min(max(exact, 15 - leading), room), 15 - leading, 0)
 
 
 def _as_integer_factor(factor: float, magnitude: float) -> tuple[int, int]:
