@@ -58,7 +58,7 @@ class Input:
             raise UsageError(f"an input must be numbers or booleans, got dtype {values.dtype}")
         bound = self.bound if self.bound is not None else (1.0 if values.dtype.kind == "b" else DEFAULT_BOUND)
         scale = self.scale if self.scale is not None else 0 if whole else fraction_bits
-        return Declared(values.shape, float(bound), scale)
+        return Declared(values.shape, float(bound), scale, values.dtype.kind == "b" and scale == 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,7 @@ class Declared:
     shape: tuple[int, ...]
     bound: float
     scale: int
+    boolean: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +250,8 @@ class Session:
                 of = getattr(self.protocol, "of", type(self.protocol))
                 of.deal(self._channel, self.compute, step, values)
             share = self.protocol.receive_input(owner, step, known.shape)
+        if known.boolean:
+            return SecureArray(self, self.protocol.a2bits(share))
         return SecureArray(self, share, known.scale, fixed.reached(known.bound, known.scale))
 
     def _encode_own(self, name: str, known: Declared) -> Ring:

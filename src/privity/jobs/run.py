@@ -212,7 +212,9 @@ def _protocol(task: Task, channel: Channel) -> Protocol:
 def _agree_on_inputs(task: Task, channel: Channel, mine: Mapping[str, Declared]) -> dict[str, dict[str, Declared]]:
     """Owners tell the compute parties what they bring; the compute parties tell everybody; all must say the same."""
     compute, me = task.consortium.compute, task.me
-    declaration = tuple(InputDeclaration(name=n, shape=d.shape, bound=d.bound, scale=d.scale) for n, d in mine.items())
+    declaration = tuple(
+        InputDeclaration(name=n, shape=d.shape, bound=d.bound, scale=d.scale, boolean=d.boolean) for n, d in mine.items()
+    )
     others = [c for c in compute if c != me]
     for name in others:
         channel.tell(name, Declare(inputs=declaration))
@@ -236,7 +238,7 @@ def _agree_on_inputs(task: Task, channel: Channel, mine: Mapping[str, Declared])
                 "different shapes to different compute parties. Nothing was shared."
             )
     return {
-        owner: {d.name: Declared(tuple(d.shape), float(d.bound or 0.0), d.scale) for d in inputs}
+        owner: {d.name: Declared(tuple(d.shape), float(d.bound or 0.0), d.scale, d.boolean) for d in inputs}
         for owner, inputs in ordered.inputs.items()
     }
 

@@ -167,6 +167,7 @@ class InputDeclaration(Message, frozen=True):
     shape: Shape
     bound: float | None = None
     scale: Annotated[int, msgspec.Meta(ge=0, le=62)] = 0
+    boolean: bool = False
 
 
 Declarations = Annotated[tuple[InputDeclaration, ...], msgspec.Meta(max_length=4096)]
