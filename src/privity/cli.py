@@ -7,7 +7,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -28,6 +28,7 @@ from .jobs.local import EmitProgress, Event, emit, end_with_parent, run_local, s
 from .jobs.run import Interrupted, PartyReport, Task, run_party
 from .jobs.view import ViewRecorder, forget
 from .mpc.rep3 import Rep3
+from .net.tls import adopt_listener, listen
 from .ring import kernels
 
 app = typer.Typer(
@@ -44,13 +45,19 @@ app.add_typer(demo_app, name="demo")
 UNEXPECTED = 70
 """Exit code of a fault of Privity itself (EX_SOFTWARE of sysexits.h)."""
 
+_SHOWN = 400  # characters of an output that the terminal shows
+
 ProgramArgument = Annotated[Path, typer.Argument(help="Python file with a function program(session).")]
 ConsortiumOption = Annotated[Path, typer.Option("--consortium", "-c", help="Consortium file.")]
 JobOption = Annotated[Path | None, typer.Option("--job", help="Job file; default: PROGRAM with the ending .toml.")]
 OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for each party's report.json.")]
 RecordOption = Annotated[bool, typer.Option("--record-view", help="Keep all that each party receives (in --out).")]
-StartOption = Annotated[float, typer.Option("--start-timeout", help="Seconds for all parties to come.", min=0.1)]
-IdleOption = Annotated[float, typer.Option("--timeout", help="Seconds to wait for any single message.", min=0.1)]
+StartOption = Annotated[
+    float, typer.Option("--start-timeout", help="Seconds for all parties to come.", min=0.1, max=1e6)
+]
+IdleOption = Annotated[
+    float, typer.Option("--timeout", help="Seconds to wait for any single message.", min=0.1, max=1e6)
+]
 TableOption = Annotated[list[str], typer.Option("--table", help="NAME=FILE: a table of this party (with --party).")]
 ArrayOption = Annotated[list[str], typer.Option("--array", help="NAME=FILE.npy: an array of it (with --party).")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
@@ -139,7 +146,7 @@ def run(
     progress = LiveProgress(console, program.stem)
     if party is not None:
         task = make_task(program, group, job, party, table, array, start_timeout, timeout)
-        with progress:
+        with progress, redirect_stdout(sys.stderr if json else sys.stdout):  # the program may print; JSON stays alone
             reports = {party: _run_here(task, _listen_here(group, party), out if record_view else None, progress)}
     else:
         here = [p.name for p in group.parties if p.key_path is not None]
@@ -153,9 +160,13 @@ def run(
         for name in here:
             group.identity(name).certificate.check_validity(name)
         arguments = party_arguments(program, consortium, job, out if record_view else None, start_timeout, timeout)
+
+        def show(name: str, line: str) -> None:
+            console.print(f"{name} | {line}", markup=False, highlight=False, soft_wrap=True)
+
         try:
             with progress:
-                reports = run_local(group, here, arguments, progress=progress)
+                reports = run_local(group, here, arguments, progress=progress, on_print=show)
         except BaseException:
             if out is not None and record_view:
                 for name in here:
@@ -186,7 +197,7 @@ def party_process(
     end_with_parent()
     try:
         task = make_task(program, load_consortium(consortium), job, party, table, array, start_timeout, timeout)
-        listener = socket.socket(fileno=listen_fd) if listen_fd is not None else None
+        listener = adopt_listener(listen_fd) if listen_fd is not None else None
         report = _run_here(task, listener, view_folder, EmitProgress())
         emit(Event("report", report=report))
     except KeyboardInterrupt:
@@ -200,8 +211,6 @@ def party_process(
 
 
 def _listen_here(group: Consortium, party: str) -> socket.socket | None:
-    from .net.tls import listen
-
     endpoint = group.party(party).endpoint
     return listen(endpoint) if endpoint is not None else None
 
@@ -222,17 +231,20 @@ def _run_here(task: Task, listener: socket.socket | None, view_folder: Path | No
 def _show_reports(console: Console, reports: dict[str, PartyReport], out: Path | None) -> None:
     from rich.table import Table
 
-    table = Table(title=f"privity run · kernels: {kernels.BUILD}")
-    for heading in ("party", "rounds", "bytes sent", "CPU s", "wall s", "output"):
-        table.add_column(heading, overflow="fold")
+    table = Table(title=f"privity run · kernels: {kernels.BUILD}", title_justify="left", box=None, pad_edge=False)
+    for heading in ("party", "rounds", "bytes sent", "CPU s", "wall s"):
+        table.add_column(heading, overflow="fold", justify="left" if heading == "party" else "right")
+    outputs: dict[str, list[str]] = {}
     for report in reports.values():
-        text = msgspec.json.encode(report.output).decode()
-        text = text if len(text) <= 200 else text[:200] + " ..."
         times = (f"{report.cpu_s:.2f}", f"{report.wall_s:.2f}")
-        table.add_row(report.party, f"{report.rounds:,}", f"{report.bytes_sent:,}", *times, text)
+        table.add_row(report.party, f"{report.rounds:,}", f"{report.bytes_sent:,}", *times)
+        outputs.setdefault(msgspec.json.encode(report.output).decode(), []).append(report.party)
     console.print(table)
+    for text, parties in outputs.items():
+        rest = "" if len(text) <= _SHOWN else f" ... ({len(text):,} characters; all of them are in report.json)"
+        console.print(f"output at {', '.join(parties)}: {text[:_SHOWN]}{rest}", markup=False, highlight=False)
     if out is not None:
-        console.print(f"reports in {out}")
+        console.print(f"reports in {out}", markup=False, highlight=False)
 
 
 @consortium_app.command("init")
@@ -241,7 +253,7 @@ def consortium_init(
     compute: Annotated[list[str], typer.Option("--compute", help="A compute party (three times).")] = [],  # noqa: B006
     owner: Annotated[list[str], typer.Option("--owner", help="An owner; may be given several times.")] = [],  # noqa: B006
     receiver: Annotated[list[str], typer.Option("--receiver", help="A receiver.")] = [],  # noqa: B006
-    host: Annotated[str, typer.Option(help="Host of the compute parties.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="This host's address; edit the file for several hosts.")] = "127.0.0.1",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
 ) -> None:
     """Write a consortium file with fresh certificates and keys, for local use or to be handed out."""
@@ -293,6 +305,7 @@ def version() -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Entry point: every error ends in one message and an exit code, never in a traceback."""
     code: int | str | None = 0
+    _open_standard_streams()
     try:
         stop_on_signal()
         try:
@@ -322,6 +335,16 @@ def unexpected(error: Exception) -> str:
         f"unexpected {type(error).__name__} at {Path(at.filename).name}:{at.lineno}: {error}; "
         "this is a fault of Privity, please report it"
     )
+
+
+def _open_standard_streams() -> None:
+    """Where the caller closed one of the three, let it lead to nowhere: else a socket would take its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
 
 
 def _explain(message: str, code: int) -> int:

@@ -50,9 +50,10 @@ Privity = Callable[..., Ended]
 def start(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     """Starts ``privity ARGUMENTS`` in the test's folder; relative paths are relative to it."""
 
-    def starting(*arguments: Any, **environment: str) -> subprocess.Popen[str]:
+    def starting(*arguments: Any, closed: bool = False, **environment: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-P", "-m", "privity", *map(str, arguments)]
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "privity", *map(str, arguments)],
+            ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command] if closed else command,
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": python_path(), "COLUMNS": "100", **environment},
             stdin=subprocess.DEVNULL,
@@ -73,8 +74,8 @@ def python_path() -> str:
 def privity(start: Callable[..., subprocess.Popen[str]]) -> Privity:
     """Runs ``privity ARGUMENTS``; no command may ever show a traceback."""
 
-    def running(*arguments: Any, **environment: str) -> Ended:
-        process = start(*arguments, **environment)
+    def running(*arguments: Any, closed: bool = False, **environment: str) -> Ended:
+        process = start(*arguments, closed=closed, **environment)
         out, err = process.communicate(timeout=60)
         assert "Traceback" not in out + err, err
         return Ended(process.returncode, out, err)

@@ -70,6 +70,8 @@ def test_separate_processes_with_json_and_reports(
 ) -> None:
     found(privity)
     np.save(sum_job / "x.npy", np.array([1.5, 2.0, -0.25]))
+    program = sum_job / "program.py"
+    program.write_text(program.read_text().replace("    x =", "    print('hello')\n    x ="))
     options = {name: ["--party", name, "--json", "--out", "results"] for name in (*COMPUTE, "bank_a")}
     options["bank_a"] += ["--array", "x=x.npy"]
     started = {name: start("run", "program.py", *line) for name, line in options.items()}
@@ -220,3 +222,15 @@ def test_poor_surroundings(privity: Any, sum_job: Path) -> None:
     ended = privity("run", "program.py", COLUMNS="40", HOME="", LC_ALL="C", TERM="dumb")
     assert ended.code == 0, ended.err
     assert max(len(line) for line in ended.out.splitlines()) <= 40
+    assert "output at compute_0, compute_1" in " ".join(ended.out.split())
+    for name in (*COMPUTE, "bank_a"):
+        assert f"{name} | hello\n" in ended.err  # what a program prints is shown, with its party
+
+
+def test_closed_standard_streams(privity: Any, sum_job: Path) -> None:
+    """A caller may close them; no socket of ours may then take their numbers."""
+    (sum_job / "program.py").write_text("def program(s):\n    return 1\n")
+    found(privity)
+    ended = privity("run", "program.py", "--out", "results", closed=True)
+    assert (ended.code, ended.out, ended.err) == (0, "", "")
+    assert len(list((sum_job / "results").rglob("report.json"))) == 4

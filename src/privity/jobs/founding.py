@@ -43,6 +43,10 @@ def init_consortium(
     target = folder / FILE_NAME
     for name in names:
         check_name(name, str(target))
+    for group in (compute, owners, receivers):
+        twice = [name for name in names if group.count(name) > 1]
+        if twice:
+            raise ConfigError(f"{target}: {twice[0]} was named twice for one role; parties need names of their own")
     if not compute:
         raise ConfigError(f"{target}: no compute party was named; three are needed for the default protocol")
     if ports is not None and len(ports) != len(compute):

@@ -25,6 +25,7 @@ import msgspec
 
 from ..errors import ConfigError, NetworkError, PrivityError
 from ..net.tls import listen
+from ..net.wire import printable
 from ..types import Progress
 from .consortium import Consortium
 from .files import write_together
@@ -35,7 +36,7 @@ _TERMINATE_S = 3.0  # from SIGTERM to SIGKILL
 
 
 class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One line from a party process. kind: 'progress', 'report' or 'error'."""
+    """One line from a party process. kind: 'progress', 'report', 'error', or 'said' for what its program printed."""
 
     kind: str
     report: PartyReport | None = None
@@ -74,12 +75,14 @@ def run_local(
     *,
     progress: Progress | None = None,
     on_start: Callable[[Mapping[str, int]], None] | None = None,
+    on_print: Callable[[str, str], None] | None = None,
 ) -> dict[str, PartyReport]:
     """Start ``privity party`` for each of ``parties`` and wait for their reports.
 
-    ``arguments(party)``: the command line after ``privity party``. ``on_start`` is told the process ids. Ports are
-    bound here and handed over, so nobody can take them in between. Raises PartyFailed with the root cause,
-    Interrupted on Ctrl-C; in both cases all processes have ended when it returns.
+    ``arguments(party)``: the command line after ``privity party``. ``on_start`` is told the process ids,
+    ``on_print`` a party and a line that its program printed. Ports are bound here and handed over, so nobody can take
+    them in between. Raises PartyFailed with the root cause, Interrupted on Ctrl-C; in both cases all processes have
+    ended when it returns.
     """
     events: queue.SimpleQueue[tuple[str, Event | None]] = queue.SimpleQueue()
     processes: dict[str, _Process] = {}
@@ -91,7 +94,7 @@ def run_local(
             sockets.close()  # the parties hold their own copies now
             if on_start is not None:
                 on_start({p.party: p.popen.pid for p in processes.values()})
-            _watch(processes, events, progress, consortium.compute[0])
+            _watch(processes, events, progress, consortium.compute[0], on_print)
         except KeyboardInterrupt:
             raise Interrupted("interrupted; all parties were stopped") from None
         finally:
@@ -142,7 +145,8 @@ def _read(process: _Process, events: queue.SimpleQueue[tuple[str, Event | None]]
         try:
             events.put((process.party, decoder.decode(line)))
         except msgspec.DecodeError:
-            process.log.write(line)  # the program printed something
+            process.log.write(line)
+            events.put((process.party, Event("said", note=line.decode("utf-8", "replace").rstrip())))
     process.popen.wait()
     events.put((process.party, None))
 
@@ -152,6 +156,7 @@ def _watch(
     events: queue.SimpleQueue[tuple[str, Event | None]],
     progress: Progress | None,
     first: str,
+    on_print: Callable[[str, str], None] | None,
 ) -> None:
     """Until all have ended; after the first failure the others get a short grace to say what they know."""
     deadline: float | None = None
@@ -172,6 +177,9 @@ def _watch(
         elif event.kind == "error":
             process.error = event
             deadline = deadline or time.monotonic() + _GRACE_S
+        elif event.kind == "said":
+            if on_print is not None:
+                on_print(party, printable(event.note))
         elif progress is not None and party == first:
             progress.update(event.step, event.total, event.note, event.rounds, event.bytes_sent)
     if deadline is not None:
