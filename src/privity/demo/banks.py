@@ -26,7 +26,7 @@ from ..jobs.founding import init_consortium
 from ..jobs.launch import party_arguments
 from ..jobs.local import run_local
 from ..jobs.run import PartyReport
-from ..jobs.view import examine
+from ..jobs.view import examine, forget
 from . import banks_program
 from .banks_data import BANKS, BankFiles, prepare_banks
 from .banks_eval import Model, Rows, evaluate, moments, pool, sgd_logistic, standardise
@@ -58,8 +58,14 @@ def run_banks(out: Path, *, json: bool, record_view: bool, timeout_s: float) -> 
         {bank: {files.schema.name: path} for bank, path in files.banks.items()},
     )
     launched = time.monotonic()
-    with LiveProgress(console, "five banks, one model") as progress:
-        reports = run_local(consortium, [p.name for p in consortium.parties], arguments, progress=progress)
+    names = [party.name for party in consortium.parties]
+    try:
+        with LiveProgress(console, "five banks, one model") as progress:
+            reports = run_local(consortium, names, arguments, progress=progress)
+    except BaseException:
+        for name in names if views is not None else []:
+            forget(out / "views" / name)  # also of a party that was killed and could not clean up itself
+        raise
     wall_s = time.monotonic() - launched
     result = _result(files, consortium, reports, wall_s, views)
     written = write_outputs(out, {"result.json": result.to_json(), "report.html": render_html(result)})
