@@ -4,14 +4,18 @@ from .array import SecureArray
 from .errors import PrivityError
 from .functions import (
     absolute,
+    ceil,
     clip,
     concatenate,
+    floor,
     maximum,
     minimum,
     reciprocal,
+    rint,
     rsqrt,
     sigmoid,
     stack,
+    trunc,
     where,
 )
 from .mpc.rep3 import Rep3
@@ -29,14 +33,18 @@ __all__ = [
     "Simulation",
     "Withheld",
     "absolute",
+    "ceil",
     "clip",
     "concatenate",
+    "floor",
     "maximum",
     "minimum",
     "reciprocal",
+    "rint",
     "rsqrt",
     "sigmoid",
     "simulate",
     "stack",
+    "trunc",
     "where",
 ]

@@ -33,7 +33,6 @@ class SecureArray:
     """A secret array in one session. Made by ``Session.secret`` and by operations, not directly."""
 
     __slots__ = ("__weakref__", "_bits", "_share", "bound", "scale", "session")
-    __array_ufunc__ = None  # NumPy arrays on the left hand side defer to the operators here
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, session: Session, data: Share | Bits, scale: int = 0, bound: float = 1.0) -> None:
@@ -104,9 +103,13 @@ class SecureArray:
     def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
         _secret_used("where NumPy wants plain numbers", "Use the methods of SecureArray and the functions in privity.")
 
-    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> NoReturn:
-        name = getattr(func, "__name__", str(func))
-        _secret_used(f"in numpy.{name}", f"Look for privity.{name} or a method of the array.")
+    # -- NumPy's protocol: np.exp(x), public + x; functions/dispatch.py --------------------------------------------
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return dispatch.ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return dispatch.function(func, args, kwargs)
 
     def __reduce__(self) -> NoReturn:
         _secret_used("with pickle or copy", "Shares stay inside their session.")
@@ -167,6 +170,14 @@ class SecureArray:
     def rescaled(self, scale: int) -> SecureArray:
         """The same values at another number of fractional bits; fewer bits cost a truncation (two rounds)."""
         return arithmetic.rescale(self, scale)
+
+    def astype(self, kind: Any) -> SecureArray:
+        """As "fixed" (float), "int" (towards zero) or "bool" (x != 0): the only ways from one kind to another."""
+        return convert.astype(self, kind)
+
+    def round(self, decimals: int = 0) -> SecureArray:
+        """Rounded to decimal places, halves up; to whole numbers gives secret integers."""
+        return convert.rounded(self, decimals)
 
     def stated(self, bound: float) -> SecureArray:
         """The same shares under a bound that follows from how they were computed, or that the caller guards later."""
@@ -347,4 +358,4 @@ def secure(session: Session, value: Any) -> SecureArray:
     return value if isinstance(value, SecureArray) else session.constant(value)
 
 
-from .functions import arithmetic, real, select  # noqa: E402  (they build on the class above)
+from .functions import arithmetic, convert, dispatch, real, select  # noqa: E402  (they build on the class above)

@@ -45,8 +45,9 @@ def attempt(use: Callable[[Any], Any]) -> list[Any]:
 REFUSED: list[Callable[[Any], Any]] = [
     bool, float, int, complex, lambda x: 1 if x else 0, lambda x: not x, lambda x: x and 1, lambda x: x or 1,
     lambda x: [1, 2, 3][x], lambda x: range(x), math.sqrt, math.floor, round, lambda x: [v for v in [1] if x],
-    np.asarray, np.array, np.exp, np.sum, np.mean, np.sqrt, lambda x: np.concatenate([x, x]), lambda x: np.add(1, x),
-    lambda x: np.where(x, 1, 0), lambda x: np.zeros(3)[x], lambda x: max(x, x), lambda x: sorted([x, x]),
+    np.asarray, np.array, np.arctan, np.unique, np.nonzero, np.frexp, lambda x: np.where(x), lambda x: np.savetxt("x",
+    x),
+    lambda x: np.add(1, x, out=np.zeros(2)), lambda x: np.zeros(3)[x], lambda x: max(x, x), lambda x: sorted([x, x]),
     lambda x: x in [1, 2], pickle.dumps, copy.copy, copy.deepcopy, json.dumps, hash, lambda x: {x: 1}, memoryview,
     lambda x: "%d" % x, lambda x: bytes(x), lambda x: np.float64(1) if x > 0 else 0, lambda x: x.item(),  # noqa: UP031
     lambda x: x.tolist(), lambda x: x[x], lambda x: next(iter(np.nditer(x))), lambda x: x.__array_interface__,
@@ -61,7 +62,7 @@ def test_a_secret_where_python_wants_a_value_raises(use: Callable[[Any], Any]) -
         assert silent(str(error)), "the message holds a secret value"
 
 
-@pytest.mark.parametrize("use", [bool, float, int, complex, np.asarray, np.sum, pickle.dumps, lambda x: [1][x]])
+@pytest.mark.parametrize("use", [bool, float, int, complex, np.asarray, np.unique, pickle.dumps, lambda x: [1][x]])
 def test_the_message_says_what_to_do_instead(use: Callable[[Any], Any]) -> None:
     for error in attempt(use):
         assert isinstance(error, SecretUseError)

@@ -12,6 +12,7 @@ from ..errors import UsageError
 from ..mpc import approx
 from ..mpc.shares import Share
 from ..ring import layout
+from ..session import Session
 from ..types import RANGE_BITS
 from .join import stack
 
@@ -58,7 +59,7 @@ def outside_count(x: SecureArray, bound: float) -> Share:
 
 
 def where(mask: SecureArray, a: Any, b: Any) -> SecureArray:
-    """Elementwise a where the secret ``mask`` is true, else b: b + mask * (a - b). Three rounds."""
+    """Elementwise a where the secret ``mask`` is true, else b: b + mask * (a - b). 3 rounds; for booleans 1."""
     session = session_of(mask, a, b)
     if not isinstance(mask, SecureArray):
         a, b = secure(session, a), secure(session, b)
@@ -67,10 +68,21 @@ def where(mask: SecureArray, a: Any, b: Any) -> SecureArray:
         result = a * public + b * ~public
         return SecureArray(session, result.ring_share(), result.scale, max(a.bound, b.bound))
     mask.bit_share()
-    a, b = secure(session, a), secure(session, b)
+    first, second = _booleans(session, a), _booleans(session, b)
+    if first.kind == second.kind == "bool":  # one AND, and nothing is converted
+        return second ^ (mask & (first ^ second))
+    a, b = first, second
     scale, bound = max(a.scale, b.scale), max(a.bound, b.bound)
     result = mask * (a - b) + b
     return SecureArray(session, result.ring_share(), scale, bound)
+
+
+def _booleans(session: Session, value: Any) -> SecureArray:
+    """``value`` as a secret array; public booleans as secret booleans."""
+    if isinstance(value, SecureArray) or np.asarray(value).dtype.kind != "b":
+        return secure(session, value)
+    proto = session.protocol
+    return SecureArray(session, proto.a2bits(proto.public(np.asarray(value).astype(np.uint64))))
 
 
 def maximum(a: Any, b: Any) -> SecureArray:

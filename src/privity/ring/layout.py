@@ -219,3 +219,82 @@ def arange(n: int) -> Ring:
 def write(target: Ring, key: Any, value: Ring) -> None:
     """target[key] = value, in place."""
     target[key] = value
+
+
+def identity(n: int, scale: int) -> Ring:
+    """The identity matrix at ``scale`` fractional bits."""
+    return np.eye(n, dtype=np.uint64) << np.uint64(scale)
+
+
+def symmetric(x: Ring) -> Ring:
+    """Symmetric matrices from their lower triangles."""
+    return np.tril(x) + np.swapaxes(np.tril(x, -1), -1, -2)
+
+
+def cumulative(axis: int) -> Local:
+    """Running sums modulo 2^64."""
+    return lambda x: np.cumsum(x, axis=axis, dtype=x.dtype)
+
+
+def shifted(shift: int) -> Local:
+    """Rows moved down by ``shift`` (up if negative), zeros in their place."""
+
+    def fn(x: Ring) -> Ring:
+        out = np.zeros_like(x)
+        if shift > 0:
+            out[shift:] = x[:-shift]
+        else:
+            out[:shift] = x[-shift:]
+        return out
+
+    return fn
+
+
+def constants(values: Sequence[int]) -> Ring:
+    """Ring constants as a one-dimensional array."""
+    return np.array([v % (1 << 64) for v in values], np.uint64)
+
+
+def xor_rows(x: Ring, rows: Sequence[int]) -> Ring:
+    """XOR of some rows, as an array of one row."""
+    return np.bitwise_xor.reduce(x[list(rows)], axis=0, keepdims=True)
+
+
+def contract(subscripts: str) -> Local:
+    """np.einsum of one operand: diagonals, transpositions and sums."""
+    return lambda x: np.asarray(np.einsum(subscripts, x))
+
+
+def windows(
+    kernel: tuple[int, ...], stride: tuple[int, ...], padding: tuple[int, ...], dilation: tuple[int, ...]
+) -> Local:
+    """(n, c, *space) -> (n, c, *places, *kernel): what a kernel sees at each place, zeros beyond the edges."""
+    space = tuple(range(2, 2 + len(kernel)))
+    reach = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
+    steps = (*(slice(None, None, s) for s in stride), *(slice(None, None, d) for d in dilation))
+
+    def fn(x: Ring) -> Ring:
+        padded = np.pad(x, ((0, 0), (0, 0), *((p, p) for p in padding))) if any(padding) else x
+        return np.lib.stride_tricks.sliding_window_view(padded, reach, space)[(slice(None), slice(None), *steps)]
+
+    return fn
+
+
+def last_axes(axes: Sequence[int]) -> Local:
+    """The given axes moved to the end, in order."""
+    return lambda x: np.moveaxis(x, tuple(axes), tuple(range(-len(axes), 0)))
+
+
+def diagonal(offset: int) -> Local:
+    """Diagonal of the last two axes."""
+    return lambda x: np.diagonal(x, offset, -2, -1)
+
+
+def triangle(k: int, upper: bool) -> Local:
+    """Zeros below (or above) diagonal ``k`` of the last two axes."""
+    return lambda x: np.triu(x, k) if upper else np.tril(x, k)
+
+
+def ones(shape: tuple[int, ...]) -> Ring:
+    """An array of ones."""
+    return np.ones(shape, np.uint64)

@@ -1,0 +1,92 @@
+"""Explicit conversion between the three kinds, and rounding to whole numbers. Nothing converts silently but upwards:
+
+bool and int in arithmetic with fixed count as the same numbers; True is 1, so True + True is 2.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..array import SecureArray
+from ..errors import UsageError
+from ..ring import layout
+from . import arithmetic
+
+
+def _whole(x: SecureArray, offset: int) -> SecureArray:
+    """floor((x + offset) / 2^scale) of the ring integers, exactly."""
+    session, proto, d = x.session, x.session.protocol, x.scale
+    session.fits(x.bound + 1.0, d, "this value, before it is rounded,")
+    # truncate_nearest adds half a unit, which is taken off again here
+    shifted = proto.add_public(x.ring_share(), layout.constant(offset - (1 << (d - 1))))
+    return SecureArray(session, proto.truncate_nearest(shifted, d), 0, float(math.ceil(x.bound)))
+
+
+def floor(x: SecureArray) -> SecureArray:
+    """Largest integer not above x, as secret integers; exact for every x that fits. Cost: one ``truncate_nearest``
+    of the fractional bits (at 18 bits 10 rounds and about 35 bytes per element and party)."""
+    x = x.numeric()
+    return x if x.scale == 0 else _whole(x, 0)
+
+
+def ceil(x: SecureArray) -> SecureArray:
+    """Smallest integer not below x, as secret integers; exact. Cost as ``floor``."""
+    x = x.numeric()
+    return x if x.scale == 0 else _whole(x, (1 << x.scale) - 1)
+
+
+def rint(x: SecureArray) -> SecureArray:
+    """Nearest integer, as secret integers; exact; halves go up (NumPy: to the even neighbour). Cost as ``floor``."""
+    x = x.numeric()
+    return x if x.scale == 0 else _whole(x, 1 << (x.scale - 1))
+
+
+def trunc(x: SecureArray) -> SecureArray:
+    """The integer part (towards zero), as secret integers; exact. Cost: ``floor``, a comparison and its conversion."""
+    x = x.numeric()
+    if x.scale == 0:
+        return x
+    proto = x.session.protocol
+    lift = proto.mul_public((x < 0).ring_share(), layout.constant((1 << x.scale) - 1))
+    lifted = SecureArray(x.session, proto.add(x.ring_share(), lift), x.scale, x.bound + 2.0**-x.scale)
+    return _whole(lifted, 0).stated(float(math.ceil(x.bound)))
+
+
+def rounded(x: SecureArray, decimals: int = 0) -> SecureArray:
+    """x to ``decimals`` decimal places: fixed-point values near multiples of 10^-decimals, halves up."""
+    x = x.numeric()
+    if x.scale == 0 and decimals >= 0:
+        return x
+    if decimals == 0:
+        return rint(x)
+    return arithmetic.multiply(rint(arithmetic.multiply(x, np.asarray(10.0**decimals))), np.asarray(10.0**-decimals))
+
+
+def astype(x: SecureArray, kind: Any) -> SecureArray:
+    """x as "fixed" (float), "int" or "bool", with NumPy's meaning: to int truncates towards zero, to bool is x != 0.
+
+    To fixed: exact, local, at the session's fractional bits (an array that is fixed stays at its own; ``rescaled``
+    changes them). From bool: one conversion of two rounds, once. Raises UsageError for other kinds.
+    """
+    wanted = {"f": "fixed", "i": "int", "u": "int", "b": "bool"}.get(_letter(kind))
+    if wanted is None:
+        raise UsageError(f'astype: expected "fixed" (float), "int" or "bool", got {kind!r}')
+    if wanted == x.kind:
+        return x
+    if wanted == "bool":
+        return x != 0
+    if wanted == "int":
+        return trunc(x)
+    return x.numeric().rescaled(x.session.fraction_bits)
+
+
+def _letter(kind: Any) -> str:
+    if isinstance(kind, str) and kind == "fixed":
+        return "f"
+    try:
+        return str(np.dtype(kind).kind)
+    except TypeError:
+        return ""

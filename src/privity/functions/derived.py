@@ -1,0 +1,320 @@
+"""NumPy's functions that are put together from others: reductions, joins, windows. Parameters are NumPy's.
+
+Whatever has a name of its own in ``privity`` is in that subject's file; these are reached through NumPy's names only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..array import Axis, SecureArray, broadcast_shapes, secure, session_of
+from ..errors import ShapeError, UsageError
+from ..ring import layout
+from . import arithmetic, select
+from .join import concatenate
+
+
+def like(x: SecureArray, fill_value: Any, shape: Any = None) -> SecureArray:
+    """A public constant in the shape and kind of x."""
+    size = x.shape if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
+    kinds: dict[str, type] = {"bool": bool, "int": int, "fixed": float}
+    values: Any = np.broadcast_to(np.asarray(fill_value, kinds[x.kind]), size)
+    if x.kind != "bool":
+        return x.session.constant(values, x.scale)
+    proto = x.session.protocol
+    return SecureArray(x.session, proto.a2bits(proto.public(values.astype(np.uint64))))
+
+
+def truth(x: Any) -> Any:
+    """Booleans: x itself, or x != 0."""
+    if not isinstance(x, SecureArray):
+        return np.asarray(x, bool)
+    return x if x.kind == "bool" else x != 0
+
+
+def count_nonzero(a: SecureArray, axis: Axis = None, *, keepdims: bool = False) -> SecureArray:
+    """Secret number of elements that are not zero."""
+    return truth(a).sum(axis, keepdims)  # type: ignore[no-any-return]
+
+
+def any_(a: SecureArray, axis: Axis = None, *, keepdims: bool = False) -> SecureArray:
+    """Whether any element is true: one count, one comparison with zero."""
+    return count_nonzero(a, axis, keepdims=keepdims) != 0
+
+
+def all_(a: SecureArray, axis: Axis = None, *, keepdims: bool = False) -> SecureArray:
+    """Whether all elements are true."""
+    return (~truth(a)).sum(axis, keepdims) == 0  # type: ignore[no-any-return]
+
+
+def prod(a: SecureArray, axis: int | None = None, *, keepdims: bool = False) -> SecureArray:
+    """Product along one axis or of all elements, by halves: ceil(log2 n) products deep."""
+    x = a.numeric()
+    shape = x.shape
+    if axis is None:
+        x, at = x.ravel(), 0
+    else:
+        at = axis % a.ndim
+    x = x.rearranged(layout.arranged(np.moveaxis, at, 0))
+    if not len(x):
+        raise ShapeError("prod of no elements")
+    while len(x) > 1:
+        half = len(x) // 2
+        paired = x[:half] * x[half : 2 * half]
+        x = paired if len(x) == 2 * half else concatenate([paired, x[2 * half :].rescaled(paired.scale)])
+    if keepdims:
+        return x.reshape(tuple(1 if axis is None or i == at else n for i, n in enumerate(shape)))
+    return x[0]
+
+
+def average(a: Any, axis: Axis = None, weights: Any = None, *, keepdims: bool = False) -> SecureArray:
+    """Mean, or sum(a * weights) / sum(weights); the weights have the shape of ``a`` or, with one axis, its length."""
+    session = session_of(a, weights)
+    a = secure(session, a)
+    if weights is None:
+        return arithmetic.mean(a, axis, keepdims)
+    if np.shape(weights) != a.shape:
+        if not isinstance(axis, int) or np.shape(weights) != (a.shape[axis],):
+            raise ShapeError(f"average: weights of shape {np.shape(weights)} for {a.shape} along axis {axis}")
+        shape = tuple(n if i == axis % a.ndim else 1 for i, n in enumerate(a.shape))
+        weights = weights.reshape(shape) if isinstance(weights, SecureArray) else np.reshape(weights, shape)
+    _, whole = broadcast_arrays(a, weights)
+    return (a * weights).sum(axis, keepdims) / whole.sum(axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+
+
+def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> SecureArray:
+    """x limited to [a_min, a_max]: public numbers in one batch, arrays one after the other."""
+    low, high = (a_min if a_min is not None else min), (a_max if a_max is not None else max)
+    numbers = all(v is not None and not isinstance(v, SecureArray) and np.ndim(v) == 0 for v in (low, high))
+    if numbers and isinstance(a, SecureArray):
+        return select.clip(a, low, high)
+    if low is not None:
+        a = select.maximum(a, low)
+    return a if high is None else select.minimum(a, high)
+
+
+def diff(a: SecureArray, n: int = 1, axis: int = -1) -> SecureArray:
+    """n-th difference along an axis. Local."""
+    for _ in range(n):
+        a = a.rearranged(layout.arranged(np.moveaxis, axis, 0))
+        a = (a[1:] - a[:-1]).rearranged(layout.arranged(np.moveaxis, 0, axis))
+    return a
+
+
+def trapezoid(y: SecureArray, x: Any = None, dx: float = 1.0, axis: int = -1) -> SecureArray:
+    """Area under y by the trapezoidal rule; ``x`` is public."""
+    y = y.numeric().rearranged(layout.arranged(np.moveaxis, axis, -1))
+    if isinstance(x, SecureArray):
+        raise UsageError("trapezoid: expected a public x")
+    widths = np.full(y.shape[-1] - 1, dx) if x is None else np.diff(np.asarray(x, np.float64), axis=-1)
+    weights = np.zeros(y.shape[-1])
+    weights[:-1] += widths / 2
+    weights[1:] += widths / 2
+    return (y * weights).sum(-1)
+
+
+def isclose(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08) -> SecureArray:
+    """|a - b| <= atol + rtol * |b|; note that one unit in the last place is 2^-18 by default."""
+    session = session_of(a, b)
+    allowed = abs(b) * rtol + max(atol, 2.0**-session.fraction_bits)
+    return abs(secure(session, a) - b) <= allowed  # type: ignore[no-any-return]
+
+
+def allclose(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08) -> SecureArray:
+    """Whether all elements are close: a secret boolean."""
+    return all_(isclose(a, b, rtol, atol))
+
+
+def array_equal(a1: Any, a2: Any) -> Any:
+    """Whether shape and all elements are equal: a secret boolean (False, public, if the shapes differ)."""
+    if np.shape(a1) != np.shape(a2):
+        return False
+    session = session_of(a1, a2)
+    return all_(secure(session, a1) == secure(session, a2))
+
+
+def pieces(ary: SecureArray, indices_or_sections: Any, axis: int = 0) -> list[SecureArray]:
+    """np.array_split. Local."""
+    index = np.array_split(np.arange(ary.shape[axis]), indices_or_sections)
+    return [ary.rearranged(layout.arranged(np.take, i, axis=axis)) for i in index]
+
+
+def equal_pieces(ary: SecureArray, indices_or_sections: Any, axis: int = 0) -> list[SecureArray]:
+    """np.split: as array_split, but equal sections only."""
+    length = ary.shape[axis]
+    if isinstance(indices_or_sections, int) and length % indices_or_sections:
+        raise ShapeError(f"split: {length} elements along axis {axis} give no {indices_or_sections} equal parts")
+    return pieces(ary, indices_or_sections, axis)
+
+
+def pieces_along(axis: int) -> Any:
+    """hsplit, vsplit, dsplit."""
+
+    def fn(ary: SecureArray, indices_or_sections: Any) -> list[SecureArray]:
+        return equal_pieces(ary, indices_or_sections, 0 if ary.ndim == 1 else axis)
+
+    return fn
+
+
+def unstack(x: SecureArray, *, axis: int = 0) -> tuple[SecureArray, ...]:
+    """The arrays along an axis."""
+    return tuple(x.rearranged(layout.arranged(np.moveaxis, axis, 0)))
+
+
+def at_least(dimensions: int) -> Any:
+    """atleast_1d, atleast_2d, atleast_3d for one array or several."""
+    function = (np.atleast_1d, np.atleast_2d, np.atleast_3d)[dimensions - 1]
+
+    def one(a: Any) -> Any:
+        return a.rearranged(layout.arranged(function)) if isinstance(a, SecureArray) else function(a)
+
+    return lambda *arys: one(arys[0]) if len(arys) == 1 else tuple(map(one, arys))
+
+
+def joined(dimensions: int, axis: int, columns: bool = False) -> Any:
+    """vstack, hstack, dstack, column_stack."""
+    lift = at_least(dimensions)
+
+    def fn(tup: Sequence[Any]) -> SecureArray:
+        if columns:
+            arrays = [a.reshape((-1, 1)) if np.ndim(a) == 1 else lift(a) for a in tup]
+        else:
+            arrays = [lift(a) for a in tup]
+        flat = dimensions == 1 and all(np.ndim(a) == 1 for a in arrays)
+        return concatenate(arrays, 0 if flat else axis)
+
+    return fn
+
+
+def append(arr: Any, values: Any, axis: int | None = None) -> SecureArray:
+    """``values`` after ``arr``."""
+    if axis is None:
+        session = session_of(arr, values)
+        return concatenate([secure(session, arr).ravel(), secure(session, values).ravel()])
+    return concatenate([arr, values], axis)
+
+
+def block(arrays: Any) -> SecureArray:
+    """Nested lists of blocks, the innermost along the last axis."""
+
+    def depth(a: Any) -> int:
+        return 1 + max(map(depth, a)) if isinstance(a, list) else 0
+
+    levels = depth(arrays)
+    session = session_of(*_leaves(arrays))
+
+    def build(a: Any, level: int) -> SecureArray:
+        if not isinstance(a, list):
+            x = secure(session, a)
+            missing = levels - x.ndim
+            return x.reshape((1,) * missing + x.shape) if missing > 0 else x
+        return concatenate([build(b, level - 1) for b in a], -level)
+
+    return build(arrays, levels)
+
+
+def _leaves(a: Any) -> list[Any]:
+    return [leaf for b in a for leaf in _leaves(b)] if isinstance(a, list) else [a]
+
+
+def broadcast_arrays(*args: Any) -> tuple[Any, ...]:
+    """All arrays in their common shape. Local."""
+    shape: tuple[int, ...] = ()
+    for a in args:
+        shape = broadcast_shapes(shape, np.shape(a))
+    return tuple(
+        a.rearranged(layout.broadcast(shape)) if isinstance(a, SecureArray) else np.broadcast_to(a, shape) for a in args
+    )
+
+
+def choose_first(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> SecureArray:
+    """np.select: the choice of the first condition that is true."""
+    session = session_of(*condlist, *choicelist, default)
+    result = secure(session, default)
+    for condition, choice in reversed(list(zip(condlist, choicelist, strict=True))):
+        result = select.where(condition, choice, result)
+    return result
+
+
+def where(condition: Any, x: Any, y: Any) -> SecureArray:
+    """np.where with all three arguments; with one it would tell where the secret is true."""
+    return select.where(truth(condition), x, y)
+
+
+def outer_of(operation: Any) -> Any:
+    """np.add.outer and the like: every element of the first with every element of the second."""
+
+    def fn(a: Any, b: Any) -> Any:
+        session = session_of(a, b)
+        a, b = secure(session, a), secure(session, b)
+        return operation(a.reshape(a.shape + (1,) * b.ndim), b)
+
+    return fn
+
+
+def kron(a: Any, b: Any) -> SecureArray:
+    """Kronecker product."""
+    session = session_of(a, b)
+    a, b = secure(session, a), secure(session, b)
+    ndim = max(a.ndim, b.ndim)
+    p, q = ((1,) * (ndim - v.ndim) + v.shape for v in (a, b))
+    left = a.reshape(tuple(n for size in p for n in (size, 1)))
+    right = b.reshape(tuple(n for size in q for n in (1, size)))
+    return (left * right).reshape(tuple(m * n for m, n in zip(p, q, strict=True)))  # type: ignore[no-any-return]
+
+
+def cross(a: Any, b: Any) -> SecureArray:
+    """Vector product of 3-vectors along the last axis."""
+    session = session_of(a, b)
+    a, b = secure(session, a), secure(session, b)
+    if a.shape[-1:] != (3,) or b.shape[-1:] != (3,):
+        raise ShapeError(f"cross: expected vectors of 3 along the last axis, got {a.shape} and {b.shape}")
+    left, right = [1, 2, 0], [2, 0, 1]
+    return a[..., left] * b[..., right] - a[..., right] * b[..., left]  # type: ignore[no-any-return]
+
+
+def convolve(a: Any, v: Any, mode: str = "full") -> SecureArray:
+    """Convolution of two one-dimensional arrays: one matrix product of windows."""
+    session = session_of(a, v)
+    a, v = secure(session, a), secure(session, v)
+    if a.ndim != 1 or v.ndim != 1 or not a.size or not v.size or mode not in ("full", "same", "valid"):
+        raise UsageError(
+            f'convolve: expected one-dimensional arrays and mode "full", "same" or "valid", got '
+            f"{a.shape}, {v.shape}, {mode!r}"
+        )
+    if a.size < v.size:
+        a, v = v, a
+    m = v.size
+    padded = a.rearranged(layout.arranged(np.pad, m - 1))
+    windows = padded[np.arange(a.size + m - 1)[:, None] + np.arange(m)]
+    full = windows @ v[::-1]
+    if mode == "full":
+        return full  # type: ignore[no-any-return]
+    start, count = (m - 1, a.size - m + 1) if mode == "valid" else ((m - 1) // 2, a.size)
+    return full[start : start + count]  # type: ignore[no-any-return]
+
+
+def correlate(a: Any, v: Any, mode: str = "valid") -> SecureArray:
+    """Cross-correlation of two one-dimensional arrays."""
+    first, second = np.shape(a), np.shape(v)
+    full = convolve(a, v[::-1], "full")
+    if mode == "full":
+        return full
+    n, m = first[0], second[0]
+    small, large = min(n, m), max(n, m)
+    start = small - 1 if mode == "valid" else (small // 2 if n < m else (small - 1) // 2)
+    count = large - small + 1 if mode == "valid" else large
+    return full[start : start + count]
+
+
+def polyval(p: Any, x: Any) -> SecureArray:
+    """Polynomial with coefficients p, the highest power first, by Horner's rule: one product deep per coefficient."""
+    session = session_of(p, x)
+    result = secure(session, p[0] if isinstance(p, SecureArray) else np.asarray(p[0], np.float64))
+    for k in range(1, len(p)):
+        result = result * x + p[k]
+    shape = broadcast_shapes(result.shape, np.shape(x))
+    return result.rearranged(layout.broadcast(shape))
