@@ -27,7 +27,7 @@ class TableInfo:
     """The public description of a table: what owners agree on before anybody opens a file.
 
     ``features``, ``units``: names and powers of two, in order. ``label``: name of a 0/1 column or None. ``capacity``:
-    rows per owner after padding, or None if the true row counts are public.
+    rows per owner after padding, or None if the true row counts are public. ``owners``: who must bring it, or None.
     """
 
     name: str
@@ -35,6 +35,7 @@ class TableInfo:
     units: tuple[float, ...]
     label: str | None = None
     capacity: int | None = None
+    owners: tuple[str, ...] | None = None
 
 
 def table_inputs(
@@ -114,8 +115,18 @@ class Table:
 
 
 def read(session: Session, info: TableInfo, owners: Sequence[str] | None = None) -> Table:
-    """The table of all owners that brought it, rows in the order of the parties (or of ``owners``)."""
-    names = list(owners) if owners is not None else session.owners(f"{info.name}.features")
+    """The table of all owners that brought it, rows in the order of the parties (or of ``owners``).
+
+    Raises UsageError if nobody brought it, or not everybody who must.
+    """
+    brought = session.owners(f"{info.name}.features")
+    names = list(owners) if owners is not None else brought
+    missing = [o for o in info.owners or names if o not in brought]
+    if missing:
+        raise UsageError(
+            f"{', '.join(missing)} did not bring the table {info.name!r}, which the job expects of each; name the file "
+            "in the owner's consortium file ([party.tables]) or with --table"
+        )
     if not names:
         raise UsageError(f"no owner brought the table {info.name!r}; owners name their file in the consortium file")
 

@@ -158,3 +158,12 @@ def test_wrong_shapes_are_refused() -> None:
 
     with pytest.raises(ShapeError, match=r"\(4, 2\), \(5,\)"):
         pv.simulate(program)
+
+
+def test_an_owner_that_forgets_its_table_stops_the_job() -> None:
+    info = TableInfo("t", tuple(f"c{i}" for i in range(WIDTH)), (128.0,) * WIDTH, "y", None, OWNERS)
+    owned, _ = inputs(info)
+    del owned["west"]
+
+    with pytest.raises(UsageError, match="west did not bring the table 't'"):
+        pv.simulate(lambda s: s.table("t").rows, inputs=owned, receivers=["west"], tables={"t": info})

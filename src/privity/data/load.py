@@ -29,6 +29,7 @@ def table_info(schema: TableSchema) -> TableInfo:
         tuple(power_of_two_bound(c) for c in schema.features),
         schema.label.name if schema.label is not None else None,
         schema.capacity,
+        schema.owners,
     )
 
 

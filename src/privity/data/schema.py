@@ -94,6 +94,8 @@ class TableSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     capacity: the number of rows that every owner's share is padded to (None: the true row count is public).
 
+    owners: the parties that must bring the table (None: whoever does). If one does not, the job stops.
+
     Raises ConfigError if there is no column to share, a name comes twice, there are two labels, or the capacity
     is not positive.
     """
@@ -101,6 +103,7 @@ class TableSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     columns: tuple[Column, ...]
     capacity: int | None = None
+    owners: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         where = f"table {self.name!r}"
@@ -142,8 +145,9 @@ class TableSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The inverse of ``from_mapping`` with all defaults written out (the name is the key in the file)."""
         mapping: dict[str, Any] = msgspec.to_builtins(self)
         del mapping["name"]
-        if mapping["capacity"] is None:
-            del mapping["capacity"]  # TOML knows no null
+        for optional in ("capacity", "owners"):
+            if mapping[optional] is None:
+                del mapping[optional]  # TOML knows no null
         return mapping
 
     @property

@@ -89,6 +89,7 @@ def job_text(schema: TableSchema) -> str:
         *_opening("accuracy", [], "owners", 1),
         *_opening("loss", [], "all", BANKS_TRAINING.epochs),
         f"[tables.{schema.name}]",
+        f"owners = {json.dumps(list(BANKS))}",
         "columns = [",
         *(f"    {_inline(c)}," for c in schema.to_mapping()["columns"]),
         "]",

@@ -213,7 +213,8 @@ def _agree_on_inputs(task: Task, channel: Channel, mine: Mapping[str, Declared])
     """Owners tell the compute parties what they bring; the compute parties tell everybody; all must say the same."""
     compute, me = task.consortium.compute, task.me
     declaration = tuple(
-        InputDeclaration(name=n, shape=d.shape, bound=d.bound, scale=d.scale, boolean=d.boolean) for n, d in mine.items()
+        InputDeclaration(name=n, shape=d.shape, bound=d.bound, scale=d.scale, boolean=d.boolean)
+        for n, d in mine.items()
     )
     others = [c for c in compute if c != me]
     for name in others:
