@@ -110,9 +110,7 @@ def power(x: SecureArray, exponent: int) -> SecureArray:
     return result
 
 
-def matmul(
-    x: SecureArray, other: SecureArray | Plain, factor: float = 1.0, scale: int | None = None
-) -> SecureArray:
+def matmul(x: SecureArray, other: SecureArray | Plain, factor: float = 1.0, scale: int | None = None) -> SecureArray:
     """``factor * (x @ other)`` with one rounding to ``scale`` fractional bits; shapes as in np.matmul.
 
     Error: below 1 ulp of the result. Three rounds and 10.25 bytes per party and element of the result at 18 fractional

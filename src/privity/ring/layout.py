@@ -285,9 +285,9 @@ def last_axes(axes: Sequence[int]) -> Local:
     return lambda x: np.moveaxis(x, tuple(axes), tuple(range(-len(axes), 0)))
 
 
-def diagonal(offset: int) -> Local:
-    """Diagonal of the last two axes."""
-    return lambda x: np.diagonal(x, offset, -2, -1)
+def diagonal(offset: int, first: int, second: int) -> Local:
+    """Diagonal of two axes."""
+    return lambda x: np.diagonal(x, offset, first, second)
 
 
 def triangle(k: int, upper: bool) -> Local:

@@ -1,0 +1,310 @@
+"""Symmetric positive definite matrices: factor, solve, invert, least squares, leading eigenvectors.
+
+Everything rests on one Cholesky loop of n columns. Its range follows from the public bound M on |a| and, where an
+inverse is involved, from ``least``, a public lower bound on the smallest eigenvalue (for a + r I: the ridge r). What
+was computed is checked by a secret flag that is opened as 'range ok' at the next reveal: a matrix that is not positive
+definite, or one whose smallest eigenvalue is so far below ``least`` that the result is wrong, raises RangeViolated.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..array import SecureArray, secure, session_of
+from ..errors import OverflowPlanned, ShapeError, UsageError
+from ..mpc import approx, linalg
+from ..mpc.shares import Share
+from ..ring import layout
+from ..session import Session, user_line
+from ..types import RANGE_BITS
+from .arithmetic import matmul, multiply, rescale
+
+_FIT = RANGE_BITS - 1
+_CHECKS = 4  # random public vectors on which A v = L L^T v is tested
+_DEFAULT_CONDITION = 2.0**10
+_LEAST_BITS = 14
+
+
+def cholesky(a: SecureArray) -> SecureArray:
+    """Lower triangular L with L L^T = a, for symmetric positive definite matrices (..., n, n) with |a| <= M.
+
+    Only the lower triangle of ``a`` is read. Error: |L L^T - a| <= 2^-17 (n M)^(1/2) + 2^-30 M^(3/2) for every entry,
+    mostly that of rounding L to the session's fractional bits; an entry of L is off by at most that over the root of
+    the smallest eigenvalue. Rounds: about 38 a column (all matrices of a stack together) and 13 for the check. Bytes
+    per party: about 25 n^2 + 4000 n. Raises OverflowPlanned where M > 2^24.
+    """
+    a = _matrix("cholesky", a)
+    session, n = a.session, a.shape[-1]
+    stack, (bits, scale) = a.reshape((-1, n, n)), _precision(session, a.bound)
+    lower, pivots = linalg.cholesky(session.protocol, rescale(stack, scale).ring_share(), bits, scale, grow=False)
+    factor = rescale(
+        SecureArray(session, lower, scale, math.sqrt(a.bound) + 2.0**-16), min(scale, session.fraction_bits)
+    )
+    _check_factor(stack, factor, SecureArray(session, pivots, scale, a.bound))
+    return factor.reshape(a.shape)
+
+
+def solve(a: SecureArray, b: Any, least: float | None = None) -> SecureArray:
+    """x with a @ x = b, for symmetric positive definite a (n, n), |a| <= M, and b (n,) or (n, k).
+
+    ``least``: public lower bound on the smallest eigenvalue (None: M / 1024); it gives the range, |x| <= |b|_2 / least.
+    Error: the residual |a @ x - b| stays below 2^-12 max(1, |b|) + n M 2^-17 in every entry (checked by the guard), so
+    x is off by at most n^(1/2) times that over the smallest eigenvalue; measured: 2 ulp up to condition 10^3, see
+    docs/performance.md. One step of iterative refinement is included. Rounds: about 40 n + 40.
+    """
+    a = _matrix("solve", a, single=True)
+    b = secure(session_of(a, b), b).numeric()
+    if b.ndim not in (1, 2) or b.shape[0] != a.shape[-1]:
+        raise ShapeError(f"solve: expected b of shape ({a.shape[-1]},) or ({a.shape[-1]}, k), got {b.shape}")
+    return _solved(a, b.reshape((b.shape[0], -1)), least).reshape(b.shape)
+
+
+def inv(a: SecureArray, least: float | None = None) -> SecureArray:
+    """Inverse of a symmetric positive definite matrix (n, n); bounds, error and rounds as in ``solve``."""
+    a = _matrix("inv", a, single=True)
+    return _solved(a, a.session.constant(np.eye(a.shape[-1], dtype=np.int64)), least)
+
+
+def lstsq(x: SecureArray, y: Any, ridge: float = 0.0, least: float | None = None) -> SecureArray:
+    """Coefficients w that minimise |x @ w - y|^2 / m + ridge |w|^2, for x (m, n) and y (m,) or (m, k).
+
+    By the normal equations, so errors grow with the square of x's condition: standardise the columns first. ``least``:
+    public lower bound on the smallest eigenvalue of x^T x / m + ridge (None: the ridge, or M^2 / 1024 without one,
+    where |x| <= M). Error, rounds: those of ``solve`` and 5.
+    """
+    session = session_of(x, y)
+    x, y = secure(session, x).numeric(), secure(session, y).numeric()
+    if x.ndim != 2 or y.ndim not in (1, 2) or y.shape[0] != x.shape[0] or not x.shape[0]:
+        raise ShapeError(f"lstsq: expected x (m, n) and y (m,) or (m, k), got {x.shape} and {y.shape}")
+    if ridge < 0:
+        raise UsageError(f"lstsq: expected ridge >= 0, got {ridge}")
+    rows, columns = x.shape
+    both = matmul(x.T, _beside(x, y.reshape((rows, -1))), scale=_gram_scale(x, y))
+    means = multiply(both, np.asarray(1.0 / rows), scale=both.scale)
+    gram = means[:, :columns].stated(x.bound**2 + 2.0**-10)
+    moments = means[:, columns:].stated(x.bound * y.bound + 2.0**-10)
+    if ridge:
+        gram = gram + np.eye(columns) * ridge
+    return _solved(gram, moments, least or ridge or None).reshape((columns, *y.shape[1:]))
+
+
+def top_eigenvectors(a: SecureArray, count: int = 1, iterations: int = 20) -> tuple[SecureArray, SecureArray]:
+    """The ``count`` largest eigenvalues (count,) of a symmetric positive semidefinite matrix, and their vectors.
+
+    Vectors: the columns of (n, count). Orthogonal iteration from a public start, a public number of times. An angle to
+    the true vector i falls by the ratio of eigenvalue i + 1 to i per iteration, down to about 2^-16 trace(a) over the
+    gap between the two; an eigenvalue is off by the square of the angle, and 2^-16 trace(a). Signs are arbitrary. All
+    ``count`` eigenvalues must exceed 2^-10 trace(a), else RangeViolated at the next reveal. Rounds: about
+    40 + iterations (40 count + 7).
+    """
+    a = _matrix("top_eigenvectors", a, single=True)
+    session, proto, n = a.session, a.session.protocol, a.shape[0]
+    if not 1 <= count <= n or iterations < 1:
+        raise UsageError(
+            f"top_eigenvectors: expected 1 <= count <= {n} and iterations >= 1, got {count} and {iterations}"
+        )
+    trace, unit = _unit_trace(a)
+    start = np.random.default_rng(session.seed).normal(size=(n, count))
+    vectors = session.constant(np.linalg.qr(start)[0], scale=_VECTOR).stated(1.0 + 2.0**-10)
+    for _ in range(iterations):
+        image = _product(unit, vectors, _VECTOR).stated(1.0 + 2.0**-10)
+        vectors = _orthonormal(image, True)
+    if count > 1:  # once more: the first pass leaves angles that grow with the condition of the image
+        vectors = _orthonormal(vectors, False)
+    image = _product(unit, vectors, _VECTOR).stated(1.0 + 2.0**-10)
+    quotients = proto.dot(image.T.ring_share(), vectors.T.ring_share(), 2 * _VECTOR - _QUOTIENT)
+    values = multiply(SecureArray(session, quotients, _QUOTIENT, 1.01), trace, scale=session.fraction_bits)
+    return values.stated(n * a.bound * 1.01), rescale(vectors, session.fraction_bits).stated(1.0 + 2.0**-8)
+
+
+# -- eigenvectors ---------------------------------------------------------------------------------------------------
+
+_VECTOR = 28  # fractional bits of vectors of length 1
+_QUOTIENT = 22  # of eigenvalues over the trace
+
+
+def _unit_trace(a: SecureArray) -> tuple[SecureArray, SecureArray]:
+    """(trace, a / trace at _VECTOR bits): entries of at most 1, largest eigenvalue at least 1 / n. Twice over_root."""
+    session, n = a.session, a.shape[0]
+    top = n * a.bound
+    scale = min(RANGE_BITS - 3 - math.ceil(math.log2(top)), 36)
+    index = np.arange(n)
+    trace = rescale(a[index, index].sum(), min(scale, a.scale + 12))
+    bits = approx.bits_for(top, trace.scale)
+    pivot = trace.ring_share().map(layout.reshape((1, 1)))
+    # a / trace = (a / sqrt(trace)) / sqrt(trace); after the first step |a| is at most sqrt(M), after the second 1.
+    first = min(_VECTOR, RANGE_BITS - 2 - linalg.ROOM - math.ceil(math.log2(max(a.bound, 1.0)) / 2))
+    rows = rescale(a, first).ring_share().map(layout.reshape((1, n * n)))
+    once = linalg.over_root(session.protocol, pivot, rows, bits, trace.scale)
+    twice = linalg.over_root(session.protocol, pivot, once, bits, trace.scale)
+    unit = SecureArray(session, twice, first, 1.01).reshape((n, n))
+    return rescale(trace, session.fraction_bits), rescale(unit, _VECTOR)
+
+
+def _product(x: SecureArray, y: SecureArray, scale: int) -> SecureArray:
+    """x @ y for operands whose sums stay small by the Cauchy-Schwarz inequality, whatever their entries' bounds say."""
+    share = x.session.protocol.matmul(x.ring_share(), y.ring_share(), x.scale + y.scale - scale)
+    return SecureArray(x.session, share, scale, 2.0)
+
+
+def _orthonormal(vectors: SecureArray, guarded: bool) -> SecureArray:
+    """Orthonormal columns spanning the same space: V L^-T with L L^T = V^T V, for columns no longer than 1."""
+    session, proto = vectors.session, vectors.session.protocol
+    count = vectors.shape[1]
+    gram = _product(vectors.T, vectors, 30).ring_share()
+    rows = proto.concatenate([gram, vectors.ring_share()], 0)
+    done, pivots = linalg.cholesky(proto, rows.map(layout.reshape((1, *rows.shape))), 31, 30, grow=False)
+    if guarded:  # a pivot below the square of 2^-12 leaves too few bits
+        low = proto.add_public(pivots, layout.constant(-(1 << 6)))
+        session.guard(proto.b2a(proto.msb(low, 32)).map(layout.total(None, False)))
+    result = done.map(layout.take((0, slice(count, None))))
+    return SecureArray(session, result, vectors.scale, 1.0 + 2.0**-10)
+
+
+# -- solving --------------------------------------------------------------------------------------------------------
+
+
+def _solved(a: SecureArray, b: SecureArray, least: float | None) -> SecureArray:
+    """a^-1 b with one step of refinement: X <- X + W W^T (B - A X), where W = L^-T, so that A^-1 = W W^T."""
+    session, proto, n = a.session, a.session.protocol, a.shape[-1]
+    least = a.bound / _DEFAULT_CONDITION if least is None else float(least)
+    if not 0 < least <= n * a.bound:
+        raise UsageError(
+            f"expected 0 < least <= {n * a.bound:g}, a lower bound on the smallest eigenvalue; got {least:g}"
+        )
+    bits, scale = _precision(session, a.bound)
+    length = math.sqrt(n) * b.bound  # of a column of b
+    inverse = _row_scale(max(1.0 / math.sqrt(least), 1.0), max(math.sqrt(a.bound / least), 1.0), scale)
+    right = _row_scale(length / math.sqrt(least), length * math.sqrt(a.bound / least), scale)
+    answer = min(session.fraction_bits + 8, _FIT - math.ceil(math.log2(max(length / least, 1.0))) - 2)
+    right = min(right, _FIT - inverse - math.ceil(math.log2(max(length / least, 2.0**-20))))
+    if min(inverse, right, answer) < _LEAST_BITS:
+        raise OverflowPlanned(
+            f"{user_line()}: with |a| <= {a.bound:.3g}, |b| <= {b.bound:.3g}, {n} rows and eigenvalues of at least "
+            f"{least:.3g} only {min(inverse, right, answer)} fractional bits fit while a @ x = b is solved; at least "
+            f"{_LEAST_BITS} are needed. State tighter bounds: x.assume_bound(b), or a larger least="
+        )
+    rows = proto.concatenate(
+        [
+            rescale(a, scale).ring_share(),
+            rescale(b.T, right).ring_share(),
+            proto.public(layout.identity(n, inverse)),
+        ],
+        0,
+    )
+    done, pivots = linalg.cholesky(proto, rows.map(layout.reshape((1, *rows.shape))), bits, scale, grow=True)
+    width = b.shape[1]
+    w = done.map(layout.take((0, slice(n + width, None))))
+    y = done.map(layout.take((0, slice(n, n + width))))
+    x = proto.matmul(w, y.map(layout.transpose(None)), max(0, inverse + right - answer))
+    x = _refined(session, a, b, w, inverse, x, answer)
+    solution = SecureArray(session, x, answer, length / least + 2.0**-answer)
+    _check_solution(a, b, solution, SecureArray(session, pivots, scale, a.bound))
+    return rescale(solution, min(answer, session.fraction_bits))
+
+
+def _refined(session: Session, a: SecureArray, b: SecureArray, w: Share, inverse: int, x: Share, answer: int) -> Share:
+    proto = session.protocol
+    rest = rescale(SecureArray(session, _residual(session, a, b, x, answer), a.scale + answer, 0.0), _RESIDUAL)
+    half = proto.matmul(w.map(layout.transpose(None)), rest.ring_share(), inverse)
+    step = proto.matmul(w, half, inverse)
+    if answer > _RESIDUAL:
+        step = proto.mul_public(step, layout.constant(1 << (answer - _RESIDUAL)))
+    return proto.add(x, proto.truncate(step, max(0, _RESIDUAL - answer)))
+
+
+_RESIDUAL = 30  # fractional bits of the residual that is solved for again
+
+
+def _residual(session: Session, a: SecureArray, b: SecureArray, x: Share, answer: int) -> Share:
+    """B - A X at the full scale of the product; the terms may wrap around, their small difference is exact."""
+    proto = session.protocol
+    scale = a.scale + answer
+    lifted = proto.mul_public(b.ring_share(), layout.constant(1 << (scale - b.scale)))
+    return proto.sub(lifted, proto.matmul(a.ring_share(), x))
+
+
+# -- range and checks -----------------------------------------------------------------------------------------------
+
+
+def _precision(session: Session, bound: float) -> tuple[int, int]:
+    """(bits of a pivot, fractional bits) for a factor of a matrix with |a| <= bound: |L| <= sqrt(bound)."""
+    scale = 30 - max(0, math.ceil(math.log2(max(bound, 1.0)) / 2))
+    if scale < session.fraction_bits:
+        raise OverflowPlanned(
+            f"{user_line()}: a matrix with |a| <= {bound:.3g} leaves {scale} fractional bits for its Cholesky factor; "
+            f"expected at least {session.fraction_bits}. State a tighter bound: a.assume_bound(b), or scale the data"
+        )
+    return approx.bits_for(bound * (1 + 2.0**-10) + 2.0**-10, scale), scale
+
+
+def _row_scale(result: float, column: float, scale: int) -> int:
+    """Fractional bits of further rows whose quotients reach ``result`` and whose columns reach ``column``."""
+    for_quotient = 30 - math.ceil(math.log2(max(result, 2.0**-20)))
+    for_column = _FIT - scale - math.ceil(math.log2(max(column, 2.0**-20)))
+    return min(for_quotient, for_column, 30)
+
+
+def _gram_scale(x: SecureArray, y: SecureArray) -> int:
+    """Most fractional bits, up to 30, at which sums over the rows of x * x and x * y fit, with a factor of 16 bits."""
+    largest = x.bound * max(x.bound, y.bound) * x.shape[0]
+    return min(30, x.scale + min(x.scale, y.scale), _FIT - 20 - math.ceil(math.log2(max(largest, 1.0))))
+
+
+def _beside(x: SecureArray, y: SecureArray) -> SecureArray:
+    """Two matrices side by side, at the larger of their scales."""
+    scale = max(x.scale, y.scale)
+    share = x.session.protocol.concatenate([rescale(x, scale).ring_share(), rescale(y, scale).ring_share()], 1)
+    return SecureArray(x.session, share, scale, max(x.bound, y.bound))
+
+
+def _matrix(name: str, a: Any, single: bool = False) -> SecureArray:
+    if not isinstance(a, SecureArray):
+        raise UsageError(f"{name}: expected a secret matrix, got {type(a).__name__}; use numpy.linalg.{name} instead")
+    if a.ndim < 2 or a.shape[-1] != a.shape[-2] or not a.size or (single and a.ndim != 2):
+        raise ShapeError(f"{name}: expected a square matrix, got shape {a.shape}")
+    return a.numeric()
+
+
+def _check_factor(stack: SecureArray, factor: SecureArray, pivots: SecureArray) -> None:
+    """Guard: pivots positive, and A v = L (L^T v) on random public vectors of signs."""
+    session, proto = stack.session, stack.session.protocol
+    n = stack.shape[-1]
+    signs = np.random.default_rng(session.seed).choice([-1, 1], (n, _CHECKS)).astype(np.int64)
+    lower = SecureArray(session, stack.ring_share().map(layout.symmetric), stack.scale, stack.bound)
+    wanted = matmul(lower, signs)
+    given = matmul(SecureArray(session, factor.ring_share().map(layout.swap_last), factor.scale, factor.bound), signs)
+    product = proto.matmul(factor.ring_share(), given.ring_share())
+    scale = 2 * factor.scale
+    rest = proto.sub(proto.mul_public(wanted.ring_share(), layout.constant(1 << (scale - stack.scale))), product)
+    tolerance = 4 * n * math.sqrt(n * stack.bound) * 2.0**-factor.scale + n * stack.bound * 2.0**-20
+    _guard(session, rest, scale, tolerance, pivots)
+
+
+def _check_solution(a: SecureArray, b: SecureArray, x: SecureArray, pivots: SecureArray) -> None:
+    """Guard: pivots positive, B - A X small, and X within its stated bound."""
+    session = a.session
+    rest = _residual(session, a, b, x.ring_share(), x.scale)
+    tolerance = 2.0**-12 * max(1.0, b.bound) + a.shape[-1] * a.bound * 2.0**-17
+    _guard(session, rest, a.scale + x.scale, tolerance, pivots, x)
+
+
+def _guard(
+    session: Session, rest: Share, scale: int, tolerance: float, pivots: SecureArray, x: SecureArray | None = None
+) -> None:
+    """Count pivots below 1 ulp, entries of ``rest`` beyond the tolerance, entries of x beyond its bound; one batch."""
+    proto = session.protocol
+    tests = [proto.add_public(pivots.ring_share(), layout.constant(-1))]
+    limits = [(rest, math.ceil(tolerance * 2.0**scale))]
+    if x is not None:
+        limits.append((x.ring_share(), math.ceil(x.bound * 2.0**x.scale)))
+    for share, limit in limits:
+        tests += [
+            proto.add_public(share, layout.constant(limit)),
+            proto.add_public(proto.neg(share), layout.constant(limit)),
+        ]
+    flat = proto.concatenate([t.map(layout.reshape((t.size,))) for t in tests], 0)
+    session.guard(proto.b2a(proto.msb(flat, RANGE_BITS + 1)).map(layout.total(None, False)))
