@@ -174,6 +174,10 @@ class Observer(Interface):
 
     def staged(self, name: str, ended: bool) -> None: ...
 
+    def assumed(self, name: str) -> Any:
+        """A value to go on with for an opening that gives none here (planning), or None."""
+        ...
+
 
 class Session:
     """Built by ``privity.simulate`` or ``privity run``; a program receives it as its only argument."""
@@ -297,6 +301,10 @@ class Session:
         self._gate.permit(name, x.shape, receivers, reason)
         self.log.opened(name, x.shape, receivers, reason)
         value = self._open(x.ring_share(), receivers)
+        if value is None and self.observer is not None:
+            assumed = self.observer.assumed(name)
+            if assumed is not None:
+                return np.broadcast_to(np.asarray(assumed), x.shape).copy() if x.shape else assumed
         return Withheld(name, receivers) if value is None else x.decode(value)
 
     def _open(self, share: Share, receivers: Sequence[str]) -> Ring | None:

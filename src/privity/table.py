@@ -16,7 +16,7 @@ import numpy.typing as npt
 from .array import SecureArray
 from .errors import DataError, UsageError
 from .functions import concatenate
-from .session import Input, Session
+from .session import Declared, Input, Session
 
 FEATURE_BITS = 30
 """Fractional bits of shared features: they lie in [-1, 1], and a column may use a small part of that range."""
@@ -71,6 +71,21 @@ def table_inputs(
         target[:rows] = label
         inputs[f"{info.name}.label"] = Input(target, bound=1.0)
     return inputs
+
+
+def table_shapes(info: TableInfo, rows: int) -> dict[str, Declared]:
+    """What an owner of ``rows`` rows would declare: ``table_inputs`` without the data."""
+    capacity = rows if info.capacity is None else info.capacity
+    d = len(info.features)
+    shapes = {
+        f"{info.name}.features": Declared((capacity, d), 1.0, FEATURE_BITS),
+        f"{info.name}.moments": Declared((2, d), float(max(1, capacity)), FEATURE_BITS),
+    }
+    if info.capacity is not None:
+        shapes[f"{info.name}.valid"] = Declared((capacity,), 1.0, 0)
+    if info.label is not None:
+        shapes[f"{info.name}.label"] = Declared((capacity,), 1.0, 0)
+    return shapes
 
 
 class Table:

@@ -26,6 +26,8 @@ from ..ring.fixed import FRACTION_BITS
 from ..session import RANGE_GUARDS, Session
 from ..types import Opening
 
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
 
 class OpeningSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One line ``[[openings]]``: name, shape, receivers (party names, or "owners", "compute", "all") and count."""
@@ -64,7 +66,8 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     arrays: inputs other than tables. parameters: public values that the program reads as ``session.parameters``.
     fraction_bits: fractional bits of reals. seed: of public choices, such as the order of rows. exact: round every
     truncation to nearest (slower). link: the network, if it is not one machine or a fast local network.
-    guards: how many range flags may be opened (one bit each).
+    guards: how many range flags may be opened (one bit each). plan: public sizes for ``privity plan``, owner -> table
+    or array -> rows or shape; a run does not use them.
     """
 
     name: str
@@ -77,6 +80,7 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     exact: bool = False
     link: LinkSpec | None = None
     guards: Annotated[int, msgspec.Meta(ge=0)] = RANGE_GUARDS
+    plan: dict[str, dict[str, Count | list[Count]]] = {}
 
     @property
     def digest(self) -> bytes:
