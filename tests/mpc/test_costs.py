@@ -137,7 +137,26 @@ def everything(s: Session) -> Any:
     return total, s.reveal(c.T, to=["doctor", "auditor"], name="c", reason="test")
 
 
-@pytest.mark.parametrize("program", [regression, everything])
+def ordering(s: Session) -> Any:
+    x, y = s.secret("x", "bank_a"), s.secret("z", "compute_1")
+    k = (x[:, 0] > 0) + (y[:, 1] > 0)
+    found = [
+        privity.max(x, 0), privity.argmin(y, 1), privity.median(x, 0), privity.rank(x[:, 0]), privity.sign(y),
+        privity.top_k(y, 2, axis=0)[1], privity.isin(k, [0, 2]), privity.searchsorted([0.5, 1.0], y),
+        privity.unique_count(y), privity.sort(privity.concatenate([x.ravel()] * 4)), privity.histogram(x, [-1, 0, 1]),
+        privity.lookup(np.arange(100), k), privity.one_hot(k, 3), *privity.sort_by([k, x[:, 1]], [x, k == 1]),
+        privity.segmented_sum(y, k == 1), privity.cumsum(x, 0), *privity.shuffle(x, y),
+        *privity.Permutation.sorting(k).apply(y), *privity.Permutation.random(s, 30).undo(x),
+    ]  # fmt: skip
+    groups = privity.group_by(
+        k, {"a": ("sum", x[:, 0]), "b": ("mean", y[:, 0]), "c": ("min", x[:, 1]), "d": ("max", y[:, 1])}, capacity=4
+    )
+    found += [*groups.keys, groups.valid, *groups.aggregates.values()]
+    found.append(privity.Permutation.stated(privity.argsort(k)).rows)
+    return [s.reveal(v, to="all", name=f"v{j}", reason="test") for j, v in enumerate(found)]
+
+
+@pytest.mark.parametrize("program", [regression, everything, ordering])
 @pytest.mark.parametrize("exact", [False, True])
 def test_what_is_planned_on_shapes_is_what_is_spent(program: Callable[[Session], Any], exact: bool) -> None:
     rng = np.random.default_rng(0)

@@ -204,6 +204,8 @@ def _reductions() -> dict[str, Entry]:
         "convolve": Entry(derived.convolve),
         "correlate": Entry(derived.correlate),
         "polyval": Entry(derived.polyval),
+        "histogram": Entry(lambda a, bins: (library.histogram(a, bins), np.asarray(bins)), "only public edges as bins"),
+        "percentile": Entry(lambda a, q, axis=None: library.quantile(a, np.asarray(q) / 100, axis), "only linear"),
     }
 
 
@@ -259,6 +261,9 @@ def _shapes() -> dict[str, Entry]:
 
 
 _LIBRARY = {
+    "max": "only one axis or all", "min": "only one axis or all", "argmax": "", "argmin": "", "median": "",
+    "quantile": "only linear interpolation", "sort": "always stable", "argsort": "always stable", "cumsum": "",
+    "searchsorted": "only public edges", "isin": "only a public set",
     "exp": "", "exp2": "", "expm1": "", "log": "", "log2": "", "log1p": "", "sqrt": "", "reciprocal": "", "tanh": "",
     "sin": "", "cos": "", "sign": "",
 }  # fmt: skip

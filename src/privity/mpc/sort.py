@@ -100,9 +100,24 @@ def row_numbers(proto: Protocol, n: int) -> Share:
 
 def scatter(proto: Protocol, places: Share, columns: Sequence[Share]) -> list[Share]:
     """Row j goes to row places[j]: shuffle all, open the shuffled places (a random permutation), move. Four rounds."""
-    mixed = proto.shuffle([places, *columns], proto.mix(places.shape[0]))
-    rows = order.inverse(_opened(proto, mixed[0]))
-    return [c.map(layout.take(rows)) for c in mixed[1:]]
+    return Scattered(proto, places, columns).columns
+
+
+class Scattered:
+    """``columns`` with row j moved to row places[j], and the way back for what is computed there."""
+
+    def __init__(self, proto: Protocol, places: Share, columns: Sequence[Share]) -> None:
+        """Four rounds."""
+        self._proto = proto
+        self._mix = proto.mix(places.shape[0])
+        mixed = proto.shuffle([places, *columns], self._mix)
+        self._rows = _opened(proto, mixed[0])
+        rows = order.inverse(self._rows)
+        self.columns = [c.map(layout.take(rows)) for c in mixed[1:]]
+
+    def back(self, columns: Sequence[Share]) -> list[Share]:
+        """Row places[j] of the columns moved to row j. Three rounds."""
+        return self._proto.shuffle([c.map(layout.take(self._rows)) for c in columns], self._mix, undo=True)
 
 
 def gather(proto: Protocol, places: Share, columns: Sequence[Share]) -> list[Share]:

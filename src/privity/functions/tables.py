@@ -1,0 +1,378 @@
+"""Tables of secret rows: secret orders, running sums, groups, histograms, look-up by secret row number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..array import SecureArray, secure
+from ..errors import ShapeError, UsageError
+from ..mpc import approx, tables
+from ..mpc import sort as sorting
+from ..mpc.shares import Bits, Share
+from ..ring import fixed, layout
+from ..session import Session
+from .order import at_least, merged, prefer_sort, sort_key, thresholds
+
+AGGREGATES = ("sum", "count", "mean", "min", "max")
+
+
+# -- secret orders ---------------------------------------------------------------------------------------------------
+
+
+def shuffle(*arrays: SecureArray) -> list[SecureArray]:
+    """The rows of all arrays in one uniform order that no party knows. Exact; 3 rounds, 32 bytes in all per element."""
+    given = _same_rows("shuffle", arrays)
+    proto = given[0].session.protocol
+    return _like(arrays, given, proto.shuffle([x.ring_share() for x in given], proto.mix(len(given[0]))))
+
+
+class Permutation:
+    """A secret permutation of n rows. ``rows`` says which row comes first, second, and so on, as ``argsort`` does.
+
+    Made by ``Permutation.sorting`` (a key), ``Permutation.random`` and ``Permutation.stated`` (row numbers that
+    somebody brought, which are checked first: applying what is no permutation would show which numbers it repeats).
+    """
+
+    __slots__ = ("rows",)
+
+    def __init__(self, session: Session, share: Share) -> None:
+        self.rows = SecureArray(session, share, 0, float(max(share.shape[0] - 1, 1)))
+
+    @classmethod
+    def sorting(cls, *keys: SecureArray) -> Permutation:
+        """The stable order by the first key, then by the others. Cost as ``sort``."""
+        given = _same_rows("Permutation.sorting", keys)
+        session = given[0].session
+        return cls(session, sorting.argsort(session.protocol, [sort_key(k) for k in given]))
+
+    @classmethod
+    def random(cls, session: Session, n: int) -> Permutation:
+        """Uniform, and no party knows it. 3 rounds."""
+        proto = session.protocol
+        return cls(session, proto.shuffle([sorting.row_numbers(proto, n)], proto.mix(n))[0])
+
+    @classmethod
+    def stated(cls, rows: SecureArray) -> Permutation:
+        """Secret row numbers, each of 0 to n-1 once; RangeViolated at once if not. Cost: a ``sort`` and a guard."""
+        (given,) = _same_rows("Permutation.stated", [rows])
+        if given.ndim != 1 or given.scale:
+            raise UsageError(f"Permutation.stated: expected secret integers in one dimension, got {rows!r}")
+        session, proto, n = given.session, given.session.protocol, len(given)
+        ordered = sorting.sort(proto, [sort_key(given)], [given.ring_share()])[0]
+        off = proto.add_public(ordered, layout.negative(layout.arange(n)))
+        bits = min(64, approx.bits_for(given.bound + n, 0) + 1)
+        session.guard(proto.b2a(proto.invert(proto.is_zero(off, bits))).map(layout.total(None, False)))
+        session.check_guards()
+        return cls(session, given.ring_share())
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        return f"Permutation({len(self)} secret rows)"
+
+    def apply(self, *arrays: SecureArray) -> list[SecureArray]:
+        """``x[rows]`` for each array: row j of the result is row rows[j]. 7 rounds, 64 bytes in all per element."""
+        return self._moved(arrays, sorting.gather)
+
+    def undo(self, *arrays: SecureArray) -> list[SecureArray]:
+        """What ``apply`` did, undone: row j goes to row rows[j]. 4 rounds, 32 bytes in all per element."""
+        return self._moved(arrays, sorting.scatter)
+
+    def inverse(self) -> Permutation:
+        """The permutation whose ``apply`` undoes this one. 4 rounds."""
+        session = self.rows.session
+        return Permutation(session, sorting.inverse(session.protocol, self.rows.ring_share()))
+
+    def _moved(self, arrays: Sequence[SecureArray], move: Any) -> list[SecureArray]:
+        given = _same_rows("Permutation", arrays)
+        if len(given[0]) != len(self):
+            raise ShapeError(f"a permutation of {len(self)} rows was applied to arrays of {len(given[0])}")
+        proto = self.rows.session.protocol
+        return _like(arrays, given, move(proto, self.rows.ring_share(), [x.ring_share() for x in given]))
+
+
+def _same_rows(what: str, arrays: Sequence[SecureArray]) -> list[SecureArray]:
+    """The arrays as numbers. Raises if there are none or their numbers of rows differ."""
+    if not arrays or any(not isinstance(x, SecureArray) for x in arrays):
+        raise UsageError(f"{what}: expected secret arrays")
+    if any(not x.shape for x in arrays) or len({x.shape[0] for x in arrays}) > 1:
+        raise ShapeError(f"{what}: expected arrays with the same number of rows, came {[x.shape for x in arrays]}")
+    return [x.numeric() for x in arrays]
+
+
+def _like(kinds: Sequence[SecureArray], given: Sequence[SecureArray], shares: Sequence[Share]) -> list[SecureArray]:
+    """Shares with the scale, bound and kind that the arrays had."""
+    made = [SecureArray(x.session, s, x.scale, x.bound) for x, s in zip(given, shares, strict=True)]
+    return [
+        SecureArray(x.session, x.session.protocol.a2bits(x.ring_share())) if k.kind == "bool" else x
+        for k, x in zip(kinds, made, strict=True)
+    ]
+
+
+# -- running sums ----------------------------------------------------------------------------------------------------
+
+
+def cumsum(a: SecureArray, axis: int | None = None) -> SecureArray:
+    """Running sums along an axis (None: of the flattened array). Local and exact."""
+    a = a.numeric()
+    if axis is None:
+        a, axis = a.ravel(), 0
+    if not -a.ndim <= axis < a.ndim:
+        raise ShapeError(f"cumsum: axis {axis} is out of range for an array of shape {a.shape}")
+    bound = a.bound * max(1, a.shape[axis])
+    a.session.fits(bound, a.scale, "this running sum")
+    return SecureArray(a.session, a.ring_share().map(layout.cumulative(axis)), a.scale, bound)
+
+
+def segmented_sum(x: SecureArray, starts: SecureArray) -> SecureArray:
+    """Running sums over the rows that start anew wherever the secret boolean ``starts`` is true. Exact; 11 rounds."""
+    rows, flags = _same_rows("segmented_sum", [x, starts])
+    starts.bit_share()
+    if flags.ndim != 1:
+        raise ShapeError(f"segmented_sum: expected one flag per row, came shape {starts.shape}")
+    bound = rows.bound * max(1, len(rows))
+    rows.session.fits(bound, rows.scale, "this running sum")
+    (share,) = tables.running_sums(rows.session.protocol, flags.ring_share(), [rows.ring_share()])
+    return SecureArray(rows.session, share, rows.scale, bound)
+
+
+# -- groups ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Groups:
+    """One row per group, groups in ascending order of their keys, then empty rows up to the public capacity.
+
+    ``keys``: the secret keys. ``valid``: secret booleans, true for groups, false for the empty rows, in which all else
+    is 0. ``groups["name"]``: an aggregate.
+    """
+
+    keys: tuple[SecureArray, ...]
+    valid: SecureArray
+    aggregates: Mapping[str, SecureArray]
+
+    def __getitem__(self, name: str) -> SecureArray:
+        return self.aggregates[name]
+
+
+def group_by(
+    keys: SecureArray | Sequence[SecureArray],
+    aggregates: Mapping[str, tuple[str, SecureArray | None]],
+    *,
+    capacity: int,
+    valid: SecureArray | None = None,
+) -> Groups:
+    """Aggregates of rows with equal keys; nobody learns the keys, the sizes or the number of groups.
+
+    ``aggregates``: name -> (one of sum, count, mean, min, max; a secret column, None for count). ``capacity``: public
+    number of rows of the result; more groups are found by a guard (RangeViolated at the next opening). ``valid``:
+    secret booleans; other rows are left out. Sums, counts, minima and maxima are exact; a mean has the error of a
+    division.
+
+    Cost: one ``sort`` (one more for each further column with min or max), about 10 rounds, and those of a division.
+    """
+    listed = [keys] if isinstance(keys, SecureArray) else list(keys)
+    columns = [c for _, c in aggregates.values() if c is not None]
+    wrong = [n for n, (how, c) in aggregates.items() if how not in AGGREGATES or (c is None) != (how == "count")]
+    if wrong:
+        raise UsageError(f"group_by: {wrong[0]!r}: expected (one of {', '.join(AGGREGATES)}; a column, None for count)")
+    if any(a.ndim != 1 for a in [*listed, *columns, *([valid] if valid is not None else [])]):
+        raise ShapeError("group_by: expected one-dimensional keys, columns and mask")
+    given = _same_rows("group_by", [*listed, *columns, *([valid] if valid is not None else [])])
+    if len(given[0]) == 0 or capacity < 1:
+        raise UsageError(f"group_by: expected rows and a capacity of at least 1, got {len(given[0])} and {capacity}")
+    return _Grouping(listed, valid, capacity).result(aggregates)
+
+
+class _Grouping:
+    """The steps of one group_by: sorted rows, the last row of each group, and these rows brought to the front."""
+
+    def __init__(self, keys: Sequence[SecureArray], valid: SecureArray | None, capacity: int) -> None:
+        self.keys = [k.numeric() for k in keys]
+        self.session = self.keys[0].session
+        self.proto = self.session.protocol
+        self.n, self.capacity = len(self.keys[0]), capacity
+        self.order = [sort_key(k) for k in self.keys]
+        self.mask: Share | None = None
+        if valid is not None:
+            valid.bit_share()
+            self.mask = valid.numeric().ring_share()
+            hidden = self.proto.add_public(self.proto.neg(self.mask), layout.constant(1))
+            self.order.insert(0, (hidden, 1))  # rows that do not count come last
+
+    def result(self, aggregates: Mapping[str, tuple[str, SecureArray | None]]) -> Groups:
+        proto = self.proto
+        sums: dict[int, SecureArray] = {}
+        ranked: dict[int, SecureArray] = {}
+        for how, column in aggregates.values():
+            if column is not None:
+                (sums if how in ("sum", "mean") else ranked)[id(column)] = column.numeric()
+        summed, sorted_by = list(sums.values()), list(ranked.values())
+        for x in summed:
+            self.session.fits(x.bound * self.n, x.scale, "the sum of a group")
+        key_rows, values, rest = self._sorted(sorted_by[:1], summed)
+        ends = self._ends(key_rows)
+        running = [tables.cumulative(x) for x in rest]
+        position = proto.public(layout.constants(range(1, self.n + 1)))
+        extremes = [(v, tables.previous(v, -1)) for v in values]  # largest of this group, smallest of the next
+        for column in sorted_by[1:]:
+            _, (more,), _ = self._sorted([column], [])
+            extremes.append((more, tables.previous(more, -1)))
+        keys = key_rows[len(key_rows) - len(self.keys) :]
+        flat = [*keys, position, *running, *(v for pair in extremes for v in pair)]
+        front = tables.in_front(proto, ends, [ends, *flat])
+        self._guard_capacity(front[0])
+        front = [self._first_rows(c) for c in front]
+        flags, body = front[0], front[1:]
+        k = len(keys)
+        counts = [proto.sub(c, tables.previous(c)) for c in body[k : k + 1 + len(running)]]
+        pairs = body[k + 1 + len(running) :]
+        largest = pairs[0::2]
+        smallest = [self._next_first(c, v) for c, v in zip(pairs[1::2], [e[0] for e in extremes], strict=True)]
+        clean = tables.masked(proto, flags, [*body[:k], *counts, *largest, *smallest])
+        made = dict(zip(sums, clean[k + 1 : k + 1 + len(summed)], strict=True))
+        at = k + 1 + len(summed)
+        top = dict(zip(ranked, clean[at : at + len(sorted_by)], strict=True))
+        bottom = dict(zip(ranked, clean[at + len(sorted_by) :], strict=True))
+        count = SecureArray(self.session, clean[k], 0, float(self.n))
+        kept = SecureArray(self.session, flags, 0, 1.0)
+        out: dict[str, SecureArray] = {}
+        for name, (how, column) in aggregates.items():
+            if column is None:
+                out[name] = count
+                continue
+            x, at_id = column.numeric(), id(column)
+            if how in ("min", "max"):
+                out[name] = SecureArray(self.session, (top if how == "max" else bottom)[at_id], x.scale, x.bound)
+            else:
+                total = SecureArray(self.session, made[at_id], x.scale, x.bound * self.n)
+                out[name] = total if how == "sum" else _mean(total, count, kept, x.bound)
+        names = [SecureArray(self.session, s, x.scale, x.bound) for s, x in zip(clean[:k], self.keys, strict=True)]
+        return Groups(tuple(names), SecureArray(self.session, proto.a2bits(flags)), out)
+
+    def _sorted(
+        self, by: Sequence[SecureArray], carried: Sequence[SecureArray]
+    ) -> tuple[list[Share], list[Share], list[Share]]:
+        """Key columns (the mask's among them), ``by`` and ``carried``, ordered by keys and then ``by``."""
+        columns = [s for s, _ in self.order] + [x.ring_share() for x in [*by, *carried]]
+        out = sorting.sort(self.proto, [*self.order, *(sort_key(x) for x in by)], columns)
+        k = len(self.order)
+        return out[:k], out[k : k + len(by)], out[k + len(by) :]
+
+    def _ends(self, keys: Sequence[Share]) -> Share:
+        """1 in the last row of each group that counts."""
+        bits = [b for _, b in self.order]
+        ends = tables.ends_of_runs(self.proto, list(zip(keys, bits, strict=True)))
+        if self.mask is None:
+            return ends
+        return self.proto.mul(ends, self.proto.add_public(self.proto.neg(keys[0]), layout.constant(1)))
+
+    def _guard_capacity(self, flags: Share) -> None:
+        if self.n > self.capacity:
+            beyond = flags.map(layout.then(layout.take(slice(self.capacity, None)), layout.total(None, False)))
+            self.session.guard(beyond)
+
+    def _first_rows(self, column: Share) -> Share:
+        """The first ``capacity`` rows, zeros if there are fewer."""
+        column = column.map(layout.take(slice(self.capacity)))
+        missing = self.capacity - column.shape[0]
+        if missing <= 0:
+            return column
+        return self.proto.concatenate([column, self.proto.public(layout.zeros((missing,)))], 0)
+
+    def _next_first(self, column: Share, values: Share) -> Share:
+        """Smallest values: the group's first row stands after the last row of the group before; row 0 for the first."""
+        later = tables.previous(column)
+        head = values.map(layout.take(slice(1)))
+        return self.proto.concatenate([head, later.map(layout.take(slice(1, None)))], 0)
+
+
+def _mean(total: SecureArray, count: SecureArray, valid: SecureArray, bound: float) -> SecureArray:
+    """total / count, and 0 / 1 in empty rows; a mean is not larger than the largest value."""
+    mean = total / (count + 1 - valid)
+    return mean.stated(bound * (1 + 2.0**-10) + 2.0**-mean.scale)
+
+
+# -- histograms ------------------------------------------------------------------------------------------------------
+
+
+def histogram(a: SecureArray, bins: npt.ArrayLike) -> SecureArray:
+    """Secret counts of elements in [e_0, e_1), [e_1, e_2), ..., the last bin closed; ``bins``: public, ascending edges.
+
+    Exact. Few edges are compared one by one: rounds of a sign and 2. For many the elements are sorted together with
+    them: cost as ``sort``, and 4 rounds.
+    """
+    a = a.numeric().ravel()
+    count = np.size(bins)
+    if count < 2:
+        raise UsageError(f"histogram: expected at least two public edges, got bins={bins!r}")
+    limits = thresholds(a, bins, [False] * (count - 1) + [True])
+    session, proto = a.session, a.session.protocol
+    if not prefer_sort(a.size, count):
+        above = at_least(a, limits).map(layout.total(1, False))
+        counts = proto.sub(above.map(layout.take(slice(None, -1))), above.map(layout.take(slice(1, None))))
+    else:
+        (rows,) = merged(a, limits, [])
+        places = sorting.inverse(proto, rows).map(layout.take(slice(count)))
+        below = proto.add_public(places, layout.negative(layout.arange(count)))
+        counts = proto.sub(below.map(layout.take(slice(1, None))), below.map(layout.take(slice(None, -1))))
+    return SecureArray(session, counts, 0, float(max(a.size, 1)))
+
+
+# -- secret row numbers ----------------------------------------------------------------------------------------------
+
+
+def _hot(index: SecureArray, count: int, what: str) -> Bits:
+    if index.kind == "fixed":
+        raise UsageError(f"{what}: expected secret integers as row numbers, got {index!r}")
+    if count < 1:
+        raise UsageError(f"{what}: expected at least one row, got {count}")
+    index = index.numeric()
+    share = index.ring_share().map(layout.reshape((-1,)))
+    return tables.one_hot(index.session.protocol, share, count, approx.bits_for(index.bound, 0))
+
+
+def one_hot(index: SecureArray, count: int) -> SecureArray:
+    """1 where the secret integer is j, for j = 0 to count - 1 along a new last axis; all 0 for any other integer.
+
+    Exact. Rounds: decomposition, about log2 of the bits, and 2; 24 bytes in all per element of the result.
+    """
+    hot = _hot(index, count, "one_hot")
+    flags = index.session.protocol.b2a(hot).map(layout.reshape((count, -1)))
+    share = flags.map(layout.then(layout.transpose(None), layout.reshape((*index.shape, count))))
+    return SecureArray(index.session, share, 0, 1.0)
+
+
+def lookup(table: Any, index: SecureArray) -> SecureArray:
+    """``table[index]`` for a secret index and a public or secret table; 0 for an index outside of the table.
+
+    Exact. Shape: that of the index, then that of a row. Rounds: as ``one_hot``, and 1 for a secret table. A public
+    table costs 24 bytes in all per index and bit of its numbers, or per row if there are fewer rows.
+    """
+    session = index.session
+    secret = isinstance(table, SecureArray)
+    values = table.numeric() if secret else np.asarray(table)
+    if values.ndim < 1:
+        raise ShapeError("lookup: expected a table with rows")
+    rows, width = values.shape[0], layout.count(values.shape[1:])
+    shape = (*index.shape, *values.shape[1:])
+    proto = session.protocol
+    hot = _hot(index, rows, "lookup")
+    if secret:
+        flags = proto.b2a(hot).map(layout.then(layout.reshape((rows, -1)), layout.transpose(None)))
+        source = secure(session, values)
+        found = proto.matmul(flags, source.ring_share().map(layout.reshape((rows, width))))
+        return SecureArray(session, found.map(layout.reshape(shape)), source.scale, source.bound)
+    scale = 0 if values.dtype.kind in "biu" else session.fraction_bits
+    ring, magnitude = fixed.public_constant(values, scale)
+    bits = approx.bits_for(magnitude, scale)
+    entries = ring.view(np.int64).reshape(rows, width)
+    columns = [tables.lookup_public(proto, hot, entries[:, j].tolist(), bits) for j in range(width)]
+    found = proto.stack(columns, 1) if columns else proto.public(layout.zeros((index.size, 0)))
+    return SecureArray(session, found.map(layout.reshape(shape)), scale, max(magnitude, 2.0**-scale))
