@@ -48,6 +48,8 @@ def add(x: SecureArray, other: SecureArray | Plain, sign: int = 1) -> SecureArra
         session.fits(x.bound + y.bound, scale, "this sum")
         op = proto.add if sign > 0 else proto.sub
         return SecureArray(session, op(x.fitted(shape), y.fitted(shape)), scale, x.bound + y.bound)
+    if other.ndim == 0 and other == 0:
+        return x
     scale = x.scale
     if scale == 0 and not _whole(other):
         scale = session.fraction_bits

@@ -11,7 +11,7 @@ from ..array import SecureArray, broadcast_shapes, secure, session_of
 from ..errors import UsageError
 from ..mpc import approx
 from ..mpc.shares import Share
-from ..ring import layout
+from ..ring import fixed, layout
 from ..session import Session
 from ..types import RANGE_BITS
 from .join import stack
@@ -86,17 +86,25 @@ def _booleans(session: Session, value: Any) -> SecureArray:
 
 
 def maximum(a: Any, b: Any) -> SecureArray:
-    """Elementwise maximum."""
-    session = session_of(a, b)
-    a, b = secure(session, a), secure(session, b)
-    return where(a > b, a, b)
+    """Elementwise maximum: b + [a - b > 0] (a - b). Either operand may be public, at no cost."""
+    return _extreme(a, b, largest=True)
 
 
 def minimum(a: Any, b: Any) -> SecureArray:
-    """Elementwise minimum."""
-    session = session_of(a, b)
-    a, b = secure(session, a), secure(session, b)
-    return where(a < b, a, b)
+    """Elementwise minimum: b + [a - b < 0] (a - b). Either operand may be public, at no cost."""
+    return _extreme(a, b, largest=False)
+
+
+def _extreme(a: Any, b: Any, largest: bool) -> SecureArray:
+    if not isinstance(a, SecureArray):
+        a, b = b, a
+    session_of(a)
+    if a.kind == "bool":
+        a = a.numeric()
+    difference = a - b
+    chosen = (difference > 0 if largest else difference < 0) * difference + b
+    magnitude = b.bound if isinstance(b, SecureArray) else float(np.abs(np.asarray(b)).max(initial=0.0))
+    return chosen.stated(min(chosen.bound, fixed.reached(max(a.bound, magnitude), chosen.scale)))
 
 
 def absolute(x: SecureArray) -> SecureArray:
