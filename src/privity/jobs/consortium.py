@@ -8,7 +8,7 @@
     certificate = "certificates/compute_0.crt"
     key = "certificates/compute_0.key"  # only in the file of the party itself, or for local use
 
-    [party.tables]                      # only at an owner: its tables by name
+    [party.tables]                      # only at an owner: its tables by name ([party.arrays]: its .npy arrays)
     customers = "data/customers.csv"
 
 Paths are relative to the file. The order of the compute parties is their order in the protocol. The *hash* of a
@@ -45,6 +45,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     endpoint: str | None = None
     key: str | None = None
     tables: dict[str, str] = {}
+    arrays: dict[str, str] = {}
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,6 +63,7 @@ class Party:
     endpoint: str | None = None
     key_path: Path | None = None
     tables: dict[str, Path] = field(default_factory=dict)
+    arrays: dict[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,7 @@ def load_consortium(path: Path) -> Consortium:
             endpoint=entry.endpoint,
             key_path=None if entry.key is None else folder / entry.key,
             tables={name: folder / table for name, table in entry.tables.items()},
+            arrays={name: folder / array for name, array in entry.arrays.items()},
         )
         for entry in file.party
     )
