@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import redirect_stdout, suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -17,12 +17,13 @@ import typer
 from rich.console import Console
 
 from .data.load import load_arrays, load_inputs, load_schemas, table_info
+from .data.shapes import Size, planned_inputs, read_size
 from .demo.screen import LiveProgress
 from .errors import ConfigError, PrivityError
 from .jobs.consortium import Consortium, load_consortium
 from .jobs.files import check_writable
 from .jobs.founding import init_consortium
-from .jobs.job import load_job, load_program
+from .jobs.job import JobSpec, LinkSpec, load_job, load_program
 from .jobs.launch import party_arguments
 from .jobs.local import EmitProgress, Event, emit, end_with_parent, run_local, stop_on_signal, write_reports
 from .jobs.run import Interrupted, PartyReport, Task, run_party
@@ -60,6 +61,7 @@ IdleOption = Annotated[
 ]
 TableOption = Annotated[list[str], typer.Option("--table", help="NAME=FILE: a table of this party (with --party).")]
 ArrayOption = Annotated[list[str], typer.Option("--array", help="NAME=FILE.npy: an array of it (with --party).")]
+TraceOption = Annotated[Path | None, typer.Option("--trace", help="Folder for what each line of the program cost.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 
 
@@ -72,13 +74,14 @@ def make_task(
     arrays: Sequence[str],
     start_timeout: float,
     timeout: float,
+    trace: Path | None = None,
 ) -> Task:
     """Read a party's own files. Raises ConfigError or UsageError before anything is connected."""
     function, program_hash = load_program(program)
     spec = load_job(job if job is not None else program.with_suffix(".toml"))
     schemas = load_schemas(spec.tables)
     paths = {**consortium.party(party).tables, **_named_paths(tables, "--table")}
-    array_paths = _named_paths(arrays, "--array")
+    array_paths = {**consortium.party(party).arrays, **_named_paths(arrays, "--array")}
     for what, brought, described in (("a table", paths, schemas), ("an array", array_paths, spec.arrays)):
         for name in brought:
             if name not in described:
@@ -106,6 +109,7 @@ def make_task(
         tables={name: table_info(schema) for name, schema in schemas.items()},
         deadline_s=start_timeout,
         idle_s=timeout,
+        trace=trace,
     )
 
 
@@ -127,6 +131,7 @@ def run(
     array: ArrayOption = [],  # noqa: B006
     out: OutOption = None,
     record_view: RecordOption = False,
+    trace: TraceOption = None,
     start_timeout: StartOption = 30.0,
     timeout: IdleOption = 60.0,
     json: JsonOption = False,
@@ -139,13 +144,14 @@ def run(
     if party is None and (table or array):
         raise ConfigError(
             "--table and --array say what one party brings, so they need --party NAME; for all parties at once name "
-            f"the files in {consortium} under [party.tables]"
+            f"the files in {consortium} under [party.tables] or [party.arrays]"
         )
-    if out is not None:
-        check_writable(out)
+    for folder in (out, trace):
+        if folder is not None:
+            check_writable(folder)
     progress = LiveProgress(console, program.stem)
     if party is not None:
-        task = make_task(program, group, job, party, table, array, start_timeout, timeout)
+        task = make_task(program, group, job, party, table, array, start_timeout, timeout, trace)
         with progress, redirect_stdout(sys.stderr if json else sys.stdout):  # the program may print; JSON stays alone
             reports = {party: _run_here(task, _listen_here(group, party), out if record_view else None, progress)}
     else:
@@ -159,7 +165,8 @@ def run(
         make_task(program, group, job, here[0], [], [], start_timeout, timeout)
         for name in here:
             group.identity(name).certificate.check_validity(name)
-        arguments = party_arguments(program, consortium, job, out if record_view else None, start_timeout, timeout)
+        views = out if record_view else None
+        arguments = party_arguments(program, consortium, job, views, start_timeout, timeout, trace=trace)
 
         def show(name: str, line: str) -> None:
             console.print(f"{name} | {line}", markup=False, highlight=False, soft_wrap=True)
@@ -189,6 +196,7 @@ def party_process(
     table: TableOption = [],  # noqa: B006
     array: ArrayOption = [],  # noqa: B006
     view_folder: Annotated[Path | None, typer.Option()] = None,
+    trace: TraceOption = None,
     listen_fd: Annotated[int | None, typer.Option()] = None,
     start_timeout: StartOption = 30.0,
     timeout: IdleOption = 60.0,
@@ -196,7 +204,8 @@ def party_process(
     """One party under a parent that reads event lines; not for people."""
     end_with_parent()
     try:
-        task = make_task(program, load_consortium(consortium), job, party, table, array, start_timeout, timeout)
+        group = load_consortium(consortium)
+        task = make_task(program, group, job, party, table, array, start_timeout, timeout, trace)
         listener = adopt_listener(listen_fd) if listen_fd is not None else None
         report = _run_here(task, listener, view_folder, EmitProgress())
         emit(Event("report", report=report))
@@ -245,6 +254,72 @@ def _show_reports(console: Console, reports: dict[str, PartyReport], out: Path |
         console.print(f"output at {', '.join(parties)}: {text[:_SHOWN]}{rest}", markup=False, highlight=False)
     if out is not None:
         console.print(f"reports in {out}", markup=False, highlight=False)
+
+
+@app.command()
+def plan(
+    program: ProgramArgument,
+    job: JobOption = None,
+    rows: Annotated[list[str], typer.Option("--rows", help="OWNER.TABLE=ROWS, or OWNER.ARRAY=2000x20.")] = [],  # noqa: B006
+    parties: Annotated[int, typer.Option(help="Compute parties.")] = 3,
+    rtt: Annotated[float | None, typer.Option(help="Round trip in ms; default: the job's [link], or 1.", min=0)] = None,
+    bandwidth: Annotated[
+        float | None, typer.Option(help="Mbit/s that a party sends; default: the job's [link], or 1000.", min=1e-3)
+    ] = None,
+    assume: Annotated[list[str], typer.Option("--assume", help="NAME=VALUE: plan with this opened value.")] = [],  # noqa: B006
+    lines: Annotated[bool, typer.Option("--lines", help="Also what each line of the program costs.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Say what a run will cost, from the public shapes alone: no data is read and nobody is connected."""
+    from .debug.plan import plan as planned
+
+    function, _ = load_program(program)
+    path = job if job is not None else program.with_suffix(".toml")
+    spec = load_job(path) if job is not None or path.exists() else JobSpec(program.stem)
+    schemas = load_schemas(spec.tables)
+    sizes: dict[str, dict[str, Size]] = {owner: dict(named) for owner, named in spec.plan.items()}
+    for owner, name, size in map(read_size, rows):
+        sizes.setdefault(owner, {})[name] = size
+    if not sizes and (spec.tables or spec.arrays):
+        raise ConfigError(f"{path} states no sizes; add [plan.OWNER] with NAME = ROWS, or give --rows OWNER.NAME=ROWS")
+    compute = [f"compute_{i}" for i in range(parties)]
+    named = [n for line in spec.openings for n in ([line.to] if isinstance(line.to, str) else line.to)]
+    receivers = [n for n in dict.fromkeys(named) if n not in ("all", "compute", "owners")]
+    link = spec.link or LinkSpec(rtt_ms=1.0, bandwidth_mbit=1000.0)
+    everybody = list(dict.fromkeys([*compute, *sizes, *receivers]))
+    result = planned(
+        function,
+        inputs=planned_inputs(spec, schemas, sizes),
+        parties=compute,
+        receivers=receivers,
+        openings=spec.openings_for(everybody, compute, list(sizes)) if path.exists() else None,
+        exact=spec.exact,
+        adder=spec.link.adder if spec.link is not None else None,
+        guards=spec.guards,
+        fraction_bits=spec.fraction_bits,
+        seed=spec.seed,
+        tables={name: table_info(schema) for name, schema in schemas.items()},
+        parameters=spec.parameters,
+        assume=_assumptions(assume),
+        rtt_s=(link.rtt_ms if rtt is None else rtt) / 1000,
+        bytes_per_s=(link.bandwidth_mbit if bandwidth is None else bandwidth) * 125e3,
+    )
+    if json:
+        plain = {f.name: getattr(result, f.name) for f in fields(result) if f.name != "trace"}
+        sys.stdout.write(msgspec.json.encode(plain).decode() + "\n")
+    else:
+        sys.stdout.write(result.table() + ("\n" + result.trace.table() if lines else ""))
+
+
+def _assumptions(values: Sequence[str]) -> dict[str, int | float]:
+    found: dict[str, int | float] = {}
+    for text in values:
+        name, _, value = text.partition("=")
+        try:
+            found[name] = int(value) if value.lstrip("-").isdecimal() else float(value)
+        except ValueError:
+            raise ConfigError(f"--assume {text!r}: expected NAME=NUMBER, for example steps=20") from None
+    return found
 
 
 @consortium_app.command("init")

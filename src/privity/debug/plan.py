@@ -84,6 +84,32 @@ class Plan:
     openings: list[dict[str, Any]]
     trace: Trace = field(repr=False)
 
+    def table(self) -> str:
+        """The plan as text, stage by stage; bytes are those of the busiest compute party."""
+        head = ("stage", "rounds", "bytes sent", "seconds")
+        rows = [(s.name, f"{s.rounds:,}", f"{max(s.payload):,}", f"{s.seconds:.2f}") for s in self.stages]
+        payload = max(self.payload_sent.values())
+        rows.append(("total", f"{self.rounds:,}", f"{payload:,}", f"{self.seconds:.2f}"))
+        widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+        text = [
+            "  ".join(c.rjust(w) if i else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
+            for row in (head, *rows)
+        ]
+        text.insert(1, "  ".join("-" * w for w in widths))
+        text += ["", "exact: rounds, and the bytes that each party sends, frame headers not counted"]
+        text += [f"  {name}: {sent:,}" for name, sent in {**self.payload_sent, **self.dealt}.items()]
+        text += [
+            f"estimated: {max(self.wire_sent.values()):,} bytes with headers at the busiest compute party, "
+            f"{self.memory_bytes / 2**20:,.0f} MiB for its secret arrays, {self.seconds:.1f} s"
+        ]
+        counts: dict[str, int] = {}
+        for opened in self.openings:
+            line = f"{opened['name']} {tuple(opened['shape'])} to {', '.join(opened['to'])}"
+            counts[line] = counts.get(line, 0) + 1
+        text += ["opened:" if counts else "opened: nothing"]
+        text += [f"  {line}" + (f", {n} times" if n > 1 else "") for line, n in counts.items()]
+        return "\n".join(text) + "\n"
+
 
 def plan(
     program: Callable[[Session], Any],

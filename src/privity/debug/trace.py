@@ -182,11 +182,16 @@ class Trace:
             root.add(e.stack, e.calls, e.rounds, e.bytes_sent, e.seconds)
         return page(f"Trace of {self.me}", root, self.table())
 
-    def save(self, folder: Path) -> None:
-        """Write ``trace.txt`` and ``trace.html`` into ``folder``."""
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "trace.txt").write_text(self.table(), "utf-8")
-        (folder / "trace.html").write_text(self.html(), "utf-8")
+    def files(self) -> dict[str, str]:
+        """``trace.txt`` and ``trace.html``."""
+        return {"trace.txt": self.table(), "trace.html": self.html()}
+
+    def save(self, folder: str | Path) -> None:
+        """Write both files into ``folder``."""
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        for name, text in self.files().items():
+            (target / name).write_text(text, "utf-8")
 
     def __repr__(self) -> str:
         return f"Trace({self.me}: {self.rounds:,} rounds, {self.bytes_sent:,} bytes, {self.seconds:.3f} s)"

@@ -15,6 +15,7 @@ def party_arguments(
     timeout: float,
     tables: Mapping[str, Mapping[str, Path]] | None = None,
     arrays: Mapping[str, Mapping[str, Path]] | None = None,
+    trace: Path | None = None,
 ) -> Callable[[str], list[str]]:
     """The command line of a party process; ``tables``, ``arrays``: party -> name -> file."""
 
@@ -25,6 +26,8 @@ def party_arguments(
             line += ["--job", str(job)]
         if view_folder is not None:
             line += ["--view-folder", str(view_folder)]
+        if trace is not None:
+            line += ["--trace", str(trace)]
         for name, path in (tables or {}).get(party, {}).items():
             line += ["--table", f"{name}={path}"]
         for name, path in (arrays or {}).get(party, {}).items():

@@ -28,6 +28,7 @@ from ..session import Declared, Input, OpeningsList, OpeningsLog, Session, Stage
 from ..table import TableInfo
 from ..types import Channel, Progress, Recorder
 from .consortium import Consortium
+from .files import write_outputs
 from .job import JobSpec
 
 
@@ -41,7 +42,7 @@ class Interrupted(PrivityError):
 class Task:
     """What one party needs to run its part. ``load_inputs`` reads its own data, after the handshake.
 
-    deadline_s: for all parties to come. idle_s: for any single message.
+    deadline_s: for all parties to come. idle_s: for any single message. trace: folder for what each line cost.
     """
 
     me: str
@@ -57,6 +58,7 @@ class Task:
     idle_s: float = 60.0
     progress: Progress | None = None
     recorder: Recorder | None = None
+    trace: Path | None = None
 
 
 class PartyReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +88,8 @@ def run_party(task: Task) -> PartyReport:
     try:
         with np.errstate(over="ignore"):
             session = _open_session(task, channel)
+            if task.trace is not None:
+                session.start_trace()
             output = task.program(session)
             session.check_guards()
         channel.close()
@@ -98,6 +102,8 @@ def run_party(task: Task) -> PartyReport:
     except (Exception, SystemExit) as error:
         channel.abort(f"its program failed ({type(error).__name__})")
         raise _blame(task, error) from error
+    if task.trace is not None:
+        write_outputs(task.trace / task.me, session.trace().files())
     return PartyReport(
         party=task.me,
         output=to_plain(output),
