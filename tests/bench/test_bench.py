@@ -56,7 +56,7 @@ def test_sizes_that_a_workload_names_are_all_measured() -> None:
 @pytest.mark.parametrize(
     ("name", "link", "repeat", "size", "says"),
     [
-        ("sort", "memory", None, None, "no workload 'sort'; there are: mul, compare"),
+        ("juggle", "memory", None, None, "no workload 'juggle'; there are: mul, compare"),
         ("mul", "carrier pigeon", None, 4, "--link: expected one of tls, memory"),
         ("mul", "memory", 0, 4, "--repeat: expected at least 1, got 0"),
         ("mul", "memory", None, 0, "--size: mul needs at least 1, got 0"),

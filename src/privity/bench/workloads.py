@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from ..array import SecureArray
 from ..errors import UsageError
-from ..functions import maximum, sigmoid
+from ..functions import group_by, maximum, sigmoid, sort_by, stack
 from ..ml.linear import LogisticRegression
 from ..ring.fixed import FRACTION_BITS
 from ..session import Input
@@ -89,6 +90,68 @@ def _hundred(n: int) -> Inputs:
 
 def _hundred_ideal(n: int) -> Ideal:
     return ideal.sign(n, FRACTION_BITS + 7)
+
+
+# -- sorting and grouping -------------------------------------------------------------------------------------------
+
+
+_KEY_BITS, _GROUPS, _CAPACITY, _LARGEST = 40, 100, 128, 1000.0
+
+
+def _unsorted(rows: int) -> Inputs:
+    """Keys over a range of 40 bits, each twice in the mean, and a payload of 62 bits."""
+    generator = np.random.default_rng(8)
+    half = 2 ** (_KEY_BITS - 1)
+    keys = generator.choice(generator.integers(1 - half, half, max(1, rows // 2)), rows)
+    payload = generator.integers(1 - 2**61, 2**61, rows)
+    return {"key": Input(keys, bound=float(half)), "payload": Input(payload, bound=2.0**61)}
+
+
+def _sorted(secrets: Secrets) -> SecureArray:
+    return stack(sort_by(secrets["key"], [secrets["key"], secrets["payload"]]))
+
+
+def _sorted_plain(values: Mapping[str, Floats]) -> Floats:
+    order = np.argsort(values["key"], kind="stable")
+    return np.stack([values["key"][order], values["payload"][order]])
+
+
+def _sorted_ideal(rows: int, bits: int = _KEY_BITS, columns: int = 2) -> Ideal:
+    """log2(n!) comparisons in log2 n batches, each opened, and one shuffle of the key and the columns.
+
+    Shuffle: two masks and a component a word at the busiest party, three random accesses, two words sent, 3 rounds.
+    """
+    row_bits = max(1, math.ceil(math.log2(max(rows, 2))))
+    compared = math.lgamma(rows + 1) / math.log(2) / row_bits
+    level = ideal.sign(compared, bits + 1 + row_bits) + Ideal(sent_bytes=compared / 8, rounds=1)
+    words = (columns + 1) * rows
+    return level.times(row_bits) + Ideal(prg_bytes=40 * words, moved_bytes=64 * words, sent_bytes=16 * words, rounds=3)
+
+
+def _purchases(rows: int) -> Inputs:
+    generator = np.random.default_rng(9)
+    amounts = generator.uniform(-_LARGEST, _LARGEST, rows)
+    return {"key": Input(generator.integers(0, _GROUPS, rows), bound=_GROUPS), "x": Input(amounts, bound=_LARGEST)}
+
+
+def _grouped(secrets: Secrets) -> SecureArray:
+    wanted = {"sum": ("sum", secrets["x"]), "count": ("count", None), "mean": ("mean", secrets["x"])}
+    groups = group_by(secrets["key"], wanted, capacity=_CAPACITY)
+    return stack([groups.keys[0], *(groups[name] for name in wanted)])
+
+
+def _grouped_plain(values: Mapping[str, Floats]) -> Floats:
+    names, group = np.unique(values["key"], return_inverse=True)
+    count = np.bincount(group)
+    total = np.bincount(group, values["x"])
+    return np.pad(np.stack([names, total, count, total / count]), ((0, 0), (0, _CAPACITY - names.size)))
+
+
+def _grouped_ideal(rows: int) -> Ideal:
+    """The sort, a zero test of neighbours, one product, a shuffle of five columns and their places, opened."""
+    bits = math.ceil(math.log2(_GROUPS))
+    moved = Ideal(prg_bytes=40 * 6 * rows, moved_bytes=64 * 6 * rows, sent_bytes=(16 * 6 + 3) * rows, rounds=4)
+    return _sorted_ideal(rows, bits, 2) + ideal.sign(rows, bits) + ideal.selection(rows) + moved
 
 
 # -- logistic regression --------------------------------------------------------------------------------------------
@@ -225,5 +288,13 @@ WORKLOADS: Mapping[str, Workload] = _by_name([
         "relu-100", "max(x, 0) where |x| <= 100 is public", (1_000_000,), _hundred,
         lambda s: maximum(s["x"], 0.0), lambda v: np.maximum(v["x"], 0.0), lambda n: (n,),
         lambda n: _hundred_ideal(n) + ideal.selection(n), 1e-5,
+    ),
+    Workload(
+        "sort", "stable sort of 40-bit keys with ties, one 62-bit payload", (100_000,), _unsorted,
+        _sorted, _sorted_plain, lambda n: (2, n), _sorted_ideal, 0.0, repeat=5,
+    ),
+    Workload(
+        "groupby", "key, sum, count, mean of 100 groups, their number hidden below 128", (100_000,), _purchases,
+        _grouped, _grouped_plain, lambda n: (4, _CAPACITY), _grouped_ideal, 0.02, repeat=5,
     ),
 ])
