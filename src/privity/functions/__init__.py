@@ -1,5 +1,6 @@
 """Functions of secret arrays, with NumPy's names. One file per subject; the public names are listed in ``privity``."""
 
+from . import random
 from .activation import erf, gelu, log_softmax, logsumexp, relu, sigmoid, silu, softmax, softplus, tanh
 from .convert import ceil, floor, rint, trunc
 from .convolution import avg_pool1d, avg_pool2d, conv1d, conv2d, max_pool1d, max_pool2d
@@ -93,6 +94,7 @@ __all__ = [
     "outer",
     "power",
     "quantile",
+    "random",
     "rank",
     "reciprocal",
     "relu",

@@ -298,3 +298,8 @@ def triangle(k: int, upper: bool) -> Local:
 def ones(shape: tuple[int, ...]) -> Ring:
     """An array of ones."""
     return np.ones(shape, np.uint64)
+
+
+def filled(shape: tuple[int, ...], value: int) -> Ring:
+    """An array of one value."""
+    return np.full(shape, value, np.uint64)
