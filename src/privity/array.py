@@ -221,18 +221,16 @@ class SecureArray:
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> SecureArray:
-        other = self.operand(other)
-        if isinstance(other, SecureArray):
-            return arithmetic.multiply(self, real.reciprocal(other))
-        if not np.all(other):
-            raise ZeroDivisionError("division of a secret array by a public zero")
-        return arithmetic.multiply(self, np.asarray(1.0 / other))
+        return real.divide(self, self.operand(other))
 
     def __rtruediv__(self, other: Any) -> SecureArray:
-        return arithmetic.multiply(real.reciprocal(self), self.operand(other))
+        return real.divide(self.operand(other), self)
 
-    def __pow__(self, exponent: int) -> SecureArray:
-        return arithmetic.power(self, exponent)
+    def __pow__(self, exponent: Any) -> SecureArray:
+        return exponential.power(self, exponent)
+
+    def __rpow__(self, base: Any) -> SecureArray:
+        return exponential.public_power(base, self)
 
     def matmul(self, other: Any, factor: float = 1.0) -> SecureArray:
         """``factor * (self @ other)`` with one rounding; shapes as in np.matmul: stacks of matrices broadcast.
@@ -358,4 +356,5 @@ def secure(session: Session, value: Any) -> SecureArray:
     return value if isinstance(value, SecureArray) else session.constant(value)
 
 
-from .functions import arithmetic, convert, dispatch, real, select  # noqa: E402  (they build on the class above)
+# They build on the class above.
+from .functions import arithmetic, convert, dispatch, exponential, real, select  # noqa: E402

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from privity.mpc import approx
+from privity.mpc import approx, periodic, polynomial, roots
 from privity.mpc.plain import InsecurePlain
 from privity.mpc.rep3 import Rep3
 from privity.mpc.shares import Share
@@ -33,29 +34,37 @@ def everywhere(largest: float, dense: float, count: int, seed: int = 0) -> Reals
     return np.concatenate([np.linspace(-dense, dense, count), wide, edges])
 
 
-# -- sigmoid -----------------------------------------------------------------------------------------------------
+# -- curves ------------------------------------------------------------------------------------------------------
+
+CURVES: dict[str, tuple[periodic.Curve, Callable[[Reals], Reals]]] = {
+    "sigmoid": (periodic.SIGMOID, lambda x: 1 / (1 + np.exp(-np.clip(x, -700, 700)))),
+    "tanh": (periodic.TANH, np.tanh),
+    "erf": (periodic.ERF, lambda x: np.vectorize(math.erf)(x)),
+}
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
 @pytest.mark.parametrize("scale", [SCALE, 12, 22])
-def test_sigmoid_over_the_whole_range(protocol: Factory, scale: int) -> None:
-    """|x| up to 2^40 (at 22 bits: 2^38, all that fits beside the 9 that is added)."""
+@pytest.mark.parametrize("name", CURVES)
+def test_curves_over_the_whole_range(protocol: Factory, scale: int, name: str) -> None:
+    """|x| up to 2^40 (at 22 bits: 2^38, all that fits beside the limit that is added)."""
+    curve, function = CURVES[name]
     largest = min(2.0**40, 2.0 ** (60 - scale))
-    x = np.rint(everywhere(largest, 12.0, 20_000) * 2.0**scale) * 2.0**-scale
-    bits = approx.bits_for(largest + 9, scale)
-    got = evaluate(protocol, lambda p, s: approx.sigmoid(p, s, scale, bits, SCALE), x * 2.0**scale) * ULP
-    error = np.abs(got - 1 / (1 + np.exp(-np.clip(x, -700, 700))))
-    assert error.max() < 1.5e-4
-    assert got.min() > -1.5e-4 and got.max() < 1 + 1.5e-4
+    x = np.rint(everywhere(largest, 12.0, 10_000) * 2.0**scale) * 2.0**-scale
+    bits = approx.bits_for(largest + 10, scale)
+    got = evaluate(protocol, lambda p, s: periodic.curve(p, s, scale, bits, SCALE, curve), x * 2.0**scale) * ULP
+    assert np.abs(got - function(x)).max() < 2.0**-14
 
 
-def test_sigmoid_of_a_small_bound_needs_no_comparison() -> None:
-    x = np.linspace(-9, 9, 50_001)
+def test_curves_of_a_small_bound_need_no_comparison() -> None:
+    x = np.linspace(-9.75, 9.75, 50_001)
     x = np.rint(x / ULP) * ULP
     for factor in (1.0, 0.1, -3.0):
-        done = run(Rep3, lambda p, f=factor: approx.sigmoid(p, p.share(0, ring_of(x), x.shape), SCALE, 0, SCALE, f))
+        done = run(
+            Rep3, lambda p, f=factor: periodic.curve(p, p.share(0, ring_of(x), x.shape), 18, 0, 18, periodic.SIGMOID, f)
+        )
         error = np.abs(reconstruct(done.outputs) * ULP - factor / (1 + np.exp(-x))).max()
-        assert error < 1.4e-4 * abs(factor) + 2 * ULP
+        assert error < 2.0**-14 * abs(factor) + 2 * ULP
         assert done.parties[0].rounds <= 1 + 4
 
 
@@ -63,12 +72,16 @@ def ring_of(x: Reals) -> npt.NDArray[np.uint64]:
     return np.rint(x / ULP).astype(np.int64).view(np.uint64)
 
 
-def test_the_series_itself() -> None:
-    """The coefficients against the function, without any protocol."""
-    x = np.linspace(-approx.SIGMOID_RANGE, approx.SIGMOID_RANGE, 100_001)
-    turn = 2 * np.pi * x / 2**approx.SIGMOID_PERIOD
-    series = 0.5 + sum(w * np.sin(k * turn) for k, w in enumerate(approx.SIGMOID_SERIES, 1))
-    assert np.abs(series - 1 / (1 + np.exp(-x))).max() < 1.35e-4
+@pytest.mark.parametrize("name", CURVES)
+def test_the_series_themselves(name: str) -> None:
+    """The coefficients against the function, without any protocol; and that little is left beyond the limit."""
+    curve, function = CURVES[name]
+    x = np.linspace(-curve.limit, curve.limit, 20_001)
+    turn = 2 * np.pi * x / 2**curve.period
+    series = curve.middle + sum(w * np.sin(k * turn) for k, w in enumerate(curve.sines, 1))
+    assert np.abs(series - function(x)).max() <= curve.error
+    edge = function(np.array([-curve.limit, curve.limit]))
+    assert np.abs(edge - [curve.below, curve.above]).max() < 2.0**-14
 
 
 # -- leading bit -------------------------------------------------------------------------------------------------
@@ -103,8 +116,7 @@ def magnitudes(bits: int, count: int) -> npt.NDArray[np.int64]:
 @pytest.mark.parametrize(("scale", "bits", "out"), [*COMMON, (0, 20, 30)])
 def test_reciprocal(kind: Any, scale: int, bits: int, out: int) -> None:
     x = magnitudes(bits, 4000)
-    at_most = 2.0**scale
-    got = evaluate(kind, lambda p, s: approx.reciprocal(p, s, scale, bits, out, at_most), np.append(x, 0))
+    got = evaluate(kind, lambda p, s: roots.reciprocal(p, s, scale, bits, out), np.append(x, 0))
     assert got[-1] == 0
     want = 2.0**scale / x
     error = np.abs(got[:-1] * 2.0**-out - want)
@@ -115,11 +127,81 @@ def test_reciprocal(kind: Any, scale: int, bits: int, out: int) -> None:
 @pytest.mark.parametrize(("scale", "bits", "out"), [*COMMON, (0, 20, 28)])
 def test_rsqrt(kind: Any, scale: int, bits: int, out: int) -> None:
     x = magnitudes(bits, 4000)
-    got = evaluate(kind, lambda p, s: approx.rsqrt(p, s, scale, bits, out), np.append(x, 0))
+    got = evaluate(kind, lambda p, s: roots.rsqrt(p, s, scale, bits, out), np.append(x, 0))
     assert got[-1] == 0
     want = np.sqrt(2.0**scale / x)
     error = np.abs(got[:-1] * 2.0**-out - want)
     assert (error <= 2.0**-20 * want + 2.0**-out).all(), (error / (2.0**-20 * want + 2.0**-out)).max()
+
+
+@pytest.mark.parametrize("kind", [InsecurePlain, Rep3])
+@pytest.mark.parametrize(
+    ("scale", "bits", "out"), [(18, 28, 18), (18, 57, 18), (10, 40, 20), (24, 30, 12), (0, 20, 28)]
+)
+def test_sqrt(kind: Any, scale: int, bits: int, out: int) -> None:
+    x = magnitudes(bits, 4000)
+    got = evaluate(kind, lambda p, s: roots.sqrt(p, s, scale, bits, out), np.append(x, [0, -1]))
+    assert not got[-2:].any()
+    want = np.sqrt(x / 2.0**scale)
+    error = np.abs(got[:-2] * 2.0**-out - want)
+    assert (error <= 2.0**-20 * want + 1.25 * 2.0**-out).all(), (error / (2.0**-20 * want + 2.0**-out)).max()
+
+
+@pytest.mark.parametrize("kind", [InsecurePlain, Rep3])
+def test_negative_values_have_negative_reciprocals(kind: Any) -> None:
+    x = -magnitudes(28, 1000)
+    got = evaluate(kind, lambda p, s: roots.reciprocal(p, s, 18, 28, 18), x)
+    assert (np.abs(got - 2.0**36 / x) <= 2.0**-21 * 2.0**36 / -x + 1).all()
+    got = evaluate(kind, lambda p, s: roots.reciprocal(p, s, 18, 28, 18, signed=False), x)
+    assert not got.any()
+
+
+@pytest.mark.parametrize("bits", [1, 2, 3, 17, 31, 60])
+@pytest.mark.parametrize("signed", [False, True])
+def test_distance_of_the_leading_bit(bits: int, signed: bool) -> None:
+    x = magnitudes(bits, 200)
+    x = np.concatenate([x, [0], -x])
+
+    def program(p: Any) -> list[Share]:
+        place = approx.leading(p, p.share(0, x.view(np.uint64), x.shape), bits, signed)
+        return [place.valid, *place.digits]
+
+    valid, *digits = (reconstruct(s) for s in zip(*run(Rep3, program).outputs, strict=True))
+    np.testing.assert_array_equal(valid, np.sign(x) if signed else x > 0)
+    distance = sum((d << i for i, d in enumerate(digits)), start=np.zeros_like(x))
+    for v, d in zip(x.tolist(), distance.tolist(), strict=True):
+        if v > 0 or (signed and v):
+            assert 1 << (bits - 1) <= abs(v) << d <= 1 << bits
+
+
+# -- polynomials -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
+@pytest.mark.parametrize("scale", [20, 24])
+@pytest.mark.parametrize("degree", [3, 4, 5, 6])
+def test_polynomial(protocol: Factory, scale: int, degree: int) -> None:
+    c = [0.4, -1.2, 0.3, 0.1, -0.05, 0.02, 0.01][: degree + 1]
+    t = np.rint(np.linspace(-1, 1, 2001) * 2.0**scale)
+    got = evaluate(protocol, lambda p, s: polynomial.polynomial(p, s, scale, c, 20), t) * 2.0**-20
+    error = sum(map(abs, c)) * (2.0**-15 if scale == 24 else 2.0**-18) + 2.0**-20
+    np.testing.assert_allclose(got, np.polyval(c[::-1], t * 2.0**-scale), rtol=0, atol=error)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
+@pytest.mark.parametrize(("x_bits", "y_bits", "shift"), [(30, 20, 10), (45, 26, 29), (52, 26, 29), (40, 20, 0)])
+def test_wide_products(protocol: Factory, x_bits: int, y_bits: int, shift: int) -> None:
+    rng = np.random.default_rng(x_bits)
+    x = rng.integers(-(1 << x_bits) + 1, 1 << x_bits, 3000)
+    y = rng.integers(-(1 << y_bits) + 1, 1 << y_bits, 3000)
+
+    def program(p: Any) -> Share:
+        a, b = (p.share(0, v.view(np.uint64), v.shape) for v in (x, y))
+        return approx.wide_product(p, a, x_bits, b, y_bits, shift)
+
+    got = reconstruct(run(protocol, program).outputs)
+    exact = x.astype(object) * y.astype(object)
+    assert all(abs(2 * (int(g) << shift) - 2 * e) < 3 << shift for g, e in zip(got, exact, strict=True))
 
 
 # -- bits --------------------------------------------------------------------------------------------------------

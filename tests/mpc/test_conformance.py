@@ -424,10 +424,14 @@ def test_sine_series(protocol: Factory, shape: tuple[int, ...], period: int, sca
     x = draw(shape)
     weights = [0.5, -1.25, 0.0, 3.0, -0.125]
     angle = (x % (1 << period)) / 2.0**period * 2 * np.pi
-    want = sum(w * np.sin(k * angle) for k, w in enumerate(weights, 1))
-    got = ints(protocol, lambda p, a: p.sine_series(a, period, weights, scale), x)
-    assert got.shape == shape
-    np.testing.assert_allclose(got * 2.0**-scale, want, rtol=0, atol=sum(map(abs, weights)) * 2**-21 + 2.0**-scale)
+    sines = sum(w * np.sin(k * angle) for k, w in enumerate(weights, 1))
+    cosines = [0.25, 0.0, -2.0]
+    both = sines + sum(w * np.cos(k * angle) for k, w in enumerate(cosines, 1))
+    for more, want in (((), sines), (cosines, both), ([*cosines, 0, 0, 0], both)):
+        got = ints(protocol, lambda p, a, more=more: p.sine_series(a, period, weights, scale, more), x)
+        assert got.shape == shape
+        size = sum(map(abs, [*weights, *more]))
+        np.testing.assert_allclose(got * 2.0**-scale, want, rtol=0, atol=size * 2**-21 + 2.0**-scale)
 
 
 # -- orders ------------------------------------------------------------------------------------------------------

@@ -62,6 +62,7 @@ CASES: list[Case] = [
     *[("open_mixed", {"bits": b}, lambda p, n, b=b: p.open_mixed(trivial((n,)), b)) for b in (1, 17, 64)],
     ("open_bits", {}, lambda p, n: p.open_bits(planes(n, 1))),
     ("sine_series", SERIES, lambda p, n: p.sine_series(trivial((n,)), 23, [0.1] * 10, 18)),
+    ("sine_series", SERIES, lambda p, n: p.sine_series(trivial((n,)), 23, [0.1], 18, [0.1] * 10)),
 ]
 
 

@@ -108,6 +108,7 @@ PRIMITIVES: dict[str, Program] = {
     "b2a": lambda p, s: p.b2a(bit_planes(s[0], 3)),
     "inject": lambda p, s: p.inject(bit_planes(s[0], 1), s[1]),
     "sine series": lambda p, s: p.sine_series(s[0], 23, [0.5, -0.25, 2.0], 18),
+    "cosine series": lambda p, s: p.sine_series(s[0], 23, [0.5], 18, [0.0, -0.25, 2.0]),
     "share": lambda p, s: [
         p.share(o, sum(x.parts[0] for x in s) if p.party.index == o else None, s[0].shape) for o in range(3)
     ],
@@ -347,12 +348,14 @@ def test_a_masked_angle_whose_mask_another_party_knows_is_caught(monkeypatch: py
     """r from the stream that parties 0 and 2 share: party 0 can take it off, and the view test finds it."""
 
     class SharedMask(Rep3):
-        def sine_series(self, x: Share, period: int, weights: Sequence[float], scale: int) -> Share:
+        def sine_series(
+            self, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float] = ()
+        ) -> Share:
             if self.party.index == 0:
                 self.low.words(x.size)  # stays in step with party 2
             elif self.party.index == 2:
                 monkeypatch.setattr(rep3_sine, "Stream", lambda seed: self.high)
-            return super().sine_series(x, period, weights, scale)
+            return super().sine_series(x, period, weights, scale, cosines)
 
     require_uniform(Executions(PRIMITIVES["sine series"], 0, SECRETS[2]).view)
     with pytest.raises(ViewLeaks):

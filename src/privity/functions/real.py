@@ -1,30 +1,20 @@
-"""Real functions of secret arrays. Each states its range and largest error; tests sweep both."""
+"""Reciprocals, quotients and roots of secret arrays. Each states its range and largest error; tests sweep both."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from ..array import SecureArray
+import numpy as np
+
+from ..array import SecureArray, broadcast_shapes, secure, session_of
 from ..errors import UsageError
-from ..mpc import approx
+from ..mpc import approx, roots
 from ..ring import layout
 from ..types import RANGE_BITS
 
-
-def sigmoid(x: SecureArray, factor: float = 1.0) -> SecureArray:
-    """factor / (1 + e^-x) for every value the ring holds; absolute error at most 1.5e-4 * factor.
-
-    ``factor`` is a public number that costs nothing here (a learning rate, for instance).
-    """
-    x = x.numeric()
-    session = x.session
-    if x.scale == 0:
-        x = x.rescaled(session.fraction_bits)
-    limit = approx.SIGMOID_RANGE
-    session.fits(x.bound + limit, x.scale, "the argument of sigmoid")
-    bits = 0 if x.bound <= limit else approx.bits_for(x.bound + limit, x.scale)
-    share = approx.sigmoid(session.protocol, x.ring_share(), x.scale, bits, session.fraction_bits, factor)
-    return SecureArray(session, share, session.fraction_bits, abs(factor) * 1.001)
+_MOST_BITS = 60  # of an argument that is normalised by its leading bit
+_ROOT_BITS = 57  # of an argument of a square root
 
 
 def reciprocal(x: SecureArray, at_most: float | None = None, scale: int | None = None) -> SecureArray:
@@ -32,34 +22,99 @@ def reciprocal(x: SecureArray, at_most: float | None = None, scale: int | None =
 
     ``at_most``: public bound on |1 / x|, checked by a guard; it gives a small bound and room for more fractional bits
     (``scale``; at_most * 2^scale <= 2^36). Without it |1 / x| may reach 2^(x.scale), its largest possible value.
+    For |x| <= 128 at 18 bits: 29 rounds and 225 bytes per party and element.
     """
     x = x.numeric()
     session, proto = x.session, x.session.protocol
     largest = 2.0**x.scale if at_most is None else float(at_most)
     out = min(session.fraction_bits if scale is None else scale, 36 - math.ceil(math.log2(largest)))
     bits = approx.bits_for(x.bound, x.scale)
-    if bits > 60 or out < 1:
+    if bits > _MOST_BITS or out < 1:
         raise UsageError(
             f"reciprocal of {x!r} with |x| <= {x.bound:g}: needs fewer than 60 bits and 1 / x <= 2^35; state at_most="
         )
-    negative_x = x < 0
-    magnitude = x - negative_x * x * 2
     if at_most is not None:
-        least = math.ceil(2.0**x.scale / largest * (1 - 2.0**-20))
-        shifted = proto.add_public(magnitude.ring_share(), layout.constant(-least))
-        session.guard(proto.b2a(proto.msb(shifted, min(RANGE_BITS, bits + 1))).map(layout.total(None, False)))
-    share = approx.reciprocal(proto, magnitude.ring_share(), x.scale, bits, out, largest)
-    positive = SecureArray(session, share, out, largest * 1.01)
-    result = positive - negative_x * positive * 2
-    return SecureArray(session, result.ring_share(), out, largest * 1.01)
+        _guard_from_zero(x, largest)
+    share = roots.reciprocal(proto, x.ring_share(), x.scale, bits, out)
+    return SecureArray(session, share, out, largest * 1.01)
+
+
+def _guard_from_zero(x: SecureArray, largest: float) -> None:
+    """Guard that |1 / x| <= largest: count the elements with -least < x < least."""
+    proto = x.session.protocol
+    least = layout.constant(-math.ceil(2.0**x.scale / largest * (1 - 2.0**-20)))
+    share = x.ring_share()
+    both = proto.stack([proto.add_public(share, least), proto.add_public(proto.neg(share), least)], 0)
+    low = SecureArray(x.session, proto.msb(both, min(RANGE_BITS, approx.bits_for(x.bound, x.scale) + 1)))
+    x.session.guard(proto.b2a((low[0] & low[1]).bit_share()).map(layout.total(None, False)))
+
+
+def divide(a: Any, b: Any, at_most: float | None = None) -> SecureArray:
+    """a / b; 0 where a secret b is 0. Relative error at most 2^-20 plus 1.25 units in the last place.
+
+    Either may be public. ``at_most``: public bound on |1 / b|, checked by a guard; without it |1 / b| may reach
+    2^(b.scale), and bounds of more than about 2^11 for both a and b raise OverflowPlanned. A quotient's error does not
+    grow with |a|, as it would in a * reciprocal(b). For |a|, |b| <= 128 at 18 bits: 36 rounds and 245 bytes.
+    """
+    session = session_of(a, b)
+    if not isinstance(b, SecureArray):
+        public = np.asarray(b)
+        if not np.all(public):
+            raise ZeroDivisionError("division of a secret array by a public zero")
+        return secure(session, a) * np.asarray(1.0 / public)
+    a, b = secure(session, a).numeric(), b.numeric()
+    largest = 2.0**b.scale if at_most is None else float(at_most)
+    if at_most is not None:
+        _guard_from_zero(b, largest)
+    return quotient(a, b, largest)
+
+
+def quotient(a: SecureArray, b: SecureArray, largest: float) -> SecureArray:
+    """a / b where |1 / b| <= largest is known (or guarded) by the caller."""
+    session = a.session
+    out = session.fraction_bits
+    bits = approx.bits_for(b.bound, b.scale)
+    if bits > _MOST_BITS:
+        raise UsageError(f"division by {b!r} with |b| <= {b.bound:g}: needs more than {_MOST_BITS} bits")
+    session.fits(a.bound * largest * 2.0 ** (bits - b.scale), a.scale, "a dividend (state at_most= in privity.divide)")
+    session.fits(
+        a.bound * largest * 1.01,
+        out + RANGE_BITS - roots.QUOTIENT_BITS,
+        "this quotient (state at_most= in privity.divide)",
+    )
+    shape = broadcast_shapes(a.shape, b.shape)
+    result_bits = approx.bits_for(a.bound * largest * 1.01, out)
+    dividend, divisor = a.fitted(shape), b.ring_share()
+    share = roots.quotient(session.protocol, dividend, a.scale, divisor, b.scale, bits, out, result_bits)
+    return SecureArray(session, share, out, a.bound * largest * 1.01)
+
+
+def sqrt(x: SecureArray) -> SecureArray:
+    """Square root for x >= 0; 0 where x <= 0. Relative error at most 2^-20 plus 1.25 units in the last place.
+
+    For x <= 128 at 18 bits: 39 rounds and 220 bytes per party and element.
+    """
+    x = x.numeric()
+    session = x.session
+    bits = _root_bits(x, "sqrt")
+    share = roots.sqrt(session.protocol, x.ring_share(), x.scale, bits, session.fraction_bits)
+    return SecureArray(session, share, session.fraction_bits, math.sqrt(x.bound) * 1.0001 + 2.0**-session.fraction_bits)
 
 
 def rsqrt(x: SecureArray) -> SecureArray:
-    """1 / sqrt(x) for x >= 0 (0 where x is 0). Relative error at most 2^-20 plus one unit in the last place."""
+    """1 / sqrt(x) for x > 0; 0 where x <= 0. Relative error at most 2^-20 plus one unit in the last place.
+
+    For x <= 128 at 18 bits: 38 rounds and 210 bytes per party and element.
+    """
     x = x.numeric()
     session = x.session
+    bits = _root_bits(x, "rsqrt")
+    share = roots.rsqrt(session.protocol, x.ring_share(), x.scale, bits, session.fraction_bits)
+    return SecureArray(session, share, session.fraction_bits, 2.0 ** (x.scale / 2) * 1.0001)
+
+
+def _root_bits(x: SecureArray, what: str) -> int:
     bits = approx.bits_for(x.bound, x.scale)
-    if bits > 60:
-        raise UsageError(f"rsqrt: expected a bound below 2^{60 - x.scale}, got {x!r}")
-    share = approx.rsqrt(session.protocol, x.ring_share(), x.scale, bits, session.fraction_bits)
-    return SecureArray(session, share, session.fraction_bits, 2.0 ** (x.scale / 2))
+    if bits > _ROOT_BITS:
+        raise UsageError(f"{what}: expected a bound below 2^{_ROOT_BITS - x.scale}, got {x!r} with {x.bound:g}")
+    return bits

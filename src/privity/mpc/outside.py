@@ -154,7 +154,10 @@ class Outside(Protocol):
         self._spend("open_bits", b.size)
         return None
 
-    def sine_series(self, x: Share, period: int, weights: Sequence[float], scale: int) -> Share:
+    def sine_series(
+        self, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float] = ()
+    ) -> Share:
         more = {"exact": True} if self.exact else {}
-        self._spend("sine_series", x.size, period=period, harmonics=len(weights), scale=scale, **more)
+        count = max(len(weights), len(cosines))
+        self._spend("sine_series", x.size, period=period, harmonics=count, scale=scale, **more)
         return x

@@ -155,8 +155,13 @@ class InsecurePlain(Protocol):
         opened: Ring = self.party.ring.from_planes(b.parts[0], b.size).reshape(b.shape)
         return opened
 
-    def sine_series(self, x: Share, period: int, weights: Sequence[float], scale: int) -> Share:
-        _, sin = trig.harmonics(layout.flat(x.parts[0]), period, len(weights))
-        integer = [round(w * 2**20) for w in weights]
-        series = layout.total(0, False)(trig.weighted(sin, integer, 20 + trig.SCALE - 40))
+    def sine_series(
+        self, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float] = ()
+    ) -> Share:
+        waves = trig.harmonics(layout.flat(x.parts[0]), period, max(len(weights), len(cosines)))
+        series = layout.zeros((x.size,))
+        for wave, factors in zip(waves, (cosines, weights), strict=True):
+            integer = [round(w * 2**20) for w in factors]
+            if integer:
+                series = series + layout.total(0, False)(trig.weighted(wave[: len(integer)], integer, trig.SCALE - 20))
         return self.truncate(self._share(series.reshape(x.shape)), 40 - scale)

@@ -198,8 +198,10 @@ class Protocol(ABC):
     # -- periodic functions ------------------------------------------------------------------------------------
 
     @abstractmethod
-    def sine_series(self, x: Share, period: int, weights: Sequence[float], scale: int) -> Share:
-        """sum_k weights[k-1] * sin(2 pi k x / 2^period) at ``scale`` fractional bits, k = 1, 2, ..."""
+    def sine_series(
+        self, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float] = ()
+    ) -> Share:
+        """sum_k weights[k-1] sin(2 pi k x / 2^period) + cosines[k-1] cos(the same) at ``scale`` bits, k = 1, 2, ..."""
 
     # -- cost --------------------------------------------------------------------------------------------------
 

@@ -349,5 +349,7 @@ class Rep3(Protocol):
     def open_bits(self, b: Bits) -> Ring | None:
         return rep3_shuffle.open_bits(self, b)
 
-    def sine_series(self, x: Share, period: int, weights: Sequence[float], scale: int) -> Share:
-        return rep3_sine.sine_series(self, x, period, weights, scale)
+    def sine_series(
+        self, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float] = ()
+    ) -> Share:
+        return rep3_sine.sine_series(self, x, period, weights, scale, cosines)

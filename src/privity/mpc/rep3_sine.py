@@ -41,16 +41,19 @@ def cost(n: int, period: int, harmonics: int, scale: int, exact: bool = False) -
     return series + Cost(2, (low, 8 * n + low, low))
 
 
-def sine_series(proto: Rep3, x: Share, period: int, weights: Sequence[float], scale: int) -> Share:
-    """sum_k weights[k-1] sin(2 pi k x / 2^period) at ``scale`` fractional bits; sum of |weights| below 2^12."""
-    if not 2 <= period <= 60 or not 0 < scale < _DEALT + _PUBLIC or sum(map(abs, weights)) >= 2**12:
+def sine_series(
+    proto: Rep3, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float] = ()
+) -> Share:
+    """sum_k weights[k-1] sin(2 pi k x / 2^period) + cosines[k-1] cos(the same); sum of |weights| below 2^12."""
+    size = sum(map(abs, weights)) + sum(map(abs, cosines))
+    if not 2 <= period <= 60 or not 0 < scale < _DEALT + _PUBLIC or size >= 2**12:
         raise UsageError(
             f"sine_series: expected 2 <= period <= 60, 0 < scale < {_DEALT + _PUBLIC} and weights that sum to less "
-            f"than 4096 in magnitude; got period {period}, scale {scale}, weight sum {sum(map(abs, weights)):g}"
+            f"than 4096 in magnitude; got period {period}, scale {scale}, weight sum {size:g}"
         )
     p, k, i = proto.party, proto.party.ring, proto.party.index
-    n, count = x.size, len(weights)
-    size = (n * period + 7) // 8
+    n, count = x.size, max(len(weights), len(cosines))
+    packed_size = (n * period + 7) // 8
     a, b = x.flat()
     shift = _DEALT + _PUBLIC - scale
     if i == 2:
@@ -63,14 +66,14 @@ def sine_series(proto: Rep3, x: Share, period: int, weights: Sequence[float], sc
         if proto.exact:
             p.exchange([], [(0, known)], "product")
     else:
-        masked = layout.empty_bytes(size)
+        masked = layout.empty_bytes(packed_size)
         if i == 0:
             dealt = proto.low.words(2 * count * n).reshape(2 * count, n)
             p.exchange([], [(2, masked)], "masked angle")
         else:
             dealt = layout.empty((2 * count, n))
             p.exchange([], [(2, masked), (2, dealt)], "masked angle")
-        z = _combine(a + b + k.unpack_low(masked, period, n), dealt, period, weights)
+        z = _combine(a + b + k.unpack_low(masked, period, n), dealt, period, weights, cosines)
         mask = (proto.high if i == 0 else proto.low).words(n)
         known = z + mask + proto.half if i == 0 else z - mask
         if proto.exact:
@@ -80,12 +83,25 @@ def sine_series(proto: Rep3, x: Share, period: int, weights: Sequence[float], sc
     return proto.truncate_known(known, x.shape, shift, tell=True)
 
 
-def _combine(angle: Ring, dealt: Ring, period: int, weights: Sequence[float]) -> Ring:
-    """This party's additive part of the series at _DEALT + _PUBLIC fractional bits."""
-    count = len(weights)
+def _combine(angle: Ring, dealt: Ring, period: int, weights: Sequence[float], cosines: Sequence[float]) -> Ring:
+    """This party's additive part of the series at _DEALT + _PUBLIC fractional bits.
+
+    With c, s dealt and C, S of the public angle: sin k x = S c - C s and cos k x = C c + S s.
+    """
+    count = len(dealt) // 2
     cos, sin = trig.harmonics(angle, period, count)
-    integer = [round(w * 2**_WEIGHT) for w in weights]
     shift = trig.SCALE + _WEIGHT - _PUBLIC
-    terms = trig.weighted(sin, integer, shift) * dealt[:count]
-    terms -= trig.weighted(cos, integer, shift) * dealt[count:]
-    return layout.total(0, False)(terms)
+    total: Ring | None = None
+    for factors, with_cos, with_sin, sign in ((weights, sin, cos, -1), (cosines, cos, sin, 1)):
+        if any(factors):
+            k = len(factors)
+            integer = [round(w * 2**_WEIGHT) for w in factors]
+            terms = trig.weighted(with_cos[:k], integer, shift) * dealt[:k]
+            other = trig.weighted(with_sin[:k], integer, shift) * dealt[count : count + k]
+            if sign > 0:
+                terms += other
+            else:
+                terms -= other
+            part = layout.total(0, False)(terms)
+            total = part if total is None else total + part
+    return layout.zeros((angle.size,)) if total is None else total
