@@ -31,6 +31,8 @@ PUBLIC_CHOICES = {
     "demo.bootstrap": "resampling of results that were opened",
     "demo.banks_data": "the demo's hold-out",
     "bench.workloads": "made-up data",
+    "bench.network": "made-up data and first weights",
+    "bench.factor": "made-up data",
     "testing": "executions for tests",
 }
 # Fresh bytes from the operating system that are not masks.

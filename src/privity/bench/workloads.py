@@ -17,7 +17,7 @@ from ..ml.linear import LogisticRegression
 from ..ring.fixed import FRACTION_BITS
 from ..session import Input
 from ..types import RANGE_BITS
-from . import ideal
+from . import factor, ideal, network
 from .ideal import Ideal
 
 Floats = npt.NDArray[np.float64]
@@ -296,5 +296,20 @@ WORKLOADS: Mapping[str, Workload] = _by_name([
     Workload(
         "groupby", "key, sum, count, mean of 100 groups, their number hidden below 128", (100_000,), _purchases,
         _grouped, _grouped_plain, lambda n: (4, _CAPACITY), _grouped_ideal, 0.02, repeat=5,
+    ),
+    Workload(
+        "cholesky", "Cholesky factor, condition 100", (64, 256), factor.matrix,
+        factor.factor, factor.factor_plain, lambda n: (n, n), factor.factor_ideal, 1e-4,
+        elements=lambda n: n * n, repeat=3,
+    ),
+    Workload(
+        "mlp", "784-128-128-10, ReLU, softmax cross-entropy, batch 128, one epoch", (10_000,), network.images,
+        network.train, network.train_plain, lambda n: (network.parameters(),), network.train_ideal, 5e-3,
+        elements=lambda n: 0, repeat=1, warm_up=0, smallest=2,
+    ),
+    Workload(
+        "latency-mlp", "one prediction of the network 784-128-128-10, softmax included", (1,), network.request,
+        network.score, network.score_plain, lambda n: (n, 10), network.score_ideal, 1e-3,
+        elements=lambda n: 0, repeat=100, warm_up=10, latency=True,
     ),
 ])
