@@ -1,6 +1,7 @@
 """Privity: train, evaluate and serve models on data that nobody may show to anybody else."""
 
 from .array import SecureArray
+from .debug.plan import Plan, plan
 from .errors import PrivityError
 from .functions import (
     Groups,
@@ -96,6 +97,7 @@ __all__ = [
     "Input",
     "Opening",
     "Permutation",
+    "Plan",
     "PrivityError",
     "Rep3",
     "SecureArray",
@@ -151,6 +153,7 @@ __all__ = [
     "norm",
     "one_hot",
     "outer",
+    "plan",
     "power",
     "quantile",
     "random",

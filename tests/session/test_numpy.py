@@ -155,6 +155,71 @@ def test_same_function_on_plain_and_secret(group: str, protocol: str) -> None:
     check({**ELEMENTS, **REDUCTIONS, **SHAPES}[group], PROTOCOLS[protocol])
 
 
+SUBJECTS: dict[str, Function] = {
+    "real functions": lambda x, y, n, b, c: [
+        np.exp(y), np.exp2(y), np.expm1(y), np.log(abs(y) + 0.5), np.log2(abs(y) + 0.5), np.log10(abs(y) + 0.5),
+        np.log1p(abs(y)), np.sqrt(abs(x)), np.tanh(y), np.sin(y), np.cos(y), np.reciprocal(y + 10.5), np.sign(x),
+        np.power(y, 2), np.power(abs(y) + 0.5, 0.5), np.hypot(y, 1.5), np.hypot(y, y), np.logaddexp(y, y * 0.5),
+        np.logaddexp(y, 1.0),
+        np.std(y), np.std(y, axis=0), np.std(y, 1, ddof=1, keepdims=True), np.divide(y, abs(y) + 1), np.exp(n * 0.25),
+    ],
+    "order": lambda x, y, n, b, c: [
+        np.max(x), np.min(x, axis=0), np.amax(n, axis=1, keepdims=True), np.nanmin(y), np.ptp(x), np.ptp(x, axis=1),
+        np.argmax(x), np.argmin(y, axis=1), np.median(x), np.median(x, axis=0), np.quantile(x, [0.1, 0.5]),
+        np.percentile(y, 25, axis=1), np.sort(x), np.sort(x, axis=0, kind="stable"), np.argsort(x), np.cumsum(x),
+        np.cumsum(n, axis=1), np.add.accumulate(x), np.maximum.reduce(x), np.minimum.reduce(x, axis=1),
+    ],
+    "counting": lambda x, y, n, b, c: [
+        np.searchsorted(np.array([-3.0, 0.0, 2.0]), x), np.searchsorted([-3.0, 0.0, 2.0], x, side="right"),
+        np.digitize(x, [-3.0, 0.0, 2.0]), np.digitize(x, np.array([-3.0, 0.0, 2.0]), right=True), np.isin(n, [7, 0]),
+        np.isin(n, [7], invert=True), *np.histogram(x, [-8.0, 0.0, 2.0, 100.0]),
+        np.bincount(np.abs(n.ravel()), minlength=8),
+    ],
+    "products of arrays": lambda x, y, n, b, c: [
+        np.dot(x, y.T), np.dot(x[0], y[1]), np.inner(x, y), np.inner(x[0], y), np.vdot(x, y), np.outer(x[0], y[1]),
+        np.outer(X[0], y[1]), np.einsum("ij,kj->ik", x, y), np.einsum("ij,ij->i", x, Y), np.einsum("ij->ji", x),
+        np.tensordot(x, y, axes=([1], [1])), np.tensordot(x, y, axes=2), np.tensordot(x, Y.T, 1), np.trace(x),
+        np.tensordot(x[0], y[0], 0), np.matmul(x, y.T), np.matmul(x[None], Y.T), np.cov(y), np.corrcoef(y),
+        np.linalg.norm(y), np.linalg.norm(y, axis=1), np.linalg.norm(y, "fro"), np.linalg.norm(y[0], 1),
+    ],
+}  # fmt: skip
+
+
+def positive_definite(x: Any, y: Any, n: Any, b: Any, c: Any) -> Any:
+    a = y @ y.T * (1 / 16) + np.eye(2)
+    return [np.linalg.cholesky(a), np.linalg.solve(a, x), np.linalg.solve(a, x[:, 0]), np.linalg.inv(a)]
+
+
+NEWER = [name for name in ("vecdot", "matvec", "vecmat", "cumulative_sum", "unstack") if hasattr(np, name)]
+
+
+def newer(name: str) -> Function:
+    """Functions that not every supported NumPy has."""
+    function = getattr(np, name)
+    arguments: dict[str, Function] = {
+        "vecdot": lambda x, y, n, b, c: function(x, y), "matvec": lambda x, y, n, b, c: function(x, Y[0]),
+        "vecmat": lambda x, y, n, b, c: function(y[:, 0], x), "unstack": lambda x, y, n, b, c: function(x, axis=1),
+        "cumulative_sum": lambda x, y, n, b, c: function(x, axis=1),
+    }  # fmt: skip
+    return arguments[name]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("group", list(SUBJECTS))
+def test_functions_of_every_subject(group: str, protocol: str) -> None:
+    check(SUBJECTS[group], PROTOCOLS[protocol], atol=2e-3)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_positive_definite_systems(protocol: str) -> None:
+    check(positive_definite, PROTOCOLS[protocol], atol=2e-2)
+
+
+@pytest.mark.parametrize("name", NEWER)
+def test_functions_of_newer_numpy(name: str) -> None:
+    check(newer(name), PROTOCOLS["InsecurePlain"])
+
+
 KINDS: dict[str, Function] = {
     "conversions": lambda x, y, n, b, c: [
         np.asarray(x).astype(int) if isinstance(x, np.ndarray) else x.astype("int"),
@@ -231,6 +296,10 @@ REFUSALS: list[tuple[Callable[[Any], Any], type[PrivityError], str]] = [
     (lambda x: X.copy().__iadd__(x), UsageError, "written"),
     (lambda x: np.add.at(X.copy(), 0, x), UsageError, "slices"),
     (lambda x: np.multiply.accumulate(x), UsageError, "accumulate"),
+    (lambda x: np.histogram(x), UsageError, "public"),
+    (lambda x: np.bincount(x.astype(int).ravel()), UsageError, "minlength"),
+    (lambda x: np.linalg.lstsq(x, x), SecretUseError, r"privity\.lstsq"),
+    (lambda x: np.linalg.eigh(x), SecretUseError, "top_eigenvectors"),
     (lambda x: np.take(x, x[0, 0] > 0), UsageError, "public"),
     (lambda x: np.take(X, x), SecretUseError, "reveal"),
     (lambda x: np.pad(x, 1, mode="mean"), UsageError, "mode"),

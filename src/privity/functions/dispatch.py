@@ -1,305 +1,38 @@
 """NumPy's protocol: ``np.exp(x)``, ``np.concatenate([x, y])``, ``public * x`` ... reach the functions of this package.
 
-One table, NumPy's name -> function. What it does not have is refused with the alternative (``refused.py``);
-docs/numpy.md lists both. Implicit conversion is refused elsewhere: ``np.asarray(x)`` or ``float(x)`` opens a secret.
+The table from NumPy's names to functions is in ``names.py``. What it does not have is refused with the alternative
+(``refused.py``); docs/numpy.md lists both. Implicit conversion is refused elsewhere: ``np.asarray(x)`` or
+``float(x)`` opens a secret.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from .. import functions as library
-from ..array import SecureArray, session_of
+from ..array import session_of
 from ..errors import SecretUseError, UsageError
-from ..ring import layout
-from . import convert, derived, select
-from .join import concatenate, stack
+from .names import ALIASES, Entry, entries
+from .products import outer_of
 from .refused import REFUSED
 
 _LAST = "To open a value that the openings list names: s.reveal(x, to=..., name=..., reason=...)"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What NumPy's name does on secret arrays. ``note``: what is different, '' if nothing is."""
-
-    call: Callable[..., Any]
-    note: str = ""
-
-    @property
-    def partial(self) -> bool:
-        """Whether a part of what NumPy's function does is missing."""
-        return self.note.startswith(("only ", "without "))
-
-
-def _operator(left: str, right: str) -> Callable[[Any, Any], Any]:
-    """A binary operator of SecureArray; Python's own would ask NumPy first where the left operand is its array."""
-
-    def fn(a: Any, b: Any) -> Any:
-        secret, other, name = (a, b, left) if isinstance(a, SecureArray) else (b, a, right)
-        result = getattr(secret, name)(other)
-        if result is NotImplemented:
-            raise UsageError(f"{name.strip('_')} is not defined for {type(a).__name__} and {type(b).__name__}")
-        return result
-
-    return fn
-
-
-def _logical(name: str) -> Callable[[Any, Any], Any]:
-    fn = _operator(f"__{name}__", f"__r{name}__")
-    return lambda a, b: fn(derived.truth(a), derived.truth(b))
-
-
-def _method(name: str) -> Callable[..., Any]:
-    return lambda a, *args, **kwargs: getattr(a, name)(*args, **kwargs)
-
-
-def _arranged(function: Callable[..., Any], first: int = 0, skip: tuple[str, ...] = ()) -> Callable[..., Any]:
-    """A function that only moves, repeats or drops elements, or puts zeros; its other arguments are public."""
-
-    def fn(*args: Any, **kwargs: Any) -> Any:
-        rest = [*args[:first], *args[first + 1 :], *kwargs.values()]
-        if len(args) <= first or not isinstance(args[first], SecureArray) or any(_secret_in(v) for v in rest):
-            raise UsageError(
-                f"np.{function.__name__}: expected a secret array first and public positions, axes and shapes; to pick "
-                "by a secret index or mask use privity.where"
-            )
-        before, after = args[:first], args[first + 1 :]
-        kept = {k: v for k, v in kwargs.items() if k not in skip}
-        return args[first].rearranged(layout.arranged(lambda p: function(*before, p, *after, **kept)))
-
-    return fn
-
-
-def _secret_in(value: Any) -> bool:
-    return isinstance(value, SecureArray) or (isinstance(value, list | tuple) and any(map(_secret_in, value)))
-
-
-def _pad(array: SecureArray, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> SecureArray:
-    if mode not in ("constant", "edge", "reflect", "symmetric", "wrap"):
-        raise UsageError(f'np.pad: expected mode "constant", "edge", "reflect", "symmetric" or "wrap", got {mode!r}')
-    if mode != "constant":
-        return array.rearranged(layout.arranged(np.pad, pad_width, mode=mode))
-    padded = array.rearranged(layout.arranged(np.pad, pad_width))
-    if not np.any(constant_values):
-        return padded
-    edge = np.pad(np.zeros(array.shape), pad_width, constant_values=constant_values)
-    return padded + (edge if array.kind == "fixed" else edge.astype(np.int64))
-
-
-def _public(value: Callable[[tuple[int, ...]], Any]) -> Callable[..., Any]:
-    """What the shape alone tells, as a plain NumPy array or number."""
-    return lambda a: value(a.shape)
-
-
-def _without_axis_out(fn: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda a, axis=None, keepdims=False: fn(a, axis, keepdims=keepdims)
-
-
-def _variance(a: SecureArray, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> SecureArray:
-    return a.var(axis, keepdims, ddof)
-
-
-def _sum(a: SecureArray, axis: Any = None, keepdims: bool = False) -> SecureArray:
-    return a.sum(axis, keepdims)
-
-
-def _mean(a: SecureArray, axis: Any = None, keepdims: bool = False) -> SecureArray:
-    return a.mean(axis, keepdims)
-
-
-def _heaviside(x1: Any, x2: Any) -> SecureArray:
-    at_zero: SecureArray = (x1 == 0) * x2
-    return at_zero + (x1 > 0)  # type: ignore[no-any-return]
-
-
-def _operators() -> dict[str, Entry]:
-    def op(name: str, mirrored: str = "", note: str = "") -> Entry:
-        return Entry(_operator(f"__{name}__", f"__{mirrored or 'r' + name}__"), note)
-
-    whole = "gives secret integers"
-    bits = "only booleans"
-    return {
-        "add": op("add", note="on two booleans: 0, 1 or 2"),
-        "subtract": op("sub"),
-        "multiply": op("mul"),
-        "divide": op("truediv", note="0 where a secret divisor is 0; division by a public 0 raises"),
-        "matmul": op("matmul"),
-        "less": op("lt", "gt"),
-        "less_equal": op("le", "ge"),
-        "greater": op("gt", "lt"),
-        "greater_equal": op("ge", "le"),
-        "equal": op("eq", "eq"),
-        "not_equal": op("ne", "ne"),
-        "bitwise_and": op("and", note=bits),
-        "bitwise_or": op("or", note=bits),
-        "bitwise_xor": op("xor", note=bits),
-        "invert": Entry(_method("__invert__"), bits),
-        "logical_and": Entry(_logical("and")),
-        "logical_or": Entry(_logical("or")),
-        "logical_xor": Entry(_logical("xor")),
-        "logical_not": Entry(lambda x: ~derived.truth(x)),
-        "negative": Entry(_method("__neg__")),
-        "positive": Entry(lambda x: x),
-        "absolute": Entry(select.absolute),
-        "fabs": Entry(select.absolute),
-        "square": Entry(lambda x: x * x),
-        "maximum": Entry(select.maximum),
-        "minimum": Entry(select.minimum),
-        "fmax": Entry(select.maximum),
-        "fmin": Entry(select.minimum),
-        "heaviside": Entry(_heaviside),
-        "signbit": Entry(lambda x: x < 0, "False for zero"),
-        "floor": Entry(convert.floor, whole),
-        "ceil": Entry(convert.ceil, whole),
-        "trunc": Entry(convert.trunc, whole),
-        "fix": Entry(convert.trunc, whole),
-        "rint": Entry(convert.rint, whole + "; halves go up"),
-        "round": Entry(lambda a, decimals=0: convert.rounded(a, decimals), "halves go up"),
-        "conjugate": Entry(lambda x: x),
-        "real": Entry(lambda val: val),
-        "imag": Entry(lambda val: derived.like(val.numeric(), 0)),
-        "deg2rad": Entry(lambda x: x * (np.pi / 180)),
-        "rad2deg": Entry(lambda x: x * (180 / np.pi)),
-        "isfinite": Entry(_public(lambda shape: np.ones(shape, bool)), "public: secrets are always finite"),
-        "isinf": Entry(_public(lambda shape: np.zeros(shape, bool)), "public: always False"),
-        "isnan": Entry(_public(lambda shape: np.zeros(shape, bool)), "public: always False"),
-        "isposinf": Entry(_public(lambda shape: np.zeros(shape, bool)), "public: always False"),
-        "isneginf": Entry(_public(lambda shape: np.zeros(shape, bool)), "public: always False"),
-        "isreal": Entry(_public(lambda shape: np.ones(shape, bool)), "public: always True"),
-        "iscomplex": Entry(_public(lambda shape: np.zeros(shape, bool)), "public: always False"),
-        "isrealobj": Entry(_public(lambda shape: True)),
-        "iscomplexobj": Entry(_public(lambda shape: False)),
-    }
-
-
-def _reductions() -> dict[str, Entry]:
-    return {
-        "sum": Entry(_sum),
-        "mean": Entry(_mean),
-        "var": Entry(_variance),
-        "prod": Entry(derived.prod, "only one axis or all"),
-        "average": Entry(derived.average, "without returned="),
-        "any": Entry(_without_axis_out(derived.any_)),
-        "all": Entry(_without_axis_out(derived.all_)),
-        "count_nonzero": Entry(derived.count_nonzero),
-        "diff": Entry(derived.diff, "without prepend=, append="),
-        "trapezoid": Entry(derived.trapezoid, "only a public x"),
-        "isclose": Entry(derived.isclose, "a tolerance below one unit in the last place counts as one unit"),
-        "allclose": Entry(derived.allclose, "gives a secret boolean"),
-        "array_equal": Entry(derived.array_equal, "gives a secret boolean"),
-        "clip": Entry(derived.clip),
-        "where": Entry(derived.where, "only with three arguments"),
-        "select": Entry(derived.choose_first),
-        "nan_to_num": Entry(lambda x: x),
-        "kron": Entry(derived.kron),
-        "cross": Entry(derived.cross, "only 3-vectors along the last axis"),
-        "convolve": Entry(derived.convolve),
-        "correlate": Entry(derived.correlate),
-        "polyval": Entry(derived.polyval),
-        "histogram": Entry(lambda a, bins: (library.histogram(a, bins), np.asarray(bins)), "only public edges as bins"),
-        "percentile": Entry(lambda a, q, axis=None: library.quantile(a, np.asarray(q) / 100, axis), "only linear"),
-    }
-
-
-def _shapes() -> dict[str, Entry]:
-    arranged = (
-        "broadcast_to delete diag diagflat diagonal expand_dims flip fliplr flipud matrix_transpose moveaxis ravel "
-        "repeat resize roll rollaxis rot90 squeeze swapaxes take take_along_axis tile transpose tril triu"
-    )
-    table = {name: Entry(_arranged(getattr(np, name))) for name in arranged.split() if hasattr(np, name)}
-    table |= {name: Entry(e.call, "only public positions") for name, e in table.items() if name.startswith("take")}
-    return table | {
-        "reshape": Entry(_arranged(np.reshape, skip=("copy",))),
-        "compress": Entry(_arranged(np.compress, first=1), "only a public condition"),
-        "extract": Entry(_arranged(np.extract, first=1), "only a public condition"),
-        "pad": Entry(_pad, "only modes constant, edge, reflect, symmetric, wrap"),
-        "concatenate": Entry(lambda arrays, axis=0: _concatenated(arrays, axis)),
-        "stack": Entry(lambda arrays, axis=0: stack(list(arrays), axis)),
-        "vstack": Entry(derived.joined(2, 0)),
-        "hstack": Entry(derived.joined(1, 1)),
-        "dstack": Entry(derived.joined(3, 2)),
-        "column_stack": Entry(derived.joined(2, 1, columns=True)),
-        "append": Entry(derived.append),
-        "block": Entry(derived.block),
-        "array_split": Entry(derived.pieces),
-        "split": Entry(derived.equal_pieces),
-        "hsplit": Entry(derived.pieces_along(1)),
-        "vsplit": Entry(derived.pieces_along(0)),
-        "dsplit": Entry(derived.pieces_along(2)),
-        "unstack": Entry(derived.unstack),
-        "atleast_1d": Entry(derived.at_least(1)),
-        "atleast_2d": Entry(derived.at_least(2)),
-        "atleast_3d": Entry(derived.at_least(3)),
-        "broadcast_arrays": Entry(derived.broadcast_arrays),
-        "copy": Entry(lambda a: a, "secret arrays never change, so the array itself"),
-        "astype": Entry(lambda x, dtype: convert.astype(x, dtype), "float, int or bool"),
-        "zeros_like": Entry(lambda a, shape=None: derived.like(a, 0, shape), "without dtype="),
-        "ones_like": Entry(lambda a, shape=None: derived.like(a, 1, shape), "without dtype="),
-        "empty_like": Entry(lambda prototype, shape=None: derived.like(prototype, 0, shape), "zeros"),
-        "full_like": Entry(lambda a, fill_value, shape=None: derived.like(a, fill_value, shape), "without dtype="),
-        "shape": Entry(lambda a: a.shape, "public"),
-        "ndim": Entry(lambda a: a.ndim, "public"),
-        "size": Entry(lambda a, axis=None: a.size if axis is None else a.shape[axis], "public"),
-        "array_repr": Entry(lambda arr: repr(arr), "shape and kind, never values"),
-        "array_str": Entry(lambda a: str(a), "shape and kind, never values"),
-        "array2string": Entry(lambda a: str(a), "shape and kind, never values"),
-        "fft.fftshift": Entry(_arranged(np.fft.fftshift)),
-        "fft.ifftshift": Entry(_arranged(np.fft.ifftshift)),
-        "linalg.diagonal": Entry(lambda x, *, offset=0: np.diagonal(x, offset, -2, -1)),
-        "linalg.matrix_transpose": Entry(lambda x: np.swapaxes(x, -1, -2)),
-        "linalg.cross": Entry(lambda x1, x2: derived.cross(x1, x2), "only 3-vectors along the last axis"),
-        "linalg.matmul": Entry(_operator("__matmul__", "__rmatmul__")),
-    }
-
-
-_LIBRARY = {
-    "max": "only one axis or all", "min": "only one axis or all", "argmax": "", "argmin": "", "median": "",
-    "quantile": "only linear interpolation", "sort": "always stable", "argsort": "always stable", "cumsum": "",
-    "searchsorted": "only public edges", "isin": "only a public set",
-    "exp": "", "exp2": "", "expm1": "", "log": "", "log2": "", "log1p": "", "sqrt": "", "reciprocal": "", "tanh": "",
-    "sin": "", "cos": "", "sign": "",
-}  # fmt: skip
-
-
-def _subjects() -> dict[str, Entry]:
-    """NumPy's name -> the public function of the same name and parameters, with a note."""
-    return {name: Entry(getattr(library, name), note) for name, note in _LIBRARY.items() if hasattr(library, name)}
-
-
-def _concatenated(arrays: Any, axis: Any) -> SecureArray:
-    if axis is None:
-        return concatenate([a.ravel() if isinstance(a, SecureArray) else np.ravel(a) for a in arrays])
-    return concatenate(list(arrays), axis)
-
-
-_ALIASES = {
-    "abs": "absolute", "pow": "power", "true_divide": "divide", "conj": "conjugate", "bitwise_not": "invert",
-    "bitwise_invert": "invert", "degrees": "rad2deg", "radians": "deg2rad", "around": "round", "concat": "concatenate",
-    "permute_dims": "transpose", "array_equiv": "array_equal", "nansum": "sum", "nanmean": "mean", "nanvar": "var",
-    "nanprod": "prod", "row_stack": "vstack", "round_": "round", "product": "prod", "trapz": "trapezoid",
-    "alltrue": "all", "sometrue": "any",
-}  # fmt: skip
-
-
 @lru_cache(maxsize=1)
 def table() -> Mapping[str, Entry]:
     """NumPy's name -> what it does on secret arrays; names of submodules as 'linalg.norm'."""
-    entries = {**_operators(), **_reductions(), **_shapes(), **_subjects()}
-    entries |= {alias: entries[name] for alias, name in _ALIASES.items() if name in entries}
-    return MappingProxyType(entries)
+    return MappingProxyType(entries())
 
 
 def aliases() -> Mapping[str, str]:
     """Names that mean the same as another one on secret arrays."""
-    return MappingProxyType(_ALIASES)
+    return MappingProxyType(ALIASES)
 
 
 _REDUCE = {
@@ -324,7 +57,7 @@ def ufunc(function: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict
     if method == "accumulate" and name == "add":
         return call("cumsum", inputs, {"axis": 0, **kwargs})
     if method == "outer" and name in table():
-        return derived.outer_of(table()[name].call)(*inputs)
+        return outer_of(table()[name].call)(*inputs)
     raise UsageError(f"np.{name}.{method} is not defined for secret arrays; use np.{name} on slices")
 
 

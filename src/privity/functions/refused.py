@@ -98,10 +98,8 @@ _SINGLE = {
     "histogramdd": "use one np.histogram per column, or comparisons with public edges and a sum",
     "histogram2d": "use comparisons with public edges and a matrix product of the two one-hot arrays",
     "histogram_bin_edges": "edges must be public: state them",
-    "vecdot": "use (x * y).sum(-1)",
-    "matvec": "use x @ y[..., None]",
-    "vecmat": "use x[..., None, :] @ y",
-    "linalg.vecdot": "use (x * y).sum(-1)",
+    "linalg.lstsq": "use privity.lstsq(x, y, ridge=...), which gives the coefficients",
+    "linalg.eigh": "use privity.top_eigenvectors(a, count)",
     "linalg.matrix_power": "use x @ x",
     "linalg.multi_dot": "use x @ y @ z",
 }

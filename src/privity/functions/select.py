@@ -102,7 +102,7 @@ def _extreme(a: Any, b: Any, largest: bool) -> SecureArray:
     if a.kind == "bool":
         a = a.numeric()
     difference = a - b
-    chosen = (difference > 0 if largest else difference < 0) * difference + b
+    chosen: SecureArray = (difference > 0 if largest else difference < 0) * difference + b
     magnitude = b.bound if isinstance(b, SecureArray) else float(np.abs(np.asarray(b)).max(initial=0.0))
     return chosen.stated(min(chosen.bound, fixed.reached(max(a.bound, magnitude), chosen.scale)))
 
