@@ -5,12 +5,15 @@ A lane is a column of the shuffled rows, so that all lanes share the permutation
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import privity
 from privity.mpc import sort
 from privity.mpc.rep3 import Rep3
 from privity.mpc.shares import Mix, Share
@@ -182,6 +185,19 @@ def test_opened_comparisons_of_a_sort_do_not_depend_on_the_keys(observer: int, k
     seen = {key: answers.count(key) for key in set(answers)}
     assert len(seen) == 24  # of 64 answers to six questions: those that are orders
     assert sum((c - count / 24) ** 2 / (count / 24) for c in seen.values()) < 75
+
+
+def test_openings_behind_a_shuffle_have_one_caller() -> None:
+    """Everything else leaves through Session.reveal."""
+    package = Path(privity.__file__).parent
+    for path in package.rglob("*.py"):
+        calls = {
+            node.func.attr
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        }
+        inside = path.relative_to(package).as_posix() in ("mpc/sort.py", "mpc/rep3.py")  # rep3.py passes them on
+        assert inside or not calls & {"open_mixed", "open_bits"}, f"{path.name} opens values itself"
 
 
 # -- proof that these tests bite ---------------------------------------------------------------------------------

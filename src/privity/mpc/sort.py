@@ -3,7 +3,7 @@
 A sort shuffles the rows and then opens how they compare. Every key is made distinct by its row number in the low bits,
 so the answers are those of a uniformly random order whatever the keys are: they say nothing about the data, not even
 how many keys are equal. A radix sort (Asharov et al., ePrint 2022/1595) moves all rows once for every digit; here they
-move once, and about 1.3 log2(n!) comparisons remain, at a fifth of the bytes for 100,000 keys of 40 bits.
+move once, and about 1.3 log2(n!) comparisons remain, at about a third of the bytes.
 
 Source: Hamada et al., ICISC 2012 (shuffle, then open comparisons); the batched plan is in ring/order.py.
 """
