@@ -191,11 +191,11 @@ def cov(x: SecureArray, rowvar: bool = True, bias: bool = False, ddof: int | Non
 
     Error: at most 2 ulp, plus 2^-20 times the standard deviations. Rounds: 5.
     """
-    centred, terms = _centred(x, rowvar)
+    centred, terms, stretch = _centred(x, rowvar)
     less = (0 if bias else 1) if ddof is None else ddof
     if terms <= less:
         raise ShapeError(f"cov with ddof={less} needs more than {less} observations, got {terms}")
-    matrix = arithmetic.matmul(centred, centred.T, 1.0 / (terms - less))
+    matrix = arithmetic.matmul(centred, centred.T, 1.0 / ((terms - less) * stretch**2))
     matrix = matrix.stated((x.bound * 2) ** 2 * terms / (terms - less) + 2.0 ** (1 - matrix.scale))
     return matrix if _rows(x, rowvar) > 1 else matrix.reshape(())
 
@@ -205,10 +205,11 @@ def corrcoef(x: SecureArray, rowvar: bool = True) -> SecureArray:
 
     Error: at most 2^-16 plus 2^-18 over the smaller standard deviation. Rounds: about 45.
     """
-    centred, terms = _centred(x, rowvar)
+    centred, terms, _ = _centred(x, rowvar)
     session, proto = x.session, x.session.protocol
     share = centred.ring_share()
     total = (2 * x.numeric().bound) ** 2 * max(1, terms)
+    session.fits(total, 2 * centred.scale, "the sum of squares in corrcoef")
     scale = min(2 * centred.scale, RANGE_BITS - 3 - math.ceil(math.log2(max(total, 1.0))))
     squares = proto.dot(share, share, 2 * centred.scale - scale).map(layout.reshape((-1, 1)))
     # |row / length| <= 1, whatever the bound of the row: at 28 bits it has room.
@@ -226,8 +227,11 @@ def _rows(x: SecureArray, rowvar: bool) -> int:
     return 1 if x.ndim == 1 else x.shape[0 if rowvar else 1]
 
 
-def _centred(x: SecureArray, rowvar: bool) -> tuple[SecureArray, int]:
-    """(variables as rows, less their means, at a few bits more than x; number of observations)."""
+def _centred(x: SecureArray, rowvar: bool) -> tuple[SecureArray, int, float]:
+    """(variables as rows, less their means and times ``stretch``; number of observations; stretch in (1/2, 1]).
+
+    terms * x - sum is exact, so a constant variable becomes exactly 0; it is read as the difference times terms / 2^e.
+    """
     if x.ndim not in (1, 2):
         raise ShapeError(f"expected variables by observations in one or two dimensions, got shape {x.shape}")
     x = x.numeric()
@@ -235,11 +239,12 @@ def _centred(x: SecureArray, rowvar: bool) -> tuple[SecureArray, int]:
     terms = rows.shape[1]
     if not terms:
         raise ShapeError(f"expected at least one observation, got shape {x.shape}")
+    session, lift = x.session, math.ceil(math.log2(terms))
+    whole = arithmetic.multiply(rows, np.asarray(terms)) - rows.sum(1, keepdims=True)
+    exact = SecureArray(session, whole.ring_share(), x.scale + lift, 2 * x.bound)
     room = (RANGE_BITS - 2 - math.ceil(math.log2(max((2 * x.bound) ** 2 * terms, 1.0)))) // 2
-    scale = max(min(x.scale, x.session.fraction_bits), min(max(x.scale, x.session.fraction_bits) + 6, room))
-    fine = arithmetic.rescale(rows, scale) if scale >= x.scale else rows
-    means = arithmetic.multiply(fine.sum(1, keepdims=True), np.asarray(1.0 / terms), scale=fine.scale)
-    return (fine - means).stated(2 * x.bound + 2.0**-fine.scale), terms
+    scale = min(exact.scale, max(session.fraction_bits, room))
+    return arithmetic.rescale(exact, scale).stated(2 * x.bound + 2.0**-scale), terms, terms / 2.0**lift
 
 
 # -- diagonals and triangles ----------------------------------------------------------------------------------------
