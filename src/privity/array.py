@@ -261,6 +261,32 @@ class SecureArray:
         """Variance: the mean of squared deviations."""
         return arithmetic.variance(self, axis, keepdims, ddof)
 
+    def cumsum(self, axis: int | None = None) -> SecureArray:
+        """Running sums along an axis, or of the flattened array. Local."""
+        return tables.cumsum(self, axis)
+
+    # -- order: functions/order.py -----------------------------------------------------------------------------
+
+    def max(self, axis: int | None = None, keepdims: bool = False) -> SecureArray:
+        """Largest value along an axis or of all, exactly."""
+        return order.max_(self, axis, keepdims)
+
+    def min(self, axis: int | None = None, keepdims: bool = False) -> SecureArray:
+        """Smallest value along an axis or of all, exactly."""
+        return order.min_(self, axis, keepdims)
+
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> SecureArray:
+        """Secret position of the first largest value."""
+        return order.argmax(self, axis, keepdims)
+
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> SecureArray:
+        """Secret position of the first smallest value."""
+        return order.argmin(self, axis, keepdims)
+
+    def argsort(self, axis: int | None = -1) -> SecureArray:
+        """Secret positions that sort along an axis, stably; ``privity.sort`` gives the values."""
+        return order.argsort(self, axis)
+
     # -- comparison and logic: functions/select.py -------------------------------------------------------------
 
     def __lt__(self, other: Any) -> SecureArray:
@@ -357,4 +383,4 @@ def secure(session: Session, value: Any) -> SecureArray:
 
 
 # They build on the class above.
-from .functions import arithmetic, convert, dispatch, exponential, real, select  # noqa: E402
+from .functions import arithmetic, convert, dispatch, exponential, order, real, select, tables  # noqa: E402

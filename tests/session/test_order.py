@@ -68,13 +68,17 @@ def test_extremes_and_signs(compute: Callable[..., list[Any]]) -> None:
             order.max_(x), order.max_(x, 0), order.min_(x, 1), order.min_(n), order.max_(n, -1, keepdims=True),
             order.min_(x, keepdims=True), order.argmax(x), order.argmin(x, 0), order.argmax(n, 1), order.argmin(n),
             order.argmax(x, 0, keepdims=True), order.sign(x), order.sign(n), order.max_(x[:, :1], 1),
-            order.argmin(x[:1], 0), order.max_(n > 2, 0),
+            order.argmin(x[:1], 0), order.max_(n > 2, 0), x.max(0), x.min(), n.argmax(1), n.argmin(0, keepdims=True),
+            x.argsort(0), n.cumsum(1), np.max(x, 0), np.argmin(n), np.sort(x), np.median(n, 0),
+            np.searchsorted([-0.5, 0.5], x), np.isin(n, [3, 4]), np.histogram(x, [-1, 0, 1])[0],
         ]  # fmt: skip
 
     want = [
         X.max(), X.max(0), X.min(1), N.min(), N.max(-1, keepdims=True), X.min(keepdims=True), X.argmax(), X.argmin(0),
         N.argmax(1), N.argmin(), X.argmax(0, keepdims=True), np.sign(X), np.sign(N), X[:, 0], X[:1].argmin(0),
-        (N > 2).max(0),
+        (N > 2).max(0), X.max(0), X.min(), N.argmax(1), N.argmin(0, keepdims=True),
+        X.argsort(0, kind="stable"), N.cumsum(1), X.max(0), N.argmin(), np.sort(X), np.median(N, 0),
+        np.searchsorted([-0.5, 0.5], X), np.isin(N, [3, 4]), np.histogram(X, [-1, 0, 1])[0],
     ]  # fmt: skip
     same(compute(fn, X, N), want)
 
