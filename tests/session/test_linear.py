@@ -11,9 +11,11 @@ import pytest
 
 import privity as pv
 from privity.errors import OverflowPlanned, PrivityError, ShapeError, UsageError
-from privity.functions import convolution, linear
+from privity.functions import convolution, decompose, linear, random
+from privity.mpc.outside import Outside
 from privity.mpc.plain import InsecurePlain
 from privity.session import Session
+from privity.types import Cost
 
 ULP = 2.0**-18
 Floats = npt.NDArray[np.float64]
@@ -327,3 +329,43 @@ def test_mistakes_are_named(fn: Callable[[Any], Any], error: type[PrivityError],
             fn(s.secret("x", "compute_0"))
 
     pv.simulate(program, parties=1, protocol=InsecurePlain, inputs={"compute_0": {"x": pv.Input(np.ones((3, 3)), 2.0)}})
+
+
+# -- cost -----------------------------------------------------------------------------------------------------------
+
+
+def everything(s: Session) -> None:
+    x, n = s.secret("x", "bank"), s.secret("n", "bank")
+    gram = linear.matmul(x.T, x).stated(64.0) + np.eye(3) * 8
+    decompose.solve(gram, x[0], least=4.0)
+    decompose.top_eigenvectors(decompose.inv(gram, least=4.0).stated(1.0), 2, 3)
+    decompose.cholesky(pv.stack([gram, gram]))
+    decompose.lstsq(x, n[:, 0], ridge=1.0)
+    linear.einsum("ij,kj->ik", x, n)
+    linear.einsum("bij,bjk->bik", pv.stack([x] * 3), pv.stack([x.T] * 3))
+    linear.norm(linear.cov(x) + linear.corrcoef(x, rowvar=False).sum(), axis=0)
+    image = x.reshape(1, 1, 4, 3)
+    convolution.conv2d(image, random.dropout(image, 0.3), padding=1)
+    convolution.max_pool2d(image, 2, padding=1)
+    convolution.avg_pool2d(image, 2)
+    random.permutation(s, random.normal(s, size=5))
+    random.bernoulli(s, random.uniform(s, -1, 2, 7))
+    s.reveal(random.integers(s, 10, size=3), to="all", name="y", reason="test")
+
+
+def test_what_is_planned_on_shapes_is_what_is_spent() -> None:
+    planned: list[Cost] = []
+    spent: dict[int, Cost] = {}
+
+    def program(s: Session) -> None:
+        everything(s)
+        s.check_guards()
+        party = s.protocol.party
+        if isinstance(s.protocol, Outside):
+            planned.append(s.protocol.planned)
+        else:
+            spent[party.index] = Cost(party.rounds, (party.sent,))
+
+    inputs = {"x": pv.Input(real(4, 3, largest=1.0), 4.0), "n": pv.Input(np.eye(4, 3, dtype=np.int64), 1.0)}
+    pv.simulate(program, inputs={"bank": inputs})
+    assert planned == [Cost(spent[0].rounds, tuple(spent[i].sent[0] for i in range(3)))]
