@@ -37,7 +37,10 @@ def run(fn: Function, protocol: tuple[Any, int]) -> list[Any]:
         ]
 
     given = {"x": pv.Input(X, 128.0), "y": pv.Input(Y, 8.0), "n": pv.Input(N, 8.0), "b": B, "c": C}
-    done = pv.simulate(program, protocol=protocol[0], parties=protocol[1], inputs={"bank": given})
+    # check_range: every array that any function makes is within the public bound that the function states
+    done = pv.simulate(
+        program, protocol=protocol[0], parties=protocol[1], inputs={"bank": given}, check_range=True
+    )
     opened: list[Any] = done.outputs["bank"]
     return opened
 

@@ -208,8 +208,9 @@ def _solved(a: SecureArray, b: SecureArray, least: float | None) -> SecureArray:
 
 def _refined(session: Session, a: SecureArray, b: SecureArray, w: Share, inverse: int, x: Share, answer: int) -> Share:
     proto = session.protocol
-    rest = rescale(SecureArray(session, _residual(session, a, b, x, answer), a.scale + answer, 0.0), _RESIDUAL)
-    half = proto.matmul(w.map(layout.transpose(None)), rest.ring_share(), inverse)
+    residual, cut = _residual(session, a, b, x, answer), a.scale + answer - _RESIDUAL
+    rest = proto.truncate(residual, cut) if cut >= 0 else proto.mul_public(residual, layout.constant(1 << -cut))
+    half = proto.matmul(w.map(layout.transpose(None)), rest, inverse)
     step = proto.matmul(w, half, inverse)
     if answer > _RESIDUAL:
         step = proto.mul_public(step, layout.constant(1 << (answer - _RESIDUAL)))
