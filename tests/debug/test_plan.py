@@ -50,11 +50,28 @@ def functions(s: Session) -> Any:
     return s.reveal(total, to="doctor", name="total", reason="test")
 
 
+def subjects(s: Session) -> Any:
+    x, y = s.secret("x", "bank"), s.secret("y", "bank")
+    with s.stage("real"):
+        r = np.exp(x) + np.log(abs(x) + 1) / (abs(x) + 2) + np.sqrt(abs(x)) + np.tanh(x) * np.sin(x) + x**3
+        r = r + pv.softmax(x) + pv.gelu(x) + pv.erf(x) + pv.softplus(x)
+    with s.stage("order"):
+        o = np.sort(r, axis=0) + np.max(x, axis=0) + np.median(x, axis=0) + np.argmin(x, axis=0) + np.sign(x)
+    with s.stage("tables"):
+        t = np.histogram(x, [-8.0, 0.0, 8.0])[0].sum() + np.isin(y, [1]).sum() + np.cumsum(y)[-1]
+        t = t + pv.one_hot(y, 2).sum() + pv.unique_count(y)
+    with s.stage("linear"):
+        a = np.cov(x, rowvar=False) + np.eye(3)
+        c = np.linalg.cholesky(a).sum() + np.linalg.solve(a, np.ones(3)).sum() + np.linalg.norm(x)
+        c = c + pv.conv1d(x[:, :2].T[None], x[:6].reshape((3, 2, 3))).sum()
+    return s.reveal(o.sum() + t + c, to=["bank", "doctor"], name="all", reason="test")
+
+
 def nothing(s: Session) -> Any:
     return None
 
 
-PROGRAMS: list[Callable[[Session], Any]] = [regression, functions, nothing]
+PROGRAMS: list[Callable[[Session], Any]] = [regression, functions, subjects, nothing]
 
 
 def same(planned: Plan, done: pv.Simulation) -> None:
