@@ -494,6 +494,24 @@ def test_sorts_and_secret_orders(protocol: Factory, n: int) -> None:
         np.testing.assert_array_equal(reconstruct(have), expected)
 
 
+@pytest.mark.parametrize(("lanes", "n"), [(0, 4), (3, 0), (3, 1), (1, 5), (3, 5), (4000, 2), (2500, 3), (1200, 7)])
+@pytest.mark.parametrize("width", [3, 62])
+def test_sorts_of_few_and_many_lanes(protocol: Factory, lanes: int, n: int, width: int) -> None:
+    x = draw((lanes, n), width)
+    if width == 62:
+        x[: lanes // 2] >>= 59
+
+    def program(p: Any) -> list[Share]:
+        (key,) = inputs(p, x)
+        place = p.public(layout.arange(n)).map(layout.broadcast((lanes, n)))
+        return sort.sort_lanes(p, key, width, [key, place])
+
+    got = [reconstruct(s) for s in zip(*run(protocol, program).outputs, strict=True)]
+    stable = np.argsort(x, 1, kind="stable")
+    np.testing.assert_array_equal(got[0], np.take_along_axis(x, stable, 1))
+    np.testing.assert_array_equal(got[1], stable)
+
+
 def test_what_is_no_permutation_is_refused(protocol: Factory) -> None:
     with pytest.raises(UsageError, match="each of the row numbers 0 to 2 once"):
         run(protocol, lambda p: sort.scatter(p, inputs(p, np.array([0, 2, 2]))[0], []))

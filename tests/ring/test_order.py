@@ -63,6 +63,18 @@ def test_an_unlucky_order_costs_batches_but_no_correctness(arrange: Callable[[in
     assert len(sizes) >= len(planned(200))
 
 
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+def test_networks_sort_all_zeros_and_ones(n: int) -> None:
+    """Then they sort everything (the 0-1 principle)."""
+    rows = (np.arange(1 << n)[:, None] >> np.arange(n)) & 1
+    sorted_rows = np.sort(rows, 1)
+    for low, high in order.comparators(n):
+        assert set(low) & set(high) == set()
+        a, b = rows[:, low], rows[:, high]
+        rows = np.concatenate([np.minimum(a, b), np.maximum(a, b), rows], 1)[:, order.replaced(n, low, high)]
+    np.testing.assert_array_equal(rows, sorted_rows)
+
+
 def test_comparisons_are_near_the_information_bound() -> None:
     n = 100_000
     bound = n * np.log2(n) - n * np.log2(np.e)

@@ -88,6 +88,43 @@ def _sort_once(proto: Protocol, key: Share, bits: int, columns: Sequence[Share])
             return [c.map(layout.take(done.value)) for c in mixed[1:]]
 
 
+def sort_lanes(proto: Protocol, key: Share, bits: int, columns: Sequence[Share]) -> list[Share]:
+    """``columns`` of shape (lanes, n), each lane in ascending order of the key's lane; stable. |key| < 2^bits.
+
+    Few long lanes are sorted together, with the lane as the first key. Many short ones pass a sorting network: every
+    layer costs a sign, its conversion (2 rounds) and a product.
+    """
+    lanes, n = key.shape
+    if n < 2 or lanes == 0:
+        return list(columns)
+    tag = _row_bits(n)
+    narrow = bits + 1 + tag < RANGE_BITS
+    if lanes > 1 and narrow and order.cost_of_comparators(n, lanes) < order.cost_of_comparisons(lanes * n):
+        return _network(proto, key, bits + tag, tag, columns)
+    flat = layout.reshape((lanes * n,))
+    keys = [(key.map(flat), bits)]
+    if lanes > 1:
+        number = row_numbers(proto, lanes).map(layout.then(layout.reshape((lanes, 1)), layout.broadcast(key.shape)))
+        keys.insert(0, (number.map(flat), (lanes - 1).bit_length()))
+    return [c.map(layout.reshape(key.shape)) for c in sort(proto, keys, [c.map(flat) for c in columns])]
+
+
+def _network(proto: Protocol, key: Share, bits: int, tag: int, columns: Sequence[Share]) -> list[Share]:
+    """Exchange neighbours layer by layer; keys are made distinct by their places, so that the sort is stable."""
+    n = key.shape[1]
+    distinct = proto.add_public(proto.mul_public(key, layout.constant(1 << tag)), layout.arange(n))
+    items = proto.stack([x.map(layout.transpose(None)) for x in (distinct, *columns)], 1)  # (n, items, lanes)
+    for low, high in order.comparators(n):
+        first, second = items.map(layout.take(low)), items.map(layout.take(high))
+        step = proto.sub(second, first)
+        wrong = proto.b2a(proto.msb(step.map(layout.take((slice(None), slice(0, 1)))), bits + 1))
+        step = proto.mul(wrong.map(layout.broadcast(step.shape)), step)
+        moved = proto.concatenate([proto.add(first, step), proto.sub(second, step), items], 0)
+        items = moved.map(layout.take(order.replaced(n, low, high)))
+    columns_from = range(1, 1 + len(columns))
+    return [items.map(layout.then(layout.take((slice(None), j)), layout.transpose(None))) for j in columns_from]
+
+
 def argsort(proto: Protocol, keys: Sequence[Key]) -> Share:
     """The rows in ascending order: secret row numbers, one per row."""
     return sort(proto, keys, [row_numbers(proto, keys[0][0].shape[0])])[0]

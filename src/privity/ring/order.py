@@ -119,6 +119,46 @@ def comparisons(n: int) -> Questions:
     return order
 
 
+def comparators(n: int) -> list[tuple[Rows, Rows]]:
+    """Layers of a network that sorts n rows: pairs (low row, high row) to put in order, all of a layer at once.
+
+    Merge exchange, for any n: Batcher 1968; Knuth, The Art of Computer Programming, 5.2.2, algorithm M.
+    """
+    layers = []
+    top = 1 << max(0, (n - 1).bit_length() - 1)
+    p = top if n > 1 else 0
+    while p:
+        q, r, d = top, 0, p
+        while True:
+            low = np.arange(n - d)
+            low = low[(low & p) == r]
+            layers.append((low, low + d))
+            if q == p:
+                break
+            d, q, r = q - p, q // 2, p
+        p //= 2
+    return layers
+
+
+def replaced(n: int, low: Rows, high: Rows) -> Rows:
+    """Where each of n rows stands in: new rows ``low``, new rows ``high``, all n old rows, one behind the other."""
+    rows = np.arange(n) + 2 * low.size
+    rows[low] = np.arange(low.size)
+    rows[high] = np.arange(low.size) + low.size
+    return rows
+
+
+def cost_of_comparisons(n: int) -> int:
+    """Comparisons of ``comparisons(n)``, with what the rounds of its batches cost."""
+    return _cheapest(n)[0]
+
+
+def cost_of_comparators(n: int, lanes: int) -> int:
+    """The same for a network that sorts ``lanes`` times n rows; an exchange costs about three opened comparisons."""
+    layers = comparators(n)
+    return sum(3 * lanes * low.size + _BATCH for low, _ in layers)
+
+
 @cache
 def _cheapest(n: int) -> tuple[int, int]:
     """(comparisons, with what the batches cost; t of the sample or 0 for all pairs at once) of the best plan."""
