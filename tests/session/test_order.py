@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import privity as pv
-from privity.errors import ShapeError, UsageError
+from privity.errors import RangeViolated, ShapeError, UsageError
 from privity.functions import order
 from privity.mpc.plain import InsecurePlain
 from privity.session import Session
@@ -83,7 +83,7 @@ def test_extremes_and_signs(compute: Callable[..., list[Any]]) -> None:
     same(compute(fn, X, N), want)
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 6, 33])
+@pytest.mark.parametrize("n", [1, 2, 3, 6, 18, 32, 33])
 def test_extremes_of_any_number_of_values(compute: Callable[..., list[Any]], n: int) -> None:
     x = RNG.integers(-3, 4, n)
     same(
@@ -214,6 +214,18 @@ def test_decimals_compare_as_the_operators_do() -> None:
     x = np.array([0.1, 0.2, 0.3])
     fn = lambda a: [order.isin(a, [0.1]), order.searchsorted([0.1, 0.2, 0.3], a, "right")]  # noqa: E731
     same(opened(PROTOCOLS["Rep3"], fn, x), [[True, False, False], [1, 2, 3]])
+
+
+@pytest.mark.parametrize("use", [order.sort, order.rank, lambda x: order.sort_by(x, [x])[0], pv.Permutation.sorting])
+def test_stated_bounds_are_checked_before_comparisons_are_opened(use: Callable[[Any], Any]) -> None:
+    """Beyond the bound comparisons are wrong, and might say something."""
+
+    class Watched(pv.Rep3):
+        def open_bits(self, b: Any) -> Any:
+            raise AssertionError("opened before the check")
+
+    with pytest.raises(RangeViolated):
+        opened((Watched, 3), lambda x: use(x.assume_bound(1.0)), X[:, 0])
 
 
 @pytest.mark.parametrize(
