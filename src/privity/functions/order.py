@@ -1,6 +1,7 @@
 """Order of secret values: extremes, sorting, ranks, quantiles, places among public edges.
 
-All compare the fixed-point integers exactly. Ties: the first comes first, as in NumPy's stable sort.
+All compare the fixed-point integers exactly. Ties: the first comes first, as in NumPy's stable sort. What sorts checks
+the pending range guards first (see ``settled``).
 """
 
 from __future__ import annotations

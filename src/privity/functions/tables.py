@@ -16,7 +16,7 @@ from ..mpc import sort as sorting
 from ..mpc.shares import Bits, Share
 from ..ring import fixed, layout
 from ..session import Session
-from .order import at_least, merged, prefer_sort, sort_key, thresholds
+from .order import at_least, merged, prefer_sort, settled, sort_key, thresholds
 
 AGGREGATES = ("sum", "count", "mean", "min", "max")
 
@@ -48,7 +48,7 @@ class Permutation:
         """The stable order by the first key, then by the others. Cost as ``sort``."""
         given = _same_rows("Permutation.sorting", keys)
         session = given[0].session
-        return cls(session, sorting.argsort(session.protocol, [sort_key(k) for k in given]))
+        return cls(session, sorting.argsort(settled(session), [sort_key(k) for k in given]))
 
     @classmethod
     def random(cls, session: Session, n: int) -> Permutation:
@@ -62,7 +62,7 @@ class Permutation:
         (given,) = _same_rows("Permutation.stated", [rows])
         if given.ndim != 1 or given.scale:
             raise UsageError(f"Permutation.stated: expected secret integers in one dimension, got {rows!r}")
-        session, proto, n = given.session, given.session.protocol, len(given)
+        session, proto, n = given.session, settled(given.session), len(given)
         ordered = sorting.sort(proto, [sort_key(given)], [given.ring_share()])[0]
         off = proto.add_public(ordered, layout.negative(layout.arange(n)))
         bits = min(64, approx.bits_for(given.bound + n, 0) + 1)
@@ -196,7 +196,7 @@ class _Grouping:
     def __init__(self, keys: Sequence[SecureArray], valid: SecureArray | None, capacity: int) -> None:
         self.keys = [k.numeric() for k in keys]
         self.session = self.keys[0].session
-        self.proto = self.session.protocol
+        self.proto = settled(self.session)
         self.n, self.capacity = len(self.keys[0]), capacity
         self.order = [sort_key(k) for k in self.keys]
         self.mask: Share | None = None

@@ -113,7 +113,7 @@ def comparisons(n: int) -> Questions:
     less = yield from _in_batches(grouped[first], grouped[second], limit)
     within = _wins(first, second, less, rest.size)
     before = np.cumsum(sizes) - sizes  # rest rows in smaller gaps
-    order = np.empty(n, np.int64)
+    order = np.zeros(n, np.int64)  # answers that contradict each other must not lead outside of the rows
     order[gap[by_gap] + np.repeat(before, sizes) + within] = grouped
     order[np.arange(sample) + before[:-1] + sizes[:-1]] = pivots
     return order
@@ -179,7 +179,7 @@ def _pairwise(n: int) -> Questions:
     less = yield first, second
     if less is None:
         return np.arange(n)
-    order = np.empty(n, np.int64)
+    order = np.zeros(n, np.int64)
     order[_wins(first, second, less, n)] = np.arange(n)
     return order
 
