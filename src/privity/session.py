@@ -377,16 +377,19 @@ class Session:
         self.stages.append(Stage(name, wall, cpu, int(rounds), int(sent)))
 
     def _spent(self) -> tuple[float, float, int, int]:
+        return time.perf_counter(), time.process_time(), *self._sent()
+
+    def _sent(self) -> tuple[int, int]:
         party = self.protocol.party
         sent = self._channel.bytes_sent if self._channel is not None else 0
-        return time.perf_counter(), time.process_time(), party.rounds if party is not None else 0, sent
+        return party.rounds if party is not None else 0, sent
 
     def start_trace(self) -> None:
         """Measure every protocol operation from here on, by the line that asked for it; see ``trace``."""
         from .debug.trace import Tracer
 
         if self.tracer is None:
-            self.tracer = Tracer(self.me, self.protocol, lambda: self._spent()[2:])
+            self.tracer = Tracer(self.me, self.protocol, self._sent)
 
     def trace(self) -> Trace:
         """Rounds, bytes and seconds so far per line of the program and operation: a table and a flame graph.

@@ -24,6 +24,7 @@ _NOT_OPERATIONS = {"cost", "deal", "collect"}
 _RUNNERS = {"run_party", "_run_on_shapes"}  # where the program's own frames begin
 
 Place = tuple[CodeType, int]
+Places = tuple[int, ...]  # number of the code and line, in turns: hashing code objects themselves is slow
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,8 @@ class Tracer:
         self._me = me
         self._spent = spent
         self._inside = False
-        self._totals: dict[tuple[tuple[Place, ...], str], list[float]] = {}
+        self._totals: dict[tuple[Places, str], list[float]] = {}
+        self._codes: dict[int, tuple[CodeType, bool, bool]] = {}  # by id: code, in the library, starts programs
         self._begun = time.perf_counter()
         for name in dir(Protocol):
             method = getattr(protocol, name, None)
@@ -80,7 +82,7 @@ class Tracer:
                 seconds = time.perf_counter() - begin
                 rounds_now, sent_now = self._spent()
                 self._inside = False
-                entry = self._totals.setdefault((_stack(sys._getframe(1)), name), [0, 0, 0, 0.0])
+                entry = self._totals.setdefault((self._stack(sys._getframe(1)), name), [0, 0, 0, 0.0])
                 entry[0] += 1
                 entry[1] += rounds_now - rounds
                 entry[2] += sent_now - sent
@@ -90,21 +92,27 @@ class Tracer:
 
     def trace(self) -> Trace:
         """What was measured so far."""
-        entries = [_entry(stack, name, total) for (stack, name), total in self._totals.items()]
+        entries = [_entry(self._places(stack), name, total) for (stack, name), total in self._totals.items()]
         return Trace(self._me, time.perf_counter() - self._begun, entries)
 
+    def _stack(self, frame: FrameType | None) -> Places:
+        """The frames from the innermost outwards, up to what started the program; lines only of the user's files."""
+        places: list[int] = []
+        while frame is not None:
+            code = frame.f_code
+            known = self._codes.get(id(code))
+            if known is None:
+                library = is_library(code.co_filename)
+                known = self._codes[id(code)] = (code, library, library and code.co_name in _RUNNERS)
+            if known[2]:
+                break
+            places.append(id(code))
+            places.append(0 if known[1] else frame.f_lineno)
+            frame = frame.f_back
+        return tuple(places)
 
-def _stack(frame: FrameType | None) -> tuple[Place, ...]:
-    """The frames from the innermost outwards, up to what started the program; lines only of the user's files."""
-    places = []
-    while frame is not None:
-        code = frame.f_code
-        library = is_library(code.co_filename)
-        if library and code.co_name in _RUNNERS:
-            break
-        places.append((code, 0 if library else frame.f_lineno))
-        frame = frame.f_back
-    return tuple(places)
+    def _places(self, stack: Places) -> tuple[Place, ...]:
+        return tuple((self._codes[code][0], line) for code, line in zip(stack[::2], stack[1::2], strict=True))
 
 
 def _label(place: Place) -> str:
