@@ -213,7 +213,8 @@ def test_other_scales(protocol: tuple[Any, int], fraction_bits: int) -> None:
     for function, exact in (
         (pv.exp, np.exp), (pv.log, np.log), (pv.sqrt, np.sqrt), (pv.sigmoid, sigmoid),
         (pv.softplus, lambda x: np.logaddexp(0, x)),
-        (lambda x: 3.0 / x, lambda x: 3 / x), (pv.gelu, lambda x: x * (1 + erf(x / 2**0.5)) / 2), (pv.sin, np.sin),
+        (lambda x: 3.0 / x, lambda x: 3 / x), (pv.reciprocal, lambda x: 1 / x),
+        (pv.gelu, lambda x: x * (1 + erf(x / 2**0.5)) / 2), (pv.sin, np.sin),
     ):  # fmt: skip
         got, _ = opened(protocol, function, pv.Input(x, 8.0), fraction_bits=fraction_bits)
         np.testing.assert_allclose(got, exact(x), rtol=2.0**-16, atol=2.0**-14 + 2 * ulp)

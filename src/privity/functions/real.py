@@ -21,17 +21,17 @@ def reciprocal(x: SecureArray, at_most: float | None = None, scale: int | None =
     """1 / x; 0 where x is 0. Relative error at most 2^-20 plus one unit in the last place of ``scale`` bits.
 
     ``at_most``: public bound on |1 / x|, checked by a guard; it gives a small bound and room for more fractional bits
-    (``scale``; at_most * 2^scale <= 2^36). Without it |1 / x| may reach 2^(x.scale), its largest possible value.
-    For |x| <= 128 at 18 bits: 29 rounds and 225 bytes per party and element.
+    (``scale``; at_most * 2^scale <= 2^60). Without it |1 / x| may reach 2^(x.scale), its largest possible value.
+    For |x| <= 128 at 18 bits: 36 rounds and 182 bytes per party and element.
     """
     x = x.numeric()
     session, proto = x.session, x.session.protocol
     largest = 2.0**x.scale if at_most is None else float(at_most)
-    out = min(session.fraction_bits if scale is None else scale, 36 - math.ceil(math.log2(largest)))
+    out = min(session.fraction_bits if scale is None else scale, _MOST_BITS - math.ceil(math.log2(largest)))
     bits = approx.bits_for(x.bound, x.scale)
     if bits > _MOST_BITS or out < 1:
         raise UsageError(
-            f"reciprocal of {x!r} with |x| <= {x.bound:g}: needs fewer than 60 bits and 1 / x <= 2^35; state at_most="
+            f"reciprocal of {x!r} with |x| <= {x.bound:g}: needs at most 60 bits for x and for 1 / x; state at_most="
         )
     if at_most is not None:
         _guard_from_zero(x, largest)
@@ -54,7 +54,7 @@ def divide(a: Any, b: Any, at_most: float | None = None) -> SecureArray:
 
     Either may be public. ``at_most``: public bound on |1 / b|, checked by a guard; without it |1 / b| may reach
     2^(b.scale), and bounds of more than about 2^11 for both a and b raise OverflowPlanned. A quotient's error does not
-    grow with |a|, as it would in a * reciprocal(b). For |a|, |b| <= 128 at 18 bits: 36 rounds and 245 bytes.
+    grow with |a|, as it would in a * reciprocal(b). For |a|, |b| <= 128 at 18 bits: 46 rounds and 212 bytes.
     """
     session = session_of(a, b)
     if not isinstance(b, SecureArray):
@@ -92,7 +92,7 @@ def quotient(a: SecureArray, b: SecureArray, largest: float) -> SecureArray:
 def sqrt(x: SecureArray) -> SecureArray:
     """Square root for x >= 0; 0 where x <= 0. Relative error at most 2^-20 plus 1.25 units in the last place.
 
-    For x <= 128 at 18 bits: 39 rounds and 220 bytes per party and element.
+    For x <= 128 at 18 bits: 43 rounds and 197 bytes per party and element.
     """
     x = x.numeric()
     session = x.session
@@ -104,7 +104,7 @@ def sqrt(x: SecureArray) -> SecureArray:
 def rsqrt(x: SecureArray) -> SecureArray:
     """1 / sqrt(x) for x > 0; 0 where x <= 0. Relative error at most 2^-20 plus one unit in the last place.
 
-    For x <= 128 at 18 bits: 38 rounds and 210 bytes per party and element.
+    For x <= 128 at 18 bits: 43 rounds and 195 bytes per party and element.
     """
     x = x.numeric()
     session = x.session

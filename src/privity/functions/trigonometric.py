@@ -9,7 +9,7 @@ from ..mpc import approx, periodic
 def sin(x: SecureArray) -> SecureArray:
     """Sine of x in radians, any number of periods away from 0; absolute error at most 2^-16 for |x| <= 2^20.
 
-    Beyond, the rounding of 1 / (2 pi) adds 3.2 * |x| * 2^(fraction bits - 60). Three rounds; 34 bytes per party and
+    Beyond, the rounding of 1 / (2 pi) adds 3.2 * |x| * 2^(fraction bits - 60). Three rounds; 18 bytes per party and
     element at 18 bits and |x| <= 128.
     """
     return _wave(x, cosine=False)
