@@ -261,6 +261,22 @@ class SecureArray:
         """Variance: the mean of squared deviations."""
         return arithmetic.variance(self, axis, keepdims, ddof)
 
+    def std(self, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> SecureArray:
+        """Standard deviation: the square root of the variance."""
+        return real.sqrt(arithmetic.variance(self, axis, keepdims, ddof))
+
+    def prod(self, axis: int | None = None, keepdims: bool = False) -> SecureArray:
+        """Product of all elements or along an axis, by halves."""
+        return derived.prod(self, axis, keepdims=keepdims)
+
+    def any(self, axis: Axis = None, keepdims: bool = False) -> SecureArray:
+        """Whether any element is true (not zero): secret booleans."""
+        return derived.any_(self, axis, keepdims=keepdims)
+
+    def all(self, axis: Axis = None, keepdims: bool = False) -> SecureArray:
+        """Whether all elements are true (not zero): secret booleans."""
+        return derived.all_(self, axis, keepdims=keepdims)
+
     def cumsum(self, axis: int | None = None) -> SecureArray:
         """Running sums along an axis, or of the flattened array. Local."""
         return tables.cumsum(self, axis)
@@ -342,6 +358,16 @@ class SecureArray:
         """One dimension."""
         return self.reshape(-1)
 
+    flatten = ravel
+
+    def squeeze(self, axis: Axis = None) -> SecureArray:
+        """Without axes of length one."""
+        return self.rearranged(layout.arranged(np.squeeze, axis=axis))
+
+    def swapaxes(self, axis1: int, axis2: int) -> SecureArray:
+        """Two axes exchanged."""
+        return self.rearranged(layout.arranged(np.swapaxes, axis1, axis2))
+
     def transpose(self, *axes: int) -> SecureArray:
         """Axes in another order (reversed without arguments)."""
         return self.rearranged(layout.transpose(axes or None))
@@ -383,4 +409,4 @@ def secure(session: Session, value: Any) -> SecureArray:
 
 
 # They build on the class above.
-from .functions import arithmetic, convert, dispatch, exponential, order, real, select, tables  # noqa: E402
+from .functions import arithmetic, convert, derived, dispatch, exponential, order, real, select, tables  # noqa: E402

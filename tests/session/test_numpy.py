@@ -108,6 +108,11 @@ REDUCTIONS: dict[str, Function] = {
         np.any(b), np.any(b, axis=0), np.all(b, axis=1), np.all(n, axis=0), np.any(x > 99), np.all(b, keepdims=True),
         np.logical_or.reduce(b), np.logical_and.reduce(b, axis=1),
     ],
+    "methods": lambda x, y, n, b, c: [
+        x.sum(), x.mean(0), y.var(ddof=1), y.std(0), n.prod(axis=0), b.any(), b.any(1), b.all(0), x.max(), x.min(0),
+        x.argmax(1), n.cumsum(axis=1), x.flatten(), x.ravel(), x[:, :1].squeeze(), x.swapaxes(0, 1), x.reshape(3, 2),
+        x.transpose(), x.T, x.clip(-1, 1), x.dot(y.T), x.round(), len(x), x.shape, x.ndim, x.size,
+    ],
     "products": lambda x, y, n, b, c: [
         np.prod(n, axis=0), np.prod(n, axis=1, keepdims=True), np.prod(y[:, :2]), np.multiply.reduce(n),
         np.multiply.outer(x[0], y[1]), np.add.outer(x[0], Y[1]), np.kron(x, y[:1]), np.kron(x[0], y), np.cross(x, y),
