@@ -197,6 +197,16 @@ def test_top_eigenvectors(compute: Compute, count: int, bound: float) -> None:
     np.testing.assert_allclose(vectors, aligned, rtol=0, atol=2.0**-16 * np.trace(a) / 2.5)
 
 
+INDEFINITE = [-np.eye(3), np.zeros((3, 3)), np.diag([1.0, -0.999, 0.0]), np.array([[0.0, 4.0], [4.0, 0.0625]]),
+              np.diag([4.0, -3.9, -0.099]), np.diag([1.0, 0.0, 0.0])]  # fmt: skip
+
+
+@pytest.mark.parametrize("a", INDEFINITE)
+def test_a_matrix_without_enough_positive_eigenvalues_is_found(compute: Compute, a: Floats) -> None:
+    with pytest.raises(RangeViolated):
+        compute(lambda a: decompose.top_eigenvectors(a, 2, 4), pv.Input(on_grid(a), 4.0))
+
+
 # -- mistakes -------------------------------------------------------------------------------------------------------
 
 

@@ -97,8 +97,8 @@ def top_eigenvectors(a: SecureArray, count: int = 1, iterations: int = 20) -> tu
     Vectors: the columns of (n, count). Orthogonal iteration from a public start, a public number of times. An angle to
     the true vector i falls by the ratio of eigenvalue i + 1 to i per iteration, down to about 2^-16 trace(a) over the
     gap between the two; an eigenvalue is off by the square of the angle, and 2^-16 trace(a). Signs are arbitrary. All
-    ``count`` eigenvalues must exceed 2^-10 trace(a), else RangeViolated at the next reveal. Rounds: about
-    40 + iterations (40 count + 7).
+    ``count`` eigenvalues must exceed 2^-10 trace(a): that, and eigenvalues too far below 0, raise RangeViolated at the
+    next reveal. Rounds: about 90 + iterations (38 count + 6).
     """
     a = _matrix("top_eigenvectors", a, single=True)
     session, proto, n = a.session, a.session.protocol, a.shape[0]
@@ -106,14 +106,16 @@ def top_eigenvectors(a: SecureArray, count: int = 1, iterations: int = 20) -> tu
         raise UsageError(
             f"top_eigenvectors: expected 1 <= count <= {n} and iterations >= 1, got {count} and {iterations}"
         )
-    trace, unit = _unit_trace(a)
+    tests: list[Share] = []
+    trace, unit = _unit_trace(a, tests)
     start = np.random.default_rng(session.seed).normal(size=(n, count))
     vectors = session.constant(np.linalg.qr(start)[0], scale=_VECTOR).stated(1.0 + 2.0**-10)
     for _ in range(iterations):
         image = _product(unit, vectors, _VECTOR).stated(1.0 + 2.0**-10)
-        vectors = _orthonormal(image, True)
+        vectors = _orthonormal(image, tests)
     if count > 1:  # once more: the first pass leaves angles that grow with the condition of the image
-        vectors = _orthonormal(vectors, False)
+        vectors = _orthonormal(vectors, tests)
+    _count_negative(session, tests)
     image = _product(unit, vectors, _VECTOR).stated(1.0 + 2.0**-10)
     quotients = proto.dot(image.T.ring_share(), vectors.T.ring_share(), 2 * _VECTOR - _QUOTIENT)
     values = multiply(SecureArray(session, quotients, _QUOTIENT, 1.01), trace, scale=session.fraction_bits)
@@ -126,13 +128,20 @@ _VECTOR = 28  # fractional bits of vectors of length 1
 _QUOTIENT = 22  # of eigenvalues over the trace
 
 
-def _unit_trace(a: SecureArray) -> tuple[SecureArray, SecureArray]:
-    """(trace, a / trace at _VECTOR bits): entries of at most 1, largest eigenvalue at least 1 / n. Twice over_root."""
+def _unit_trace(a: SecureArray, tests: list[Share]) -> tuple[SecureArray, SecureArray]:
+    """(trace, a / trace at _VECTOR bits): entries of at most 1, largest eigenvalue at least 1 / n. Twice over_root.
+
+    ``tests`` gets what is not negative where trace > 0 and no |a| is above it, as is so for every semidefinite matrix.
+    """
     session, n = a.session, a.shape[0]
     top = n * a.bound
     scale = min(RANGE_BITS - 3 - math.ceil(math.log2(top)), 36)
     index = np.arange(n)
-    trace = rescale(a[index, index].sum(), min(scale, a.scale + 12))
+    total = a[index, index].sum()
+    proto, sums = session.protocol, total.fitted(a.shape)
+    positive = proto.add_public(total.ring_share(), layout.constant(-1))
+    tests += [positive, proto.sub(sums, a.ring_share()), proto.add(sums, a.ring_share())]
+    trace = rescale(total, min(scale, a.scale + 12))
     bits = approx.bits_for(top, trace.scale)
     pivot = trace.ring_share().map(layout.reshape((1, 1)))
     # a / trace = (a / sqrt(trace)) / sqrt(trace); after the first step |a| is at most sqrt(M), after the second 1.
@@ -150,16 +159,25 @@ def _product(x: SecureArray, y: SecureArray, scale: int) -> SecureArray:
     return SecureArray(x.session, share, scale, 2.0)
 
 
-def _orthonormal(vectors: SecureArray, guarded: bool) -> SecureArray:
-    """Orthonormal columns spanning the same space: V L^-T with L L^T = V^T V, for columns no longer than 1."""
+def _orthonormal(vectors: SecureArray, tests: list[Share]) -> SecureArray:
+    """Orthonormal columns spanning the same space: V L^-T with L L^T = V^T V, for columns no longer than 1.
+
+    ``tests`` gets what is not negative if that is so, and if no pivot is below 2^-24, which would leave too few bits.
+    """
     session, proto = vectors.session, vectors.session.protocol
     count = vectors.shape[1]
     gram = _product(vectors.T, vectors, 30).ring_share()
     rows = proto.concatenate([gram, vectors.ring_share()], 0)
     done, pivots = linalg.cholesky(proto, rows.map(layout.reshape((1, *rows.shape))), 31, 30, grow=False)
-    if guarded:  # a pivot below the square of 2^-12 leaves too few bits
-        low = proto.add_public(pivots, layout.constant(-(1 << 6)))
-        session.guard(proto.b2a(proto.msb(low, 32)).map(layout.total(None, False)))
+    index = np.arange(count)
+    lengths = proto.neg(gram.map(layout.take((index, index))))
+    longest = layout.constant(math.ceil(1.01 * 2.0**vectors.scale))
+    tests += [
+        proto.add_public(pivots, layout.constant(-(1 << 6))),
+        proto.add_public(lengths, layout.constant(math.ceil(1.01 * 2.0**30))),
+        proto.add_public(vectors.ring_share(), longest),
+        proto.add_public(proto.neg(vectors.ring_share()), longest),
+    ]
     result = done.map(layout.take((0, slice(count, None))))
     return SecureArray(session, result, vectors.scale, 1.0 + 2.0**-10)
 
@@ -307,5 +325,11 @@ def _guard(
             proto.add_public(share, layout.constant(limit)),
             proto.add_public(proto.neg(share), layout.constant(limit)),
         ]
+    _count_negative(session, tests)
+
+
+def _count_negative(session: Session, tests: list[Share]) -> None:
+    """Guard: no element of ``tests`` is negative; one batch."""
+    proto = session.protocol
     flat = proto.concatenate([t.map(layout.reshape((t.size,))) for t in tests], 0)
     session.guard(proto.b2a(proto.msb(flat, RANGE_BITS + 1)).map(layout.total(None, False)))
