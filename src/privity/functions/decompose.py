@@ -98,7 +98,7 @@ def top_eigenvectors(a: SecureArray, count: int = 1, iterations: int = 20) -> tu
     the true vector i falls by the ratio of eigenvalue i + 1 to i per iteration, down to about 2^-16 trace(a) over the
     gap between the two; an eigenvalue is off by the square of the angle, and 2^-16 trace(a). Signs are arbitrary. All
     ``count`` eigenvalues must exceed 2^-10 trace(a): that, and eigenvalues too far below 0, raise RangeViolated at the
-    next reveal. Rounds: about 90 + iterations (38 count + 6).
+    next reveal. Rounds: about 60 + (iterations + 1) (38 count + 3).
     """
     a = _matrix("top_eigenvectors", a, single=True)
     session, proto, n = a.session, a.session.protocol, a.shape[0]

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ..ring import layout
@@ -95,13 +96,22 @@ def cost_msb(n: int, bits: int = 62, adder: Adder | None = None) -> Cost:
     return _cost_input_u(w, bits + 1) + carry
 
 
-def _sklansky(count: int) -> list[list[tuple[int, int]]]:
-    """Levels of (position, position it absorbs) so that every position ends with the carry out of it."""
+Level = tuple[list[int], list[int], list[int], list[int]]
+
+
+@lru_cache(maxsize=64)
+def _sklansky(count: int) -> tuple[Level, ...]:
+    """Levels that end with the carry out of every position: positions and those they absorb, for g and for t.
+
+    The lowest absorbed position of a level already holds its final carry: the t of what absorbs it is not needed.
+    """
     levels, step = [], 1
     while step < count:
-        levels.append([(i, (i // step) * step - 1) for i in range(count) if (i // step) % 2 == 1])
+        pairs = [(i, (i // step) * step - 1) for i in range(count) if (i // step) % 2 == 1]
+        rest = [(i, j) for i, j in pairs if j != pairs[0][1]]
+        levels.append(([i for i, _ in pairs], [j for _, j in pairs], [i for i, _ in rest], [j for _, j in rest]))
         step *= 2
-    return levels
+    return tuple(levels)
 
 
 def cost_bits(n: int, count: int) -> Cost:
@@ -110,8 +120,8 @@ def cost_bits(n: int, count: int) -> Cost:
     total = _cost_input_u(w, count)
     if positions:
         total += Cost(1, (8 * w * positions, 0, 8 * w * positions))
-    for level in _sklansky(positions):
-        ands = len(level) + sum(1 for _, j in level if not _complete(level, j))
+    for absorb, _, rest, _ in _sklansky(positions):
+        ands = len(absorb) + len(rest)
         total += Cost(1, (8 * w * ands,) * 3)
     return total
 
@@ -300,11 +310,6 @@ def msb(proto: Rep3, x: Share, bits: int) -> Bits:
     return proto.xor(carry, _with_v(proto, u.rows(bits, bits + 1), _rows(v, bits, bits + 1)))
 
 
-def _complete(level: list[tuple[int, int]], j: int) -> bool:
-    """Whether position j already holds its final carry at this level, so that its t is no longer needed."""
-    return j == min(b for _, b in level)
-
-
 def decompose(proto: Rep3, x: Share, count: int) -> Bits:
     """The low ``count`` bits of x: sum bit j = u_j ^ v_j ^ carry_j with all carries from a Sklansky adder."""
     u, v = _addends(proto, proto.party.ring.to_planes(_split(proto, x), count), x.shape)
@@ -315,10 +320,7 @@ def decompose(proto: Rep3, x: Share, count: int) -> Bits:
     g = _and_v(proto, u, v, 0, positions)
     g_parts = [layout.copy(a) for a in g.parts]
     t_parts = [layout.copy(a[:positions]) for a in total.parts]
-    for level in _sklansky(positions):
-        i_g, j_g = [i for i, _ in level], [j for _, j in level]
-        rest = [(i, j) for i, j in level if not _complete(level, j)]
-        i_t, j_t = [i for i, _ in rest], [j for _, j in rest]
+    for i_g, j_g, i_t, j_t in _sklansky(positions):
         t_bits, g_bits = Bits(tuple(t_parts), x.shape, positions), Bits(tuple(g_parts), x.shape, positions)
         blocks = [(_planes(t_bits, i_g), _planes(g_bits, j_g)), (_planes(t_bits, i_t), _planes(t_bits, j_t))]
         z = _and_blocks(proto, blocks, x.shape)
