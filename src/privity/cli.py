@@ -308,7 +308,7 @@ def plan(
         plain = {f.name: getattr(result, f.name) for f in fields(result) if f.name != "trace"}
         sys.stdout.write(msgspec.json.encode(plain).decode() + "\n")
     else:
-        sys.stdout.write(result.table() + ("\n" + result.trace.table() if lines else ""))
+        sys.stdout.write(result.table() + ("\n" + result.trace.table(times=False) if lines else ""))
 
 
 def _assumptions(values: Sequence[str]) -> dict[str, int | float]:

@@ -47,6 +47,7 @@ def test_text_names_stages_parties_and_openings(call: Call, sum_job: Path) -> No
     assert code == 0
     words = ["total", "compute_0: ", "bank_a: ", "exact: ", "estimated: ", "MiB", "total () to compute_0", ".py:5"]
     assert all(word in out for word in words)
+    assert out.count("seconds") == 1, "the time that planning took tells nothing"
 
 
 def test_a_table_is_planned_from_its_schema(call: Call, tmp_path: Path) -> None:

@@ -250,6 +250,7 @@ class _Spent:
     operations: int = 0
     elements: int = 0
     multiply_adds: int = 0
+    busiest: int = 0
 
     def minus(self, other: _Spent) -> _Spent:
         sent = tuple(a - b for a, b in zip(self.cost.sent, other.cost.sent, strict=True))
@@ -258,6 +259,7 @@ class _Spent:
             self.operations - other.operations,
             self.elements - other.elements,
             self.multiply_adds - other.multiply_adds,
+            self.busiest - other.busiest,
         )
 
 
@@ -273,7 +275,7 @@ class _Meter:
         self._bytes_per_s = bytes_per_s
         self._assume = assume
         self._inside = False
-        self._operations = self._elements = self._multiply_adds = 0
+        self._operations = self._elements = self._multiply_adds = self._busiest = 0
         self._live = 0
         self.peak = 0
         self.dealt: dict[str, int] = {}
@@ -290,14 +292,18 @@ class _Meter:
             if self._inside:
                 return method(*args, **kwargs)
             self._inside = True
-            before: int = max(self._shapes.planned.sent, default=0)
+            before = self._shapes.planned.sent
             try:
                 result = method(*args, **kwargs)
             finally:
                 self._inside = False
             self._operations += 1
+            sent = max((b - a for a, b in zip(before, self._shapes.planned.sent, strict=True)), default=0)
+            self._busiest += sent  # parties wait for the one that sends most in each operation
             if name == "receive_input":
-                self.dealt[args[0]] = self.dealt.get(args[0], 0) + _dealt(self._shapes.of, args[2])
+                dealt = _dealt(self._shapes.of, args[2])
+                self.dealt[args[0]] = self.dealt.get(args[0], 0) + dealt
+                self._busiest += dealt
             size = _held(result)
             self._elements += size // 16
             if name in ("matmul", "dot"):
@@ -305,7 +311,7 @@ class _Meter:
             elif name == "matmul_public":
                 self._multiply_adds += 2 * layout.count(args[0].shape) * layout.count(args[1].shape) // args[0].shape[0]
             # masks, messages and intermediate results of one operation: about three times what it sends
-            temporary = 3 * (max(self._shapes.planned.sent, default=0) - before) + size
+            temporary = 3 * sent + size
             self.peak = max(self.peak, self._live + temporary)
             return result
 
@@ -335,19 +341,21 @@ class _Meter:
 
     def spent(self) -> _Spent:
         """All so far."""
-        return _Spent(self._shapes.planned, self._operations, self._elements, self._multiply_adds)
+        return _Spent(
+            self._shapes.planned, self._operations, self._elements, self._multiply_adds, self._busiest
+        )
 
     def seconds(self, spent: _Spent) -> float:
         """Latency, transfer and computation, one after the other: they overlap little within one operation."""
-        m, busiest = self._machine, max(spent.cost.sent, default=0)
+        m = self._machine
         computing = (
-            busiest * m.seconds_per_byte
+            spent.busiest * m.seconds_per_byte
             + spent.elements * m.seconds_per_element
             + spent.multiply_adds / m.multiply_adds_per_s
             + spent.operations * m.seconds_per_operation
         )
         waiting = spent.cost.rounds * (self._one_way_s + m.seconds_per_round)
-        return waiting + busiest / self._bytes_per_s + computing
+        return waiting + spent.busiest / self._bytes_per_s + computing
 
     def stages(self, total: _Spent) -> list[PlannedStage]:
         """The program's stages in the order in which they ended, and what lies outside of them."""

@@ -165,16 +165,22 @@ class Trace:
         result = [Line(*key, int(t[0]), int(t[1]), int(t[2]), t[3]) for key, t in found.items()]
         return sorted(result, key=lambda line: (-line.seconds, line.line))
 
-    def table(self) -> str:
-        """The lines as text. 'operations' are calls of the protocol; what is between them is the program's own time."""
-        head = ("line", "function", "operations", "rounds", "bytes sent", "seconds")
-        rows = [
+    def table(self, times: bool = True) -> str:
+        """The lines as text. 'operations' are calls of the protocol; what is between them is the program's own time.
+
+        ``times=False`` leaves out the seconds, which mean nothing in a plan.
+        """
+        head: tuple[str, ...] = ("line", "function", "operations", "rounds", "bytes sent", "seconds")
+        rows: list[tuple[str, ...]] = [
             (x.line, x.function, f"{x.calls:,}", f"{x.rounds:,}", f"{x.bytes_sent:,}", f"{x.seconds:.4f}")
             for x in self.lines()
         ]
         calls, inside = sum(e.calls for e in self.entries), sum(e.seconds for e in self.entries)
-        rows.append(("between operations", "", "", "", "", f"{max(0.0, self.seconds - inside):.4f}"))
+        if times:
+            rows.append(("between operations", "", "", "", "", f"{max(0.0, self.seconds - inside):.4f}"))
         rows.append(("total", "", f"{calls:,}", f"{self.rounds:,}", f"{self.bytes_sent:,}", f"{self.seconds:.4f}"))
+        if not times:
+            head, rows = head[:-1], [row[:-1] for row in rows]
         widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
         text = [
             "  ".join(c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
