@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _DEALT = 24  # fractional bits of the dealt sines and cosines
 _PUBLIC = 22  # fractional bits of weight times public sine or cosine
 _WEIGHT = 20  # fractional bits of the weights
+_BLOCK = 1 << 12  # elements whose harmonics stay in the second-level cache
 
 
 def cost(n: int, period: int, harmonics: int, scale: int, exact: bool = False) -> Cost:
@@ -58,9 +59,7 @@ def sine_series(
     shift = _DEALT + _PUBLIC - scale
     if i == 2:
         r = Stream(new_seed()).words(n)
-        cos, sin = trig.harmonics(r, period, count)
-        table = layout.concatenate([trig.rescaled(cos, _DEALT), trig.rescaled(sin, _DEALT)], 0)
-        dealt = table - proto.high.words(table.size).reshape(table.shape)
+        dealt = _table(r, period, count) - proto.high.words(2 * count * n).reshape(2 * count, n)
         p.exchange([(0, k.pack_low(a + r, period)), (1, k.pack_low(b + r, period)), (1, dealt)], [], "masked angle")
         known = layout.empty(n)
         if proto.exact:
@@ -73,7 +72,11 @@ def sine_series(
         else:
             dealt = layout.empty((2 * count, n))
             p.exchange([], [(2, masked), (2, dealt)], "masked angle")
-        z = _combine(a + b + k.unpack_low(masked, period, n), dealt, period, weights, cosines)
+        angle = a + b + k.unpack_low(masked, period, n)
+        z = layout.empty(n)
+        for lo in range(0, n, _BLOCK):
+            part = slice(lo, lo + _BLOCK)
+            z[part] = _combine(angle[part], dealt[:, part], period, weights, cosines)
         mask = (proto.high if i == 0 else proto.low).words(n)
         known = z + mask + proto.half if i == 0 else z - mask
         if proto.exact:
@@ -81,6 +84,16 @@ def sine_series(
     if proto.exact:
         return nearest_known(proto, known, x.shape, shift)
     return proto.truncate_known(known, x.shape, shift, tell=True)
+
+
+def _table(angle: Ring, period: int, count: int) -> Ring:
+    """Cosines, then sines, of all harmonics at _DEALT fractional bits: (2 count, n)."""
+    table = layout.empty((2 * count, angle.size))
+    for lo in range(0, angle.size, _BLOCK):
+        part = slice(lo, lo + _BLOCK)
+        cos, sin = trig.harmonics(angle[part], period, count)
+        table[:count, part], table[count:, part] = trig.rescaled(cos, _DEALT), trig.rescaled(sin, _DEALT)
+    return table
 
 
 def _combine(angle: Ring, dealt: Ring, period: int, weights: Sequence[float], cosines: Sequence[float]) -> Ring:
