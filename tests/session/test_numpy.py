@@ -21,6 +21,8 @@ B = np.array([[True, False, True], [False, False, True]])
 C = np.array([[False, False, True], [True, False, True]])
 PROTOCOLS: dict[str, tuple[Any, int]] = {"InsecurePlain": (InsecurePlain, 1), "Rep3": (pv.Rep3, 3)}
 
+area = getattr(np, "trapezoid", None) or np.trapz  # its name before NumPy 2
+
 Function = Callable[[Any, Any, Any, Any, Any], Any]
 
 
@@ -116,7 +118,7 @@ REDUCTIONS: dict[str, Function] = {
     "products": lambda x, y, n, b, c: [
         np.prod(n, axis=0), np.prod(n, axis=1, keepdims=True), np.prod(y[:, :2]), np.multiply.reduce(n),
         np.multiply.outer(x[0], y[1]), np.add.outer(x[0], Y[1]), np.kron(x, y[:1]), np.kron(x[0], y), np.cross(x, y),
-        np.diff(x), np.diff(x, n=2), np.diff(n, axis=0), np.trapezoid(x, dx=0.5), np.trapezoid(x, [0.0, 1.0, 3.0]),
+        np.diff(x), np.diff(x, n=2), np.diff(n, axis=0), area(x, dx=0.5), area(x, [0.0, 1.0, 3.0]),
         np.polyval([2.0, -1.0, 0.5], y), np.polyval(x[0], 0.5),
     ],
     "convolutions": lambda x, y, n, b, c: [
@@ -141,7 +143,7 @@ SHAPES: dict[str, Function] = {
         axis=1),
         np.extract(B, x), np.diag(x), np.diag(x[0]), np.diagonal(x, 1), np.tril(x), np.triu(x, 1), np.diagflat(x[0]),
         np.broadcast_to(x[0], (2, 3)), np.pad(x, 1), np.pad(x, ((0, 0), (2, 1)), mode="reflect"), np.pad(b, 1),
-        np.pad(x, 1, constant_values=2.5), np.pad(x, (1, 0), mode="edge"), np.fft.fftshift(x), np.linalg.diagonal(x),
+        np.pad(x, 1, constant_values=2.5), np.pad(x, (1, 0), mode="edge"), np.fft.fftshift(x),
     ],
     "joining": lambda x, y, n, b, c: [
         np.concatenate([x, Y]), np.concatenate([x, n], axis=1), np.concatenate((X, y), axis=None), np.stack([x, y],
@@ -198,7 +200,8 @@ def positive_definite(x: Any, y: Any, n: Any, b: Any, c: Any) -> Any:
     return [np.linalg.cholesky(a), np.linalg.solve(a, x), np.linalg.solve(a, x[:, 0]), np.linalg.inv(a)]
 
 
-NEWER = [name for name in ("vecdot", "matvec", "vecmat", "cumulative_sum", "unstack") if hasattr(np, name)]
+RECENT = ("vecdot", "matvec", "vecmat", "cumulative_sum", "unstack", "matrix_transpose")
+NEWER = [name for name in RECENT if hasattr(np, name)]
 
 
 def newer(name: str) -> Function:
@@ -208,6 +211,7 @@ def newer(name: str) -> Function:
         "vecdot": lambda x, y, n, b, c: function(x, y), "matvec": lambda x, y, n, b, c: function(x, Y[0]),
         "vecmat": lambda x, y, n, b, c: function(y[:, 0], x), "unstack": lambda x, y, n, b, c: function(x, axis=1),
         "cumulative_sum": lambda x, y, n, b, c: function(x, axis=1),
+        "matrix_transpose": lambda x, y, n, b, c: function(x),
     }  # fmt: skip
     return arguments[name]
 

@@ -202,10 +202,10 @@ def _reductions() -> dict[str, Entry]:
 
 def _shapes() -> dict[str, Entry]:
     arranged = (
-        "broadcast_to delete diag diagflat diagonal expand_dims flip fliplr flipud matrix_transpose moveaxis ravel "
+        "broadcast_to delete diag diagflat diagonal expand_dims flip fliplr flipud moveaxis ravel "
         "repeat resize roll rollaxis rot90 squeeze swapaxes take take_along_axis tile transpose tril triu"
     )
-    table = {name: Entry(_arranged(getattr(np, name))) for name in arranged.split() if hasattr(np, name)}
+    table = {name: Entry(_arranged(getattr(np, name))) for name in arranged.split()}
     table |= {name: Entry(e.call, "only public positions") for name, e in table.items() if name.startswith("take")}
     return table | {
         "reshape": Entry(_arranged(np.reshape, skip=("copy",))),
@@ -244,8 +244,9 @@ def _shapes() -> dict[str, Entry]:
         "array2string": Entry(lambda a: str(a), "shape and kind, never values"),
         "fft.fftshift": Entry(_arranged(np.fft.fftshift)),
         "fft.ifftshift": Entry(_arranged(np.fft.ifftshift)),
-        "linalg.diagonal": Entry(lambda x, *, offset=0: np.diagonal(x, offset, -2, -1)),
-        "linalg.matrix_transpose": Entry(lambda x: np.swapaxes(x, -1, -2)),
+        "linalg.diagonal": Entry(lambda x, *, offset=0: library.diagonal(x, offset, -2, -1)),
+        "matrix_transpose": Entry(derived.swapped),
+        "linalg.matrix_transpose": Entry(derived.swapped),
         "linalg.cross": Entry(lambda x1, x2: products.cross(x1, x2), "only 3-vectors along the last axis"),
         "linalg.matmul": Entry(_operator("__matmul__", "__rmatmul__")),
     }
@@ -276,6 +277,7 @@ def _subjects() -> dict[str, Entry]:
         "sort": Entry(lambda a, axis=-1, kind=None, stable=None: library.sort(a, axis), "always stable"),
         "argsort": Entry(lambda a, axis=-1, kind=None, stable=None: library.argsort(a, axis), "always stable"),
         "isin": Entry(_isin, "only a public set"),
+        "in1d": Entry(lambda ar1, ar2, invert=False: _isin(ar1.ravel(), ar2, invert=invert), "only a public set"),
         "digitize": Entry(_digitize, "only public, ascending bins"),
         "histogram": Entry(_histogram, "only public edges, without weights and density"),
         "bincount": Entry(_bincount, "only with minlength=, the public number of values; others are not counted"),
