@@ -1,4 +1,4 @@
-"""Sigmoid-like curves, softplus, sine and cosine on shares, from the protocol's series of sines and cosines.
+"""Sigmoid-like curves, softplus, sine and cosine, written once over Protocol: series of sines and cosines.
 
 A series costs one opening of a masked angle whatever the function: three rounds. Curves are fitted on an interval
 (minimax, Lawson iteration) and replaced by their limits beyond it, which one batch of comparisons finds.
