@@ -304,7 +304,7 @@ WORKLOADS: Mapping[str, Workload] = _by_name([
     ),
     Workload(
         "mlp", "784-128-128-10, ReLU, softmax cross-entropy, batch 128, one epoch", (10_000,), network.images,
-        network.train, network.train_plain, lambda n: (network.parameters(),), network.train_ideal, 5e-3,
+        network.train, network.train_plain, lambda n: (network.parameters(),), network.train_ideal, 1e-2,
         elements=lambda n: 0, repeat=1, warm_up=0, smallest=2,
     ),
     Workload(

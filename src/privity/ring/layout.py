@@ -61,7 +61,7 @@ def transpose(axes: Sequence[int] | None) -> Local:
 
 
 def arranged(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Local:
-    """A function of NumPy that only moves, repeats or drops elements or puts zeros, with its other, public arguments."""
+    """A function of NumPy that only moves, repeats or drops elements or puts zeros, with its other public arguments."""
     return lambda x: np.asarray(function(x, *args, **kwargs))
 
 
