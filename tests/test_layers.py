@@ -16,11 +16,11 @@ LAYERS = {
     1: ("ring",),
     2: ("net",),
     3: ("mpc",),
-    4: ("session", "array", "functions", "simulate", "table", "debug"),
+    4: ("session", "array", "functions", "simulation", "table", "debug"),
     5: ("ml", "torch"),
     6: ("jobs",),
     7: ("data", "node"),
-    8: ("demo", "bench", "report", "cli", "testing", "serve", "console", "__main__"),
+    8: ("demo", "bench", "report", "cli", "entry", "testing", "serve", "console", "__main__"),
 }
 LAYER = {name: level for level, names in LAYERS.items() for name in names}
 

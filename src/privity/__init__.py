@@ -1,96 +1,101 @@
 """Privity: train, evaluate and serve models on data that nobody may show to anybody else."""
 
-from .array import SecureArray
-from .debug.plan import Plan, plan
-from .errors import PrivityError
-from .functions import (
-    Groups,
-    Permutation,
-    absolute,
-    argmax,
-    argmin,
-    argsort,
-    avg_pool1d,
-    avg_pool2d,
-    ceil,
-    cholesky,
-    clip,
-    concatenate,
-    conv1d,
-    conv2d,
-    corrcoef,
-    cos,
-    cov,
-    cumsum,
-    diagonal,
-    divide,
-    dot,
-    einsum,
-    erf,
-    exp,
-    exp2,
-    expm1,
-    floor,
-    gelu,
-    group_by,
-    histogram,
-    inv,
-    isin,
-    log,
-    log1p,
-    log2,
-    log_softmax,
-    logit,
-    logsumexp,
-    lookup,
-    lstsq,
-    matmul,
-    max,
-    max_pool1d,
-    max_pool2d,
-    maximum,
-    median,
-    min,
-    minimum,
-    norm,
-    one_hot,
-    outer,
-    power,
-    quantile,
-    random,
-    rank,
-    reciprocal,
-    relu,
-    rint,
-    rsqrt,
-    searchsorted,
-    segmented_sum,
-    shuffle,
-    sigmoid,
-    sign,
-    silu,
-    sin,
-    softmax,
-    softplus,
-    solve,
-    sort,
-    sort_by,
-    sqrt,
-    stack,
-    tanh,
-    top_eigenvectors,
-    top_k,
-    trace,
-    tril,
-    triu,
-    trunc,
-    unique_count,
-    where,
-)
-from .mpc.rep3 import Rep3
-from .session import Input, Session, Withheld
-from .simulate import Simulation, simulate
-from .types import Opening
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+# Names are imported when they are first used, so that the command line answers (and can be interrupted) at once.
+if TYPE_CHECKING:
+    from .array import SecureArray
+    from .debug.plan import Plan, plan
+    from .errors import PrivityError
+    from .functions import (
+        Groups,
+        Permutation,
+        absolute,
+        argmax,
+        argmin,
+        argsort,
+        avg_pool1d,
+        avg_pool2d,
+        ceil,
+        cholesky,
+        clip,
+        concatenate,
+        conv1d,
+        conv2d,
+        corrcoef,
+        cos,
+        cov,
+        cumsum,
+        diagonal,
+        divide,
+        dot,
+        einsum,
+        erf,
+        exp,
+        exp2,
+        expm1,
+        floor,
+        gelu,
+        group_by,
+        histogram,
+        inv,
+        isin,
+        log,
+        log1p,
+        log2,
+        log_softmax,
+        logit,
+        logsumexp,
+        lookup,
+        lstsq,
+        matmul,
+        max,
+        max_pool1d,
+        max_pool2d,
+        maximum,
+        median,
+        min,
+        minimum,
+        norm,
+        one_hot,
+        outer,
+        power,
+        quantile,
+        random,
+        rank,
+        reciprocal,
+        relu,
+        rint,
+        rsqrt,
+        searchsorted,
+        segmented_sum,
+        shuffle,
+        sigmoid,
+        sign,
+        silu,
+        sin,
+        softmax,
+        softplus,
+        solve,
+        sort,
+        sort_by,
+        sqrt,
+        stack,
+        tanh,
+        top_eigenvectors,
+        top_k,
+        trace,
+        tril,
+        triu,
+        trunc,
+        unique_count,
+        where,
+    )
+    from .mpc.rep3 import Rep3
+    from .session import Input, Session, Withheld
+    from .simulation import Simulation, simulate
+    from .types import Opening
 
 __all__ = [
     "Groups",
@@ -187,3 +192,29 @@ __all__ = [
     "unique_count",
     "where",
 ]
+
+_HOMES = {  # where the names live that are not in privity.functions
+    "Input": ".session",
+    "Opening": ".types",
+    "Plan": ".debug.plan",
+    "PrivityError": ".errors",
+    "Rep3": ".mpc.rep3",
+    "SecureArray": ".array",
+    "Session": ".session",
+    "Simulation": ".simulation",
+    "Withheld": ".session",
+    "plan": ".debug.plan",
+    "simulate": ".simulation",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'privity' has no attribute {name!r}; public names: docs/api.md")
+    value = getattr(import_module(_HOMES.get(name, ".functions"), __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -22,8 +22,8 @@ from privity.demo.banks_eval import (
     sigmoid,
     standardise,
 )
-from privity.demo.bootstrap import RankedScores, paired_gains
 from privity.demo.banks_program import BANKS_TRAINING
+from privity.demo.bootstrap import RankedScores, paired_gains
 from privity.errors import ShapeError
 from privity.ml.linear import batch_order, learning_rate
 

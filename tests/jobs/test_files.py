@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from privity.jobs.files import write_outputs
 from privity.errors import OutputError
+from privity.jobs.files import write_outputs
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:

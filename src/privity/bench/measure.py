@@ -21,7 +21,7 @@ from ..jobs.launch import party_arguments
 from ..jobs.local import run_local
 from ..mpc.rep3 import Rep3
 from ..ring import kernels
-from ..simulate import simulate
+from ..simulation import simulate
 from . import program
 from .machine import describe_machine
 from .result import BenchResult

