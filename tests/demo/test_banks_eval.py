@@ -24,10 +24,15 @@ from privity.demo.banks_eval import (
 )
 from privity.demo.banks_program import BANKS_TRAINING
 from privity.demo.bootstrap import RankedScores, paired_gains
+from privity.demo.result import Training
 from privity.errors import ShapeError
 from privity.ml.linear import batch_order, learning_rate
 
 Floats = npt.NDArray[np.float64]
+
+
+def batches(rows: int, training: Training) -> list[npt.NDArray[np.int64]]:
+    return batch_order(rows, training.batch, training.epochs, training.seed)
 
 
 def synthetic(rows: int, seed: int) -> Rows:
@@ -69,12 +74,12 @@ def test_the_intercept_is_not_penalised() -> None:
 
 def test_batches_cover_an_epoch_without_repeats() -> None:
     training = msgspec.structs.replace(BANKS_TRAINING, epochs=3, batch=10)
-    order = batch_order(35, training.batch, training.epochs, training.seed)
+    order = batches(35, training)
     assert len(order) == 9
     assert {len(rows) for rows in order} == {10}
     assert len(np.unique(np.concatenate(order[:3]))) == 30
-    assert [rows.tolist() for rows in order] == [rows.tolist() for rows in batch_order(35, training.batch, training.epochs, training.seed)]
-    assert [len(rows) for rows in batch_order(4, training.batch, training.epochs, training.seed)] == [4, 4, 4]
+    assert [rows.tolist() for rows in order] == [rows.tolist() for rows in batches(35, training)]
+    assert [len(rows) for rows in batches(4, training)] == [4, 4, 4]
 
 
 def test_learning_rates_fall_in_a_line() -> None:
