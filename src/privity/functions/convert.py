@@ -27,7 +27,7 @@ def _whole(x: SecureArray, offset: int) -> SecureArray:
 
 def floor(x: SecureArray) -> SecureArray:
     """Largest integer not above x, as secret integers; exact for every x that fits. Cost: one ``truncate_nearest``
-    of the fractional bits (at 18 bits 10 rounds and about 35 bytes per element and party)."""
+    of the fractional bits (at 18 bits 10 rounds and at most 30 bytes per element and party)."""
     x = x.numeric()
     return x if x.scale == 0 else _whole(x, 0)
 
@@ -45,7 +45,7 @@ def rint(x: SecureArray) -> SecureArray:
 
 
 def trunc(x: SecureArray) -> SecureArray:
-    """The integer part (towards zero), as secret integers; exact. Cost: ``floor``, a comparison and its conversion."""
+    """The integer part (towards zero), as secret integers; exact. Cost: ``floor`` and a comparison (about 19 rounds)."""
     x = x.numeric()
     if x.scale == 0:
         return x
