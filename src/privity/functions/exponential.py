@@ -104,9 +104,10 @@ def _logarithm(x: SecureArray, factor: float, out: int) -> SecureArray:
 def power(x: SecureArray, exponent: Any) -> SecureArray:
     """x to a public real number, or to a secret array of exponents.
 
-    Positive integers: by squaring, for every x. Negative integers: the reciprocal of that (0 where x is 0). Halves: by
-    square roots. All other exponents: 2^(p log2 x), for x > 0 only (x <= 0 counts as one unit in the last place);
-    relative error at most 2^-18 + |p| 2^-18 plus one unit in the last place, and results end at 2^(61 - fraction bits).
+    Positive integers: by squaring, for every x. -1: ``reciprocal``. Halves: ``sqrt`` and ``rsqrt``. All others are
+    2^(p log2 x), for x > 0 only (x <= 0 counts as one unit in the last place), or for negative integers for every x (0
+    counts as one unit); relative error at most 2^-18 + |p| 2^-18 plus one unit in the last place, and results end at
+    2^(61 - fraction bits).
     """
     if isinstance(exponent, SecureArray):
         return _secret_power(x, x.operand(exponent))
@@ -117,14 +118,24 @@ def power(x: SecureArray, exponent: Any) -> SecureArray:
         n = int(p)
         if n == 0:
             return x * 0 + 1
-        result = arithmetic.power(x, abs(n))
-        return result if n > 0 else real.reciprocal(result)
+        if n == -1:
+            return real.reciprocal(x)
+        return arithmetic.power(x, n) if n > 0 else _inverse_power(x, n)
     if p == 0.5:
         return real.sqrt(x)
     if p == -0.5:
         return real.rsqrt(x)
     exponents = _logarithm(x, 1.0, _FINE)
     return power_of(exponents, p, x.session.fraction_bits, _highest(x, p))
+
+
+def _inverse_power(x: SecureArray, n: int) -> SecureArray:
+    """x to a negative integer, by |x| and its sign: the reciprocal of a small power would have lost its digits."""
+    x = x.numeric()
+    sign = (1 - (x < 0) * 2).stated(1.0)
+    magnitude = (sign * x).stated(x.bound)
+    result = power_of(_logarithm(magnitude, 1.0, _FINE), n, x.session.fraction_bits, _highest(x, n))
+    return result if n % 2 == 0 else sign * result
 
 
 def _highest(x: SecureArray, p: float) -> float:
