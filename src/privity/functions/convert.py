@@ -45,7 +45,7 @@ def rint(x: SecureArray) -> SecureArray:
 
 
 def trunc(x: SecureArray) -> SecureArray:
-    """The integer part (towards zero), as secret integers; exact. Cost: ``floor`` and a comparison (about 19 rounds)."""
+    """The integer part (towards zero) as secret integers; exact. Cost: ``floor`` and a comparison (about 19 rounds)."""
     x = x.numeric()
     if x.scale == 0:
         return x
