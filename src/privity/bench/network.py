@@ -128,7 +128,8 @@ def train_ideal(rows: int) -> Ideal:
     return step.times(len(batches))
 
 
-def _forward_ideal(rows: int) -> Ideal:
+def _layers_ideal(rows: int) -> Ideal:
+    """Three products, two ReLU."""
     total = Ideal()
     bits = 18 + 10
     for inputs, outputs in _SHAPES:
@@ -136,7 +137,15 @@ def _forward_ideal(rows: int) -> Ideal:
     for _, outputs in _SHAPES[:-1]:
         total += ideal.sign(rows * outputs, bits) + ideal.selection(rows * outputs)
         bits += 7
-    # softmax: the maximum of ten in four levels, an exponential and a reciprocal as polynomials of about six products
+    return total
+
+
+def _forward_ideal(rows: int) -> Ideal:
+    """The layers and one softmax: the maximum of ten in four levels, an exponential and a reciprocal.
+
+    The last two count as polynomials of about six products.
+    """
+    total, bits = _layers_ideal(rows), 18 + 10 + 7 * (len(_SHAPES) - 1)
     for pairs in (5, 2, 1, 1):
         total += ideal.sign(rows * pairs, bits) + ideal.selection(rows * pairs)
     for n, products in ((10 * rows, 6), (rows, 6), (10 * rows, 1)):
@@ -158,13 +167,13 @@ def request(rows: int) -> Mapping[str, Input]:
 
 
 def score(secrets: Secrets) -> SecureArray:
-    """Probabilities of the ten classes."""
+    """Scores of the ten classes (the last layer, as other frameworks' latencies have it)."""
     h = secrets["x"]
     last = len(_SHAPES) - 1
     for i in range(last):
         z = h @ secrets[f"w{i}"] + secrets[f"b{i}"]
         h = (z > 0) * z
-    return softmax(h @ secrets[f"w{last}"] + secrets[f"b{last}"])
+    return h @ secrets[f"w{last}"] + secrets[f"b{last}"]
 
 
 def score_plain(values: Mapping[str, Floats]) -> Floats:
@@ -173,9 +182,24 @@ def score_plain(values: Mapping[str, Floats]) -> Floats:
     last = len(_SHAPES) - 1
     for i in range(last):
         h = np.maximum(h @ values[f"w{i}"] + values[f"b{i}"], 0.0)
-    return _softmax_plain(h @ values[f"w{last}"] + values[f"b{last}"])
+    return h @ values[f"w{last}"] + values[f"b{last}"]
+
+
+def probabilities(secrets: Secrets) -> SecureArray:
+    """Probabilities of the ten classes."""
+    return softmax(score(secrets))
+
+
+def probabilities_plain(values: Mapping[str, Floats]) -> Floats:
+    """The same in float64."""
+    return _softmax_plain(score_plain(values))
 
 
 def score_ideal(rows: int) -> Ideal:
-    """Three products, two ReLU, one softmax."""
+    """Class scores."""
+    return _layers_ideal(rows)
+
+
+def probabilities_ideal(rows: int) -> Ideal:
+    """Class probabilities."""
     return _forward_ideal(rows)

@@ -17,7 +17,7 @@ from ..ml.linear import LogisticRegression
 from ..ring.fixed import FRACTION_BITS
 from ..session import Input
 from ..types import RANGE_BITS
-from . import factor, ideal, network
+from . import curves, factor, ideal, network
 from .ideal import Ideal
 
 Floats = npt.NDArray[np.float64]
@@ -25,6 +25,7 @@ Inputs = Mapping[str, Input]
 Secrets = Mapping[str, SecureArray]
 
 _ANY = 2.0 ** (RANGE_BITS - FRACTION_BITS) * (1 - 2.0**-50)  # the largest public bound: nothing is known of the values
+FUNCTIONS = ("exp", "log", "reciprocal", "rsqrt", "softmax")
 _FEATURES, _BATCH, _EPOCHS, _RATE = 64, 1024, 5, 0.1  # of the logistic regression
 
 
@@ -55,11 +56,15 @@ class Workload:
 
 
 def find(name: str) -> tuple[Workload, ...]:
-    """The workload of this name, or all of them for "all". Raises UsageError listing the names."""
+    """The workload of this name, those of a group ("functions", "all"). Raises UsageError listing the names."""
     if name == "all":
         return tuple(WORKLOADS.values())
+    if name == "functions":
+        return tuple(WORKLOADS[each] for each in FUNCTIONS)
     if name not in WORKLOADS:
-        raise UsageError(f"there is no workload {name!r}; there are: {', '.join(WORKLOADS)}, or all of them: all")
+        raise UsageError(
+            f"there is no workload {name!r}; there are: {', '.join(WORKLOADS)}; functions ({', '.join(FUNCTIONS)}); all"
+        )
     return (WORKLOADS[name],)
 
 
@@ -298,6 +303,26 @@ WORKLOADS: Mapping[str, Workload] = _by_name([
         _grouped, _grouped_plain, lambda n: (4, _CAPACITY), _grouped_ideal, 0.02, repeat=5,
     ),
     Workload(
+        "exp", "e^x, x in [-8, 8], 1,000 x 100", (100_000,), curves.both_signs, curves.exponential,
+        lambda v: np.exp(v["x"]), curves.shape, curves.exponential_ideal, 0.05,
+    ),
+    Workload(
+        "log", "log x, x in [1/8, 8], 1,000 x 100", (100_000,), curves.positive, curves.logarithm,
+        lambda v: np.log(v["x"]), curves.shape, curves.normalised_ideal, 2e-4,
+    ),
+    Workload(
+        "reciprocal", "1 / x, x in [1/8, 8], 1,000 x 100", (100_000,), curves.positive, curves.inverse,
+        lambda v: 1 / v["x"], curves.shape, curves.normalised_ideal, 1e-3,
+    ),
+    Workload(
+        "rsqrt", "1 / sqrt(x), x in [1/8, 8], 1,000 x 100", (100_000,), curves.positive, curves.inverse_root,
+        lambda v: 1 / np.sqrt(v["x"]), curves.shape, curves.normalised_ideal, 2e-4,
+    ),
+    Workload(
+        "softmax", "softmax of 1,000 rows of 100", (100_000,), curves.both_signs, curves.shares_of_one,
+        curves.shares_of_one_plain, curves.shape, curves.softmax_ideal, 1e-4,
+    ),
+    Workload(
         "cholesky", "Cholesky factor, condition 100", (64, 256), factor.matrix,
         factor.factor, factor.factor_plain, lambda n: (n, n), factor.factor_ideal, 1e-4,
         elements=lambda n: n * n, repeat=3,
@@ -308,8 +333,13 @@ WORKLOADS: Mapping[str, Workload] = _by_name([
         elements=lambda n: 0, repeat=1, warm_up=0, smallest=2,
     ),
     Workload(
-        "latency-mlp", "one prediction of the network 784-128-128-10, softmax included", (1,), network.request,
-        network.score, network.score_plain, lambda n: (n, 10), network.score_ideal, 1e-3,
+        "latency-mlp", "one prediction of the network 784-128-128-10: class scores", (1,), network.request,
+        network.score, network.score_plain, lambda n: (n, 10), network.score_ideal, 2e-3,
+        elements=lambda n: 0, repeat=200, warm_up=20, latency=True,
+    ),
+    Workload(
+        "latency-softmax", "the same with its softmax: class probabilities", (1,), network.request,
+        network.probabilities, network.probabilities_plain, lambda n: (n, 10), network.probabilities_ideal, 1e-3,
         elements=lambda n: 0, repeat=100, warm_up=10, latency=True,
     ),
 ])
