@@ -30,6 +30,7 @@ PUBLIC_CHOICES = {
     "functions.decompose": "start vectors and vectors to check with, the same at all parties",
     "demo.bootstrap": "resampling of results that were opened",
     "demo.banks_data": "the demo's hold-out",
+    "bench.curves": "data to measure with",
     "bench.workloads": "made-up data",
     "bench.network": "made-up data and first weights",
     "bench.factor": "made-up data",
