@@ -89,13 +89,12 @@ def make_task(
                 raise ConfigError(
                     f"{party} brings {what} {name!r}, but the job describes: {have}; correct one of the two"
                 )
-    names = [p.name for p in consortium.parties]
     if len(consortium.compute) != Rep3.parties:
         raise ConfigError(
             f"{consortium.path}: {Rep3.name} needs {Rep3.parties} compute parties, there are "
             f"{len(consortium.compute)}: {', '.join(consortium.compute)}"
         )
-    spec.openings_for(names, consortium.compute, consortium.owners)
+    spec.openings_for(consortium.names, consortium.compute, consortium.owners)
     return Task(
         me=party,
         consortium=consortium,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 from typing import Protocol as Interface
 
 import numpy as np
@@ -96,15 +96,6 @@ class Gate(Interface):
     """Asked before anything is opened. Raises OpeningRefused; returns only if the opening is allowed."""
 
     def permit(self, name: str, shape: tuple[int, ...], to: tuple[str, ...], reason: str) -> None: ...
-
-
-class Ledger(Interface):
-    """Told of every opening that was permitted."""
-
-    def opened(self, name: str, shape: tuple[int, ...], to: tuple[str, ...], reason: str) -> None: ...
-
-
-Direction = Literal["sent", "received"]
 
 
 class Recorder(Interface):

@@ -74,6 +74,11 @@ class Consortium:
     path: Path
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """All parties, in the order of the file."""
+        return tuple(party.name for party in self.parties)
+
+    @property
     def compute(self) -> tuple[str, ...]:
         """Names of the compute parties, in the order of the file, which is their order in the protocol."""
         return self._with("compute")
@@ -93,7 +98,7 @@ class Consortium:
         for party in self.parties:
             if party.name == name:
                 return party
-        raise ConfigError(f"{self.path}: no party {name!r}; there are {', '.join(p.name for p in self.parties)}")
+        raise ConfigError(f"{self.path}: no party {name!r}; there are {', '.join(self.names)}")
 
     def hash(self) -> bytes:
         """SHA-256 over names, roles, endpoints and fingerprints, in order: 32 bytes, compared in every handshake."""

@@ -135,11 +135,6 @@ def _blame(task: Task, error: BaseException) -> UsageError:
     return UsageError(f"the program failed at {Path(line.filename).name}:{line.lineno} ({line.line}): {text}")
 
 
-def names_of(consortium: Consortium) -> tuple[str, ...]:
-    """All parties, in the order of the file."""
-    return tuple(party.name for party in consortium.parties)
-
-
 def _cpu_seconds() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
@@ -180,7 +175,7 @@ def _listener(task: Task, compute: bool) -> Callable[[str, ProgressNote], None] 
 
 
 def _open_session(task: Task, channel: Channel) -> Session:
-    compute, parties = task.consortium.compute, names_of(task.consortium)
+    compute, parties = task.consortium.compute, task.consortium.names
     own = dict(task.load_inputs())
     declared = _agree_on_inputs(task, channel, {n: x.declared(task.job.fraction_bits) for n, x in own.items()})
     protocol = _protocol(task, channel)
@@ -227,11 +222,11 @@ def _agree_on_inputs(task: Task, channel: Channel, mine: Mapping[str, Declared])
         channel.tell(name, Declare(inputs=declaration))
     if me in compute:
         lists = {me: declaration}
-        for name in names_of(task.consortium):
+        for name in task.consortium.names:
             if name != me:
                 lists[name] = channel.hear(name, Declare).inputs
-        ordered = AllInputs(inputs={n: lists[n] for n in names_of(task.consortium)})
-        for name in names_of(task.consortium):
+        ordered = AllInputs(inputs={n: lists[n] for n in task.consortium.names})
+        for name in task.consortium.names:
             if name != me:
                 channel.tell(name, ordered)
         told = [(c, channel.hear(c, AllInputs)) for c in others]

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..ring import kernels, layout
 from ..ring.prg import KeySchedule, Stream
-from ..types import Channel, Cost, Recorder
+from ..types import Channel, Recorder
 
 _COALESCE = 1 << 16  # messages to one peer in one round travel together up to this many bytes
 _PULSE_SECONDS = 1.0
@@ -105,10 +105,6 @@ class Party:
             else:
                 for out in outs:
                     self._receive(source, step, out, label)
-
-    def spent(self) -> Cost:
-        """Rounds and payload bytes of this party so far."""
-        return Cost(self.rounds, (self.sent,))
 
 
 def agree_streams(channel: Channel, names: Sequence[str], context: bytes) -> dict[int, Stream]:

@@ -25,10 +25,7 @@ class Share:
 
     @property
     def size(self) -> int:
-        n = 1
-        for d in self.shape:
-            n *= d
-        return n
+        return layout.count(self.shape)
 
     def map(self, fn: layout.Local) -> Share:
         """Apply a linear rearrangement to every component."""
@@ -57,10 +54,7 @@ class Bits:
 
     @property
     def size(self) -> int:
-        n = 1
-        for d in self.shape:
-            n *= d
-        return n
+        return layout.count(self.shape)
 
     @property
     def words(self) -> int:
