@@ -125,6 +125,17 @@ class Table:
         """Public number of rows, padding included."""
         return self.features.shape[0]
 
+    def to_arrays(
+        self, target: str | None = None
+    ) -> tuple[SecureArray, SecureArray | None, SecureArray | None, tuple[str, ...]]:
+        """Features (n, d) in units, the target (n,) or None, the row mask (n,) or None, and the features' names.
+
+        ``target``: the column to predict, None for the label. Raises UsageError for a name that is no label.
+        """
+        if target is not None and target != self.info.label:
+            raise UsageError(f"table {self.info.name!r} has no label {target!r}; its label: {self.info.label or 'none'}")
+        return self.features, self.label, self.valid, self.columns
+
     def __repr__(self) -> str:
         return f"Table({self.info.name!r}, rows={self.rows}, columns={len(self.columns)})"
 

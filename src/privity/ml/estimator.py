@@ -1,0 +1,119 @@
+"""What all estimators share: parameters by name, and one way in for rows, from a table or from arrays.
+
+The contract is scikit-learn's: the constructor only stores its arguments, ``fit`` learns and returns the estimator,
+learnt attributes end in an underscore. What is learnt stays secret until it is opened.
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..array import SecureArray
+from ..errors import ShapeError, UsageError
+from ..table import Table
+
+Same = TypeVar("Same", bound="Estimator")
+
+
+class Estimator(ABC):
+    """Base of estimators and transforms: ``get_params``, ``set_params``, ``clone``."""
+
+    @classmethod
+    def parameter_names(cls) -> tuple[str, ...]:
+        """The constructor's arguments, in its order."""
+        return tuple(name for name in inspect.signature(cls.__init__).parameters if name != "self")
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Constructor arguments as they are now. ``deep`` is accepted for scikit-learn's tools."""
+        return {name: getattr(self, name) for name in self.parameter_names()}
+
+    def set_params(self: Same, **parameters: Any) -> Same:
+        """Change constructor arguments. Raises UsageError for a name that the constructor does not have."""
+        for name, value in parameters.items():
+            if name not in self.parameter_names():
+                known = ", ".join(self.parameter_names())
+                raise UsageError(f"{type(self).__name__} has no parameter {name!r}; its parameters: {known}")
+            setattr(self, name, value)
+        return self
+
+    def clone(self: Same) -> Same:
+        """A new estimator with the same parameters that has learnt nothing."""
+        return type(self)(**self.get_params())
+
+    def fitted(self, attribute: str) -> None:
+        """Raise UsageError unless ``fit`` has set ``attribute``."""
+        if not hasattr(self, attribute):
+            raise UsageError(f"{type(self).__name__}: call fit first")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What an estimator learns from. ``x`` (n, d), zero in rows that do not count; ``y`` (n,) or None.
+
+    ``valid`` (n,): secret 0/1 integers that mark real rows, None if all are. ``weight`` (n,): secret or public weights
+    of at least 0, None if all are 1. ``names``: of the d columns. ``count``: real rows, a number or secret.
+    """
+
+    x: SecureArray
+    y: SecureArray | None
+    valid: SecureArray | None
+    weight: SecureArray | None
+    names: tuple[str, ...]
+
+    @property
+    def count(self) -> int | SecureArray:
+        return self.x.shape[0] if self.valid is None else self.valid.sum()
+
+
+def rows_of(
+    what: str,
+    x: Table | SecureArray,
+    y: SecureArray | str | None = None,
+    *,
+    valid: SecureArray | None = None,
+    sample_weight: Any = None,
+    target: bool = True,
+) -> Rows:
+    """Rows from a table (its features, its label or the column named ``y``, its row mask) or from secret arrays.
+
+    ``what`` names the estimator in errors. ``target``: whether a target is needed. Raises UsageError if there is none
+    or two masks were given, ShapeError if shapes do not fit or there are no rows.
+    """
+    if isinstance(x, Table):
+        if valid is not None:
+            raise UsageError(f"{what}: a table carries its own row mask; valid= goes with arrays only")
+        features, label, mask, names = x.to_arrays(y if isinstance(y, str) else None)
+        y = y if isinstance(y, SecureArray) else label
+        x, valid = features, mask
+    else:
+        if isinstance(y, str):
+            raise UsageError(f"{what}: a target by name ({y!r}) needs a table; give the secret array of its values")
+        names = tuple(f"x{i}" for i in range(x.shape[1] if x.ndim == 2 else 0))
+    if x.ndim != 2 or 0 in x.shape:
+        raise ShapeError(f"{what}: expected x of shape (rows, columns) with at least one of each, got {x.shape}")
+    n = x.shape[0]
+    if target and y is None:
+        raise UsageError(f"{what}: no target; give y=, or a table whose schema has a column with the role 'label'")
+    weight = None if sample_weight is None else _weights(what, x, sample_weight)
+    for name, given in (("y", y if target else None), ("valid", valid), ("sample_weight", weight)):
+        if given is not None and given.shape[:1] != (n,):
+            raise ShapeError(f"{what}: expected {name} with {n} rows like x, got {given.shape}")
+    return Rows(x, y if target else None, None if valid is None else valid.numeric(), weight, names)
+
+
+def _weights(what: str, x: SecureArray, weights: Any) -> SecureArray:
+    """Weights as a secret array; public ones are checked here, secret ones by the estimator's guard."""
+    if isinstance(weights, SecureArray):
+        return weights.numeric()
+    public = x.session.constant(weights)
+    if public.shape != x.shape[:1] or bool((np.asarray(weights) < 0).any()):
+        raise UsageError(f"{what}: expected sample_weight of shape ({x.shape[0]},) with weights of at least 0")
+    return public
