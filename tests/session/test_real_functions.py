@@ -76,8 +76,8 @@ def erf(x: Reals) -> Reals:
     return np.vectorize(math.erf, otypes=[float])(x)
 
 
-def capped(f: Callable[[Reals], Reals]) -> Callable[[Reals], Reals]:
-    return lambda x: np.minimum(f(np.minimum(x, 60.0)), TOP)
+def capped(f: Callable[[Reals], Reals], top: float = TOP) -> Callable[[Reals], Reals]:
+    return lambda x: np.minimum(f(np.minimum(x, 60.0)), top)
 
 
 def sigmoid(x: Reals) -> Reals:
@@ -91,7 +91,11 @@ CASES = {
     "exp": Case(pv.exp, capped(np.exp), BOTH, relative=2.0**-16),
     "exp of a large bound": Case(pv.exp, capped(np.exp), signed(2.0**40), 2.0**40, 2.0**-16),
     "exp2": Case(pv.exp2, capped(np.exp2), BOTH, relative=2.0**-16),
-    "expm1": Case(pv.expm1, np.expm1, signed(8.0), 8.0, 2.0**-16, ULP + 2.0**-16),
+    "expm1": Case(pv.expm1, capped(np.expm1, TOP / 2**0.5), BOTH, 128.0, 2.0**-15, 1.25 * ULP + 2.0**-21),
+    "expm1 of a small bound": Case(pv.expm1, np.expm1, signed(8.0), 8.0, 2.0**-15, 1.25 * ULP + 2.0**-21),
+    "expm1 of a large bound": Case(
+        pv.expm1, capped(np.expm1, TOP / 2**0.5), signed(2.0**40), 2.0**40, 2.0**-15, 1.25 * ULP + 2.0**-21
+    ),
     "2 ** x": Case(lambda x: 0.5**x, lambda x: 0.5**x, signed(16.0), 16.0, 2.0**-16),
     "log": Case(pv.log, np.log, POSITIVE, absolute=2.0**-16),
     "log of a large bound": Case(pv.log, np.log, magnitudes(ULP, 2.0**41), 2.0**41, absolute=2.0**-16),
@@ -135,6 +139,29 @@ def test_error_over_the_whole_range(protocol: tuple[Any, int], name: str) -> Non
     worst = int(np.argmax(np.abs(got - want) - allowed))
     assert abs(got[worst] - want[worst]) <= allowed[worst], f"at {case.x[worst]!r}: {got[worst]} for {want[worst]}"
     assert np.abs(got).max() <= bound
+
+
+@pytest.mark.parametrize("fraction_bits", [12, 18, 20, 22])
+@pytest.mark.parametrize(
+    ("case", "centre", "reach"),
+    [
+        (Case(pv.expm1, np.expm1, BOTH, relative=2.0**-15), 0.0, 6.0),
+        (Case(pv.log1p, np.log1p, BOTH, relative=2.0**-16), 0.0, 1 / 3),
+        (Case(pv.log, np.log, BOTH, relative=2.0**-16), 1.0, 1 / 3),
+        (Case(pv.log2, np.log2, BOTH, relative=2.0**-16), 1.0, 1 / 3),
+    ],
+)
+def test_relative_error_where_the_result_is_small(
+    protocol: tuple[Any, int], fraction_bits: int, case: Case, centre: float, reach: float
+) -> None:
+    ulp = 2.0**-fraction_bits
+    far = np.exp2(np.random.default_rng(2).uniform(math.log2(ulp), math.log2(reach), 4000))
+    x = np.trunc(np.concatenate([far, -far, [0.0, ulp, -ulp, reach, -reach]]) / ulp) * ulp + centre
+    got, bound = opened(protocol, case.function, pv.Input(x, 8.0), fraction_bits=fraction_bits)
+    want = case.exact(x)
+    assert (np.abs(got - want) <= case.relative * np.abs(want) + 1.25 * ulp + 2.0**-21).all()
+    assert np.abs(got).max() <= bound
+    assert (got[x == centre] == 0).all()
 
 
 @pytest.mark.parametrize(("bound", "at_most"), [(128.0, None), (1000.0, None), (1e6, 1.0), (2000.0, 2.0)])
@@ -206,6 +233,8 @@ def test_outside_of_the_domain(protocol: tuple[Any, int]) -> None:
     np.testing.assert_array_equal(opened(protocol, lambda x: 5 / x, zero)[0], 0.0)
     far = pv.Input(np.array([127.0, 45.0, -127.0]), 128.0)
     np.testing.assert_array_equal(opened(protocol, pv.exp, far)[0], [TOP, TOP, 0.0])
+    np.testing.assert_allclose(opened(protocol, pv.expm1, far)[0], [TOP / 2**0.5] * 2 + [-1.0], rtol=1e-12, atol=ULP)
+    np.testing.assert_allclose(opened(protocol, pv.log1p, x)[0], np.log([1, 1 - ULP, ULP, ULP]), rtol=0, atol=2.0**-16)
 
 
 @pytest.mark.parametrize("fraction_bits", [12, 16, 20])
