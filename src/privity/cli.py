@@ -62,6 +62,9 @@ IdleOption = Annotated[
 TableOption = Annotated[list[str], typer.Option("--table", help="NAME=FILE: a table of this party (with --party).")]
 ArrayOption = Annotated[list[str], typer.Option("--array", help="NAME=FILE.npy: an array of it (with --party).")]
 TraceOption = Annotated[Path | None, typer.Option("--trace", help="Folder for what each line of the program cost.")]
+StoreOption = Annotated[
+    Path | None, typer.Option("--store", help="Folder where each party keeps shares that outlive the run.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 
 
@@ -75,6 +78,7 @@ def make_task(
     start_timeout: float,
     timeout: float,
     trace: Path | None = None,
+    store: Path | None = None,
 ) -> Task:
     """Read a party's own files. Raises ConfigError or UsageError before anything is connected."""
     function, program_hash = load_program(program)
@@ -109,6 +113,7 @@ def make_task(
         deadline_s=start_timeout,
         idle_s=timeout,
         trace=trace,
+        store=store,
     )
 
 
@@ -131,6 +136,7 @@ def run(
     out: OutOption = None,
     record_view: RecordOption = False,
     trace: TraceOption = None,
+    store: StoreOption = None,
     start_timeout: StartOption = 30.0,
     timeout: IdleOption = 60.0,
     json: JsonOption = False,
@@ -145,12 +151,12 @@ def run(
             "--table and --array say what one party brings, so they need --party NAME; for all parties at once name "
             f"the files in {consortium} under [party.tables] or [party.arrays]"
         )
-    for folder in (out, trace):
+    for folder in (out, trace, store):
         if folder is not None:
             check_writable(folder)
     progress = LiveProgress(console, program.stem)
     if party is not None:
-        task = make_task(program, group, job, party, table, array, start_timeout, timeout, trace)
+        task = make_task(program, group, job, party, table, array, start_timeout, timeout, trace, store)
         with progress, redirect_stdout(sys.stderr if json else sys.stdout):  # the program may print; JSON stays alone
             reports = {party: _run_here(task, _listen_here(group, party), out if record_view else None, progress)}
     else:
@@ -165,7 +171,7 @@ def run(
         for name in here:
             group.identity(name).certificate.check_validity(name)
         views = out if record_view else None
-        arguments = party_arguments(program, consortium, job, views, start_timeout, timeout, trace=trace)
+        arguments = party_arguments(program, consortium, job, views, start_timeout, timeout, trace=trace, store=store)
 
         def show(name: str, line: str) -> None:
             console.print(f"{name} | {line}", markup=False, highlight=False, soft_wrap=True)
@@ -196,6 +202,7 @@ def party_process(
     array: ArrayOption = [],  # noqa: B006
     view_folder: Annotated[Path | None, typer.Option()] = None,
     trace: TraceOption = None,
+    store: StoreOption = None,
     listen_fd: Annotated[int | None, typer.Option()] = None,
     start_timeout: StartOption = 30.0,
     timeout: IdleOption = 60.0,
@@ -204,7 +211,7 @@ def party_process(
     end_with_parent()
     try:
         group = load_consortium(consortium)
-        task = make_task(program, group, job, party, table, array, start_timeout, timeout, trace)
+        task = make_task(program, group, job, party, table, array, start_timeout, timeout, trace, store)
         listener = adopt_listener(listen_fd) if listen_fd is not None else None
         report = _run_here(task, listener, view_folder, EmitProgress())
         emit(Event("report", report=report))

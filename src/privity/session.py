@@ -6,6 +6,7 @@ shapes, deal their own inputs and collect what is opened to them. ``reveal`` is 
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import sys
@@ -13,15 +14,17 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from typing import Protocol as Interface
 
 import numpy as np
 import numpy.typing as npt
 
-from .errors import NotForMe, OpeningRefused, OverflowPlanned, RangeViolated, UsageError
+from .errors import HandshakeError, NotForMe, OpeningRefused, OverflowPlanned, RangeViolated, UsageError
 from .mpc.protocol import Protocol
 from .mpc.shares import Share
+from .net.wire import Statement
 from .ring import fixed
 from .types import RANGE_BITS, Channel, Gate, Opening, Progress, Ring
 
@@ -199,6 +202,8 @@ class Session:
         seed: int = 0,
         tables: Mapping[str, TableInfo] | None = None,
         parameters: Mapping[str, str | int | float | bool] | None = None,
+        store: Path | None = None,
+        group: bytes = b"",
     ) -> None:
         self.me = me
         self.protocol = protocol
@@ -208,6 +213,10 @@ class Session:
         self.fraction_bits = fraction_bits
         self.seed = seed
         """Public seed for public choices such as the order of mini-batches. Never used for masks."""
+        self.store = store
+        """This party's own folder for shares that outlive the session, or None (``privity run --store``)."""
+        self.group = group or _group_of(compute)
+        """Hash of who holds the shares: what was saved under another one cannot be loaded."""
         self._own = own
         self._channel = channel
         self._gate = gate
@@ -317,6 +326,32 @@ class Session:
             return np.asarray(of.collect(self._channel, self.compute, step, share.shape))
         return value
 
+    # -- words between the parties -----------------------------------------------------------------------------
+
+    def agreed(self, what: str, mine: bytes) -> bytes:
+        """The public bytes that every compute party states, at all parties. Raises HandshakeError if they differ.
+
+        ``mine`` is read at compute parties only; the others are told. One round of small messages.
+        """
+        told = self._told(mine)
+        first = self.compute[0]
+        for name, value in told.items():
+            if value != told[first]:
+                raise HandshakeError(
+                    f"{what} differs between {first} and {name}; nothing was computed with it. Bring the same at both"
+                )
+        return told[first]
+
+    def _told(self, mine: bytes) -> dict[str, bytes]:
+        """What each compute party tells everybody."""
+        if self._channel is None:  # planning: nobody else is there
+            return dict.fromkeys(self.compute, mine)
+        if self.computes:
+            for name in self.parties:
+                if name != self.me:
+                    self._channel.tell(name, Statement(data=mine))
+        return {name: mine if name == self.me else self._channel.hear(name, Statement).data for name in self.compute}
+
     def _next_event(self) -> int:
         self._events += 1
         return OUTSIDE_STEP | self._events
@@ -409,6 +444,11 @@ class Session:
             rounds = party.rounds if party is not None else 0
             sent = self._channel.bytes_sent if self._channel is not None else 0
             self._progress.update(step, total, note, rounds, sent)
+
+
+def _group_of(compute: Sequence[str]) -> bytes:
+    """For parties that are known by their names only (simulations)."""
+    return hashlib.sha256("\n".join(["privity group 1", *compute]).encode()).digest()
 
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,7 @@ def simulate(
     timeout_s: float = 60.0,
     check_range: bool = False,
     trace: bool = False,
+    store: Path | None = None,
 ) -> Simulation:
     """Run ``program(session)`` at every party and return a :class:`Simulation`.
 
@@ -84,6 +86,8 @@ def simulate(
     ``check_range``: put the shares of every array together, which only a simulation can, and raise RangeViolated with
     the line and the magnitude where a value passes its public bound. ``trace``: measure every operation by line
     (``Simulation.traces``; the threads share one interpreter, so seconds include waiting for each other).
+
+    ``store``: folder under which each party has one of its own (by name) for shares that outlive the run.
 
     Raises the first error of any party.
     """
@@ -124,6 +128,7 @@ def simulate(
                     seed=seed,
                     tables=tables,
                     parameters=parameters,
+                    store=None if store is None else store / me,
                 )
                 if board is not None and me in compute:
                     session.observer = RangeObserver(board, compute.index(me))

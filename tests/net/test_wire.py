@@ -17,6 +17,7 @@ MESSAGES: list[wire.Message] = [
     wire.Declare(inputs=(wire.InputDeclaration(name="x", shape=(3, 0), bound=1.5, scale=16),)),
     wire.AllInputs(inputs={"bank_a": (wire.InputDeclaration(name="y", shape=()),)}),
     wire.Digest(value=b"\x00" * 32),
+    wire.Statement(data=b"{}"),
     wire.ProgressNote(step=1, total=2, note="epoch", rounds=3, bytes_sent=4),
     wire.Abort(reason="DataError"),
     wire.Bye(),

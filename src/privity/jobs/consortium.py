@@ -109,6 +109,15 @@ class Consortium:
                 digest.update(len(encoded).to_bytes(4, "big") + encoded)
         return digest.digest()
 
+    def holders(self) -> bytes:
+        """SHA-256 over names and fingerprints of the compute parties, in order: who holds the shares of a session."""
+        digest = hashlib.sha256(b"privity group 1")
+        for name in self.compute:
+            for part in (name, self.party(name).fingerprint):
+                encoded = part.encode()
+                digest.update(len(encoded).to_bytes(4, "big") + encoded)
+        return digest.digest()
+
     def certificate(self, name: str) -> Certificate:
         """The pinned certificate of a party. Raises ConfigError if the file does not have the pinned fingerprint."""
         party = self.party(name)

@@ -16,6 +16,7 @@ def party_arguments(
     tables: Mapping[str, Mapping[str, Path]] | None = None,
     arrays: Mapping[str, Mapping[str, Path]] | None = None,
     trace: Path | None = None,
+    store: Path | None = None,
 ) -> Callable[[str], list[str]]:
     """The command line of a party process; ``tables``, ``arrays``: party -> name -> file."""
 
@@ -28,6 +29,8 @@ def party_arguments(
             line += ["--view-folder", str(view_folder)]
         if trace is not None:
             line += ["--trace", str(trace)]
+        if store is not None:
+            line += ["--store", str(store)]
         for name, path in (tables or {}).get(party, {}).items():
             line += ["--table", f"{name}={path}"]
         for name, path in (arrays or {}).get(party, {}).items():

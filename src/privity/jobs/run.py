@@ -43,6 +43,7 @@ class Task:
     """What one party needs to run its part. ``load_inputs`` reads its own data, after the handshake.
 
     deadline_s: for all parties to come. idle_s: for any single message. trace: folder for what each line cost.
+    store: folder under which this party keeps shares that outlive the run, in one of its own name.
     """
 
     me: str
@@ -59,6 +60,7 @@ class Task:
     progress: Progress | None = None
     recorder: Recorder | None = None
     trace: Path | None = None
+    store: Path | None = None
 
 
 class PartyReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -197,6 +199,8 @@ def _open_session(task: Task, channel: Channel) -> Session:
         seed=task.job.seed,
         tables=task.tables,
         parameters=task.job.parameters,
+        store=None if task.store is None else task.store / task.me,
+        group=task.consortium.holders(),
     )
 
 

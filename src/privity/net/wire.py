@@ -191,6 +191,12 @@ class Digest(Message, frozen=True):
     value: Hash
 
 
+class Statement(Message, frozen=True):
+    """Public bytes that all compute parties must state alike."""
+
+    data: Annotated[bytes, msgspec.Meta(max_length=1 << 19)]
+
+
 class ProgressNote(Message, frozen=True):
     """How far a compute party's program has come."""
 
@@ -215,7 +221,7 @@ class Bye(Message, frozen=True):
     """Goodbye: nothing follows."""
 
 
-ControlMessage = Hello | Greeting | Verdict | Declare | AllInputs | Digest | ProgressNote | Abort | Bye
+ControlMessage = Hello | Greeting | Verdict | Declare | AllInputs | Digest | Statement | ProgressNote | Abort | Bye
 
 
 # Built once, under the import lock: msgspec 0.22 can crash when two threads are the first to build a decoder for one
