@@ -1,143 +1,571 @@
-"""A table on shares: columns agreed in a schema, rows of all owners one after the other, a secret row mask.
+"""Tables on shares: columns agreed in a schema, a public number of rows, a secret mask of those that are real.
 
-Every owner divides each feature by its public unit (a power of two at least as large as the column's bound), so that
-all shared features lie in [-1, 1], and shares its local counts, sums and sums of squares beside the rows: these are
-exact in float64 at the owner, and nothing can overflow.
+An owner divides each number by its column's public unit (a power of two at least as large as the column's bound), so
+that shared numbers lie in [-1, 1], and shares its local counts, sums and sums of squares beside the rows: these are
+exact in float64 at the owner, and nothing can overflow. Categories travel as whole codes, empty cells as a 0/1 mask
+beside a 0. In rows that are not real every value is 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from .array import SecureArray
-from .errors import DataError, UsageError
-from .functions import concatenate
+from .errors import DataError, ShapeError, UsageError
+from .functions import concatenate, matmul, one_hot, stack
+from .functions.tables import Groups, group_by
 from .session import Declared, Input, Session
 
 FEATURE_BITS = 30
-"""Fractional bits of shared features: they lie in [-1, 1], and a column may use a small part of that range."""
+"""Fractional bits of shared numbers: they lie in [-1, 1], and a column may use a small part of that range."""
+
+KEY_BITS = 48
+"""Bits in each of the two words of a key's fingerprint."""
+
+Kind = Literal["number", "integer", "binary", "category"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What everybody knows of a column.
+
+    ``unit``: the power of two by which numbers were divided (1 for categories). ``bound``: on |x|, in the column's own
+    unit. ``categories``: what the codes 0, 1, 2 ... stand for. ``missing``: whether cells may be empty. ``owners``: who
+    brought it.
+    """
+
+    name: str
+    kind: Kind = "number"
+    unit: float = 1.0
+    bound: float = 1.0
+    categories: tuple[str, ...] = ()
+    missing: bool = False
+    owners: tuple[str, ...] = ()
+
+    @property
+    def coded(self) -> bool:
+        """Whether its values are codes of categories."""
+        return self.kind == "category"
 
 
 @dataclass(frozen=True, slots=True)
 class TableInfo:
     """The public description of a table: what owners agree on before anybody opens a file.
 
-    ``features``, ``units``: names and powers of two, in order. ``label``: name of a 0/1 column or None. ``capacity``:
-    rows per owner after padding, or None if the true row counts are public. ``owners``: who must bring it, or None.
+    ``label``: the column to predict, or None. ``capacity``: rows per owner after padding, or None if the true row
+    counts are public. ``owners``: who must bring it, or None. ``keyed``: whether its rows can be linked.
     """
 
     name: str
-    features: tuple[str, ...]
-    units: tuple[float, ...]
-    label: str | None = None
+    fields: tuple[Field, ...]
+    label: Field | None = None
     capacity: int | None = None
     owners: tuple[str, ...] | None = None
+    keyed: bool = False
+
+    @property
+    def numbers(self) -> tuple[Field, ...]:
+        """Features that are not categories."""
+        return tuple(f for f in self.fields if not f.coded)
+
+    @property
+    def coded(self) -> tuple[Field, ...]:
+        """Features that are categories."""
+        return tuple(f for f in self.fields if f.coded)
+
+    @property
+    def gappy(self) -> tuple[Field, ...]:
+        """Features whose cells may be empty."""
+        return tuple(f for f in self.fields if f.missing)
+
+
+def numbers(names: Iterable[str], units: Iterable[float]) -> tuple[Field, ...]:
+    """Fields of plain numbers, each with its unit as bound."""
+    return tuple(Field(n, "number", u, u) for n, u in zip(names, units, strict=True))
+
+
+# -- at the owner ------------------------------------------------------------------------------------------------------
 
 
 def table_inputs(
-    info: TableInfo, features: npt.NDArray[np.float64], label: npt.NDArray[np.float64] | None
+    info: TableInfo,
+    features: npt.NDArray[np.float64],
+    label: npt.NDArray[np.float64] | None = None,
+    keys: npt.NDArray[np.uint64] | None = None,
 ) -> dict[str, Input]:
-    """What an owner shares for its rows: ``features`` (rows, d) in the columns' own units, ``label`` (rows,) of 0/1.
+    """What an owner shares for its rows.
 
-    Raises DataError if there are more rows than the capacity, or a label other than 0 and 1.
+    ``features`` (rows, d), columns as in ``info.fields``: numbers in their own units, codes of categories, NaN for an
+    empty cell. ``label`` (rows,). ``keys`` (rows, 2): fingerprints; padding rows get random ones, which match nothing.
+
+    Raises DataError if there are more rows than the capacity, an empty cell in a column without gaps, or a label that
+    does not fit its kind.
     """
-    scaled = np.asarray(features, np.float64) / np.asarray(info.units)
-    rows = len(scaled)
+    features = np.asarray(features, np.float64).reshape(len(features), len(info.fields))
+    rows = len(features)
     capacity = rows if info.capacity is None else info.capacity
     if rows > capacity:
         raise DataError(f"table {info.name!r}: {rows} rows, but the agreed capacity is {capacity} rows per owner")
-    padded = np.zeros((capacity, scaled.shape[1]))
-    padded[:rows] = scaled
-    moments = np.stack([scaled.sum(0), (scaled**2).sum(0)])
-    inputs = {
-        f"{info.name}.features": Input(padded, bound=1.0, scale=FEATURE_BITS),
-        f"{info.name}.moments": Input(moments, bound=float(max(1, capacity)), scale=FEATURE_BITS),
-    }
-    if info.capacity is not None:
-        valid = np.arange(capacity) < rows
-        inputs[f"{info.name}.valid"] = Input(valid.astype(np.int64), bound=1.0)
-    if label is not None:
-        wrong = np.flatnonzero(~np.isin(label, (0.0, 1.0)))
-        if len(wrong):
+    gaps = np.isnan(features)
+    for field, empty in zip(info.fields, gaps.T, strict=True):
+        if empty.any() and not field.missing:
             raise DataError(
-                f"table {info.name!r}, label {info.label!r}: expected 0 or 1, found {float(label[wrong[0]])!r} in row "
-                f"{int(wrong[0]) + 1} ({len(wrong)} such rows); correct them, and give the label the kind 'binary'"
+                f"table {info.name!r}, column {field.name!r}: {int(empty.sum())} empty cells, but its schema does not "
+                "say missing = true; fill them in or have the schema changed for all owners"
             )
-        target = np.zeros(capacity, np.int64)
-        target[:rows] = label
-        inputs[f"{info.name}.label"] = Input(target, bound=1.0)
-    return inputs
+    filled = np.where(gaps, 0.0, features)
+    at = {f.name: i for i, f in enumerate(info.fields)}
+
+    def block(fields: Sequence[Field], values: npt.NDArray[Any], dtype: Any) -> npt.NDArray[Any]:
+        padded = np.zeros((capacity, len(fields)), dtype)
+        padded[:rows] = values[:, [at[f.name] for f in fields]]
+        return padded
+
+    scaled = filled / np.asarray([f.unit for f in info.fields])
+    inputs: dict[str, Input] = {}
+    if info.numbers:
+        units = block(info.numbers, scaled, np.float64)
+        present = rows - gaps[:, [at[f.name] for f in info.numbers]].sum(0)
+        moments = np.stack([units.sum(0), (units**2).sum(0), present])
+        inputs["features"] = Input(units, bound=1.0, scale=FEATURE_BITS)
+        inputs["moments"] = Input(moments, bound=float(max(1, capacity)), scale=FEATURE_BITS)
+    if info.coded:
+        inputs["codes"] = Input(block(info.coded, filled, np.int64), bound=_largest_code(info))
+    if info.gappy:
+        inputs["missing"] = Input(block(info.gappy, gaps, np.int64), bound=1.0)
+    if info.capacity is not None:
+        inputs["valid"] = Input((np.arange(capacity) < rows).astype(np.int64), bound=1.0)
+    if info.label is not None:
+        assert label is not None
+        inputs["label"] = _label_input(info, info.label, label, capacity)
+    if info.keyed:
+        assert keys is not None
+        random = np.frombuffer(secrets.token_bytes(16 * capacity), np.uint64).reshape(capacity, 2)
+        words = (random >> np.uint64(64 - KEY_BITS)).astype(np.int64)
+        words[:rows] = keys
+        inputs["keys"] = Input(words, bound=2.0**KEY_BITS)
+    return {f"{info.name}.{part}": x for part, x in inputs.items()}
+
+
+def _label_input(info: TableInfo, field: Field, label: npt.NDArray[np.float64], capacity: int) -> Input:
+    whole = np.isin(label, (0.0, 1.0)) if field.kind == "binary" else label == np.rint(label)
+    allowed = whole | (field.kind == "number")
+    wrong = np.flatnonzero(np.isnan(label) | ~(np.abs(label) <= field.bound) | ~allowed)
+    if len(wrong):
+        expected = {"binary": "0 or 1", "number": "a number", "integer": "a whole number"}.get(field.kind, "a category")
+        raise DataError(
+            f"table {info.name!r}, label {field.name!r}: expected {expected}, found {float(label[wrong[0]])!r} in row "
+            f"{int(wrong[0]) + 1} ({len(wrong)} such rows); correct them, or correct the label's kind and bound"
+        )
+    padded = np.zeros(capacity, np.float64 if field.kind == "number" else np.int64)
+    padded[: len(label)] = label / field.unit
+    return Input(padded, *_label_form(field))
+
+
+def _label_form(field: Field) -> tuple[float, int]:
+    """Bound and scale of a label's shares."""
+    if field.kind == "number":
+        return 1.0, FEATURE_BITS
+    return float(max(1, len(field.categories) - 1)) if field.coded else max(field.bound / field.unit, 1.0), 0
+
+
+def _largest_code(info: TableInfo) -> float:
+    return float(max([1, *(len(f.categories) - 1 for f in info.coded)]))
 
 
 def table_shapes(info: TableInfo, rows: int) -> dict[str, Declared]:
     """What an owner of ``rows`` rows would declare: ``table_inputs`` without the data."""
     capacity = rows if info.capacity is None else info.capacity
-    d = len(info.features)
-    shapes = {
-        f"{info.name}.features": Declared((capacity, d), 1.0, FEATURE_BITS),
-        f"{info.name}.moments": Declared((2, d), float(max(1, capacity)), FEATURE_BITS),
-    }
+    d = len(info.numbers)
+    shapes: dict[str, Declared] = {}
+    if d:
+        shapes["features"] = Declared((capacity, d), 1.0, FEATURE_BITS)
+        shapes["moments"] = Declared((3, d), float(max(1, capacity)), FEATURE_BITS)
+    if info.coded:
+        shapes["codes"] = Declared((capacity, len(info.coded)), _largest_code(info), 0)
+    if info.gappy:
+        shapes["missing"] = Declared((capacity, len(info.gappy)), 1.0, 0)
     if info.capacity is not None:
-        shapes[f"{info.name}.valid"] = Declared((capacity,), 1.0, 0)
+        shapes["valid"] = Declared((capacity,), 1.0, 0)
     if info.label is not None:
-        shapes[f"{info.name}.label"] = Declared((capacity,), 1.0, 0)
-    return shapes
+        shapes["label"] = Declared((capacity,), *_label_form(info.label))
+    if info.keyed:
+        shapes["keys"] = Declared((capacity, 2), 2.0**KEY_BITS, 0)
+    return {f"{info.name}.{part}": shape for part, shape in shapes.items()}
+
+
+# -- on shares ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SecureColumn:
+    """One column on shares: ``values`` (n,) in units (``field.unit``) or codes; ``missing`` (n,) 0/1 or None."""
+
+    field: Field
+    values: SecureArray
+    missing: SecureArray | None = None
+
+    @property
+    def natural(self) -> SecureArray:
+        """The values in the column's own unit, (n,). Local for units up to 2^30."""
+        return natural(self.values, self.field.unit)
+
+
+def natural(values: SecureArray, unit: float) -> SecureArray:
+    """values * unit for a power of two: fewer fractional bits, not a product, as far as there are any. Local."""
+    bits = round(math.log2(unit))
+    if bits <= values.scale and bits >= 0:
+        return SecureArray(values.session, values.ring_share(), values.scale - bits, values.bound * unit)
+    return values * unit
 
 
 class Table:
-    """Rows of all owners on shares. ``features`` (n, d) in units, ``label`` (n,) 0/1 integers, ``valid`` (n,) 0/1.
+    """Rows on shares: columns by name, a secret row mask, a public number of rows (padding included).
 
-    ``valid`` is None when every row is real (no capacity was agreed). ``sums`` and ``squares`` are (d,) totals over
-    the real rows, in units. ``count``: number of real rows, a plain number or secret.
+    Made by ``Session.table``, ``privity.link``, ``privity.concat`` and by transforms. ``table["age"]`` is the secret
+    column in its own unit; ``table[["age", "sex"]]`` a table of some columns. ``valid`` (n,): 0/1 integers, None when
+    every row is real. ``label``: the secret column to predict, or None.
     """
 
     def __init__(
         self,
-        info: TableInfo,
-        features: SecureArray,
-        label: SecureArray | None,
-        valid: SecureArray | None,
-        moments: SecureArray,
+        session: Session,
+        name: str,
+        columns: Sequence[SecureColumn],
+        *,
+        rows: int,
+        label: str | None = None,
+        valid: SecureArray | None = None,
+        keys: SecureArray | None = None,
+        moments: Mapping[str, SecureArray] | None = None,
     ) -> None:
-        self.info = info
-        self.features = features
-        self.label = label
-        self.valid = valid
-        self.sums, self.squares = moments[0], moments[1]
-        self.count: int | SecureArray = features.shape[0] if valid is None else valid.sum()
+        self.session, self.name, self.rows = session, name, rows
+        self._columns = {c.field.name: c for c in columns}
+        if len(self._columns) != len(columns):
+            names = [c.field.name for c in columns]
+            twice = sorted({n for n in names if names.count(n) > 1})
+            raise UsageError(f"table {name!r}: column names must differ, but these come twice: {', '.join(twice)}")
+        self.label_name, self.valid, self.keys = label, valid, keys
+        self._moments = moments or {}
+        self._count: int | SecureArray | None = None
+
+    # -- what is public ------------------------------------------------------------------------------------------------
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the features."""
-        return self.info.features
+        """Names of all columns, the label last."""
+        label = (self.label_name,) if self.label_name is not None else ()
+        return (*self.feature_names, *label)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of all columns but the label."""
+        return tuple(n for n in self._columns if n != self.label_name)
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """What is known of the features, in order."""
+        return tuple(self._columns[n].field for n in self.feature_names)
 
     @property
     def units(self) -> npt.NDArray[np.float64]:
         """Public power of two by which each feature was divided."""
-        return np.asarray(self.info.units)
+        return np.asarray([f.unit for f in self.fields])
+
+    def __repr__(self) -> str:
+        return f"Table({self.name!r}, rows={self.rows}, columns={len(self._columns)})"
+
+    def __len__(self) -> int:
+        return self.rows
+
+    # -- columns -------------------------------------------------------------------------------------------------------
+
+    def column(self, name: str) -> SecureColumn:
+        """One column. Raises UsageError for a name that the table does not have."""
+        try:
+            return self._columns[name]
+        except KeyError:
+            have = ", ".join(self._columns)
+            raise UsageError(f"table {self.name!r} has no column {name!r}; its columns: {have}") from None
+
+    def __getitem__(self, name: str | Sequence[str]) -> Any:
+        return self.column(name).natural if isinstance(name, str) else self.select(name)
 
     @property
-    def rows(self) -> int:
-        """Public number of rows, padding included."""
-        return self.features.shape[0]
+    def label(self) -> SecureArray | None:
+        """The column to predict in its own unit (codes for categories), (n,), or None."""
+        return None if self.label_name is None else self[self.label_name]
+
+    @property
+    def features(self) -> SecureArray:
+        """All features as one array (n, d), in units. Raises UsageError while there are categories or empty cells."""
+        return self.matrix(self.feature_names)
+
+    @property
+    def count(self) -> int | SecureArray:
+        """Number of real rows: a plain number, or secret."""
+        if self._count is None:
+            self._count = self.rows if self.valid is None else self.valid.sum()
+        return self._count
+
+    def matrix(self, names: Sequence[str]) -> SecureArray:
+        """Some columns as one array (n, k), in units.
+
+        Whole numbers and columns of different precision are brought to one scale: the lowest that any has, but not
+        below the session's. Raises UsageError for categories and for columns with empty cells.
+        """
+        chosen = [self.column(n) for n in names]
+        if not chosen:
+            raise UsageError(f"table {self.name!r}: no features; its columns: {', '.join(self.columns) or 'none'}")
+        coded = [c.field.name for c in chosen if c.field.coded]
+        if coded:
+            raise UsageError(
+                f"table {self.name!r}: {', '.join(coded)}: categories are no numbers; encode them first "
+                "(OneHotEncoder or OrdinalEncoder of privity.ml.preprocessing), or select other columns"
+            )
+        gappy = [c.field.name for c in chosen if c.missing is not None]
+        if gappy:
+            raise UsageError(
+                f"table {self.name!r}: {', '.join(gappy)}: some cells may be empty; fill them in first (SimpleImputer "
+                "of privity.ml.preprocessing), or select other columns"
+            )
+        return self.block(names)
+
+    def block(self, names: Sequence[str]) -> SecureArray:
+        """``matrix`` without its checks: codes as they are, 0 for an empty cell."""
+        values = [self.column(n).values.numeric() for n in names]
+        scales = [v.scale for v in values if v.scale]
+        common = min(scales, default=0)
+        if common != max(scales, default=0):
+            common = max(common, self.session.fraction_bits)
+        finer = [i for i, v in enumerate(values) if v.scale > common]
+        if finer:
+            cut = stack([values[i] for i in finer], axis=1).rescaled(common)
+            for k, i in enumerate(finer):
+                values[i] = cut[:, k].stated(values[i].bound + 2.0**-common)
+        return stack(values, axis=1)
+
+    # -- sums over the real rows ---------------------------------------------------------------------------------------
+
+    @property
+    def sums(self) -> SecureArray:
+        """Sum of each feature, (d,), in units; empty cells do not count."""
+        return self.moments(self.feature_names)[0]
+
+    @property
+    def squares(self) -> SecureArray:
+        """Sum of the squares of each feature, (d,), in units; empty cells do not count."""
+        return self.moments(self.feature_names)[1]
+
+    def moments(self, names: Sequence[str]) -> SecureArray:
+        """Sums, sums of squares and numbers of cells that are not empty, (3, k), in units.
+
+        What the owners brought where rows are as they brought them, else from the shares: one dot product a column.
+        """
+        if names and all(n in self._moments for n in names):
+            return stack([self._moments[n] for n in names], axis=1)
+        values = [self.column(n) for n in names]
+        x = self.block(names).T
+        square = SecureArray(
+            self.session,
+            self.session.protocol.dot(x.ring_share(), x.ring_share(), x.scale),
+            x.scale,
+            x.bound**2 * max(1, self.rows) + 1.0,
+        )
+        full = self.valid.sum() if self.valid is not None else self.session.constant(self.rows)
+        present = [full if c.missing is None else full - c.missing.sum() for c in values]
+        return stack([x.sum(axis=1), square, stack(present)])
+
+    # -- other tables --------------------------------------------------------------------------------------------------
+
+    def replaced(
+        self, columns: Sequence[SecureColumn], *, label: str | Literal["same"] | None = "same", clean: bool = True
+    ) -> Table:
+        """The same rows with other columns. ``clean`` False: values may differ from 0 in rows that are not real."""
+        made = list(columns)
+        if not clean and self.valid is not None and made:
+            made = _masked(made, self.valid)
+        return Table(
+            self.session,
+            self.name,
+            made,
+            rows=self.rows,
+            label=self.label_name if label == "same" else label,
+            valid=self.valid,
+            keys=self.keys,
+            moments={c.field.name: self._moments[c.field.name] for c in made if self._unchanged(c)},
+        )
+
+    def _unchanged(self, column: SecureColumn) -> bool:
+        name = column.field.name
+        return name in self._moments and name in self._columns and self._columns[name] is column
+
+    def select(self, names: Sequence[str]) -> Table:
+        """These columns, in this order; the label stays."""
+        keep = [self.column(n) for n in names]
+        if self.label_name is not None and self.label_name not in names:
+            keep.append(self.column(self.label_name))
+        return self.replaced(keep)
+
+    def drop(self, names: Sequence[str]) -> Table:
+        """All columns but these."""
+        for name in names:
+            self.column(name)
+        label = None if self.label_name in names else self.label_name
+        return self.replaced([c for n, c in self._columns.items() if n not in names], label=label)
+
+    def with_label(self, name: str | None) -> Table:
+        """The same columns with another one (or none) as the one to predict."""
+        if name is not None:
+            self.column(name)
+        return self.replaced(list(self._columns.values()), label=name)
+
+    def with_column(self, name: str, values: SecureArray, *, bound: float | None = None) -> Table:
+        """One more column (or another in its place): secret numbers, whole numbers or booleans, (n,)."""
+        if values.shape != (self.rows,):
+            raise ShapeError(f"table {self.name!r}: expected {self.rows} values for {name!r}, got shape {values.shape}")
+        kind: Kind = "binary" if values.kind == "bool" else "integer" if values.kind == "int" else "number"
+        made = SecureColumn(Field(name, kind, 1.0, bound or values.bound), values.numeric())
+        if self.valid is not None:
+            (made,) = _masked([made], self.valid)
+        return self.replaced([*(c for n, c in self._columns.items() if n != name), made])
+
+    def filter(self, mask: SecureArray) -> Table:
+        """The rows where the secret boolean ``mask`` (n,) is true; the others become padding: nobody learns how many.
+
+        One product per value.
+        """
+        if mask.shape != (self.rows,):
+            raise ShapeError(f"table {self.name!r}: expected a mask of shape ({self.rows},), got {mask.shape}")
+        mask.bit_share()  # raises unless these are booleans
+        keep = mask.numeric()
+        valid = keep if self.valid is None else keep * self.valid
+        return Table(
+            self.session, self.name, _masked(list(self._columns.values()), keep), rows=self.rows,
+            label=self.label_name, valid=valid, keys=None,
+        )  # fmt: skip
+
+    def take(self, rows: npt.ArrayLike | slice) -> Table:
+        """Rows by public number, in this order. Local."""
+        return self._rows_by(lambda x: x[rows if isinstance(rows, slice) else np.asarray(rows, np.int64)])
+
+    def _rows_by(self, pick: Any) -> Table:
+        columns = [
+            SecureColumn(c.field, pick(c.values), None if c.missing is None else pick(c.missing))
+            for c in self._columns.values()
+        ]
+        valid = None if self.valid is None else pick(self.valid)
+        keys = None if self.keys is None else pick(self.keys)
+        rows = columns[0].values.shape[0] if columns else 0
+        return Table(
+            self.session, self.name, columns, rows=rows, label=self.label_name, valid=valid, keys=keys
+        )
+
+    def split(self, test_size: float = 0.25, *, random_state: int | None = None) -> tuple[Table, Table]:
+        """(training, test): a public random choice of rows, the same at all parties (``random_state`` None: the job's).
+
+        Where row order is known to somebody (rows as owners brought them), that party knows which of its rows test.
+        """
+        if not 0 < test_size < 1:
+            raise UsageError(f"split: expected test_size between 0 and 1, got {test_size}")
+        held = round(self.rows * test_size)
+        if not 0 < held < self.rows:
+            raise UsageError(f"split: {self.rows} rows leave no rows on one side with test_size={test_size}")
+        seed = self.session.seed if random_state is None else random_state
+        order = np.random.default_rng(seed).permutation(self.rows)  # a public choice
+        return self.take(np.sort(order[held:])), self.take(np.sort(order[:held]))
+
+    def group_by(self, *names: str) -> GroupBy:
+        """Groups of rows with equal values in these columns: ``.agg(...)`` gives one row for each."""
+        if not names:
+            raise UsageError("group_by: name at least one column")
+        return GroupBy(self, names)
 
     def to_arrays(
         self, target: str | None = None
     ) -> tuple[SecureArray, SecureArray | None, SecureArray | None, tuple[str, ...]]:
         """Features (n, d) in units, the target (n,) or None, the row mask (n,) or None, and the features' names.
 
-        ``target``: the column to predict, None for the label. Raises UsageError for a name that is no label.
+        ``target``: the column to predict, None for the label. Raises UsageError as ``matrix`` does.
         """
-        if target is not None and target != self.info.label:
-            raise UsageError(f"table {self.info.name!r} has no label {target!r}; its label: {self.info.label or 'none'}")
-        return self.features, self.label, self.valid, self.columns
+        name = target or self.label_name
+        names = tuple(n for n in self.feature_names if n != name)
+        return self.matrix(names), None if name is None else self[name], self.valid, names
 
-    def __repr__(self) -> str:
-        return f"Table({self.info.name!r}, rows={self.rows}, columns={len(self.columns)})"
+
+def _masked(columns: Sequence[SecureColumn], keep: SecureArray) -> list[SecureColumn]:
+    """Columns and their masks, 0 where ``keep`` is 0: one product for all of a scale."""
+    parts = [(i, part) for i, c in enumerate(columns) for part in ("values", "missing") if getattr(c, part) is not None]
+    made: dict[tuple[int, str], SecureArray] = {}
+    for scale in sorted({getattr(columns[i], part).numeric().scale for i, part in parts}):
+        same = [(i, p) for i, p in parts if getattr(columns[i], p).numeric().scale == scale]
+        given = [getattr(columns[i], p).numeric() for i, p in same]
+        product = stack(given) * keep  # a whole number times anything keeps its scale
+        for k, key in enumerate(same):
+            made[key] = product[k].stated(given[k].bound)
+    return [
+        SecureColumn(c.field, made[i, "values"], None if c.missing is None else made[i, "missing"])
+        for i, c in enumerate(columns)
+    ]
+
+
+class GroupBy:
+    """What ``Table.group_by`` gives."""
+
+    def __init__(self, table: Table, names: Sequence[str]) -> None:
+        self._table, self._names = table, tuple(names)
+        self._keys = [table.column(n) for n in names]
+
+    def agg(self, capacity: int | None = None, **aggregates: tuple[str, str] | str) -> Groups:
+        """Aggregates per group: ``mean_age=("age", "mean")``, ``n="count"``. All stays secret until it is opened.
+
+        A single column of categories has one row per category, in the schema's order, and costs a product with its
+        one-hot form. Else ``capacity`` is the public number of rows of the result, and the cost that of a sort.
+        """
+        wanted: dict[str, tuple[str, SecureArray | None]] = {}
+        for name, how in aggregates.items():
+            if how == "count":
+                wanted[name] = ("count", None)
+            elif isinstance(how, tuple) and len(how) == 2:
+                column = self._table.column(how[0])
+                if column.missing is not None:
+                    raise UsageError(f"group_by: {how[0]!r} may have empty cells; fill them in first (SimpleImputer)")
+                wanted[name] = (how[1], column.natural)
+            else:
+                raise UsageError(f'group_by: expected {name}=("column", "mean") or {name}="count", got {how!r}')
+        single = self._keys[0]
+        simple = all(how in ("sum", "count", "mean") for how, _ in wanted.values())
+        if len(self._keys) == 1 and single.field.coded and single.missing is None and simple:
+            return self._by_category(single, wanted)
+        if capacity is None:
+            raise UsageError("group_by: state capacity=, a public number of rows that holds all groups")
+        valid = self._table.valid
+        mask = None if valid is None else valid > 0
+        return group_by([k.natural for k in self._keys], wanted, capacity=capacity, valid=mask)
+
+    def _by_category(self, key: SecureColumn, wanted: Mapping[str, tuple[str, SecureArray | None]]) -> Groups:
+        table, levels = self._table, len(key.field.categories)
+        hot = one_hot(key.values, levels).numeric()
+        if table.valid is not None:
+            hot = hot * table.valid.reshape((-1, 1))
+        count = hot.sum(axis=0).stated(float(table.rows))
+        out: dict[str, SecureArray] = {}
+        for name, (how, values) in wanted.items():
+            if values is None:
+                out[name] = count
+                continue
+            total = matmul(values.reshape((1, -1)), hot).reshape((levels,)).stated(values.bound * max(1, table.rows))
+            # an empty group has the sum 0, so its mean is 0 whatever it is divided by
+            out[name] = total if how == "sum" else total / (count + (count == 0).numeric())
+        codes = table.session.constant(np.arange(levels))
+        return Groups((codes,), count > 0, out)
 
 
 def read(session: Session, info: TableInfo, owners: Sequence[str] | None = None) -> Table:
@@ -145,7 +573,8 @@ def read(session: Session, info: TableInfo, owners: Sequence[str] | None = None)
 
     Raises UsageError if nobody brought it, or not everybody who must.
     """
-    brought = session.owners(f"{info.name}.features")
+    first = next(iter(table_shapes(info, 0)))
+    brought = session.owners(first)
     names = list(owners) if owners is not None else brought
     missing = [o for o in info.owners or names if o not in brought]
     if missing:
@@ -156,17 +585,41 @@ def read(session: Session, info: TableInfo, owners: Sequence[str] | None = None)
     if not names:
         raise UsageError(f"no owner brought the table {info.name!r}; owners name their file in the consortium file")
 
-    def column(part: str) -> list[SecureArray]:
-        return [session.secret(f"{info.name}.{part}", owner) for owner in names]
+    def brought_by_all(part: str) -> SecureArray:
+        return concatenate([session.secret(f"{info.name}.{part}", owner) for owner in names])
 
-    moments = column("moments")
-    total = moments[0]
-    for more in moments[1:]:
-        total = total + more
+    moments: dict[str, SecureArray] = {}
+    values: dict[str, SecureArray] = {}
+    gaps: dict[str, SecureArray] = {}
+    if info.numbers:
+        each = [session.secret(f"{info.name}.moments", owner) for owner in names]
+        total = each[0]
+        for more in each[1:]:
+            total = total + more
+        shared = brought_by_all("features")
+        for i, field in enumerate(info.numbers):
+            moments[field.name] = total[:, i]
+            values[field.name] = shared[:, i].stated(field.bound / field.unit)
+    if info.coded:
+        codes = brought_by_all("codes")
+        for i, field in enumerate(info.coded):
+            values[field.name] = codes[:, i].stated(float(max(1, len(field.categories) - 1)))
+    if info.gappy:
+        empty = brought_by_all("missing")
+        gaps = {field.name: empty[:, i] for i, field in enumerate(info.gappy)}
+    columns = [SecureColumn(replace(f, owners=tuple(names)), values[f.name], gaps.get(f.name)) for f in info.fields]
+    if info.label is not None:
+        columns.append(SecureColumn(replace(info.label, owners=tuple(names)), brought_by_all("label")))
+    valid = brought_by_all("valid") if info.capacity is not None else None
+    keys = brought_by_all("keys") if info.keyed else None
+    rows = sum(session.declared[o][first].shape[0] for o in names)
     return Table(
-        info,
-        concatenate(column("features")),
-        concatenate(column("label")) if info.label is not None else None,
-        concatenate(column("valid")) if info.capacity is not None else None,
-        total,
+        session,
+        info.name,
+        columns,
+        rows=rows,
+        label=info.label.name if info.label is not None else None,
+        valid=valid,
+        keys=keys,
+        moments=moments,
     )

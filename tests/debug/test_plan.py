@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from privity.errors import OpeningRefused, OverflowPlanned, UsageError
 from privity.ml.linear import LogisticRegression
 from privity.ml.metrics import accuracy_score
 from privity.session import Declared, Input, Session
-from privity.table import TableInfo, table_inputs, table_shapes
+from privity.table import Field, TableInfo, numbers, table_inputs, table_shapes
 
 RNG = np.random.default_rng(5)
 X, Y = RNG.normal(size=(70, 3)), (RNG.random(70) < 0.4).astype(np.int64)
@@ -92,12 +93,12 @@ def test_rounds_and_payload_are_those_of_the_run(program: Callable[[Session], An
     assert planned.openings == done.opened
 
 
-BANKS = TableInfo("credit", tuple("abc"), (1.0, 2.0, 4.0), "default")
+BANKS = TableInfo("credit", numbers("abc", (1.0, 2.0, 4.0)), Field("default", "binary"))
 
 
 @pytest.mark.parametrize("capacity", [None, 900])
 def test_the_banks_program(capacity: int | None) -> None:
-    info = TableInfo(BANKS.name, BANKS.features, BANKS.units, BANKS.label, capacity)
+    info = dataclasses.replace(BANKS, capacity=capacity)
     rows = {"bank_a": 700, "bank_b": 850}
     data = {
         o: table_inputs(info, RNG.uniform(-1, 1, (n, 3)), RNG.integers(0, 2, n).astype(float)) for o, n in rows.items()
@@ -112,8 +113,10 @@ def test_the_banks_program(capacity: int | None) -> None:
 @pytest.mark.parametrize("capacity", [None, 9])
 @pytest.mark.parametrize("label", [None, "y"])
 def test_shapes_of_a_table_are_those_of_its_inputs(capacity: int | None, label: str | None) -> None:
-    info = TableInfo("t", ("a", "b"), (1.0, 2.0), label, capacity)
-    inputs = table_inputs(info, np.zeros((7, 2)), None if label is None else np.zeros(7))
+    mixed = (*numbers("ab", (1.0, 2.0)), Field("c", "category", categories=("x", "y", "z")), Field("d", missing=True))
+    info = TableInfo("t", mixed, None if label is None else Field(label, "binary"), capacity, keyed=True)
+    target = None if label is None else np.zeros(7)
+    inputs = table_inputs(info, np.zeros((7, 4)), target, np.zeros((7, 2), np.uint64))
     assert table_shapes(info, 7) == {name: x.declared(18) for name, x in inputs.items()}
 
 

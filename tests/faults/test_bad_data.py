@@ -12,7 +12,7 @@ import pytest
 from privity.data.load import load_arrays
 from privity.errors import DataError
 from privity.jobs.job import ArraySpec
-from privity.table import TableInfo, table_inputs
+from privity.table import Field, TableInfo, numbers, table_inputs
 
 SECRET = "271.828"
 
@@ -108,6 +108,6 @@ def test_files_that_are_no_array(tmp_path: Path, content: Any, words: str) -> No
 
 def test_a_label_must_be_0_or_1_whatever_its_kind() -> None:
     """A schema may call the label a number; the table still takes nothing but 0 and 1."""
-    info = TableInfo("rows", ("a",), (1.0,), "churn")
+    info = TableInfo("rows", numbers("a", (1.0,)), Field("churn", "binary"))
     with pytest.raises(DataError, match=r"label 'churn'.*expected 0 or 1"):
         table_inputs(info, np.zeros((2, 1)), np.array([0.0, 0.5]))

@@ -17,10 +17,11 @@ from privity.ml.linear import LogisticRegression, batch_order, learning_rate
 from privity.ml.metrics import accuracy_score, brier_score_loss
 from privity.ml.transform import StandardScaler
 from privity.mpc.plain import InsecurePlain
-from privity.table import TableInfo, table_inputs
+from privity.table import Field, TableInfo, numbers, table_inputs
 
 ROWS, WIDTH = 1500, 6
 OWNERS = ("north", "south", "west")
+FIELDS, LABEL = numbers((f"c{i}" for i in range(WIDTH)), [128.0] * WIDTH), Field("y", "binary")
 
 
 def data() -> tuple[np.ndarray, np.ndarray]:
@@ -39,7 +40,7 @@ def inputs(info: TableInfo) -> tuple[dict[str, Any], list[np.ndarray]]:
 
 
 def table(capacity: int | None = None) -> TableInfo:
-    return TableInfo("t", tuple(f"c{i}" for i in range(WIDTH)), (128.0,) * WIDTH, "y", capacity)
+    return TableInfo("t", FIELDS, LABEL, capacity)
 
 
 SETTINGS: dict[str, Any] = {
@@ -161,7 +162,7 @@ def test_wrong_shapes_are_refused() -> None:
 
 
 def test_an_owner_that_forgets_its_table_stops_the_job() -> None:
-    info = TableInfo("t", tuple(f"c{i}" for i in range(WIDTH)), (128.0,) * WIDTH, "y", None, OWNERS)
+    info = TableInfo("t", FIELDS, LABEL, None, OWNERS)
     owned, _ = inputs(info)
     del owned["west"]
 

@@ -11,8 +11,8 @@ import numpy as np
 from ..errors import ConfigError, DataError
 from ..jobs.job import ArraySpec
 from ..session import Input
-from ..table import TableInfo, table_inputs
-from .schema import TableSchema, power_of_two_bound
+from ..table import Field, TableInfo, table_inputs
+from .schema import Column, TableSchema, power_of_two_bound
 from .tables import read_table
 
 
@@ -25,11 +25,25 @@ def table_info(schema: TableSchema) -> TableInfo:
     """The public part that a session knows of a table."""
     return TableInfo(
         schema.name,
-        tuple(c.name for c in schema.features),
-        tuple(power_of_two_bound(c) for c in schema.features),
-        schema.label.name if schema.label is not None else None,
+        tuple(_field(c) for c in schema.features),
+        _field(schema.label) if schema.label is not None else None,
         schema.capacity,
         schema.owners,
+        bool(schema.keys),
+    )
+
+
+def _field(column: Column) -> Field:
+    """Numbers are divided by a power of two; whole labels and codes are shared as they are."""
+    as_it_is = column.kind == "category" or (column.role == "label" and column.kind != "number")
+    assert column.kind != "text"
+    return Field(
+        column.name,
+        column.kind,
+        1.0 if as_it_is else power_of_two_bound(column),
+        column.shared_bound,
+        column.categories,
+        column.missing,
     )
 
 

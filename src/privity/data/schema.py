@@ -17,9 +17,10 @@ import msgspec
 
 from privity.errors import ConfigError
 
-Kind = Literal["number", "integer", "binary"]
-Role = Literal["feature", "label", "ignore"]
+Kind = Literal["number", "integer", "binary", "category", "text"]
+Role = Literal["feature", "label", "key", "ignore"]
 Transform = Literal["none", "signed_log"]
+Duplicates = Literal["refuse", "first", "last"]
 
 LARGEST_BOUND = 2.0**53
 """float64 holds every whole number up to here; beyond it a cell could be rounded without anybody noticing."""
@@ -27,22 +28,28 @@ LARGEST_BOUND = 2.0**53
 SMALLEST_BOUND = 2.0**-53
 
 _LONGEST_NAME = 128
-_HASH_DOMAIN = b"privity table schema 1\n"
+_HASH_DOMAIN = b"privity table schema 2\n"
 
 
 class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One column of a table.
 
     name: as in the header of every owner's file, exact to the letter.
-    kind: ``number`` (any decimal number), ``integer`` (whole) or ``binary`` (0 or 1).
-    bound: public; every value x of every owner satisfies |x| <= bound. In the unit of the column.
-    role: ``feature``, ``label`` (at most one in a table) or ``ignore`` (present in the file, not read, never shared).
+    kind: ``number`` (any decimal number), ``integer`` (whole), ``binary`` (0 or 1), ``category`` (one of a list) or,
+    for keys only, ``text``.
+    bound: public; every value x of every owner satisfies |x| <= bound. In the unit of the column. Categories and keys
+    have none.
+    role: ``feature``, ``label`` (at most one in a table), ``key`` (by which rows are linked; only fingerprints of all
+    keys together are shared) or ``ignore`` (present in the file, not read, never shared).
+    categories: the public list of what a cell of a category may hold, exact to the letter.
+    missing: whether a feature's cells may be empty (``TableSchema.missing_values``); which are stays secret.
+    normalize: for keys, steps that owners apply before comparing, in order; see docs/linkage.md.
     transform: a public function that each owner applies to its own cells before sharing, where it costs nothing:
     ``none``, or ``signed_log`` for heavy-tailed amounts, x -> sign(x) * ln(1 + |x|).
 
     Raises ConfigError if the name is empty, padded, too long or unprintable, if the bound is not in
-    [2^-53, 2^53], not 1 for a binary column or below 1 for an integer column, or if a label or a binary column has a
-    transform.
+    [2^-53, 2^53], not 1 for a binary column or below 1 for an integer column, or if a kind, a role and the other fields
+    do not go together.
     """
 
     name: str
@@ -50,6 +57,9 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bound: float
     role: Role = "feature"
     transform: Transform = "none"
+    categories: tuple[str, ...] = ()
+    missing: bool = False
+    normalize: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.name or self.name != self.name.strip() or not self.name.isprintable():
@@ -77,15 +87,51 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 f"column {self.name!r}: an integer column with bound {self.bound!r} could hold only 0. "
                 "State a bound of at least 1."
             )
-        if self.transform != "none" and (self.role == "label" or self.kind == "binary"):
+        if self.transform != "none" and (self.role != "feature" or self.kind not in ("number", "integer")):
             raise ConfigError(
-                f"column {self.name!r}: a label or binary column cannot have the transform {self.transform!r}. "
-                "Leave the transform out."
+                f"column {self.name!r}: a {self.role if self.role != 'feature' else self.kind} column cannot have the "
+                f"transform {self.transform!r}. Leave the transform out."
             )
+        self._check_role()
+        self._check_categories()
+
+    def _check_role(self) -> None:
+        if self.role == "key" and self.kind not in ("text", "integer"):
+            raise ConfigError(
+                f"column {self.name!r}: a key is text or integer, found the kind {self.kind!r}. Keys are compared "
+                "letter by letter after their normalization, so fractions and codes do not serve."
+            )
+        if self.kind == "text" and self.role not in ("key", "ignore"):
+            raise ConfigError(
+                f"column {self.name!r}: text can be a key or be ignored, found the role {self.role!r}. "
+                "For a fixed list of words use the kind 'category'."
+            )
+        if self.normalize and self.role != "key":
+            raise ConfigError(f"column {self.name!r}: normalize is for keys. Leave it out, or set role = 'key'.")
+        if self.missing and self.role != "feature":
+            raise ConfigError(
+                f"column {self.name!r}: only features may have empty cells, found missing = true for a {self.role}. "
+                "Leave those rows out of the file."
+            )
+
+    def _check_categories(self) -> None:
+        if self.kind != "category" or self.role == "ignore":
+            if self.categories:
+                raise ConfigError(f"column {self.name!r}: categories go with the kind 'category', found {self.kind!r}.")
+            return
+        if len(self.categories) < 2 or len(set(self.categories)) != len(self.categories):
+            raise ConfigError(
+                f"column {self.name!r}: expected at least two different categories, found "
+                f"{', '.join(self.categories) or 'none'}. List what the cells may hold: categories = ['a', 'b']."
+            )
+        if any(c != c.strip() or not c.isprintable() for c in self.categories):
+            raise ConfigError(f"column {self.name!r}: categories must be printable and without spaces around them.")
 
     @property
     def shared_bound(self) -> float:
         """Public bound on the magnitude after the transform: what the shares hold."""
+        if self.kind == "category":
+            return float(max(1, len(self.categories) - 1))
         return math.log1p(self.bound) if self.transform == "signed_log" else self.bound
 
 
@@ -96,6 +142,10 @@ class TableSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     owners: the parties that must bring the table (None: whoever does). If one does not, the job stops.
 
+    missing_values: what an empty cell looks like in columns that may have them. duplicates: what happens to rows of one
+    owner with equal keys: ``refuse`` the file, keep the ``first`` or the ``last`` row. link_limit: how often an owner
+    lets the keys of one and the same file take part in a linkage, as each opens a number of common rows.
+
     Raises ConfigError if there is no column to share, a name comes twice, there are two labels, or the capacity
     is not positive.
     """
@@ -104,6 +154,9 @@ class TableSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     columns: tuple[Column, ...]
     capacity: int | None = None
     owners: tuple[str, ...] | None = None
+    missing_values: tuple[str, ...] = ("",)
+    duplicates: Duplicates = "refuse"
+    link_limit: int = 10
 
     def __post_init__(self) -> None:
         where = f"table {self.name!r}"
@@ -121,7 +174,9 @@ class TableSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 "Give the others the role 'feature' or 'ignore'."
             )
         if not any(column.role != "ignore" for column in self.columns):
-            raise ConfigError(f"{where}: expected at least one column with the role 'feature' or 'label'.")
+            raise ConfigError(f"{where}: expected at least one column with the role 'feature', 'label' or 'key'.")
+        if self.link_limit < 1:
+            raise ConfigError(f"{where}: expected a link_limit of at least 1, found {self.link_limit}.")
         if self.capacity is not None and self.capacity < 1:
             raise ConfigError(
                 f"{where}: expected a capacity of at least 1 row, found {self.capacity}. "
@@ -162,8 +217,13 @@ class TableSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def shared(self) -> tuple[Column, ...]:
-        """Columns that are read and shared: features and label, in file order."""
-        return tuple(column for column in self.columns if column.role != "ignore")
+        """Columns that are read and shared as values: features and label, in file order."""
+        return tuple(column for column in self.columns if column.role in ("feature", "label"))
+
+    @property
+    def keys(self) -> tuple[Column, ...]:
+        """Columns with the role ``key``, in file order: together they name a row."""
+        return tuple(column for column in self.columns if column.role == "key")
 
     @property
     def digest(self) -> str:
@@ -193,7 +253,9 @@ def _column_defaults(entry: Mapping[str, Any]) -> dict[str, Any]:
     defaults: dict[str, Any] = {}
     if entry.get("role") == "ignore":
         defaults = {"kind": "number", "bound": 1.0}
-    if entry.get("kind") == "binary":
+    if entry.get("role") == "key":
+        defaults = {"kind": "text", "bound": 1.0}
+    if entry.get("kind") in ("binary", "category"):
         defaults["bound"] = 1.0
     return {**defaults, **entry}
 

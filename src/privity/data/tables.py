@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import hashlib
 import io
 import math
 import re
@@ -25,7 +26,11 @@ from privity.errors import DataError
 MOST_PROBLEMS = 5
 """Problems listed in one message; the rest are counted no further, so that a wrong file fails fast."""
 
+Parsed = tuple[npt.NDArray[np.float64], tuple[tuple[str, ...], ...]]
+"""Values (rows, columns), and the cells of each key column."""
+
 _LONGEST_QUOTE = 40
+_MOST_LISTED = 8
 _NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*", re.ASCII)
 
 
@@ -35,12 +40,16 @@ class OwnerTable:
 
     owner: the party's name.
     names: the shared columns (features and label), in schema order.
-    values: float64 of shape (rows, len(names)), after each column's transform; read-only.
+    values: float64 of shape (rows, len(names)), after each column's transform; read-only. Categories as their codes,
+    NaN for an empty cell.
+    keys: for each key column, in schema order, its cells as they stand in the file. digest: SHA-256 of the file (hex).
     """
 
     owner: str
     names: tuple[str, ...]
     values: npt.NDArray[np.float64]
+    keys: tuple[tuple[str, ...], ...] = ()
+    digest: str = ""
 
     def __repr__(self) -> str:
         rows, columns = self.values.shape
@@ -58,8 +67,9 @@ def read_table(path: str | Path, schema: TableSchema, owner: str) -> OwnerTable:
 
     Raises DataError, naming file, line and column and up to five problems at once, for: a missing, unreadable or empty
     file, no rows, missing, extra, misnamed, repeated or reordered columns, lines of another length, text, an empty
-    cell, NaN or infinity in a numeric column, a fraction in an integer column, anything but 0 or 1 in a binary column,
-    a value outside the column's bound, bytes that are not UTF-8, NUL bytes, more rows than the capacity.
+    cell (where the schema does not allow it), NaN or infinity in a numeric column, a fraction in an integer column,
+    anything but 0 or 1 in a binary column, a category that is not listed, a value outside the column's bound, bytes
+    that are not UTF-8, NUL bytes, more rows than the capacity.
     """
     file = _File(Path(path), schema, owner)
     text = file.text()
@@ -69,9 +79,8 @@ def read_table(path: str | Path, schema: TableSchema, owner: str) -> OwnerTable:
             "the file is empty; expected a header line and at least one row.", "Check that the export finished"
         )
     file.check_header(header)
-    values = _parse_fast(body, schema)
-    if values is None:
-        values = file.parse_carefully(text)
+    parsed = _parse_fast(body, schema)
+    values, keys = file.parse_carefully(text) if parsed is None else parsed
     if len(values) == 0:
         raise file.error("there is a header but no row below it.", "Check that the export finished")
     if schema.capacity is not None and len(values) > schema.capacity:
@@ -83,7 +92,7 @@ def read_table(path: str | Path, schema: TableSchema, owner: str) -> OwnerTable:
         if column.transform == "signed_log":
             values[:, index] = np.copysign(np.log1p(np.abs(values[:, index])), values[:, index])
     values.flags.writeable = False
-    return OwnerTable(owner, tuple(column.name for column in schema.shared), values)
+    return OwnerTable(owner, tuple(column.name for column in schema.shared), values, keys, file.digest)
 
 
 class _File:
@@ -93,6 +102,7 @@ class _File:
         self._path = path
         self._schema = schema
         self._owner = owner
+        self.digest = ""
 
     def error(self, problem: str, next_step: str) -> DataError:
         gap = "" if problem.endswith("\n") else " "
@@ -108,6 +118,7 @@ class _File:
             raise self.error(
                 f"the file cannot be read ({error.strerror}).", "Check the path and the file's permissions"
             ) from None
+        self.digest = hashlib.sha256(data).hexdigest()
         nul = data.find(b"\0")
         if nul >= 0:
             raise self.error(
@@ -165,22 +176,26 @@ class _File:
             problems.append(f"found order: {', '.join(header)}")
         raise self._problems(problems, "Make the header equal to the schema's columns; all owners' files must be alike")
 
-    def parse_carefully(self, text: str) -> npt.NDArray[np.float64]:
-        """Read cell by cell. Raises DataError with the first problems; returns the values if there is none."""
+    def parse_carefully(self, text: str) -> Parsed:
+        """Read cell by cell. Raises DataError with the first problems; returns values and keys if there is none."""
         problems: list[str] = []
         rows: list[list[float]] = []
+        keys: list[list[str]] = []
+        at = [i for i, column in enumerate(self._schema.columns) if column.role == "key"]
         try:
             for line, cells in self._rows(text):
                 row, found = self._row(cells)
                 problems += [f"line {line}{problem}" for problem in found]
                 rows.append(row)
+                keys.append([] if found else [cells[i] for i in at])
                 if len(problems) > MOST_PROBLEMS:
                     break
         except csv.Error as error:
             problems.append(f"not well-formed CSV: {error}")
         if problems:
             raise self._problems(problems, "Correct these cells, or have the schema changed for all owners")
-        return np.array(rows, dtype=np.float64).reshape(len(rows), len(self._schema.shared))
+        values = np.array(rows, dtype=np.float64).reshape(len(rows), len(self._schema.shared))
+        return values, tuple(tuple(row[i] for row in keys) for i in range(len(at)))
 
     def _rows(self, text: str) -> Iterator[tuple[int, list[str]]]:
         """Line number (of the row's last line, as in an editor) and cells; blank lines at the end are no rows."""
@@ -206,9 +221,10 @@ class _File:
         for column, cell in zip(columns, cells, strict=True):
             if column.role == "ignore":
                 continue
-            expected, value = _check_cell(column, cell)
+            expected, value = _check_cell(column, cell, self._schema.missing_values)
             if expected is None:
-                row.append(value)
+                if column.role != "key":
+                    row.append(value)
             else:
                 found = _quoted(cell) if cell.strip() else "an empty cell"
                 problems.append(f", column {column.name!r}: expected {expected}, found {found}")
@@ -226,10 +242,12 @@ def _lines(stream: io.StringIO) -> Iterator[str]:
         yield line
 
 
-def _parse_fast(body: str, schema: TableSchema) -> npt.NDArray[np.float64] | None:
+def _parse_fast(body: str, schema: TableSchema) -> Parsed | None:
     """The whole table at once, or None if anything at all is odd: the careful reader then decides and explains."""
-    if "_" in body or not body.isascii():
+    if "_" in body and any(column.kind in ("number", "integer", "binary") for column in schema.shared):
         return None  # Python's float() accepts 1_000 and digits of other scripts; the careful reader does not
+    if not body.isascii():
+        return None
     try:
         rows = list(csv.reader(io.StringIO(body, newline=""), strict=True))
     except csv.Error:
@@ -239,23 +257,68 @@ def _parse_fast(body: str, schema: TableSchema) -> npt.NDArray[np.float64] | Non
     width = len(schema.columns)
     if not rows or any(len(row) != width for row in rows):
         return None
-    keep = [i for i, column in enumerate(schema.columns) if column.role != "ignore"]
+    values = np.empty((len(rows), len(schema.shared)))
+    keys: list[tuple[str, ...]] = []
+    place = 0
+    for i, column in enumerate(schema.columns):
+        if column.role == "ignore":
+            continue
+        cells = [row[i] for row in rows]
+        if column.role == "key":
+            if not _plain_keys(column, cells):
+                return None
+            keys.append(tuple(cells))
+            continue
+        read = _fast_column(column, cells, schema.missing_values)
+        if read is None:
+            return None
+        values[:, place] = read
+        place += 1
+    return values, tuple(keys)
+
+
+def _plain_keys(column: Column, cells: Sequence[str]) -> bool:
+    if column.kind == "integer":
+        return all(cell.strip().isdigit() for cell in cells)
+    return all(cell.strip() for cell in cells)
+
+
+def _fast_column(column: Column, cells: Sequence[str], gaps: Sequence[str]) -> npt.NDArray[np.float64] | None:
+    """One column, or None if any cell is odd."""
+    empty = np.zeros(len(cells), bool)
+    if column.missing:
+        marks = set(gaps)
+        empty = np.fromiter((cell.strip() in marks for cell in cells), bool, len(cells))
+        cells = [cell for cell, gap in zip(cells, empty, strict=True) if not gap] if empty.any() else cells
     try:
-        cells = rows if len(keep) == width else [[row[i] for i in keep] for row in rows]
-        values = np.array([list(map(float, row)) for row in cells], dtype=np.float64)
-    except ValueError:
+        if column.kind == "category":
+            codes = {name: float(code) for code, name in enumerate(column.categories)}
+            found = np.array([codes[cell.strip()] for cell in cells], np.float64)
+        else:
+            found = np.array(list(map(float, cells)), np.float64)
+    except (ValueError, KeyError):
         return None
-    bounds = np.array([column.bound for column in schema.shared])
-    whole = np.array([column.kind != "number" for column in schema.shared])
-    binary = np.array([column.kind == "binary" for column in schema.shared])
-    fits = bool(np.all(np.abs(values) <= bounds))  # False for NaN and infinity too
-    if not fits or np.any(values[:, whole] != np.rint(values[:, whole])) or np.any(values[:, binary] < 0):
+    fits = bool(np.all(np.abs(found) <= max(column.bound, len(column.categories))))  # False for NaN and infinity too
+    whole = column.kind == "number" or not np.any(found != np.rint(found))
+    if not fits or not whole or (column.kind == "binary" and np.any(found < 0)):
         return None
+    values = np.full(len(empty), math.nan)
+    values[~empty] = found
     return values
 
 
-def _check_cell(column: Column, cell: str) -> tuple[str | None, float]:
+def _check_cell(column: Column, cell: str, gaps: Sequence[str]) -> tuple[str | None, float]:
     """What was expected if the cell does not fit (None if it does), and the value."""
+    text = cell.strip()
+    if column.role == "key":
+        fits = bool(re.fullmatch("[0-9]+", text)) if column.kind == "integer" else bool(text)
+        return (None if fits else _expected(column)), math.nan
+    if column.missing and text in gaps:
+        return None, math.nan
+    if column.kind == "category":
+        if text in column.categories:
+            return None, float(column.categories.index(text))
+        return _expected(column), math.nan
     if _NUMBER.fullmatch(cell) is None:
         return _expected(column), math.nan
     value = float(cell)
@@ -269,8 +332,13 @@ def _check_cell(column: Column, cell: str) -> tuple[str | None, float]:
 
 
 def _expected(column: Column) -> str:
+    if column.role == "key":
+        return "a whole number as key" if column.kind == "integer" else "a key"
     if column.kind == "binary":
         return "0 or 1"
+    if column.kind == "category":
+        more = ", ..." if len(column.categories) > _MOST_LISTED else ""
+        return f"one of the schema's categories ({', '.join(column.categories[:_MOST_LISTED])}{more})"
     return "a whole number" if column.kind == "integer" else "a finite number"
 
 

@@ -124,7 +124,7 @@ def _result(
     begun = time.perf_counter()
     loop = Model(sgd_logistic(standardised, y, training), mean, sd)
     plain_wall_s = time.perf_counter() - begun
-    joint = _opened_model(reports, np.asarray(table_info(schema).units), mean, sd)
+    joint = _opened_model(reports, np.asarray([f.unit for f in table_info(schema).fields]), mean, sd)
     names = [c.name for c in schema.features]
     evaluation = evaluate(names, banks, _rows(files.holdout, schema, "hold-out"), joint, loop, training)
     first = reports[COMPUTE[0]]

@@ -7,7 +7,6 @@ learnt attributes end in an underscore. What is learnt stays secret until it is 
 from __future__ import annotations
 
 import inspect
-from abc import ABC
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -20,7 +19,7 @@ from ..table import Table
 Same = TypeVar("Same", bound="Estimator")
 
 
-class Estimator(ABC):
+class Estimator:
     """Base of estimators and transforms: ``get_params``, ``set_params``, ``clone``."""
 
     @classmethod
