@@ -72,16 +72,27 @@ def _halves(proto: Protocol, key: Share, bits: int, room: int) -> list[Key]:
 
 
 def _sort_once(proto: Protocol, key: Share, bits: int, columns: Sequence[Share]) -> list[Share]:
-    """By one key: shuffle, ask for comparisons and open them, put the rows in order."""
+    """By one key, which the row number makes distinct."""
+    tag = _row_bits(key.shape[0])
+    distinct = proto.add_public(proto.mul_public(key, layout.constant(1 << tag)), layout.arange(key.shape[0]))
+    return sort_distinct(proto, distinct, bits + 1 + tag, columns)
+
+
+def sort_distinct(proto: Protocol, key: Share, bits: int, columns: Sequence[Share]) -> list[Share]:
+    """``columns`` by a key that differs in every row, |difference| < 2^bits, bits <= 63.
+
+    Shuffles, asks for comparisons and opens them, puts the rows in order. That the keys differ is the caller's to know:
+    the answers for equal ones would follow the shuffled order and not be those of a random one.
+    """
     n = key.shape[0]
-    tag = _row_bits(n)
-    distinct = proto.add_public(proto.mul_public(key, layout.constant(1 << tag)), layout.arange(n))
-    mixed = proto.shuffle([distinct, *columns], proto.mix(n))
+    if n < 2:
+        return list(columns)
+    mixed = proto.shuffle([key, *columns], proto.mix(n))
     plan = order.comparisons(n)
     first, second = next(plan)
     while True:
         left, right = mixed[0].map(layout.take(first)), mixed[0].map(layout.take(second))
-        answer = proto.open_bits(proto.msb(proto.sub(left, right), bits + 1 + tag))
+        answer = proto.open_bits(proto.msb(proto.sub(left, right), bits))
         try:
             first, second = plan.send(answer)
         except StopIteration as done:
