@@ -149,6 +149,40 @@ def test_inverse(compute: Compute) -> None:
     np.testing.assert_allclose(x, np.linalg.inv(a), rtol=0, atol=2 * ULP)
 
 
+STACKS = [((3,), ()), ((3,), (3,)), ((2, 1), (3,)), ((), (2, 3)), ((1,), (2,))]
+
+
+@pytest.mark.parametrize(("matrices", "columns"), STACKS)
+def test_stacks_of_systems_broadcast(compute: Compute, matrices: tuple[int, ...], columns: tuple[int, ...]) -> None:
+    n = 4
+    a = np.array([definite(n, 10.0, seed=i) for i in range(int(np.prod(matrices)))]).reshape(*matrices, n, n)
+    b = on_grid(np.random.default_rng(3).uniform(-2, 2, (*columns, n, 2)))
+    given = pv.Input(a, 1.0), pv.Input(b, 2.0)
+    got, inverses = compute(lambda p, q: (decompose.solve(p, q, 0.05), decompose.inv(p, 0.05)), *given)
+    want = np.linalg.solve(np.broadcast_to(a, (*np.broadcast_shapes(matrices, columns), n, n)), b)
+    assert got.shape == want.shape and inverses.shape == a.shape
+    np.testing.assert_allclose(got, want, rtol=0, atol=2 * ULP)
+    np.testing.assert_allclose(inverses, np.linalg.inv(a), rtol=0, atol=2 * ULP)
+
+
+def test_many_systems_take_the_rounds_of_one() -> None:
+    many = np.array([definite(3, 10.0, seed=i) for i in range(5)])
+
+    def program(s: Session) -> list[int]:
+        party, spent = s.protocol.party, []
+        for name in ("one", "many"):
+            a = s.secret(name, "compute_0")
+            for fn in (lambda p: decompose.solve(p, np.ones(3), 0.05), lambda p: decompose.inv(p, 0.05)):
+                before = party.rounds
+                fn(a)
+                spent.append(party.rounds - before)
+        return spent
+
+    inputs = {"one": pv.Input(many[0], 1.0), "many": pv.Input(many, 1.0)}
+    one, other, *stacks = pv.simulate(program, inputs={"compute_0": inputs}).output
+    assert stacks == [one, other] and one <= 40 * 3 + 40
+
+
 @pytest.mark.parametrize("ridge", [0.0, 0.25])
 def test_least_squares(compute: Compute, ridge: float) -> None:
     rng = np.random.default_rng(4)
@@ -217,6 +251,8 @@ def test_a_matrix_without_enough_positive_eigenvalues_is_found(compute: Compute,
         (lambda a: decompose.cholesky(a[:2]), ShapeError, "square"),
         (lambda a: decompose.cholesky(np.eye(2)), UsageError, "numpy.linalg"),
         (lambda a: decompose.solve(a, np.ones(2)), ShapeError, r"\(3,\)"),
+        (lambda a: decompose.solve(a, np.ones((2, 3))), ShapeError, r"\(\.\.\., 3, k\)"),
+        (lambda a: decompose.inv(a[:2]), ShapeError, "square"),
         (lambda a: decompose.solve(a, np.ones(3), least=-1.0), UsageError, "least"),
         (lambda a: decompose.solve(a, np.ones(3), least=1e-12), OverflowPlanned, "larger least="),
         (lambda a: decompose.cholesky(a.stated(2.0**30)), OverflowPlanned, "assume_bound"),

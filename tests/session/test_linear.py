@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -153,28 +154,28 @@ def test_norm_over_its_whole_range(compute: Compute) -> None:
 def test_norms_of_all_kinds(compute: Compute) -> None:
     x, n = real(3, 4), np.arange(6).reshape(2, 3)
 
-    def fn(x: Any, n: Any) -> list[Any]:
-        many = [
-            linear.norm(x),
-            linear.norm(x, "fro"),
-            linear.norm(x, 2, 0),
-            linear.norm(x, 1, -1),
-            linear.norm(n, axis=1),
-        ]
-        return [*many, linear.norm(x, axis=1, keepdims=True), linear.norm(x, axis=(0, 1))]
+    def fn(norm: Any, x: Any, n: Any) -> list[Any]:
+        many = [norm(x), norm(x, "fro"), norm(x, 2, 0), norm(x, 1, -1), norm(n, axis=1), norm(x, 2, (1,))]
+        return [*many, norm(x, axis=1, keepdims=True), norm(x, axis=(0, 1))]
 
-    norm = np.linalg.norm
-    want = [
-        norm(x),
-        norm(x, "fro"),
-        norm(x, 2, 0),
-        norm(x, 1, -1),
-        norm(n, axis=1),
-        norm(x, axis=1, keepdims=True),
-        norm(x),
-    ]
-    for got, expected in zip(compute(fn, x, n), want, strict=True):
+    want = fn(np.linalg.norm, x, n)
+    for got, expected in zip(compute(partial(fn, linear.norm), x, n), want, strict=True):
         close(got, expected, atol=2.2 * ULP)
+
+
+def test_norms_without_a_root_are_exact(compute: Compute) -> None:
+    x, n = real(3, 4, 5) * (real(3, 4, 5, seed=1) > 0), np.arange(-5, 7).reshape(3, 4)
+    bounds = (1, -1, np.inf, -np.inf)
+
+    def fn(norm: Any, x: Any, n: Any) -> list[Any]:
+        matrices = [norm(n, o) for o in bounds] + [norm(x, o, axis) for o in bounds for axis in ((0, 1), (2, 0))]
+        vectors = [norm(x, o, axis) for o in (0, 1, np.inf, -np.inf) for axis in (0, -1)] + [norm(n[0], np.inf)]
+        kept = [norm(n, 1, keepdims=True), norm(x, np.inf, (-1, 0), True), norm(x, 0, 1, True), norm(n[:, 1], 0)]
+        return [*matrices, *vectors, *kept]
+
+    want = fn(np.linalg.norm, x, n)
+    for got, expected in zip(compute(partial(fn, linear.norm), x, n), want, strict=True):
+        close(got, expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("spread", [1.0, 100.0])
@@ -313,7 +314,10 @@ def test_what_would_not_fit_is_refused_before_it_runs() -> None:
         (lambda x: linear.einsum("ijk->", x), ShapeError, "does not fit"),
         (lambda x: linear.einsum("ij,ij->", x, np.zeros((2, 2))), ShapeError, "elements"),
         (lambda x: linear.matmul(np.eye(3), np.eye(3)), UsageError, "use NumPy"),
-        (lambda x: linear.norm(x, np.inf), UsageError, "largest magnitude"),
+        (lambda x: linear.norm(x, 2), UsageError, "top_eigenvectors"),
+        (lambda x: linear.norm(x[0], -1), UsageError, "over 1 axes"),
+        (lambda x: linear.norm(x, axis=(0, 0)), ShapeError, "axis="),
+        (lambda x: linear.norm(x, 1, axis=2), ShapeError, "axis=2"),
         (lambda x: linear.trace(x[0]), ShapeError, "two dimensions"),
         (lambda x: linear.cov(x, ddof=3), ShapeError, "ddof=3"),
         (lambda x: convolution.conv2d(x, x), ShapeError, "4 dimensions"),

@@ -191,27 +191,39 @@ SUBJECTS: dict[str, Function] = {
         np.tensordot(x, y, axes=([1], [1])), np.tensordot(x, y, axes=2), np.tensordot(x, Y.T, 1), np.trace(x),
         np.tensordot(x[0], y[0], 0), np.matmul(x, y.T), np.matmul(x[None], Y.T), np.cov(y), np.corrcoef(y),
         np.linalg.norm(y), np.linalg.norm(y, axis=1), np.linalg.norm(y, "fro"), np.linalg.norm(y[0], 1),
+        np.linalg.norm(y, 1), np.linalg.norm(y, np.inf, (0, 1)), np.linalg.norm(y, -np.inf),
+        np.linalg.norm(y, np.inf, 0),
     ],
 }  # fmt: skip
 
 
 def positive_definite(x: Any, y: Any, n: Any, b: Any, c: Any) -> Any:
     a = y @ y.T * (1 / 16) + np.eye(2)
-    return [np.linalg.cholesky(a), np.linalg.solve(a, x), np.linalg.solve(a, x[:, 0]), np.linalg.inv(a)]
+    two = np.stack([a, a + np.eye(2)])
+    one = [np.linalg.cholesky(a), np.linalg.solve(a, x), np.linalg.solve(a, x[:, 0]), np.linalg.inv(a)]
+    return [*one, np.linalg.cholesky(two), np.linalg.solve(two, x), np.linalg.inv(two)]
 
 
 RECENT = ("vecdot", "matvec", "vecmat", "cumulative_sum", "unstack", "matrix_transpose")
-NEWER = [name for name in RECENT if hasattr(np, name)]
+NORMS = ("vector_norm", "matrix_norm")
+NEWER = [name for name in RECENT if hasattr(np, name)] + [name for name in NORMS if hasattr(np.linalg, name)]
 
 
 def newer(name: str) -> Function:
     """Functions that not every supported NumPy has."""
-    function = getattr(np, name)
+    function = getattr(np.linalg if name in NORMS else np, name)
     arguments: dict[str, Function] = {
         "vecdot": lambda x, y, n, b, c: function(x, y), "matvec": lambda x, y, n, b, c: function(x, Y[0]),
         "vecmat": lambda x, y, n, b, c: function(y[:, 0], x), "unstack": lambda x, y, n, b, c: function(x, axis=1),
         "cumulative_sum": lambda x, y, n, b, c: function(x, axis=1),
         "matrix_transpose": lambda x, y, n, b, c: function(x),
+        "vector_norm": lambda x, y, n, b, c: [
+            function(x), function(x, ord=1), function(n, axis=0, keepdims=True), function(n, axis=(1, 0), ord=np.inf),
+            function(np.stack([x, y]), axis=(0, -1), ord=1), function(n, keepdims=True), function(n, ord=0, axis=1),
+        ],
+        "matrix_norm": lambda x, y, n, b, c: [
+            function(x), function(n, ord=1), function(np.stack([x, y]), ord=-np.inf, keepdims=True),
+        ],
     }  # fmt: skip
     return arguments[name]
 

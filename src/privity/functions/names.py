@@ -291,11 +291,11 @@ def _subjects() -> dict[str, Entry]:
         "linalg.tensordot": Entry(lambda x1, x2, *, axes=2: products.tensordot(x1, x2, axes)),
         "linalg.outer": Entry(lambda x1, x2: library.outer(x1, x2)),
         "linalg.trace": Entry(lambda x, *, offset=0: library.trace(x, offset, -2, -1)),
-        "linalg.norm": Entry(library.norm, "only ord=None, 1 or 2 of vectors and 'fro' of matrices"),
-        "linalg.vector_norm": Entry(_vector_norm, "only ord=1 and 2"),
-        "linalg.matrix_norm": Entry(_matrix_norm, "only ord='fro'"),
+        "linalg.norm": Entry(library.norm, "vectors: ord=None, 2, 1, 0, inf and -inf; matrices: without ord=2, -2, 'nuc'"),
+        "linalg.vector_norm": Entry(_vector_norm, "only ord=2, 1, 0, inf and -inf"),
+        "linalg.matrix_norm": Entry(_matrix_norm, "without ord=2, -2 and 'nuc'"),
         "linalg.cholesky": Entry(lambda a, *, upper=False: _cholesky(a, upper), symmetric),
-        "linalg.solve": Entry(lambda a, b: library.solve(a, b), symmetric + "; b is a vector or a matrix"),
+        "linalg.solve": Entry(lambda a, b: library.solve(a, b), symmetric),
         "linalg.inv": Entry(lambda a: library.inv(a), symmetric),
     }
 
@@ -333,13 +333,16 @@ def _bincount(x: SecureArray, minlength: int = 0) -> SecureArray:
     return library.one_hot(x, minlength).sum(0)
 
 
-def _vector_norm(x: SecureArray, *, axis: Any = None, keepdims: bool = False, ord: int = 2) -> SecureArray:
-    if axis is None and not keepdims:
-        return library.norm(x.ravel(), ord)
-    return library.norm(x, ord, axis, keepdims)
+def _vector_norm(x: SecureArray, *, axis: Any = None, keepdims: bool = False, ord: float = 2) -> SecureArray:
+    axes = tuple(range(x.ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+    axes = tuple(a % x.ndim for a in axes)
+    rest = tuple(i for i in range(x.ndim) if i not in axes)
+    shape = tuple(x.shape[i] for i in rest)
+    lengths = library.norm(x.transpose(*rest, *axes).reshape((*shape, -1)), ord, -1)
+    return lengths.reshape(tuple(1 if i in axes else n for i, n in enumerate(x.shape))) if keepdims else lengths
 
 
-def _matrix_norm(x: SecureArray, *, keepdims: bool = False, ord: str = "fro") -> SecureArray:
+def _matrix_norm(x: SecureArray, *, keepdims: bool = False, ord: float | str = "fro") -> SecureArray:
     return library.norm(x, ord, (-2, -1), keepdims)
 
 
