@@ -291,7 +291,7 @@ def _subjects() -> dict[str, Entry]:
         "linalg.tensordot": Entry(lambda x1, x2, *, axes=2: products.tensordot(x1, x2, axes)),
         "linalg.outer": Entry(lambda x1, x2: library.outer(x1, x2)),
         "linalg.trace": Entry(lambda x, *, offset=0: library.trace(x, offset, -2, -1)),
-        "linalg.norm": Entry(library.norm, "vectors: ord=None, 2, 1, 0, inf and -inf; matrices: without ord=2, -2, 'nuc'"),
+        "linalg.norm": Entry(library.norm, "vectors: ord=None, 2, 1, 0, inf, -inf; matrices: without 2, -2 and 'nuc'"),
         "linalg.vector_norm": Entry(_vector_norm, "only ord=2, 1, 0, inf and -inf"),
         "linalg.matrix_norm": Entry(_matrix_norm, "without ord=2, -2 and 'nuc'"),
         "linalg.cholesky": Entry(lambda a, *, upper=False: _cholesky(a, upper), symmetric),
