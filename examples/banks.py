@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 import privity as pv
 from privity.ml.linear import LogisticRegression
 from privity.ml.transform import StandardScaler
-from privity.table import TableInfo, table_inputs
+from privity.table import Field, TableInfo, numbers, table_inputs
 
 BANKS = ("bank_a", "bank_b", "bank_c", "bank_d", "bank_e")
 UNITS = (64.0, 64.0, 512.0, 8192.0, 1.0, 2.0, 2.0, 1.0, 1.0, 1.0) * 3
@@ -41,7 +41,7 @@ def main() -> None:
     train, test = order[:450], order[450:]
 
     parts = dict(zip(BANKS, np.split(train, 5), strict=True))
-    info = TableInfo("patients", tuple(load_breast_cancer().feature_names), UNITS, "benign")
+    info = TableInfo("patients", numbers(load_breast_cancer().feature_names, UNITS), Field("benign", "binary"))
 
     result = pv.simulate(
         program,

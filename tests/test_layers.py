@@ -27,6 +27,7 @@ LAYER = {name: level for level, names in LAYERS.items() for name in names}
 # Public choices, reproducible by design; masks come from ring/prg.py alone. Names of modules below privity.
 PUBLIC_CHOICES = {
     "ml.linear": "order of mini-batches, the same at all parties",
+    "table": "which rows train and which test, the same at all parties",
     "functions.decompose": "start vectors and vectors to check with, the same at all parties",
     "demo.bootstrap": "resampling of results that were opened",
     "demo.banks_data": "the demo's hold-out",

@@ -9,7 +9,6 @@ beside a 0. In rows that are not real every value is 0.
 from __future__ import annotations
 
 import math
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -21,6 +20,7 @@ from .array import SecureArray
 from .errors import DataError, ShapeError, UsageError
 from .functions import concatenate, matmul, one_hot, stack
 from .functions.tables import Groups, group_by
+from .ring import prg
 from .session import Declared, Input, Session
 
 FEATURE_BITS = 30
@@ -147,7 +147,7 @@ def table_inputs(
         inputs["label"] = _label_input(info, info.label, label, capacity)
     if info.keyed:
         assert keys is not None
-        random = np.frombuffer(secrets.token_bytes(16 * capacity), np.uint64).reshape(capacity, 2)
+        random = prg.Stream(prg.new_seed()).words(2 * capacity).reshape(capacity, 2)
         words = (random >> np.uint64(64 - KEY_BITS)).astype(np.int64)
         words[:rows] = keys
         inputs["keys"] = Input(words, bound=2.0**KEY_BITS)
@@ -367,18 +367,14 @@ class Table:
     def moments(self, names: Sequence[str]) -> SecureArray:
         """Sums, sums of squares and numbers of cells that are not empty, (3, k), in units.
 
-        What the owners brought where rows are as they brought them, else from the shares: one dot product a column.
+        What the owners brought where rows are as they brought them, else from the shares: one product a value.
         """
         if names and all(n in self._moments for n in names):
             return stack([self._moments[n] for n in names], axis=1)
         values = [self.column(n) for n in names]
         x = self.block(names).T
-        square = SecureArray(
-            self.session,
-            self.session.protocol.dot(x.ring_share(), x.ring_share(), x.scale),
-            x.scale,
-            x.bound**2 * max(1, self.rows) + 1.0,
-        )
+        # each square is cut before the sum: a sum of products at twice the scale would soon pass 62 bits
+        square = x.multiply(x, scale=x.scale).sum(axis=1)
         full = self.valid.sum() if self.valid is not None else self.session.constant(self.rows)
         present = [full if c.missing is None else full - c.missing.sum() for c in values]
         return stack([x.sum(axis=1), square, stack(present)])
