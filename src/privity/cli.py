@@ -304,6 +304,7 @@ def plan(
         guards=spec.guards,
         fraction_bits=spec.fraction_bits,
         seed=spec.seed,
+        minimum_group=spec.minimum_group,
         tables={name: table_info(schema) for name, schema in schemas.items()},
         parameters=spec.parameters,
         assume=_assumptions(assume),

@@ -37,6 +37,9 @@ RANGE_GUARD = "range guard"
 RANGE_GUARDS = 64
 """Range flags that a job may open unless it says otherwise: each tells one bit."""
 
+MINIMUM_GROUP = 10
+"""Fewest rows that an opened aggregate may rest on, unless the job or an owner says otherwise; see disclosure.py."""
+
 OUTSIDE_STEP = 1 << 31  # messages with owners and receivers are numbered apart from the compute parties' rounds
 DEFAULT_BOUND = 1024.0
 """Public bound on |x| of an input whose owner states none; a value outside is refused at the owner."""
@@ -200,6 +203,7 @@ class Session:
         progress: Progress | None = None,
         fraction_bits: int = fixed.FRACTION_BITS,
         seed: int = 0,
+        minimum_group: int = MINIMUM_GROUP,
         tables: Mapping[str, TableInfo] | None = None,
         parameters: Mapping[str, str | int | float | bool] | None = None,
         store: Path | None = None,
@@ -217,6 +221,8 @@ class Session:
         """This party's own folder for shares that outlive the session, or None (``privity run --store``)."""
         self.group = group or _group_of(compute)
         """Hash of who holds the shares: what was saved under another one cannot be loaded."""
+        self.minimum_group = minimum_group
+        """Cells of aggregates that rest on fewer rows are suppressed (``disclosure.release``); public."""
         self._own = own
         self._channel = channel
         self._gate = gate

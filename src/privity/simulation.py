@@ -22,7 +22,7 @@ from .mpc.protocol import Protocol
 from .mpc.rep3 import Rep3
 from .net.memory import memory_network
 from .ring import fixed
-from .session import Declared, EverythingAllowed, Input, OpeningsList, OpeningsLog, Session
+from .session import MINIMUM_GROUP, Declared, EverythingAllowed, Input, OpeningsList, OpeningsLog, Session
 from .table import TableInfo
 from .types import Channel, Gate, Opening, Recorder
 
@@ -67,6 +67,7 @@ def simulate(
     protocol: Callable[[Party], Protocol] = Rep3,
     fraction_bits: int = fixed.FRACTION_BITS,
     seed: int = 0,
+    minimum_group: int = MINIMUM_GROUP,
     tables: Mapping[str, TableInfo] | None = None,
     parameters: Mapping[str, str | int | float | bool] | None = None,
     recorders: Mapping[str, Recorder] | None = None,
@@ -82,6 +83,7 @@ def simulate(
     be a compute party. ``openings``: the openings list to enforce; None allows every opening, since all data is in
     this process anyway. ``protocol``: called with each compute party (``Rep3``, or
     ``functools.partial(Rep3, exact=True)``). ``wrap`` is applied to each party's channel (``net.link``).
+    ``minimum_group``: fewest rows that an opened aggregate may rest on.
 
     ``check_range``: put the shares of every array together, which only a simulation can, and raise RangeViolated with
     the line and the magnitude where a value passes its public bound. ``trace``: measure every operation by line
@@ -126,6 +128,7 @@ def simulate(
                     ledger=log if me == compute[0] else OpeningsLog(),
                     fraction_bits=fraction_bits,
                     seed=seed,
+                    minimum_group=minimum_group,
                     tables=tables,
                     parameters=parameters,
                     store=None if store is None else store / me,

@@ -27,6 +27,7 @@ from ..net.wire import CHUNK, FRAME_OVERHEAD
 from ..ring import fixed, layout
 from ..session import (
     DEFAULT_BOUND,
+    MINIMUM_GROUP,
     RANGE_GUARDS,
     Declared,
     EverythingAllowed,
@@ -124,6 +125,7 @@ def plan(
     guards: int = RANGE_GUARDS,
     fraction_bits: int = fixed.FRACTION_BITS,
     seed: int = 0,
+    minimum_group: int = MINIMUM_GROUP,
     tables: Mapping[str, TableInfo] | None = None,
     parameters: Mapping[str, str | int | float | bool] | None = None,
     assume: Mapping[str, Any] | None = None,
@@ -160,6 +162,7 @@ def plan(
         ledger=OpeningsLog(),
         fraction_bits=fraction_bits,
         seed=seed,
+        minimum_group=minimum_group,
         tables=tables,
         parameters=parameters,
     )

@@ -11,6 +11,8 @@
     [party.tables]                      # only at an owner: its tables by name ([party.arrays]: its .npy arrays)
     customers = "data/customers.csv"
 
+A party's own file may also say `minimum_group = 25`: no aggregate of fewer rows is then opened, whatever the job says.
+
 Paths are relative to the file. The order of the compute parties is their order in the protocol. The *hash* of a
 consortium covers the public part only (names, roles, endpoints, fingerprints), so that it is the same at all parties.
 """
@@ -22,7 +24,7 @@ import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -46,6 +48,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     key: str | None = None
     tables: dict[str, str] = {}
     arrays: dict[str, str] = {}
+    minimum_group: Annotated[int, msgspec.Meta(ge=0, le=1 << 31)] = 0
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,7 +57,10 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """One organisation of the consortium. ``key_path`` is None where this host does not hold the party's key."""
+    """One organisation of the consortium. ``key_path`` is None where this host does not hold the party's key.
+
+    minimum_group: fewest rows of an aggregate that this party lets be opened; 0 leaves it to the job.
+    """
 
     name: str
     roles: tuple[Role, ...]
@@ -64,6 +70,7 @@ class Party:
     key_path: Path | None = None
     tables: dict[str, Path] = field(default_factory=dict)
     arrays: dict[str, Path] = field(default_factory=dict)
+    minimum_group: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +194,7 @@ def load_consortium(path: Path) -> Consortium:
             key_path=None if entry.key is None else folder / entry.key,
             tables={name: folder / table for name, table in entry.tables.items()},
             arrays={name: folder / array for name, array in entry.arrays.items()},
+            minimum_group=entry.minimum_group,
         )
         for entry in file.party
     )

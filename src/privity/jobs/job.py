@@ -23,7 +23,7 @@ import msgspec
 from ..errors import ConfigError, UsageError
 from ..mpc.rep3_bits import Adder
 from ..ring.fixed import FRACTION_BITS
-from ..session import RANGE_GUARDS, Session
+from ..session import MINIMUM_GROUP, RANGE_GUARDS, Session
 from ..types import Opening
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -66,8 +66,9 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     arrays: inputs other than tables. parameters: public values that the program reads as ``session.parameters``.
     fraction_bits: fractional bits of reals. seed: of public choices, such as the order of rows. exact: round every
     truncation to nearest (slower). link: the network, if it is not one machine or a fast local network.
-    guards: how many range flags may be opened (one bit each). plan: public sizes for ``privity plan``, owner -> table
-    or array -> rows or shape; a run does not use them.
+    guards: how many range flags may be opened (one bit each). minimum_group: fewest rows that an opened aggregate may
+    rest on; a party may state a higher one in its consortium file, and the highest counts. plan: public sizes for
+    ``privity plan``, owner -> table or array -> rows or shape; a run does not use them.
     """
 
     name: str
@@ -80,6 +81,7 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     exact: bool = False
     link: LinkSpec | None = None
     guards: Annotated[int, msgspec.Meta(ge=0)] = RANGE_GUARDS
+    minimum_group: Annotated[int, msgspec.Meta(ge=1, le=1 << 31)] = MINIMUM_GROUP
     plan: dict[str, dict[str, Count | list[Count]]] = {}
 
     @property

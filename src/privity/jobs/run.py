@@ -179,7 +179,9 @@ def _listener(task: Task, compute: bool) -> Callable[[str, ProgressNote], None] 
 def _open_session(task: Task, channel: Channel) -> Session:
     compute, parties = task.consortium.compute, task.consortium.names
     own = dict(task.load_inputs())
-    declared = _agree_on_inputs(task, channel, {n: x.declared(task.job.fraction_bits) for n, x in own.items()})
+    declared, minimum_group = _agree_on_inputs(
+        task, channel, {n: x.declared(task.job.fraction_bits) for n, x in own.items()}
+    )
     protocol = _protocol(task, channel)
     notes = _Notes(task.progress, channel, [p for p in parties if p not in compute] if task.me in compute else [])
     if protocol.party is not None:
@@ -197,6 +199,7 @@ def _open_session(task: Task, channel: Channel) -> Session:
         progress=notes,
         fraction_bits=task.job.fraction_bits,
         seed=task.job.seed,
+        minimum_group=minimum_group,
         tables=task.tables,
         parameters=task.job.parameters,
         store=None if task.store is None else task.store / task.me,
@@ -214,22 +217,32 @@ def _protocol(task: Task, channel: Channel) -> Protocol:
     return Rep3(party, exact=task.job.exact, adder=adder)
 
 
-def _agree_on_inputs(task: Task, channel: Channel, mine: Mapping[str, Declared]) -> dict[str, dict[str, Declared]]:
-    """Owners tell the compute parties what they bring; the compute parties tell everybody; all must say the same."""
+def _agree_on_inputs(
+    task: Task, channel: Channel, mine: Mapping[str, Declared]
+) -> tuple[dict[str, dict[str, Declared]], int]:
+    """Owners tell the compute parties what they bring; the compute parties tell everybody; all must say the same.
+
+    Returns what each owner brings, and the smallest group of which an aggregate may be opened: the largest number that
+    the job or any party states.
+    """
     compute, me = task.consortium.compute, task.me
     declaration = tuple(
         InputDeclaration(name=n, shape=d.shape, bound=d.bound, scale=d.scale, boolean=d.boolean)
         for n, d in mine.items()
     )
     others = [c for c in compute if c != me]
+    stated = task.consortium.party(me).minimum_group
     for name in others:
-        channel.tell(name, Declare(inputs=declaration))
+        channel.tell(name, Declare(inputs=declaration, minimum_group=stated))
     if me in compute:
-        lists = {me: declaration}
+        lists = {me: Declare(inputs=declaration, minimum_group=stated)}
         for name in task.consortium.names:
             if name != me:
-                lists[name] = channel.hear(name, Declare).inputs
-        ordered = AllInputs(inputs={n: lists[n] for n in task.consortium.names})
+                lists[name] = channel.hear(name, Declare)
+        ordered = AllInputs(
+            inputs={n: lists[n].inputs for n in task.consortium.names},
+            minimum_group=max(task.job.minimum_group, *(said.minimum_group for said in lists.values())),
+        )
         for name in task.consortium.names:
             if name != me:
                 channel.tell(name, ordered)
@@ -241,12 +254,19 @@ def _agree_on_inputs(task: Task, channel: Channel, mine: Mapping[str, Declared])
         if other != ordered:
             raise HandshakeError(
                 f"{name} was told other inputs than {told[0][0] if me not in compute else me}; an owner declared "
-                "different shapes to different compute parties. Nothing was shared."
+                "different shapes or another minimum_group to different compute parties. Nothing was shared."
             )
-    return {
+    least = max(stated, task.job.minimum_group)
+    if ordered.minimum_group < least:
+        raise HandshakeError(
+            f"{told[0][0]} says that groups of {ordered.minimum_group} rows may be opened, this party and the job "
+            f"allow none below {least}. Nothing was shared."
+        )
+    declared = {
         owner: {d.name: Declared(tuple(d.shape), float(d.bound or 0.0), d.scale, d.boolean) for d in inputs}
         for owner, inputs in ordered.inputs.items()
     }
+    return declared, ordered.minimum_group
 
 
 class _Recorded:

@@ -170,19 +170,22 @@ class InputDeclaration(Message, frozen=True):
     boolean: bool = False
 
 
+GroupSize = Annotated[int, msgspec.Meta(ge=0, le=1 << 31)]
 Declarations = Annotated[tuple[InputDeclaration, ...], msgspec.Meta(max_length=4096)]
 
 
 class Declare(Message, frozen=True):
-    """An owner's list of inputs, in the order in which it will send them."""
+    """An owner's list of inputs, in the order in which it will send them, and the smallest group it lets be opened."""
 
     inputs: Declarations
+    minimum_group: GroupSize = 0
 
 
 class AllInputs(Message, frozen=True):
-    """All owners' lists, so that every party plans with the same shapes."""
+    """All owners' lists and the largest of their smallest groups, so that every party plans with the same."""
 
     inputs: Annotated[dict[Name, Declarations], msgspec.Meta(max_length=1024)]
+    minimum_group: GroupSize = 0
 
 
 class Digest(Message, frozen=True):
