@@ -75,18 +75,18 @@ def _sort_once(proto: Protocol, key: Share, bits: int, columns: Sequence[Share])
     """By one key, which the row number makes distinct."""
     tag = _row_bits(key.shape[0])
     distinct = proto.add_public(proto.mul_public(key, layout.constant(1 << tag)), layout.arange(key.shape[0]))
-    return sort_distinct(proto, distinct, bits + 1 + tag, columns)
+    return sort_distinct(proto, distinct, bits + 1 + tag, columns)[1:]
 
 
 def sort_distinct(proto: Protocol, key: Share, bits: int, columns: Sequence[Share]) -> list[Share]:
-    """``columns`` by a key that differs in every row, |difference| < 2^bits, bits <= 63.
+    """The key and ``columns`` by a key that differs in every row, |difference| < 2^bits, bits <= 63.
 
     Shuffles, asks for comparisons and opens them, puts the rows in order. That the keys differ is the caller's to know:
     the answers for equal ones would follow the shuffled order and not be those of a random one.
     """
     n = key.shape[0]
     if n < 2:
-        return list(columns)
+        return [key, *columns]
     mixed = proto.shuffle([key, *columns], proto.mix(n))
     plan = order.comparisons(n)
     first, second = next(plan)
@@ -96,7 +96,7 @@ def sort_distinct(proto: Protocol, key: Share, bits: int, columns: Sequence[Shar
         try:
             first, second = plan.send(answer)
         except StopIteration as done:
-            return [c.map(layout.take(done.value)) for c in mixed[1:]]
+            return [c.map(layout.take(done.value)) for c in mixed]
 
 
 def sort_lanes(proto: Protocol, key: Share, bits: int, columns: Sequence[Share]) -> list[Share]:
