@@ -248,3 +248,21 @@ def test_stated_bounds_are_checked_before_comparisons_are_opened(use: Callable[[
 def test_wrong_words_are_refused(use: Callable[[Any], Any], error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         opened(PROTOCOLS["Rep3"], use, X)
+
+
+@pytest.mark.parametrize("q", [0.5, [0.0, 0.1, 0.25, 1.0]])
+def test_quantiles_of_what_counts(q: Any) -> None:
+    rng = np.random.default_rng(3)
+    x, rows, cells = rng.normal(size=(60, 3)), rng.random(60) < 0.5, rng.random((60, 3)) < 0.5
+
+    def program(s: pv.Session) -> list[Any]:
+        a, one, each, none = (s.secret(n, "o") for n in ("x", "rows", "cells", "none"))
+        found = [pv.quantile(a, q, axis=0, valid=v) for v in (one, each, none)]
+        return [s.reveal(f, to="all", name="quantiles", reason="test") for f in found]
+
+    data = {"x": pv.Input(x, bound=8.0), "rows": rows.astype(int), "cells": cells.astype(int), "none": 0 * rows}
+    data = {n: v if isinstance(v, pv.Input) else pv.Input(np.asarray(v, np.int64), bound=1.0) for n, v in data.items()}
+    one, each, none = pv.simulate(program, inputs={"o": data}).output
+    assert np.allclose(one, np.quantile(x[rows], q, axis=0), atol=2e-5)
+    wanted = np.stack([np.quantile(x[cells[:, j], j], q) for j in range(3)], axis=-1)
+    assert np.allclose(each, wanted, atol=2e-5) and not none.any()

@@ -22,6 +22,9 @@ from ..mpc.shares import Share
 from ..ring import layout
 from ..session import Session
 from ..types import RANGE_BITS
+from .join import concatenate
+
+_PLACE_BITS = 18  # fractional bits of a secret place between two rows
 
 _SORT_ROUNDS = 200_000  # comparisons that cost as much as the rounds of a sort
 _PAIRED, _AT_ONCE = 32, 8192  # elements of a lane, and comparisons in all, up to which all pairs are compared at once
@@ -85,7 +88,10 @@ class _Lanes:
 
 
 def sign(x: SecureArray) -> SecureArray:
-    """-1, 0 or 1 as secret integers, exactly; both comparisons in one batch. Rounds: those of a sign, and 2."""
+    """-1, 0 or 1 as secret integers, exactly; both comparisons in one batch.
+
+    Rounds: those of a sign, and 2. For |x| <= 128 at 18 bits 25 to 39 bytes per party and element.
+    """
     x = x.numeric()
     proto, share = x.session.protocol, x.ring_share()
     bits = min(RANGE_BITS, approx.bits_for(x.bound, x.scale))
@@ -166,23 +172,27 @@ def _by_rounds(lanes: _Lanes, largest: bool, where: bool) -> Share:
 def max_(a: SecureArray, axis: int | None = None, keepdims: bool = False) -> SecureArray:
     """Largest value along an axis or of all, exactly. Rounds: ceil(log2 n) times those of a sign and 3.
 
-    Up to 32 elements in at most 8192 pairs: those of one sign, ceil(log2(n - 1)) and 3.
+    Up to 32 elements in at most 8192 pairs: those of one sign, ceil(log2(n - 1)) and 3. For |x| <= 128 at 18 bits 25
+    bytes per party and element in a large batch, up to 60 in a small one.
     """
     return _extreme(a, axis, keepdims, True, False, "max")
 
 
 def min_(a: SecureArray, axis: int | None = None, keepdims: bool = False) -> SecureArray:
-    """Smallest value along an axis or of all, exactly. Rounds as ``max``."""
+    """Smallest value along an axis or of all, exactly. Cost as ``max``."""
     return _extreme(a, axis, keepdims, False, False, "min")
 
 
 def argmax(a: SecureArray, axis: int | None = None, keepdims: bool = False) -> SecureArray:
-    """Secret position of the (first) largest value along an axis or in the flattened array; rounds as ``max``."""
+    """Secret position of the (first) largest value along an axis or in the flattened array, exactly.
+
+    Cost as ``max``, and 8 bytes per party and element.
+    """
     return _extreme(a, axis, keepdims, True, True, "argmax")
 
 
 def argmin(a: SecureArray, axis: int | None = None, keepdims: bool = False) -> SecureArray:
-    """Secret position of the (first) smallest value along an axis or in the flattened array; rounds as ``min``."""
+    """Secret position of the (first) smallest value along an axis or in the flattened array; cost as ``argmax``."""
     return _extreme(a, axis, keepdims, False, True, "argmin")
 
 
@@ -200,7 +210,7 @@ def sort(a: SecureArray, axis: int | None = -1, descending: bool = False) -> Sec
 
 
 def argsort(a: SecureArray, axis: int | None = -1, descending: bool = False) -> SecureArray:
-    """Secret positions that sort along an axis, stably (equal values keep their order). Cost as ``sort``."""
+    """Secret positions that sort along an axis, stably (equal values keep their order), exactly. Cost as ``sort``."""
     lanes = _Lanes(a, axis, "argsort")
     return lanes.back(lanes.like(lanes.sorted([lanes.numbers()], descending)[0], 0, float(max(lanes.n - 1, 1))))
 
@@ -209,7 +219,7 @@ def sort_by(keys: SecureArray | Sequence[SecureArray], columns: Sequence[SecureA
     """Columns (arrays of n rows) ordered by the first key, among equals by the second and so on; stable.
 
     Keys are one-dimensional; write ``-key`` for descending order. Keys that together with row numbers fit 61 bits are
-    compared at once, others cost a sort each. Cost as ``sort``, and 32 bytes in all per element of the columns.
+    compared at once, others cost a sort each. Exact. Cost as ``sort``, and 32 bytes in all per element of the columns.
     """
     listed = [keys] if isinstance(keys, SecureArray) else list(keys)
     given = [k.numeric() for k in listed]
@@ -230,7 +240,7 @@ def sort_key(x: SecureArray) -> sorting.Key:
 
 
 def top_k(x: SecureArray, k: int, axis: int = -1) -> tuple[SecureArray, SecureArray]:
-    """The k largest values along an axis, the largest first, and their secret positions. Cost as ``sort``."""
+    """The k largest values along an axis, the largest first, and their secret positions, exactly. Cost as ``sort``."""
     lanes = _Lanes(x, axis, "top_k")
     if not 1 <= k <= lanes.n:
         raise UsageError(f"top_k: expected 1 <= k <= {lanes.n}, the number of values along the axis, got {k}")
@@ -240,11 +250,17 @@ def top_k(x: SecureArray, k: int, axis: int = -1) -> tuple[SecureArray, SecureAr
     return lanes.back(best), lanes.back(lanes.like(places, 0, float(max(lanes.n - 1, 1)))[:, :k])
 
 
-def quantile(a: SecureArray, q: npt.ArrayLike, axis: int | None = None) -> SecureArray:
+def quantile(
+    a: SecureArray, q: npt.ArrayLike, axis: int | None = None, *, valid: SecureArray | None = None
+) -> SecureArray:
     """Quantiles 0 <= q <= 1 (public), interpolated linearly; shape of q, then that of a without the axis.
 
-    Error at most one unit in the last place, none where q falls on a value. Cost as ``sort``.
+    Error at most one unit in the last place, none where q falls on a value. Cost as ``sort``. ``valid`` (0/1 integers,
+    shape of a, or of the axis): other elements do not count, and their number stays hidden. Then the error grows by
+    2^-17 of the gap between the two values around, and the result is 0 where nothing counts.
     """
+    if valid is not None:
+        return _masked_quantile(a.numeric(), np.asarray(q, np.float64), axis, valid.numeric())
     lanes = _Lanes(a, axis, "quantile")
     wanted = np.asarray(q, np.float64)
     if lanes.n == 0:
@@ -263,8 +279,43 @@ def quantile(a: SecureArray, q: npt.ArrayLike, axis: int | None = None) -> Secur
     return result.transpose().reshape(*wanted.shape, *lanes.shape)
 
 
+def _masked_quantile(
+    a: SecureArray, wanted: npt.NDArray[np.float64], axis: int | None, valid: SecureArray
+) -> SecureArray:
+    """Values that do not count are sorted behind all others; the place q (count - 1) is secret.
+
+    With s_j = min(max(place - j, 0), 1) and s_-1 = 1, element j has the weight s_(j-1) - s_j: 1 - |place - j| for the
+    two elements around the place, 0 elsewhere.
+    """
+    if axis is None:
+        a, valid, axis = a.ravel(), valid.ravel(), 0
+    n = a.shape[axis] if a.ndim else 0
+    if valid.ndim == 1 and a.ndim > 1:
+        valid = valid.reshape(tuple(n if i == axis % a.ndim else 1 for i in range(a.ndim)))
+    if valid.ndim != a.ndim or n == 0:
+        raise ShapeError(f"quantile: expected valid of the shape {a.shape} or ({n},), got {valid.shape}")
+    if not ((wanted >= 0) & (wanted <= 1)).all():
+        raise UsageError(f"quantile: expected 0 <= q <= 1, got {wanted.tolist()}")
+    last = 2.0 * a.bound
+    behind = ((a - last) * valid + last).stated(last)  # exact: a whole number times anything keeps its scale
+    lanes = _Lanes(behind, axis, "quantile")
+    ordered = lanes.values()
+    count = _Lanes(valid, axis, "quantile").x.sum(axis=1)  # one for all lanes, or one each
+    asked = wanted.reshape(-1)
+    place = (count - 1).reshape((1, -1, 1)).multiply(asked.reshape((-1, 1, 1)), scale=_PLACE_BITS)
+    ahead = (place - np.arange(n)).clip(0.0, 1.0)
+    some = (count > 0).numeric().reshape((1, -1, 1)) * np.ones((asked.size, 1, 1), np.int64)
+    weights = concatenate([some, ahead[:, :, :-1]], axis=2) - ahead
+    if count.shape[0] == 1:
+        total = weights.reshape((asked.size, n)).matmul(ordered.T)
+    else:
+        total = (ordered * weights).sum(axis=2)
+    result = total.stated(last + n * 2.0 ** (1 - total.scale))
+    return result.reshape((*wanted.shape, *lanes.shape))
+
+
 def median(a: SecureArray, axis: int | None = None) -> SecureArray:
-    """Middle value, or the mean of the two in the middle. Cost as ``sort``."""
+    """Middle value, or the mean of the two in the middle (error at most one unit). Cost as ``sort``."""
     return quantile(a, 0.5, axis)
 
 
@@ -272,7 +323,7 @@ def median(a: SecureArray, axis: int | None = None) -> SecureArray:
 
 
 def unique_count(x: SecureArray) -> SecureArray:
-    """Secret number of different values in the whole array. Cost as ``sort``, and one zero test."""
+    """Secret number of different values in the whole array, exactly. Cost as ``sort``, and one zero test."""
     lanes = _Lanes(x, None, "unique_count")
     session = x.session
     if lanes.n == 0:
@@ -321,7 +372,8 @@ def rank(x: SecureArray, method: str = "average") -> SecureArray:
 def isin(element: SecureArray, test_elements: npt.ArrayLike) -> SecureArray:
     """Whether each element is among the public ``test_elements``: secret booleans. Rounds of one zero test.
 
-    Compares fixed-point integers as ``==`` does; a zero test for each different value among these.
+    Compares fixed-point integers exactly, as ``==`` does; a zero test for each different value among these: for
+    |x| <= 128 at 18 bits 6 rounds and 5 bytes per party, element and value.
     """
     element = element.numeric()
     proto, session = element.session.protocol, element.session
