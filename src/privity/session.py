@@ -374,9 +374,13 @@ class Session:
                 "(checked at run time), a smaller bound= at the input, or fewer fractional bits"
             )
 
-    def guard(self, violations: Share) -> None:
-        """Remember a secret count of values outside a stated bound; opened as one 'range ok' flag."""
-        self._guards.append((user_line(), violations))
+    def guard(self, violations: Share, hint: str = "") -> None:
+        """Remember a secret count of values outside a stated bound; opened as one 'range ok' flag.
+
+        ``hint``: what it means if the flag is not ok, shown beside the line.
+        """
+        line = user_line()
+        self._guards.append((f"{line} ({hint})" if hint else line, violations))
 
     def check_guards(self) -> None:
         """Open one flag for all guards set since the last check. Raises RangeViolated naming their lines."""
