@@ -30,7 +30,7 @@ def exp(x: SecureArray) -> SecureArray:
 
 
 def exp2(x: SecureArray) -> SecureArray:
-    """2^x. As ``exp``, for x up to 43."""
+    """2^x for x up to 43; error, clamp and cost as ``exp``."""
     return power_of(x, 1.0, x.session.fraction_bits)
 
 
@@ -102,7 +102,10 @@ def log1p(x: SecureArray) -> SecureArray:
 
 
 def logit(p: SecureArray) -> SecureArray:
-    """log(p / (1 - p)) for 0 < p < 1; p and 1 - p count as one unit in the last place at least. Error at most 2^-15."""
+    """log(p / (1 - p)) for 0 < p < 1; p and 1 - p count as one unit in the last place at least. Error at most 2^-15.
+
+    29 rounds and 310 bytes per party and element at 18 bits.
+    """
     p = p.numeric()
     if p.scale == 0:
         p = p.rescaled(p.session.fraction_bits)
@@ -126,7 +129,8 @@ def power(x: SecureArray, exponent: Any) -> SecureArray:
     Positive integers: by squaring, for every x. -1: ``reciprocal``. Halves: ``sqrt`` and ``rsqrt``. All others are
     2^(p log2 x), for x > 0 only (x <= 0 counts as one unit in the last place), or for negative integers for every x (0
     counts as one unit); relative error at most 2^-18 + |p| 2^-18 plus one unit in the last place, and results end at
-    2^(61 - fraction bits).
+    2^(61 - fraction bits). For |x| <= 128 at 18 bits: 54 rounds and 303 bytes per party and element, 67 and 361 for
+    negative integers, 60 and 329 for secret exponents; squares 3 and 10.25, each further product as much.
     """
     if isinstance(exponent, SecureArray):
         return _secret_power(x, x.operand(exponent))

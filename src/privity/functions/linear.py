@@ -31,7 +31,10 @@ def matmul(x: Any, y: Any) -> SecureArray:
 
 
 def dot(x: Any, y: Any) -> SecureArray:
-    """As np.dot: the sum over the last axis of x and the second to last of y (its last, if it has one only)."""
+    """As np.dot: the sum over the last axis of x and the second to last of y (its last, if it has one only).
+
+    Error and cost as ``matmul``; with more than two dimensions as ``einsum``.
+    """
     x, y = _operands(x, y)
     if not x.ndim or not y.ndim:
         return _secret(x * y)
@@ -44,7 +47,10 @@ def dot(x: Any, y: Any) -> SecureArray:
 
 
 def outer(x: Any, y: Any) -> SecureArray:
-    """All products of an element of x with one of y, both flattened. Error below 1 ulp; three rounds."""
+    """All products of an element of x with one of y, both flattened.
+
+    Error below 1 ulp; three rounds and 10.25 bytes per party and element of the result.
+    """
     x, y = _operands(x, y)
     return _secret(x.reshape((-1, 1)) * y.reshape((1, -1)))
 
@@ -216,7 +222,8 @@ def _length(x: SecureArray, axes: tuple[int, ...], keepdims: bool) -> SecureArra
 def cov(x: SecureArray, rowvar: bool = True, bias: bool = False, ddof: int | None = None) -> SecureArray:
     """Covariance matrix of the rows (columns if not ``rowvar``), as np.cov.
 
-    Error: at most 2 ulp, plus 2^-20 times the standard deviations. Rounds: 5.
+    Error: at most 2 ulp, plus 2^-20 times the standard deviations. Rounds: 7 at most. Bytes per party: about 4 per
+    element of x and 20 per element of the result.
     """
     centred, terms, stretch = _centred(x, rowvar)
     less = (0 if bias else 1) if ddof is None else ddof
@@ -231,6 +238,7 @@ def corrcoef(x: SecureArray, rowvar: bool = True) -> SecureArray:
     """Correlation matrix of the rows (columns if not ``rowvar``), as np.corrcoef; 0 where a variable is constant.
 
     Error: at most 2^-16 plus 2^-18 over the smaller standard deviation. Rounds: about 45.
+    Bytes per party: about 40 per element of x, 800 per variable and 10 per element of the result.
     """
     centred, terms, _ = _centred(x, rowvar)
     session, proto = x.session, x.session.protocol

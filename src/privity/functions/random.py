@@ -148,7 +148,10 @@ _LIFT = 8  # units in the last place of -2 ln u
 
 
 def permutation(session: Session, x: Any) -> SecureArray:
-    """The rows of a secret array, or the numbers 0 .. x - 1, in a uniform order that no party knows; 3 rounds."""
+    """The rows of a secret array, or the numbers 0 .. x - 1, in a uniform order that no party knows.
+
+    Exact; 3 rounds and 11 bytes per party and element.
+    """
     if isinstance(x, SecureArray):
         return tables.shuffle(x)[0]
     count = int(x)

@@ -18,14 +18,21 @@ from .join import stack
 
 
 def negative(x: SecureArray) -> SecureArray:
-    """x < 0 as secret booleans. Cost: one sign, cheaper for a smaller public bound; rounds 2 + ceil(log2(bits))."""
+    """x < 0 as secret booleans. Cost: one sign, cheaper for a smaller public bound; rounds 2 + ceil(log2(bits)).
+
+    A large batch on a fast link takes a round per bit and fewer bytes: for |x| <= 128 at 18 bits 7 rounds and 11 bytes
+    per party and element, or 27 rounds and 4 bytes.
+    """
     x = x.numeric()
     bits = min(RANGE_BITS, approx.bits_for(x.bound, x.scale))
     return SecureArray(x.session, x.session.protocol.msb(x.ring_share(), bits))
 
 
 def is_zero(x: SecureArray) -> SecureArray:
-    """x == 0 as secret booleans; compares the fixed-point integers exactly."""
+    """x == 0 as secret booleans; compares the fixed-point integers exactly.
+
+    1 + ceil(log2(bits)) rounds; for |x| <= 128 at 18 bits 6 rounds and 5 bytes per party and element.
+    """
     x = x.numeric()
     bits = min(64, approx.bits_for(x.bound, x.scale) + 1)
     return SecureArray(x.session, x.session.protocol.is_zero(x.ring_share(), bits))
@@ -59,7 +66,11 @@ def outside_count(x: SecureArray, bound: float) -> Share:
 
 
 def where(mask: SecureArray, a: Any, b: Any) -> SecureArray:
-    """Elementwise a where the secret ``mask`` is true, else b: b + mask * (a - b). 3 rounds; for booleans 1."""
+    """Elementwise a where the secret ``mask`` is true, else b: b + mask * (a - b), exactly.
+
+    3 rounds and 16 bytes per party and element, 2 rounds less if the mask was used as numbers before; for booleans 1
+    round and 1 bit.
+    """
     session = session_of(mask, a, b)
     if not isinstance(mask, SecureArray):
         a, b = secure(session, a), secure(session, b)
@@ -86,12 +97,15 @@ def _booleans(session: Session, value: Any) -> SecureArray:
 
 
 def maximum(a: Any, b: Any) -> SecureArray:
-    """Elementwise maximum: b + [a - b > 0] (a - b). Either operand may be public, at no cost."""
+    """Elementwise maximum: b + [a - b > 0] (a - b), exactly. Either operand may be public, at no cost.
+
+    The rounds of a sign and 3, and 16 bytes per party and element more (for |x| <= 128 at 18 bits 20 to 27 in all).
+    """
     return _extreme(a, b, largest=True)
 
 
 def minimum(a: Any, b: Any) -> SecureArray:
-    """Elementwise minimum: b + [a - b < 0] (a - b). Either operand may be public, at no cost."""
+    """Elementwise minimum: b + [a - b < 0] (a - b), exactly. Either operand may be public; cost as ``maximum``."""
     return _extreme(a, b, largest=False)
 
 
@@ -108,14 +122,17 @@ def _extreme(a: Any, b: Any, largest: bool) -> SecureArray:
 
 
 def absolute(x: SecureArray) -> SecureArray:
-    """|x|: x - 2 [x < 0] x."""
+    """|x|: x - 2 [x < 0] x, exactly. Cost as ``maximum``."""
     x = x.numeric()
     result = x - (x < 0) * x * 2
     return SecureArray(x.session, result.ring_share(), x.scale, x.bound)
 
 
 def clip(x: SecureArray, low: float, high: float) -> SecureArray:
-    """x limited to [low, high] (public numbers); both comparisons in one batch."""
+    """x limited to [low, high] (public numbers, rounded to x's fractional bits), exactly.
+
+    Both comparisons in one batch: the rounds of a sign and 6; twice the bytes of ``maximum``.
+    """
     if not low <= high:
         raise UsageError(f"clip: expected low <= high, got {low} and {high}")
     x = x.numeric()

@@ -131,7 +131,10 @@ def cumsum(a: SecureArray, axis: int | None = None) -> SecureArray:
 
 
 def segmented_sum(x: SecureArray, starts: SecureArray) -> SecureArray:
-    """Running sums over the rows that start anew wherever the secret boolean ``starts`` is true. Exact; 11 rounds."""
+    """Running sums over the rows that start anew wherever the secret boolean ``starts`` is true.
+
+    Exact; 11 rounds and 60 bytes per party and row of one column.
+    """
     rows, flags = _same_rows("segmented_sum", [x, starts])
     starts.bit_share()
     if flags.ndim != 1:
