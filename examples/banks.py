@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 import privity as pv
 from privity.ml.linear import LogisticRegression
-from privity.ml.transform import StandardScaler
+from privity.ml.preprocessing import StandardScaler
 from privity.table import Field, TableInfo, numbers, table_inputs
 
 BANKS = ("bank_a", "bank_b", "bank_c", "bank_d", "bank_e")

@@ -15,7 +15,7 @@ import privity as pv
 from privity.errors import RangeViolated, ShapeError, UsageError
 from privity.ml.linear import LogisticRegression, batch_order, learning_rate
 from privity.ml.metrics import accuracy_score, brier_score_loss
-from privity.ml.transform import StandardScaler
+from privity.ml.preprocessing import StandardScaler
 from privity.mpc.plain import InsecurePlain
 from privity.table import Field, TableInfo, numbers, table_inputs
 

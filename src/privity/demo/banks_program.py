@@ -12,7 +12,7 @@ import privity as pv
 from privity.demo.result import Training
 from privity.ml.linear import LogisticRegression
 from privity.ml.metrics import accuracy_score
-from privity.ml.transform import StandardScaler
+from privity.ml.preprocessing import StandardScaler
 
 BANKS_TRAINING = Training(
     epochs=5,

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..array import SecureArray
 from ..errors import ShapeError, UsageError
+from ..functions import concatenate
 from ..table import Table
 
 Same = TypeVar("Same", bound="Estimator")
@@ -116,3 +117,10 @@ def _weights(what: str, x: SecureArray, weights: Any) -> SecureArray:
     if public.shape != x.shape[:1] or bool((np.asarray(weights) < 0).any()):
         raise UsageError(f"{what}: expected sample_weight of shape ({x.shape[0]},) with weights of at least 0")
     return public
+
+
+def with_intercept(x: SecureArray, valid: SecureArray | None = None) -> SecureArray:
+    """x with a last column of ones (0 in padding rows): shape (n, d + 1)."""
+    n = x.shape[0]
+    ones = x.session.constant(np.ones((n, 1))) if valid is None else valid.reshape((n, 1)).rescaled(x.scale)
+    return concatenate([x, ones], axis=1)

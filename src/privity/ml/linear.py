@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ..array import SecureArray
 from ..errors import ShapeError, UsageError
 from ..functions import sigmoid
-from .transform import with_intercept
+from .estimator import with_intercept
 
 Order = list[npt.NDArray[np.int64]]
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from ..array import SecureArray
-from ..errors import UsageError
-from ..functions import concatenate, reciprocal, rsqrt
-from ..table import FEATURE_BITS, Table
+from ...array import SecureArray
+from ...errors import UsageError
+from ...functions import concatenate, reciprocal, rsqrt
+from ...table import FEATURE_BITS, Table
 
 
 class StandardScaler:
@@ -66,10 +64,3 @@ class StandardScaler:
 def _within(x: SecureArray, bound: float) -> SecureArray:
     """The tighter bound that follows from how x was computed (a mean of values in [-1, 1], say)."""
     return x.stated(min(x.bound, bound * (1 + 2.0**-20)))
-
-
-def with_intercept(x: SecureArray, valid: SecureArray | None = None) -> SecureArray:
-    """x with a last column of ones (0 in padding rows): shape (n, d + 1)."""
-    n = x.shape[0]
-    ones = x.session.constant(np.ones((n, 1))) if valid is None else valid.reshape((n, 1)).rescaled(x.scale)
-    return concatenate([x, ones], axis=1)
