@@ -16,6 +16,7 @@
 #include <optional>
 
 #include "dispatch.h"
+#include "psi.h"
 
 namespace nb = nanobind;
 
@@ -327,6 +328,77 @@ nb::object unpack_low(nb::handle stream, nb::handle k, nb::handle n, nb::handle 
   return result;
 }
 
+// ---------------------------------------------------------------------------------- private set intersection
+
+// A contiguous array of bytes in one dimension, else null.
+PyArrayObject* byte_row(nb::handle h) {
+  PyArrayObject* a = as_array(h);
+  return a != nullptr && PyArray_NDIM(a) == 1 && holds(a, true) && PyArray_IS_C_CONTIGUOUS(a) ? a : nullptr;
+}
+
+const std::uint8_t* bytes_of(PyArrayObject* a) { return static_cast<const std::uint8_t*>(PyArray_DATA(a)); }
+
+bool all_below(PyArrayObject* a, u64 limit) {
+  const u64* values = words_of(a);
+  u64 largest = 0;
+  for (npy_intp i = 0; i < PyArray_SIZE(a); ++i) largest = values[i] > largest ? values[i] : largest;
+  return PyArray_SIZE(a) == 0 || largest < limit;
+}
+
+nb::object digest_items_of(nb::handle data, nb::handle offsets, nb::handle prefix) {
+  PyArrayObject *bytes = byte_row(data), *ends = ring(offsets, 1), *first = byte_row(prefix);
+  if (bytes == nullptr || ends == nullptr || first == nullptr || PyArray_SIZE(ends) < 1 || PyArray_SIZE(first) != 32) {
+    return nb::none();
+  }
+  const npy_intp n = PyArray_SIZE(ends) - 1;
+  const u64* at = words_of(ends);
+  for (npy_intp i = 0; i < n; ++i) {
+    if (at[i] > at[i + 1]) return nb::none();
+  }
+  if (at[n] > static_cast<u64>(PyArray_SIZE(bytes))) return nb::none();
+  const npy_intp dims[2] = {n, 2};
+  nb::object result = target(nb::none(), 2, dims, {}, false);
+  u64* to = words_of(result);
+  const Unlocked unlocked(64.0 * static_cast<double>(n));
+  digest_items(static_cast<size_t>(n), bytes_of(bytes), at, bytes_of(first), to);
+  return result;
+}
+
+nb::object digest_rows_of(nb::handle rows, nb::handle places, nb::handle codes, nb::handle mask) {
+  PyArrayObject *row = ring(rows, 2), *place = ring(places, 2), *code = ring(codes, 2), *bits = ring(mask, 1);
+  if (row == nullptr || place == nullptr || code == nullptr || bits == nullptr ||
+      PyArray_DIM(place, 0) != PyArray_DIM(code, 0) || PyArray_DIM(row, 1) != PyArray_DIM(code, 1) ||
+      PyArray_DIM(row, 1) != PyArray_SIZE(bits) || !all_below(place, static_cast<u64>(PyArray_DIM(row, 0)))) {
+    return nb::none();
+  }
+  const npy_intp n = PyArray_DIM(place, 0), h = PyArray_DIM(place, 1);
+  const npy_intp dims[3] = {n, h, 2};
+  nb::object result = target(nb::none(), 3, dims, {}, false);
+  u64* to = words_of(result);
+  const Unlocked unlocked(64.0 * static_cast<double>(n * h));
+  if (!digest_rows(static_cast<size_t>(n), static_cast<size_t>(h), static_cast<size_t>(PyArray_SIZE(bits)),
+                   words_of(row), words_of(place), words_of(code), words_of(bits), to)) {
+    throw std::bad_alloc();
+  }
+  return result;
+}
+
+nb::object cuckoo_of(nb::handle bins, nb::handle size) {
+  PyArrayObject* in = ring(bins, 2);
+  long long m = 0;
+  if (in == nullptr || PyArray_DIM(in, 1) != 3 || !count_from(size, 1, kNoLimit / 64, m) ||
+      !all_below(in, static_cast<u64>(m))) {
+    return nb::none();
+  }
+  const npy_intp dims[1] = {static_cast<npy_intp>(m)};
+  nb::object result = target(nb::none(), 1, dims, {}, false);
+  const size_t n = static_cast<size_t>(PyArray_DIM(in, 0));
+  u64* to = words_of(result);
+  const Unlocked unlocked(64.0 * static_cast<double>(n));
+  if (!cuckoo(n, words_of(in), static_cast<size_t>(m), to)) throw std::bad_alloc();
+  return result;
+}
+
 // ------------------------------------------------------------------------------------------------ instruction set
 
 std::vector<std::string> levels() {
@@ -365,6 +437,9 @@ NB_MODULE(_native, m) {
   m.def("trunc_known_u", &trunc_known_u, arg("u"), arg("d"), arg("ra"), arg("mask_b"), arg("out") = none);
   m.def("trunc_known_v", &trunc_known_v, arg("v"), arg("d"), arg("t"), arg("r"), arg("out") = none);
   m.def("bit_times", &bit_times, arg("m"), arg("v"), arg("r"), arg("d"), arg("out") = none);
+  m.def("digest_items", &digest_items_of, arg("data"), arg("offsets"), arg("prefix"));
+  m.def("digest_rows", &digest_rows_of, arg("rows"), arg("places"), arg("codes"), arg("mask"));
+  m.def("cuckoo", &cuckoo_of, arg("bins"), arg("size"));
   m.def("keep_freed_memory", &keep_freed_memory);
   m.def("level", [] { return std::string(active().name); });
   m.def("levels", &levels);

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from privity.errors import ShapeError, UsageError
-from privity.ring import reference
+from privity.ring import hashing, reference
 from privity.types import Bytes1D, Ring
 
 _Item = TypeVar("_Item", bound=np.generic)
@@ -205,6 +205,53 @@ def bit_times(m: Ring, v: Ring, r: Ring, d: int, out: Ring | None = None) -> Rin
     arrays = {name: _ring("bit_times", name, a) for name, a in (("m", m), ("v", v), ("r", r))}
     _need_same("bit_times", arrays)
     return _compute(np.uint64, "bit_times", (*arrays.values(), d), np.shape(m), out)
+
+
+def digest_items(data: Bytes1D, offsets: Ring, prefix: Bytes1D) -> Ring:
+    """The first 16 bytes of SHA-256(prefix || item) of n items, two words each: -> (n, 2).
+
+    ``data`` holds the items one behind the other; item i is its bytes ``offsets[i]`` to ``offsets[i + 1]``.
+    """
+    data, prefix = (_array(np.uint8, "digest_items", n, a, 1) for n, a in (("data", data), ("prefix", prefix)))
+    offsets = _ring("digest_items", "offsets", offsets, 1)
+    if prefix.size != hashing.PREFIX_BYTES:
+        raise ShapeError(f"digest_items: the prefix has {hashing.PREFIX_BYTES} bytes, came {prefix.size}")
+    if not offsets.size or (offsets[1:] < offsets[:-1]).any() or offsets[-1] > data.size:
+        raise UsageError("digest_items: offsets must rise from 0 to the number of bytes, one more than there are items")
+    done = None if _native is None else _native.digest_items(data, offsets, prefix)
+    return hashing.digest_items(data, offsets, prefix) if done is None else done
+
+
+def digest_rows(rows: Ring, places: Ring, codes: Ring, mask: Ring) -> Ring:
+    """The first 16 bytes of SHA-256((rows[p] ^ (codes[i] & mask)) || p) with p = places[i, j], two words: (n, h, 2).
+
+    ``rows`` (m, w), ``places`` (n, h) with values below m, ``codes`` (n, w), ``mask`` (w,).
+    """
+    given = {"rows": rows, "places": places, "codes": codes}
+    rows, places, codes = (_ring("digest_rows", name, a, 2) for name, a in given.items())
+    mask = _ring("digest_rows", "mask", mask, 1)
+    if places.shape[0] != codes.shape[0] or not rows.shape[1] == codes.shape[1] == mask.size:
+        came = ", ".join(str(a.shape) for a in (rows, places, codes, mask))
+        raise ShapeError(f"digest_rows: expected (m, w), (n, h), (n, w) and (w,), came {came}")
+    if places.size and int(places.max()) >= rows.shape[0]:
+        raise UsageError(f"digest_rows: places must be below {rows.shape[0]}, came {int(places.max())}")
+    done = None if _native is None else _native.digest_rows(rows, places, codes, mask)
+    return hashing.digest_rows(rows, places, codes, mask) if done is None else done
+
+
+def cuckoo(bins: Ring, size: int) -> Ring:
+    """Items into ``size`` bins, one at most in each, each in one of its three (n, 3): the item of each bin, or n.
+
+    Items for which there is no room, however the others move, are left out.
+    """
+    bins = _ring("cuckoo", "bins", bins, 2)
+    _need_count("cuckoo", "size", size, 1, None)
+    if bins.shape[1] != 3:
+        raise ShapeError(f"cuckoo: each item has three bins, came shape {bins.shape}")
+    if bins.size and int(bins.max()) >= size:
+        raise UsageError(f"cuckoo: bins must be below {size}, came {int(bins.max())}")
+    done = None if _native is None else _native.cuckoo(bins, size)
+    return hashing.cuckoo(bins, size) if done is None else done
 
 
 def words(n: int) -> int:
