@@ -1,0 +1,117 @@
+"""Linear support vector machine on shares, by Newton steps on the squared hinge loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..array import SecureArray
+from ..errors import UsageError
+from ..functions import solve
+from ..table import Table
+from .design import MEAN_SQUARE, Design, design_of, guard_binary, settle, whole_target
+from .estimator import Estimator, rows_of
+
+_HINT = (
+    "LinearSVC: standardise the columns (mean square at most 4), give y as 0 and 1, or raise alpha or max_iter where "
+    "it did not converge"
+)
+
+
+class LinearSVC(Estimator):
+    """Minimises mean(w max(0, 1 - s f)^2) + alpha / 2 |coef|^2 with s = 2 y - 1, f = x coef + intercept: scikit-learn's
+    ``LinearSVC`` (squared hinge, L2) with C = 1 / (alpha * rows).
+
+    alpha: L2 strength, above 0. max_iter: Newton steps, a public number. fit_intercept: by a last column with the
+    value ``intercept_scaling`` whose weight is penalised too, as in scikit-learn; raise it towards 2, its largest, to
+    penalise the intercept less. tol: largest element of the gradient that is accepted. feature_bound: |x| stays below
+    it. coefficient_bound: |coef| does.
+
+    Every step solves for the minimum of the quadratic through the rows whose margin is violated now, so the last is
+    exact once that set of rows no longer changes (about 5 to 12 steps). The result is certified before it is used: one
+    flag, opened as 'range ok', says that all bounds hold and that the gradient at the result is below ``tol``.
+    Otherwise fit raises RangeViolated. A constant column gets weight 0; one class only gives that class.
+
+    Opens: that flag, nothing else. Rounds per step: about 25 + 40 (d + 1). Bytes per party and step: about
+    (8 (d + 1) + 20) n. After fit, all secret: ``coef_`` (d,), ``intercept_`` (); ``names_``: of the columns.
+    """
+
+    def __init__(
+        self,
+        *,
+        alpha: float = 0.01,
+        max_iter: int = 12,
+        fit_intercept: bool = True,
+        intercept_scaling: float = 1.0,
+        tol: float = 1e-3,
+        feature_bound: float = 16.0,
+        coefficient_bound: float = 32.0,
+    ) -> None:
+        self.alpha = alpha
+        self.max_iter = max_iter
+        self.fit_intercept = fit_intercept
+        self.intercept_scaling = intercept_scaling
+        self.tol = tol
+        self.feature_bound = feature_bound
+        self.coefficient_bound = coefficient_bound
+
+    def fit(
+        self,
+        x: Table | SecureArray,
+        y: SecureArray | str | None = None,
+        *,
+        valid: SecureArray | None = None,
+        sample_weight: Any = None,
+    ) -> LinearSVC:
+        """Learn from x (n, d) and y (n,) of 0 and 1. Raises UsageError, ShapeError, RangeViolated (see the class)."""
+        self._check()
+        rows = rows_of("LinearSVC", x, y, valid=valid, sample_weight=sample_weight)
+        target = whole_target("LinearSVC", rows)
+        guard_binary(target, rows.valid)
+        design = design_of(
+            "LinearSVC", rows, self.feature_bound, self.intercept_scaling if self.fit_intercept else None
+        )
+        session = design.x.session
+        sign = (target * 2 - 1).stated(1.0)
+        signed = (design.x * sign.reshape((-1, 1))).stated(design.x.bound)
+        coef = session.constant(np.zeros(signed.shape[1]))
+        matrix, vector = self._quadratic(design, signed, coef)
+        for step in range(self.max_iter):
+            coef = solve(matrix, vector, self.alpha * 0.9).stated(self.coefficient_bound)
+            matrix, vector = self._quadratic(design, signed, coef)
+            session.progress(step + 1, self.max_iter, f"Newton step {step + 1}/{self.max_iter}")
+        coef = coef.assume_bound(self.coefficient_bound)
+        (matrix @ coef - vector).assume_bound(self.tol)
+        settle(session, "LinearSVC", _HINT)
+        self.coef_ = coef[:-1] if self.fit_intercept else coef
+        self.intercept_ = coef[-1] * self.intercept_scaling if self.fit_intercept else session.constant(0.0)
+        self.names_ = rows.names
+        return self
+
+    def decision_function(self, x: Table | SecureArray) -> SecureArray:
+        """x @ coef + intercept (n,), secret."""
+        self.fitted("coef_")
+        rows = rows_of("LinearSVC", x, target=False)
+        return rows.x @ self.coef_ + self.intercept_
+
+    def predict(self, x: Table | SecureArray) -> SecureArray:
+        """Secret booleans (n,): decision above 0."""
+        return self.decision_function(x) > 0
+
+    def _quadratic(self, design: Design, signed: SecureArray, coef: SecureArray) -> tuple[SecureArray, SecureArray]:
+        """(A, b) of the quadratic through the rows inside the margin at ``coef``: its gradient is A coef - b."""
+        inside = (1 - signed @ coef) > 0
+        active = design.weighted(inside.numeric())
+        kept = signed * active.reshape((-1, 1))
+        width = signed.shape[1]
+        matrix = design.mean(kept, signed, MEAN_SQUARE) * 2
+        ones = signed.session.constant(np.ones(design.rows, np.int64))
+        vector = design.mean(kept, ones, MEAN_SQUARE**0.5) * 2
+        return matrix + np.eye(width) * self.alpha, vector
+
+    def _check(self) -> None:
+        if not self.alpha > 0 or self.max_iter < 1 or not self.tol > 0:
+            raise UsageError("LinearSVC: expected alpha > 0, max_iter >= 1 and tol > 0")
+        if not 0 < self.intercept_scaling <= 2:
+            raise UsageError(f"LinearSVC: expected 0 < intercept_scaling <= 2, got {self.intercept_scaling}")
