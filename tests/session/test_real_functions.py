@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -164,6 +164,46 @@ def test_relative_error_where_the_result_is_small(
     assert (got[x == centre] == 0).all()
 
 
+OF_ANY_SIZE = {
+    name: CASES[name]
+    for name in ("log", "log1p", "reciprocal", "sqrt", "rsqrt", "x ** -2", "x ** 1.7", "1 / x", "softplus")
+} | {
+    "exp": replace(CASES["exp"], exact=lambda x: np.exp(np.minimum(x, 60.0))),
+    "expm1": replace(CASES["expm1"], exact=lambda x: np.expm1(np.minimum(x, 60.0))),
+}
+
+
+@pytest.mark.parametrize("fraction_bits", [12, 18, 20])
+@pytest.mark.parametrize("name", OF_ANY_SIZE)
+def test_error_for_bounds_of_every_size(name: str, fraction_bits: int) -> None:
+    """Each number of bits takes other shifts and digits; any of them might leave the ring for some values."""
+    case, ulp = OF_ANY_SIZE[name], 2.0**-fraction_bits
+    top = 2.0 ** (61 - fraction_bits - (0.5 if name == "expm1" else 0))
+    for exponent in range(-4, 39 - 2 * max(0, fraction_bits - 18)):
+        bound = 1.4 * 2.0**exponent
+        x = np.exp2(np.random.default_rng(exponent + 9).uniform(-fraction_bits, math.log2(bound), 200))
+        x = np.maximum(np.concatenate([x, 2.0 ** np.arange(-fraction_bits, exponent + 1)]) // ulp, 1) * ulp
+        x = np.concatenate([x, -x]) if case.x.min() < 0 else x
+        x = x[x > -1] if name == "log1p" else x
+        got, stated = opened(PROTOCOLS["InsecurePlain"], case.function, pv.Input(x, bound), fraction_bits=fraction_bits)
+        want = np.clip(case.exact(x), -top, top)
+        allowed = case.relative * np.abs(want) + case.absolute + (2.5 if "log" in name else 1.25) * ulp
+        worst = int(np.argmax(np.abs(got - want) - allowed))
+        assert abs(got[worst] - want[worst]) <= allowed[worst], f"|x| <= {bound}: at {x[worst]!r}: {got[worst]}"
+        assert np.abs(got).max() <= stated
+
+
+@pytest.mark.parametrize("scale", [0, 1, 3, 6, 10, 14, 24, 30])
+@pytest.mark.parametrize("name", ["sigmoid", "tanh", "erf", "gelu", "silu", "softplus", "sin", "exp", "expm1", "log1p"])
+def test_error_for_arrays_with_scales_of_their_own(name: str, scale: int) -> None:
+    case, ulp = CASES[name], 2.0**-scale
+    x = np.unique(np.rint(np.linspace(0 if name == "log1p" else -20, 20, 2001) / ulp) * ulp)
+    given = pv.Input(x.astype(np.int64), 20.0) if scale == 0 else pv.Input(x, 20.0, scale)
+    got, _ = opened(PROTOCOLS["InsecurePlain"], case.function, given)
+    want = case.exact(x)
+    assert (np.abs(got - want) <= case.relative * np.abs(want) + case.absolute + 0.25 * ULP).all()
+
+
 @pytest.mark.parametrize(("bound", "at_most"), [(128.0, None), (1000.0, None), (1e6, 1.0), (2000.0, 2.0)])
 def test_quotients(protocol: tuple[Any, int], bound: float, at_most: float | None) -> None:
     b = signed(bound)
@@ -261,6 +301,8 @@ def test_other_scales(protocol: tuple[Any, int], fraction_bits: int) -> None:
         (lambda x: pv.softmax(x, 1), ShapeError, "axis"),
         (lambda x: pv.divide(1.0, x, at_most=2.0), RangeViolated, "left the bound"),
         (lambda x: x / 0.0, ZeroDivisionError, "public zero"),
+        (lambda x: pv.sqrt(x.rescaled(3).stated(2.0**53)), UsageError, "tighter bound"),
+        (lambda x: pv.log(x.stated(2.0**43)), UsageError, r"at most 2\^42"),
     ],
 )
 def test_mistakes_are_named(function: Callable[[Any], Any], error: type[Exception], words: str) -> None:

@@ -13,6 +13,7 @@ from . import arithmetic, exponential, real
 from .order import max_
 
 _FINE = 24  # fractional bits of softmax numerators and of gates
+_GRID = 10  # fewest fractional bits of x at which the ends of a curve are near enough to where it was fitted
 
 
 def sigmoid(x: SecureArray, factor: float = 1.0) -> SecureArray:
@@ -36,9 +37,9 @@ def erf(x: SecureArray) -> SecureArray:
 
 
 def _real(x: SecureArray) -> SecureArray:
-    """x with fractional bits: a curve of integers is the curve of reals."""
+    """x with fractional bits: a curve of integers is the curve of reals. Local."""
     x = x.numeric()
-    return x if x.scale else x.rescaled(x.session.fraction_bits)
+    return x.rescaled(max(x.scale, _GRID))
 
 
 def _comparison_bits(x: SecureArray, limit: float) -> int:

@@ -52,7 +52,8 @@ def _guard_from_zero(x: SecureArray, largest: float) -> None:
 def divide(a: Any, b: Any, at_most: float | None = None) -> SecureArray:
     """a / b; 0 where a secret b is 0. Relative error at most 2^-20 plus 1.25 units in the last place.
 
-    Either may be public. ``at_most``: public bound on |1 / b|, checked by a guard; without it |1 / b| may reach
+    A public b is a product with 1 / b, whose rounding adds half a unit at most where 62 bits have room for it (|a| up to
+    2^22 at 18 bits), beyond a relative 2^-15 at most; |a| from 2^30 on raises OverflowPlanned. ``at_most``: public bound on |1 / b|, checked by a guard; without it |1 / b| may reach
     2^(b.scale), and bounds of more than about 2^11 for both a and b raise OverflowPlanned. A quotient's error does not
     grow with |a|, as it would in a * reciprocal(b). For |a|, |b| <= 128 at 18 bits: 46 rounds and 212 bytes.
     """
@@ -92,11 +93,17 @@ def quotient(a: SecureArray, b: SecureArray, largest: float) -> SecureArray:
 def sqrt(x: SecureArray) -> SecureArray:
     """Square root for x >= 0; 0 where x <= 0. Relative error at most 2^-20 plus 1.25 units in the last place.
 
+    Bounds up to 2^38 at 18 bits; larger ones raise UsageError.
     For x <= 128 at 18 bits: 43 rounds and 197 bytes per party and element.
     """
     x = x.numeric()
     session = x.session
     bits = _root_bits(x, "sqrt")
+    if not roots.sqrt_fits(x.scale, bits, session.fraction_bits):
+        raise UsageError(
+            f"sqrt: no room for a root at {session.fraction_bits} fractional bits of {x!r} with |x| <= {x.bound:g}; "
+            "state a tighter bound: x.assume_bound(b)"
+        )
     share = roots.sqrt(session.protocol, x.ring_share(), x.scale, bits, session.fraction_bits)
     return SecureArray(session, share, session.fraction_bits, math.sqrt(x.bound) * 1.0001 + 2.0**-session.fraction_bits)
 

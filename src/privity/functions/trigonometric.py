@@ -7,10 +7,10 @@ from ..mpc import approx, periodic
 
 
 def sin(x: SecureArray) -> SecureArray:
-    """Sine of x in radians, any number of periods away from 0; absolute error at most 2^-16 for |x| <= 2^20.
+    """Sine of x in radians, any number of periods away from 0; absolute error at most 2^-16 for |x| <= 2^(38 - b).
 
-    Beyond, the rounding of 1 / (2 pi) adds 3.2 * |x| * 2^(fraction bits - 60). Three rounds; 18 bytes per party and
-    element at 18 bits and |x| <= 128.
+    b: the fractional bits of x, so that is 2^20 at 18 bits. Beyond, the rounding of 1 / (2 pi) adds 3.2 |x| 2^(b - 60).
+    Three rounds; 18 bytes per party and element at 18 bits and |x| <= 128.
     """
     return _wave(x, cosine=False)
 

@@ -172,8 +172,13 @@ def times_power(proto: Protocol, y: Share, power: Power, shift: int) -> Share:
     """y * power / 2^shift, where y * 2^(e mod 32) and the result stay below 2^62."""
     if power.top is None:
         return shifted_product(proto, y, power.low, shift)
-    high = shifted_product(proto, y, power.low, shift - 32)  # right where e >= 32
-    low = proto.truncate(high, 32)
+    if shift >= 32:
+        high = proto.mul(y, power.low, shift - 32)  # right where e >= 32
+        low = proto.truncate(high, 32)
+    else:  # where e < 32 this ``high`` may pass the ring, so ``low`` is not made of it
+        product = proto.mul(y, power.low)
+        high = proto.mul_public(product, layout.constant(1 << (32 - shift)))
+        low = proto.truncate(product, shift) if shift >= 0 else proto.mul_public(product, layout.constant(1 << -shift))
     return proto.add(low, proto.mul(power.top, proto.sub(high, low)))
 
 

@@ -108,8 +108,15 @@ def rsqrt(proto: Protocol, x: Share, scale: int, bits: int, out_scale: int) -> S
     return approx.shifted_product(proto, y, root, WORK + (bits - scale) // 2 - out_scale)
 
 
+def sqrt_fits(scale: int, bits: int, out_scale: int) -> bool:
+    """Whether ``sqrt`` has room for x < 2^bits at these scales."""
+    bits = _even(bits, scale)
+    part = max(0, bits + WORK + 2 - 61)  # as in wide_product
+    return bits <= 60 and part + max(0, bits + part - 61) < WORK + (bits + scale) // 2 - out_scale
+
+
 def sqrt(proto: Protocol, x: Share, scale: int, bits: int, out_scale: int) -> Share:
-    """sqrt(x) for x < 2^bits ring integers at ``scale`` bits; 0 where x <= 0. bits <= 57.
+    """sqrt(x) for x < 2^bits ring integers at ``scale`` bits; 0 where x <= 0. ``sqrt_fits`` must hold.
 
     Relative error at most 2^-20 plus 1.25 ulp of the output. sqrt(x) = (x * root) / sqrt(b) * 2^(-(scale + bits) / 2).
     """
