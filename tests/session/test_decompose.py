@@ -24,28 +24,6 @@ Floats = npt.NDArray[np.float64]
 Compute = Callable[..., list[Any]]
 
 
-@pytest.fixture(params=["InsecurePlain", "Rep3"])
-def compute(request: pytest.FixtureRequest) -> Compute:
-    """Open what a function of secret arrays returns, and check that it keeps its own public bound."""
-    kind, parties = (pv.Rep3, 3) if request.param == "Rep3" else (InsecurePlain, 1)
-
-    def run(fn: Callable[..., Any], *given: pv.Input) -> list[Any]:
-        named = {f"x{i}": a for i, a in enumerate(given)}
-
-        def program(s: Session) -> list[Any]:
-            out = fn(*(s.secret(name, "bank") for name in named))
-            many = list(out) if isinstance(out, tuple) else [out]
-            opened = [s.reveal(v, to="all", name=f"y{j}", reason="test") for j, v in enumerate(many)]
-            for value, array in zip(opened, many, strict=True):
-                assert np.abs(value).max(initial=0) <= array.bound + 2.0**-array.scale
-            return opened
-
-        results: list[Any] = pv.simulate(program, parties=parties, protocol=kind, inputs={"bank": named}).output
-        return results
-
-    return run
-
-
 def on_grid(x: Any) -> Floats:
     return np.asarray(np.rint(np.asarray(x) / ULP) * ULP)
 

@@ -21,28 +21,7 @@ from privity.types import Cost
 ULP = 2.0**-18
 Floats = npt.NDArray[np.float64]
 Compute = Callable[..., list[Any]]
-
-
-@pytest.fixture(params=["InsecurePlain", "Rep3"])
-def compute(request: pytest.FixtureRequest) -> Compute:
-    """Open what a function of secret arrays returns, and check that it keeps its own public bound."""
-    kind, parties = (pv.Rep3, 3) if request.param == "Rep3" else (InsecurePlain, 1)
-
-    def run(fn: Callable[..., Any], *arrays: Any, bound: float = 8.0) -> list[Any]:
-        given = {f"x{i}": a if isinstance(a, pv.Input) else pv.Input(a, bound) for i, a in enumerate(arrays)}
-
-        def program(s: Session) -> list[Any]:
-            out = fn(*(s.secret(name, "bank") for name in given))
-            many = list(out) if isinstance(out, (list, tuple)) else [out]
-            opened = [s.reveal(v, to="all", name=f"y{j}", reason="test") for j, v in enumerate(many)]
-            for value, array in zip(opened, many, strict=True):
-                assert np.abs(value).max(initial=0) <= array.bound + 2.0**-array.scale
-            return opened
-
-        results: list[Any] = pv.simulate(program, parties=parties, protocol=kind, inputs={"bank": given}).output
-        return results
-
-    return run
+BOUND = 8.0  # of arrays; see conftest.py
 
 
 def real(*shape: int, seed: int = 0, largest: float = 4.0) -> Floats:

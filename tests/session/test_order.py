@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,38 +11,12 @@ import pytest
 import privity as pv
 from privity.errors import RangeViolated, ShapeError, UsageError
 from privity.functions import order
-from privity.mpc.plain import InsecurePlain
-from privity.session import Session
 
-PROTOCOLS: dict[str, tuple[Any, int]] = {
-    "InsecurePlain": (InsecurePlain, 1),
-    "Rep3": (pv.Rep3, 3),
-    "Rep3 exact": (partial(pv.Rep3, exact=True), 3),
-}
 RNG = np.random.default_rng(5)
 X = np.round(RNG.normal(size=(7, 5)) * 4) / 4  # ties, and exact in fixed point
 N = RNG.integers(-6, 7, (7, 5))
 LARGEST = 2.0**43
 WIDE = np.array([LARGEST, -LARGEST, 0.0, 2.0**-18, -(2.0**-18), LARGEST - 2.0**-8, 1.0, -LARGEST, 0.0])
-
-
-@pytest.fixture(params=list(PROTOCOLS))
-def compute(request: pytest.FixtureRequest) -> Callable[..., list[Any]]:
-    return partial(opened, PROTOCOLS[request.param])
-
-
-def opened(protocol: tuple[Any, int], fn: Callable[..., Any], *arrays: Any) -> list[Any]:
-    """Run a function of secret arrays and open what it returns."""
-    kind, parties = protocol
-
-    def program(s: Session) -> list[Any]:
-        out = fn(*(s.secret(f"x{i}", "bank") for i in range(len(arrays))))
-        many = out if isinstance(out, list) else [out]
-        return [s.reveal(v, to="all", name=f"y{j}", reason="test") for j, v in enumerate(many)]
-
-    given = {f"x{i}": a if isinstance(a, pv.Input) else pv.Input(a, 128.0) for i, a in enumerate(arrays)}
-    results: list[Any] = pv.simulate(program, parties=parties, protocol=kind, inputs={"bank": given}).outputs["bank"]
-    return results
 
 
 def same(got: list[Any], want: list[Any]) -> None:
@@ -141,11 +114,11 @@ def test_the_whole_range(compute: Callable[..., list[Any]]) -> None:
 
 
 @pytest.mark.parametrize("shape", [(200,), (3000,), (2, 300)])
-def test_larger_sorts(shape: tuple[int, ...]) -> None:
+def test_larger_sorts(computing: Any, shape: tuple[int, ...]) -> None:
     """More than one batch of comparisons."""
     x = RNG.integers(-50, 50, shape)
     o = np.argsort(x, kind="stable")
-    same(opened(PROTOCOLS["Rep3"], lambda a: [order.sort(a), order.argsort(a)], x), [np.take_along_axis(x, o, -1), o])
+    same(computing()(lambda a: [order.sort(a), order.argsort(a)], x), [np.take_along_axis(x, o, -1), o])
 
 
 def test_quantiles(compute: Callable[..., list[Any]]) -> None:
@@ -210,14 +183,14 @@ def test_membership(compute: Callable[..., list[Any]]) -> None:
     assert got[0].dtype == bool
 
 
-def test_decimals_compare_as_the_operators_do() -> None:
+def test_decimals_compare_as_the_operators_do(computing: Any) -> None:
     x = np.array([0.1, 0.2, 0.3])
     fn = lambda a: [order.isin(a, [0.1]), order.searchsorted([0.1, 0.2, 0.3], a, "right")]  # noqa: E731
-    same(opened(PROTOCOLS["Rep3"], fn, x), [[True, False, False], [1, 2, 3]])
+    same(computing()(fn, x), [[True, False, False], [1, 2, 3]])
 
 
 @pytest.mark.parametrize("use", [order.sort, order.rank, lambda x: order.sort_by(x, [x])[0], pv.Permutation.sorting])
-def test_stated_bounds_are_checked_before_comparisons_are_opened(use: Callable[[Any], Any]) -> None:
+def test_stated_bounds_are_checked_before_comparisons_are_opened(computing: Any, use: Callable[[Any], Any]) -> None:
     """Beyond the bound comparisons are wrong, and might say something."""
 
     class Watched(pv.Rep3):
@@ -225,7 +198,7 @@ def test_stated_bounds_are_checked_before_comparisons_are_opened(use: Callable[[
             raise AssertionError("opened before the check")
 
     with pytest.raises(RangeViolated):
-        opened((Watched, 3), lambda x: use(x.assume_bound(1.0)), X[:, 0])
+        computing(Watched)(lambda x: use(x.assume_bound(1.0)), X[:, 0])
 
 
 @pytest.mark.parametrize(
@@ -245,9 +218,9 @@ def test_stated_bounds_are_checked_before_comparisons_are_opened(use: Callable[[
         (lambda x: order.sort_by(x[0], [x])[0], ShapeError, "as many rows"),
     ],
 )
-def test_wrong_words_are_refused(use: Callable[[Any], Any], error: type[Exception], says: str) -> None:
+def test_wrong_words_are_refused(computing: Any, use: Callable[[Any], Any], error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
-        opened(PROTOCOLS["Rep3"], use, X)
+        computing()(use, X)
 
 
 @pytest.mark.parametrize("q", [0.5, [0.0, 0.1, 0.25, 1.0]])

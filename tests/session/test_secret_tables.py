@@ -3,44 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
-import privity as pv
 from privity.errors import RangeViolated, ShapeError, UsageError
 from privity.functions import order, tables
 from privity.functions.tables import Permutation
-from privity.mpc.plain import InsecurePlain
-from privity.session import Session
 
-PROTOCOLS: dict[str, tuple[Any, int]] = {
-    "InsecurePlain": (InsecurePlain, 1),
-    "Rep3": (pv.Rep3, 3),
-    "Rep3 exact": (partial(pv.Rep3, exact=True), 3),
-}
 RNG = np.random.default_rng(6)
-
-
-@pytest.fixture(params=list(PROTOCOLS))
-def compute(request: pytest.FixtureRequest) -> Callable[..., list[Any]]:
-    return partial(opened, PROTOCOLS[request.param])
-
-
-def opened(protocol: tuple[Any, int], fn: Callable[..., Any], *arrays: Any) -> list[Any]:
-    """Run a function of secret arrays and open what it returns."""
-    kind, parties = protocol
-
-    def program(s: Session) -> list[Any]:
-        out = fn(*(s.secret(f"x{i}", "bank") for i in range(len(arrays))))
-        many = out if isinstance(out, list) else [out]
-        return [s.reveal(v, to="all", name=f"y{j}", reason="test") for j, v in enumerate(many)]
-
-    given = {f"x{i}": a if isinstance(a, pv.Input) else pv.Input(a, 100.0) for i, a in enumerate(arrays)}
-    results: list[Any] = pv.simulate(program, parties=parties, protocol=kind, inputs={"bank": given}).outputs["bank"]
-    return results
 
 
 def same(got: list[Any], want: list[Any]) -> None:
@@ -82,9 +54,9 @@ def test_permutations(compute: Callable[..., list[Any]]) -> None:
 
 
 @pytest.mark.parametrize("rows", [[0, 1, 1], [1, 2, 3], [-1, 0, 1]])
-def test_row_numbers_that_are_no_permutation_are_refused_before_they_show(rows: list[int]) -> None:
+def test_row_numbers_that_are_no_permutation_are_refused_before_they_show(computing: Any, rows: list[int]) -> None:
     with pytest.raises(RangeViolated):
-        opened(PROTOCOLS["Rep3"], lambda r: Permutation.stated(r).rows, np.array(rows))
+        computing()(lambda r: Permutation.stated(r).rows, np.array(rows))
 
 
 def test_running_sums(compute: Callable[..., list[Any]]) -> None:
@@ -159,13 +131,13 @@ def test_groups_by_several_keys(compute: Callable[..., list[Any]]) -> None:
     same(compute(fn, a, b, x), want)
 
 
-def test_more_groups_than_the_capacity_are_found() -> None:
+def test_more_groups_than_the_capacity_are_found(computing: Any) -> None:
     def fn(k: Any) -> Any:
         return tables.group_by(k, {"rows": ("count", None)}, capacity=3)["rows"]
 
-    same(opened(PROTOCOLS["Rep3"], fn, np.array([5, 5, 6, 7, 7])), [[2, 1, 2]])
+    same(computing()(fn, np.array([5, 5, 6, 7, 7])), [[2, 1, 2]])
     with pytest.raises(RangeViolated):
-        opened(PROTOCOLS["Rep3"], fn, np.array([5, 5, 6, 7, 8]))
+        computing()(fn, np.array([5, 5, 6, 7, 8]))
 
 
 @pytest.mark.parametrize(
@@ -190,9 +162,9 @@ def test_more_groups_than_the_capacity_are_found() -> None:
         (lambda x: Permutation.stated(x * 0.5).rows, UsageError),
     ],
 )
-def test_wrong_words_are_refused(use: Callable[[Any], Any], error: type[Exception]) -> None:
+def test_wrong_words_are_refused(computing: Any, use: Callable[[Any], Any], error: type[Exception]) -> None:
     with pytest.raises(error):
-        opened(PROTOCOLS["Rep3"], use, np.arange(5))
+        computing()(use, np.arange(5))
 
 
 # -- histograms and look-ups -------------------------------------------------------------------------------------

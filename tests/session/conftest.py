@@ -1,0 +1,55 @@
+"""Running a function of secret arrays and opening what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+import privity as pv
+from privity.mpc.plain import InsecurePlain
+from privity.session import Session
+
+Compute = Callable[..., list[Any]]
+PROTOCOLS: dict[str, tuple[Any, int]] = {
+    "InsecurePlain": (InsecurePlain, 1),
+    "Rep3": (pv.Rep3, 3),
+    "Rep3 exact": (partial(pv.Rep3, exact=True), 3),
+}
+
+
+@pytest.fixture
+def computing(request: pytest.FixtureRequest) -> Callable[..., Compute]:
+    """A protocol and its number of parties -> what opens the results of functions and checks their public bounds.
+
+    Arrays come with the bound that the test module states as BOUND, if they are not inputs with one of their own.
+    """
+    usual = getattr(request.module, "BOUND", 128.0)
+
+    def with_protocol(kind: Any = pv.Rep3, parties: int = 3) -> Compute:
+        def run(fn: Callable[..., Any], *arrays: Any, bound: float = usual) -> list[Any]:
+            given = {f"x{i}": a if isinstance(a, pv.Input) else pv.Input(a, bound) for i, a in enumerate(arrays)}
+
+            def program(s: Session) -> list[Any]:
+                out = fn(*(s.secret(name, "bank") for name in given))
+                many = list(out) if isinstance(out, (list, tuple)) else [out]
+                opened = [s.reveal(v, to="all", name=f"y{j}", reason="test") for j, v in enumerate(many)]
+                for value, array in zip(opened, many, strict=True):
+                    assert np.abs(value).max(initial=0) <= array.bound + 2.0**-array.scale
+                return opened
+
+            results: list[Any] = pv.simulate(program, parties=parties, protocol=kind, inputs={"bank": given}).output
+            return results
+
+        return run
+
+    return with_protocol
+
+
+@pytest.fixture(params=list(PROTOCOLS))
+def compute(request: pytest.FixtureRequest, computing: Callable[..., Compute]) -> Compute:
+    """The same on every protocol."""
+    return computing(*PROTOCOLS[request.param])
