@@ -52,10 +52,11 @@ def _guard_from_zero(x: SecureArray, largest: float) -> None:
 def divide(a: Any, b: Any, at_most: float | None = None) -> SecureArray:
     """a / b; 0 where a secret b is 0. Relative error at most 2^-20 plus 1.25 units in the last place.
 
-    A public b is a product with 1 / b, whose rounding adds half a unit at most where 62 bits have room for it (|a| up to
-    2^22 at 18 bits), beyond a relative 2^-15 at most; |a| from 2^30 on raises OverflowPlanned. ``at_most``: public bound on |1 / b|, checked by a guard; without it |1 / b| may reach
-    2^(b.scale), and bounds of more than about 2^11 for both a and b raise OverflowPlanned. A quotient's error does not
-    grow with |a|, as it would in a * reciprocal(b). For |a|, |b| <= 128 at 18 bits: 46 rounds and 212 bytes.
+    A public b is a product with 1 / b, whose rounding adds half a unit at most where 62 bits have room (|a| up to 2^22
+    at 18 bits), beyond a relative 2^-15; |a| from 2^30 on raises OverflowPlanned. ``at_most``: public bound on
+    |1 / b|, checked by a guard; without it |1 / b| may reach 2^(b.scale), and bounds of more than about 2^11 for both a
+    and b raise OverflowPlanned. A quotient's error does not grow with |a|, as it would in a * reciprocal(b). For
+    |a|, |b| <= 128 at 18 bits: 46 rounds and 212 bytes per party and element.
     """
     session = session_of(a, b)
     if not isinstance(b, SecureArray):
