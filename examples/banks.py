@@ -27,7 +27,7 @@ def program(s: pv.Session) -> Any:
     """Runs at every party: owners deal their rows as shares, compute parties work on shares, banks get the model."""
     patients = s.table("patients")
     scaler = StandardScaler()
-    x = scaler.fit_transform(patients)
+    x = scaler.fit_transform(patients).features
     assert patients.label is not None
     model = LogisticRegression(learning_rate=0.5, epochs=20, batch_size=64, alpha=0.01)
     model.fit(x, patients.label)

@@ -245,8 +245,11 @@ class Table:
         valid: SecureArray | None = None,
         keys: SecureArray | None = None,
         moments: Mapping[str, SecureArray] | None = None,
+        brought: Sequence[tuple[str, int]] = (),
     ) -> None:
         self.session, self.name, self.rows = session, name, rows
+        self.brought = tuple(brought)
+        """Owner and number of rows, one block after the other; empty where rows no longer are as they were brought."""
         self._columns = {c.field.name: c for c in columns}
         if len(self._columns) != len(columns):
             names = [c.field.name for c in columns]
@@ -397,6 +400,7 @@ class Table:
             valid=self.valid,
             keys=self.keys,
             moments={c.field.name: self._moments[c.field.name] for c in made if self._unchanged(c)},
+            brought=self.brought,
         )
 
     def _unchanged(self, column: SecureColumn) -> bool:
@@ -608,12 +612,13 @@ def read(session: Session, info: TableInfo, owners: Sequence[str] | None = None)
         columns.append(SecureColumn(replace(info.label, owners=tuple(names)), brought_by_all("label")))
     valid = brought_by_all("valid") if info.capacity is not None else None
     keys = brought_by_all("keys") if info.keyed else None
-    rows = sum(session.declared[o][first].shape[0] for o in names)
+    each_brought = [(o, session.declared[o][first].shape[0]) for o in names]
     return Table(
         session,
         info.name,
         columns,
-        rows=rows,
+        rows=sum(rows for _, rows in each_brought),
+        brought=each_brought,
         label=info.label.name if info.label is not None else None,
         valid=valid,
         keys=keys,

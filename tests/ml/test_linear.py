@@ -71,7 +71,7 @@ def test_training_matches_the_same_loop_in_float64(capacity: int | None) -> None
         t = s.table("t")
         assert t.label is not None
         scaler = StandardScaler()
-        x = scaler.fit_transform(t)
+        x = scaler.fit_transform(t).features
         model = LogisticRegression(**SETTINGS).fit(x, t.label, valid=t.valid)
 
         def opened(name: str, value: pv.SecureArray) -> Any:
@@ -115,7 +115,7 @@ def test_training_nears_the_optimum_of_scikit_learn() -> None:
         assert t.label is not None
         model = LogisticRegression(
             learning_rate=1.0, final_learning_rate=0.1, epochs=20, batch_size=500, alpha=0.02
-        ).fit(StandardScaler().fit_transform(t), t.label)
+        ).fit(StandardScaler().fit_transform(t).features, t.label)
         return s.reveal(model.coefficients_, to="all", name="coef", reason="test")
 
     got = pv.simulate(program, inputs=owned, tables={"t": info}, protocol=InsecurePlain, parties=1).output
@@ -132,7 +132,7 @@ def test_a_coefficient_that_leaves_its_bound_is_found() -> None:
         t = s.table("t")
         assert t.label is not None
         LogisticRegression(learning_rate=4.0, epochs=1, batch_size=500, coefficient_bound=0.25).fit(
-            StandardScaler().fit_transform(t), t.label
+            StandardScaler().fit_transform(t).features, t.label
         )
 
     with pytest.raises(RangeViolated, match="test_linear"):

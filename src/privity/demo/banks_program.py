@@ -37,7 +37,7 @@ def program(s: pv.Session) -> dict[str, Any]:
         customers = s.table("credit")
     with s.stage("standardising"):
         scaler = StandardScaler()
-        x = scaler.fit_transform(customers)
+        x = scaler.fit_transform(customers).features
 
     def loss(epoch: int, brier: pv.SecureArray) -> str:
         value = s.reveal(brier, to="all", name="loss", reason=f"progress after epoch {epoch}")

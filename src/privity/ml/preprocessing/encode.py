@@ -1,0 +1,169 @@
+"""Categories as numbers, and numbers as categories. Lists of categories are public: they stand in the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from ...array import SecureArray
+from ...errors import UsageError
+from ...functions import one_hot, quantile, stack
+from ...table import Field, SecureColumn, Table
+from .scaling import MinMaxScaler
+from .transform import Transform, chosen, filled, is_number, present_cells, swapped
+
+_AT_ONCE = 64  # columns of up to so many categories are decomposed in one batch
+
+
+def _is_category(field: Field) -> bool:
+    return field.coded
+
+
+class OneHotEncoder(Transform):
+    """A binary column ``<name>_<category>`` for each category of the schema.
+
+    ``drop``: None, or "first" to leave out the first category, as models with an intercept want it. An empty cell is 0
+    in all of them, or with ``missing_level=True`` 1 in one more column, ``<name>_missing``. Every category of the
+    schema has its column, so no category can be unknown here.
+
+    Rounds: as ``privity.one_hot``, all columns together; 24 bytes in all per cell and category.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        drop: Literal["first"] | None = None,
+        missing_level: bool = False,
+    ) -> None:
+        self.columns = columns
+        self.drop = drop
+        self.missing_level = missing_level
+
+    def fit(self, table: Table) -> OneHotEncoder:
+        if self.drop not in (None, "first"):
+            raise UsageError(f"OneHotEncoder: expected drop=None or 'first', got {self.drop!r}")
+        self.columns_ = chosen(self, table, _is_category, "categories; for numbers there is KBinsDiscretizer")
+        self.categories_ = {n: table.column(n).field.categories for n in self.columns_}
+        names: list[str] = []
+        for name in table.feature_names:
+            names += self._names(name, table) if name in self.columns_ else [name]
+        self.feature_names_out_ = tuple(names)
+        return self
+
+    def transform(self, table: Table) -> Table:
+        self.fitted("categories_")
+        for name in self.columns_:
+            if table.column(name).field.categories != self.categories_[name]:
+                raise UsageError(f"OneHotEncoder: {name!r} has other categories than in the table it was fitted on")
+        hot = one_hot_columns(table, self.columns_)
+        made: dict[str, list[SecureColumn]] = {}
+        for name in self.columns_:
+            column, flags = table.column(name), hot[name]
+            parts = [flags[:, k] for k in range(1 if self.drop else 0, flags.shape[1])]
+            if self.missing_level and column.missing is not None:
+                parts.append(column.missing)
+            made[name] = [
+                SecureColumn(Field(n, "binary", owners=column.field.owners), p)
+                for n, p in zip(self._names(name, table), parts, strict=True)
+            ]
+        return swapped(table, made, clean=True)
+
+    def _names(self, name: str, table: Table) -> list[str]:
+        names = [f"{name}_{c}" for c in self.categories_[name][1 if self.drop else 0 :]]
+        if self.missing_level and table.column(name).missing is not None:
+            names.append(f"{name}_missing")
+        return names
+
+
+def one_hot_columns(table: Table, names: Sequence[str]) -> dict[str, SecureArray]:
+    """Column -> (n, categories) 0/1 integers; 0 for empty cells and in rows that are not real."""
+    levels = {n: len(table.column(n).field.categories) for n in names}
+    together = [n for n in names if levels[n] <= _AT_ONCE]
+    found: dict[str, SecureArray] = {}
+    for batch in [together, *([n] for n in names if n not in together)]:
+        if not batch:
+            continue
+        most = max(levels[n] for n in batch)
+        codes = stack([table.column(n).values for n in batch])
+        hot = one_hot(codes, most).numeric() * present_cells(table, batch).T.reshape((len(batch), table.rows, 1))
+        for i, name in enumerate(batch):
+            found[name] = hot[i][:, : levels[name]].stated(1.0)
+    return found
+
+
+class OrdinalEncoder(Transform):
+    """Categories as whole numbers 0, 1, 2 ... in the order of the schema. Local. An empty cell stays empty."""
+
+    def __init__(self, columns: Sequence[str] | None = None) -> None:
+        self.columns = columns
+
+    def fit(self, table: Table) -> OrdinalEncoder:
+        self.columns_ = chosen(self, table, _is_category, "categories")
+        self.feature_names_out_ = table.feature_names
+        return self
+
+    def transform(self, table: Table) -> Table:
+        self.fitted("columns_")
+        made: dict[str, list[SecureColumn]] = {}
+        for name in self.columns_:
+            column = table.column(name)
+            most = float(len(column.field.categories) - 1)
+            field = replace(column.field, kind="integer", bound=most, categories=())
+            made[name] = [SecureColumn(field, column.values, column.missing)]
+        return swapped(table, made, clean=True)
+
+
+class KBinsDiscretizer(Transform):
+    """Numbers as ``n_bins`` categories "bin 0", "bin 1" ..., by secret edges: quantiles of all rows, or equal widths.
+
+    A value on an edge belongs to the bin above it. Equal edges (few different values) leave bins empty, as which edges
+    are equal stays secret. Empty cells stay empty. Cost: a sort a column ("quantile") or two tournaments ("uniform"),
+    and n_bins - 1 comparisons a value. After fit: ``bin_edges_`` (n_bins - 1, k), secret and in units.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        n_bins: int = 5,
+        strategy: Literal["quantile", "uniform"] = "quantile",
+    ) -> None:
+        self.columns = columns
+        self.n_bins = n_bins
+        self.strategy = strategy
+
+    def fit(self, table: Table) -> KBinsDiscretizer:
+        if self.n_bins < 2:
+            raise UsageError(f"KBinsDiscretizer: expected n_bins of at least 2, got {self.n_bins}")
+        if self.strategy not in ("quantile", "uniform"):
+            raise UsageError(f"KBinsDiscretizer: expected strategy 'quantile' or 'uniform', got {self.strategy!r}")
+        self.columns_ = chosen(self, table, is_number, "numbers")
+        inner = np.arange(1, self.n_bins) / self.n_bins
+        if self.strategy == "quantile":
+            x = table.block(self.columns_)
+            self.bin_edges_ = quantile(x, inner, axis=0, valid=filled(table, self.columns_)).stated(x.bound)
+        else:
+            ends = MinMaxScaler(self.columns_).fit(table)
+            width = ends.data_max_ - ends.data_min_
+            steps = width.reshape((1, -1)).multiply(inner.reshape((-1, 1)), scale=width.scale)
+            self.bin_edges_ = ends.data_min_ + steps
+        self.feature_names_out_ = table.feature_names
+        return self
+
+    def transform(self, table: Table) -> Table:
+        self.fitted("bin_edges_")
+        names = tuple(f"bin {k}" for k in range(self.n_bins))
+        x = table.block(self.columns_)
+        n, k = x.shape
+        above = (x.reshape((1, n, k)) >= self.bin_edges_.reshape((self.n_bins - 1, 1, k))).numeric()
+        codes = above.sum(axis=0).stated(float(self.n_bins - 1)) * present_cells(table, self.columns_)
+        made: dict[str, list[SecureColumn]] = {}
+        for i, name in enumerate(self.columns_):
+            column = table.column(name)
+            field = replace(column.field, kind="category", unit=1.0, bound=float(self.n_bins - 1), categories=names)
+            made[name] = [SecureColumn(field, codes[:, i].stated(float(self.n_bins - 1)), column.missing)]
+        return swapped(table, made, clean=True)

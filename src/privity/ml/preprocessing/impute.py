@@ -1,0 +1,139 @@
+"""Empty cells filled in, without anybody learning which were empty."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from ...array import SecureArray
+from ...errors import UsageError
+from ...functions import argmax, one_hot, quantile
+from ...table import Field, SecureColumn, Table
+from .transform import Transform, chosen, filled, per_row, present_cells, swapped
+
+Strategy = Literal["mean", "median", "most_frequent", "constant"]
+
+_MOST_VALUES = 256
+
+
+class SimpleImputer(Transform):
+    """Empty cells become the column's mean, median, most frequent value or a constant.
+
+    ``strategy``: "mean" and "median" for numbers; "most_frequent" for categories, binary columns and whole numbers
+    from 0 with a bound below 256 (of equally frequent values the first); "constant" takes ``fill_value`` (a number in
+    the column's own unit, or a category). ``columns`` None: all with empty cells that suit. ``add_indicator``: a binary
+    column ``missing_<name>`` for each. A column that is empty in nearly all rows raises RangeViolated (later).
+
+    One product per cell; median: a sort a column. After fit: ``statistics_``, by column, secret and in units.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        strategy: Strategy = "mean",
+        fill_value: float | str | None = None,
+        add_indicator: bool = False,
+    ) -> None:
+        self.columns = columns
+        self.strategy = strategy
+        self.fill_value = fill_value
+        self.add_indicator = add_indicator
+
+    def fit(self, table: Table) -> SimpleImputer:
+        kinds = ("mean", "median", "most_frequent", "constant")
+        if self.strategy not in kinds:
+            raise UsageError(f"SimpleImputer: expected strategy to be one of {', '.join(kinds)}, got {self.strategy!r}")
+        if (self.fill_value is not None) != (self.strategy == "constant"):
+            raise UsageError("SimpleImputer: fill_value goes with strategy='constant', and only with it")
+        self.columns_ = tuple(
+            n for n in chosen(self, table, self._suits, self._what()) if table.column(n).missing is not None
+        )
+        self.statistics_ = self._statistics(table) if self.columns_ else {}
+        added = [f"missing_{n}" for n in self.columns_] if self.add_indicator else []
+        self.feature_names_out_ = (*table.feature_names, *added)
+        return self
+
+    def transform(self, table: Table) -> Table:
+        self.fitted("statistics_")
+        made: dict[str, list[SecureColumn]] = {}
+        added: list[SecureColumn] = []
+        for name in self.columns_:
+            column = table.column(name)
+            if column.missing is None:
+                continue
+            fill = self.statistics_[name]
+            values = column.values + column.missing * fill  # an empty cell holds 0
+            values = values.stated(max(column.values.bound, fill.bound))
+            kind = "number" if self.strategy in ("mean", "median") else column.field.kind
+            field = replace(column.field, kind=kind, missing=False)
+            made[name] = [SecureColumn(field, values)]
+            if self.add_indicator:
+                added.append(SecureColumn(Field(f"missing_{name}", "binary", owners=field.owners), column.missing))
+        out = swapped(table, made, clean=True)
+        if not added:
+            return out
+        return out.replaced([out.column(n) for n in out.feature_names] + added + _label(out))
+
+    def _suits(self, field: Field) -> bool:
+        if self.strategy in ("mean", "median"):
+            return not field.coded
+        if self.strategy == "most_frequent":
+            return _levels(field) is not None
+        return field.coded == isinstance(self.fill_value, str)
+
+    def _what(self) -> str:
+        if self.strategy == "most_frequent":
+            return f"categories, binary columns and whole numbers below {_MOST_VALUES}; the median suits other numbers"
+        if self.strategy == "constant":
+            return "categories for a text as fill_value, numbers for a number"
+        return "numbers; for categories use strategy='most_frequent' or 'constant'"
+
+    def _statistics(self, table: Table) -> dict[str, SecureArray]:
+        names = self.columns_
+        if self.strategy == "mean":
+            moments = table.moments(names)
+            means = per_row(table, names, moments[0], moments[2])
+            return {n: means[i] for i, n in enumerate(names)}
+        if self.strategy == "median":
+            middle = quantile(table.block(names), 0.5, axis=0, valid=filled(table, names))
+            return {n: middle[i] for i, n in enumerate(names)}
+        one = self._frequent if self.strategy == "most_frequent" else self._constant
+        return {n: one(table, n) for n in names}
+
+    def _frequent(self, table: Table, name: str) -> SecureArray:
+        column = table.column(name)
+        levels = _levels(column.field)
+        assert levels is not None
+        codes = column.values if column.field.coded else column.natural.round()
+        hot = one_hot(codes, levels).numeric() * present_cells(table, [name])
+        best = argmax(hot.sum(axis=0))
+        return best if column.field.coded else best * (1.0 / column.field.unit)
+
+    def _constant(self, table: Table, name: str) -> SecureArray:
+        field = table.column(name).field
+        fill = self.fill_value
+        if isinstance(fill, str):
+            if fill not in field.categories:
+                raise UsageError(f"SimpleImputer: {name!r} has no category {fill!r}: {', '.join(field.categories)}")
+            return table.session.constant(field.categories.index(fill))
+        assert fill is not None
+        if abs(fill) > field.bound:
+            raise UsageError(f"SimpleImputer: fill_value {fill} passes the public bound {field.bound:g} of {name!r}")
+        return table.session.constant(np.float64(fill / field.unit), scale=table.column(name).values.scale or None)
+
+
+def _levels(field: Field) -> int | None:
+    """How many values a column can have, if they are few and known."""
+    if field.coded:
+        return len(field.categories)
+    if field.kind == "binary":
+        return 2
+    return int(field.bound) + 1 if field.kind == "integer" and field.bound < _MOST_VALUES else None
+
+
+def _label(table: Table) -> list[SecureColumn]:
+    return [] if table.label_name is None else [table.column(table.label_name)]

@@ -1,0 +1,121 @@
+"""What all transforms share: they learn from a table and make another one, columns by name."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ...array import SecureArray
+from ...errors import UsageError
+from ...functions import reciprocal, stack
+from ...table import FEATURE_BITS, Field, SecureColumn, Table
+from ..estimator import Estimator
+
+Same = TypeVar("Same", bound="Transform")
+
+LEAST_FILLED = 2.0**-6
+"""Share of a table's rows (padding included) in which a column must hold a value; checked by a guard."""
+
+
+class Transform(Estimator, ABC):
+    """``fit`` learns from a table, ``transform`` makes another table of the same rows.
+
+    ``columns``: names of the columns to transform, None for all that suit; the others pass through unchanged. The label
+    is never transformed. What is learnt stays secret.
+    """
+
+    columns: Sequence[str] | None
+
+    @abstractmethod
+    def fit(self: Same, table: Table) -> Same:
+        """Learn from the real rows of ``table``. Raises UsageError for columns that do not suit."""
+
+    @abstractmethod
+    def transform(self, table: Table) -> Table:
+        """The same rows, transformed. Raises UsageError before ``fit`` and for a table without the columns."""
+
+    def fit_transform(self, table: Table) -> Table:
+        """``fit`` and ``transform`` on the same table."""
+        return self.fit(table).transform(table)
+
+    def get_feature_names_out(self, input_features: Any = None) -> tuple[str, ...]:
+        """Names of all features after ``transform``. Raises UsageError before ``fit``."""
+        self.fitted("feature_names_out_")
+        names: tuple[str, ...] = self.feature_names_out_  # type: ignore[attr-defined]
+        return names
+
+
+def chosen(transform: Transform, table: Table, suits: Callable[[Field], bool], what: str) -> tuple[str, ...]:
+    """The columns to transform. ``what``: which columns suit, for the error about one that does not."""
+    name = type(transform).__name__
+    if transform.columns is None:
+        return tuple(f.name for f in table.fields if suits(f))
+    for column in transform.columns:
+        if column == table.label_name:
+            raise UsageError(f"{name}: {column!r} is the label, which is not transformed; use .with_label(None) first")
+        field = table.column(column).field
+        if not suits(field):
+            raise UsageError(f"{name}: {column!r} is of kind {field.kind!r}, but this works on {what}")
+    return tuple(transform.columns)
+
+
+def is_number(field: Field) -> bool:
+    """Whether a column holds numbers, not codes of categories."""
+    return not field.coded
+
+
+def swapped(table: Table, made: dict[str, list[SecureColumn]], *, clean: bool) -> Table:
+    """The table with each named column replaced by others, in its place. ``clean`` as in ``Table.replaced``."""
+    columns = [c for n in table.columns for c in made.get(n, [table.column(n)])]
+    return table.replaced(columns, clean=clean)
+
+
+def numbers_out(table: Table, names: Sequence[str], values: SecureArray) -> Table:
+    """``values`` (n, k), in natural units, in the place of the named columns; 0 stays in empty cells."""
+    gaps = [i for i, n in enumerate(names) if table.column(n).missing is not None]
+    if gaps:
+        values = values * present_cells(table, names)
+    made: dict[str, list[SecureColumn]] = {}
+    for i, name in enumerate(names):
+        old = table.column(name)
+        field = replace(old.field, kind="number", unit=1.0, bound=values.bound, categories=())
+        made[name] = [SecureColumn(field, values[:, i], old.missing)]
+    return swapped(table, made, clean=False)
+
+
+def present_cells(table: Table, names: Sequence[str]) -> SecureArray:
+    """1 where a real row has a value, (n, k) integers."""
+    session = table.session
+    full = session.constant(np.ones(table.rows, np.int64)) if table.valid is None else table.valid
+    missing = [table.column(n).missing for n in names]
+    return stack([full if m is None else full - m for m in missing], axis=1).stated(1.0)
+
+
+def filled(table: Table, names: Sequence[str]) -> SecureArray | None:
+    """Which cells count: None for all, (n,) integers where whole rows do or do not, else (n, k)."""
+    if any(table.column(n).missing is not None for n in names):
+        return present_cells(table, names)
+    return table.valid
+
+
+def per_row(table: Table, names: Sequence[str], sums: SecureArray, present: SecureArray) -> SecureArray:
+    """sums / present, (..., k), for sums of at most one unit per row, at FEATURE_BITS.
+
+    A column must hold a value in at least ``LEAST_FILLED`` of the rows, padding included (guarded).
+    """
+    scaled = sums.multiply(1.0 / max(1, table.rows), scale=FEATURE_BITS).stated(1.0 + 2.0**-20)
+    if table.valid is None and all(table.column(n).missing is None for n in names):
+        return scaled
+    share = present.multiply(1.0 / max(1, table.rows), scale=FEATURE_BITS).stated(1.0 + 2.0**-20)
+    few = (share < LEAST_FILLED).numeric()
+    table.session.guard(
+        few.sum().ring_share(), f"{', '.join(names)}: a column is empty in nearly all of the real rows"
+    )
+    # 1 is added where the guard will fail, so that the quotient stays within its range
+    inverse = reciprocal(share + few, scale=25, at_most=1.01 / LEAST_FILLED)
+    return scaled.multiply(inverse, scale=FEATURE_BITS).stated(1.0 + 2.0**-20)
+

@@ -1,0 +1,312 @@
+"""Transforms on shares against scikit-learn, with padding rows and empty cells; what they refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn import preprocessing as plain
+from sklearn.datasets import load_breast_cancer, load_wine
+from sklearn.impute import SimpleImputer as PlainImputer
+
+import privity as pv
+from privity.errors import RangeViolated, UsageError
+from privity.ml.linear import LogisticRegression
+from privity.ml.preprocessing import (
+    Clip,
+    KBinsDiscretizer,
+    LogTransformer,
+    MinMaxScaler,
+    OneHotEncoder,
+    OrdinalEncoder,
+    Pipeline,
+    PowerTransformer,
+    RobustScaler,
+    SimpleImputer,
+    StandardScaler,
+    WOEEncoder,
+    information_value,
+)
+from privity.table import Field, Table, TableInfo, table_inputs
+
+RNG = np.random.default_rng(11)
+WINE = load_wine().data[:, [0, 4, 12]]  # alcohol, magnesium, proline
+N = len(WINE)
+GAPS = WINE.copy()
+GAPS[RNG.random(GAPS.shape) < 0.25] = np.nan
+SHADE, DRY = RNG.integers(0, 4, N).astype(float), RNG.integers(0, 2, N).astype(float)
+SHADE_GAPS, DRY_GAPS = SHADE.copy(), DRY.copy()
+SHADE_GAPS[RNG.random(N) < 0.2] = np.nan
+DRY_GAPS[RNG.random(N) < 0.2] = np.nan
+LABEL = (RNG.random(N) < 0.2 + 0.15 * SHADE).astype(float)
+NUMBERS = ("alcohol", "magnesium", "proline")
+SHADES = ("pale", "rose", "red", "dark")
+
+
+def fields(missing: bool) -> tuple[Field, ...]:
+    units = (16.0, 256.0, 2048.0)
+    return (
+        *(Field(n, "number", u, u, missing=missing) for n, u in zip(NUMBERS, units, strict=True)),
+        Field("shade", "category", 1.0, 3.0, SHADES, missing),
+        Field("dry", "binary", missing=missing),
+    )
+
+
+def run(body: Callable[[Table], Any], *, gaps: bool = False, padded: bool = False, check: bool = False) -> Any:
+    """What ``body`` makes of the table of two owners: real rows of tables and arrays of N rows, others as they are."""
+    info = TableInfo("wine", fields(gaps), Field("label", "binary"), 120 if padded else None)
+    data = np.column_stack([GAPS, SHADE_GAPS, DRY_GAPS] if gaps else [WINE, SHADE, DRY])
+    parts = {"a": slice(0, 90), "b": slice(90, N)}
+    real = np.r_[0:90, 120 : 120 + N - 90] if padded else np.arange(N)
+
+    def program(s: pv.Session) -> Any:
+        made = body(s.table("wine"))
+        if isinstance(made, Table):
+            opened: dict[str, Any] = {"rows": made.rows}
+            for n in made.feature_names:
+                opened[n] = s.reveal(made[n], to="all", name=n, reason="test")
+                if made.column(n).missing is not None:
+                    opened[f"no {n}"] = s.reveal(made.column(n).missing, to="all", name=n, reason="test")
+            return opened
+        return {k: s.reveal(v, to="all", name=k, reason="test") for k, v in (made or {}).items()}
+
+    inputs = {o: table_inputs(info, data[p], LABEL[p]) for o, p in parts.items()}
+    got = pv.simulate(program, inputs=inputs, tables={"wine": info}, check_range=check).output
+    rows = got.pop("rows", None)
+    if rows is None:
+        return got
+    for name, values in got.items():
+        assert not np.delete(values, real).any(), f"{name}: padding rows hold a value"
+    return {n: v[real] for n, v in got.items()}
+
+
+def columns(got: dict[str, Any], names: Any = NUMBERS) -> np.ndarray:
+    return np.column_stack([got[n] for n in names])
+
+
+SCALERS = [
+    (StandardScaler, plain.StandardScaler(), {}),
+    (MinMaxScaler, plain.MinMaxScaler((-1, 2)), {"feature_range": (-1, 2)}),
+    (RobustScaler, plain.RobustScaler(quantile_range=(20, 80)), {"quantile_range": (20, 80)}),
+]
+
+
+@pytest.mark.parametrize(("ours", "theirs", "options"), SCALERS, ids=lambda v: getattr(v, "__name__", ""))
+@pytest.mark.parametrize("gaps", [False, True])
+@pytest.mark.parametrize("padded", [False, True])
+def test_scalers(ours: Any, theirs: Any, options: dict[str, Any], gaps: bool, padded: bool) -> None:
+    got = run(lambda t: ours(NUMBERS, **options).fit_transform(t), gaps=gaps, padded=padded, check=not gaps)
+    wanted = theirs.fit_transform(GAPS if gaps else WINE)
+    assert np.allclose(columns(got), np.nan_to_num(wanted), atol=3e-3)
+    assert np.array_equal(got["shade"], np.nan_to_num(SHADE_GAPS if gaps else SHADE)), "other columns pass through"
+    if gaps:
+        assert np.array_equal(got["no alcohol"], np.isnan(GAPS[:, 0]))
+
+
+def test_scaler_clips_and_undoes() -> None:
+    def body(t: Table) -> dict[str, Any]:
+        scaler = StandardScaler(NUMBERS, clip=1.5)
+        z = scaler.fit_transform(t)
+        return {"z": z.matrix(NUMBERS), "coef": scaler.unscale(t.session.constant([1.0, -2.0, 0.5, 0.25]))}
+
+    got = run(body)
+    mean, sd = WINE.mean(0), WINE.std(0)
+    assert np.allclose(got["z"], np.clip((WINE - mean) / sd, -1.5, 1.5), atol=3e-3)
+    units = np.array([16.0, 256.0, 2048.0])
+    weights = np.array([1.0, -2.0, 0.5]) / sd
+    assert np.allclose(got["coef"], np.r_[weights * units, 0.25 - weights @ mean], rtol=1e-3, atol=1e-2)
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("strategy", ["mean", "median"])
+def test_numbers_filled_in(strategy: Any, padded: bool) -> None:
+    def body(t: Table) -> Table:
+        imputer = SimpleImputer(NUMBERS, strategy=strategy, add_indicator=True)
+        out = imputer.fit_transform(t)
+        assert imputer.get_feature_names_out() == out.feature_names
+        return out
+
+    got = run(body, gaps=True, padded=padded)
+    assert np.allclose(columns(got), PlainImputer(strategy=strategy).fit_transform(GAPS), rtol=1e-4)
+    assert np.array_equal(columns(got, [f"missing_{n}" for n in NUMBERS]), np.isnan(GAPS))
+    assert "no alcohol" not in got and "no dry" in got
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_most_frequent_and_constant(padded: bool) -> None:
+    def body(t: Table) -> Table:
+        t = SimpleImputer(["shade", "dry"], strategy="most_frequent").fit_transform(t)
+        t = SimpleImputer(["alcohol"], strategy="constant", fill_value=12.5).fit_transform(t)
+        return SimpleImputer(strategy="mean").fit_transform(t)
+
+    got = run(body, gaps=True, padded=padded)
+    for name, values in (("shade", SHADE_GAPS), ("dry", DRY_GAPS)):
+        known = values[~np.isnan(values)].astype(int)
+        assert np.array_equal(got[name], np.where(np.isnan(values), np.bincount(known).argmax(), values)), name
+    assert np.allclose(got["alcohol"], np.where(np.isnan(GAPS[:, 0]), 12.5, GAPS[:, 0]), atol=1e-6)
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+@pytest.mark.parametrize("drop", [None, "first"])
+def test_one_hot(gaps: bool, drop: Any) -> None:
+    def body(t: Table) -> Table:
+        encoder = OneHotEncoder(drop=drop, missing_level=True)
+        out = encoder.fit_transform(t)
+        assert encoder.get_feature_names_out() == out.feature_names
+        return out
+
+    got = run(body, gaps=gaps, padded=True)
+    shade = SHADE_GAPS if gaps else SHADE
+    for k, name in enumerate(SHADES):
+        assert (f"shade_{name}" in got) == (k > 0 or drop is None)
+        if f"shade_{name}" in got:
+            assert np.array_equal(got[f"shade_{name}"], shade == k)
+    assert ("shade_missing" in got) == gaps and "shade" not in got
+    if gaps:
+        assert np.array_equal(got["shade_missing"], np.isnan(shade))
+
+
+def test_ordinal() -> None:
+    got = run(lambda t: OrdinalEncoder().fit_transform(t))
+    assert np.array_equal(got["shade"], SHADE)
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("strategy", ["quantile", "uniform"])
+def test_bins(strategy: Any, padded: bool) -> None:
+    got = run(lambda t: KBinsDiscretizer(NUMBERS, n_bins=4, strategy=strategy).fit_transform(t), padded=padded)
+    edges = np.quantile(WINE, [0.25, 0.5, 0.75], axis=0)
+    if strategy == "uniform":
+        edges = WINE.min(0) + (WINE.max(0) - WINE.min(0)) * np.array([[0.25], [0.5], [0.75]])
+    units = np.array([16.0, 256.0, 2048.0])
+    far = (np.abs(WINE[None] - edges[:, None]) > 2e-5 * units).all(0)  # within the error of an edge both are right
+    assert far.mean() > 0.9
+    assert np.array_equal(columns(got)[far], (WINE[None] >= edges[:, None]).sum(0)[far])
+
+
+def test_curves() -> None:
+    def body(t: Table) -> Table:
+        t = Clip(["proline"], low=300, high=1000).fit_transform(t)
+        t = LogTransformer(["magnesium"], offset=2.0).fit_transform(t)
+        return PowerTransformer(["alcohol"], lambdas=0.5).fit_transform(t)
+
+    got = run(body, padded=True)
+    assert np.allclose(got["proline"], np.clip(WINE[:, 2], 300, 1000), atol=1e-4)
+    assert np.allclose(got["magnesium"], np.log(WINE[:, 1] + 2), atol=1e-3)
+    assert np.allclose(got["alcohol"], (np.sqrt(WINE[:, 0] + 1) - 1) / 0.5, atol=1e-3)
+
+
+@pytest.mark.parametrize("method", ["yeo-johnson", "box-cox"])
+@pytest.mark.parametrize("power", [0.0, 0.5, 1.0, 2.0])
+def test_powers(method: Any, power: float) -> None:
+    from scipy import stats
+
+    def body(t: Table) -> Table:
+        if method == "yeo-johnson":
+            t = StandardScaler(["alcohol"]).fit_transform(t)
+        return PowerTransformer(["alcohol"], lambdas={"alcohol": power}, method=method).fit_transform(t)
+
+    x = WINE[:, 0] if method == "box-cox" else plain.StandardScaler().fit_transform(WINE[:, :1])[:, 0]
+    wanted = (stats.boxcox if method == "box-cox" else stats.yeojohnson)(x, power)
+    assert np.allclose(run(body)["alcohol"], wanted, rtol=2e-4, atol=5e-3)
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_weight_of_evidence(padded: bool) -> None:
+    def body(t: Table) -> dict[str, Any]:
+        encoder = WOEEncoder(["shade"])
+        out = encoder.fit_transform(t)
+        keep = out.valid if out.valid is not None else t.session.constant(np.ones(t.rows, np.int64))
+        return {
+            "woe": encoder.woe_["shade"], "iv": information_value(t, ["shade"]), "encoded": out["shade"], "keep": keep
+        }  # fmt: skip
+
+    got = run(body, padded=padded)
+    bad = np.array([LABEL[k == SHADE].sum() for k in range(4)])
+    good = np.array([(1 - LABEL[k == SHADE]).sum() for k in range(4)])
+    g, b = (good + 0.5) / (good.sum() + 2), (bad + 0.5) / (bad.sum() + 2)
+    woe = np.log(g / b)
+    assert np.allclose(got["woe"], woe, atol=1e-3)
+    assert np.allclose(got["iv"], [((g - b) * woe).sum()], atol=1e-3)
+    assert np.allclose(got["encoded"][got["keep"] > 0], woe[SHADE.astype(int)], atol=1e-3)
+
+
+def test_pipeline_with_a_model_at_the_end() -> None:
+    x, y = load_breast_cancer(return_X_y=True)
+    x = x[:, :4]
+    units = (32.0, 64.0, 256.0, 4096.0)
+    info = TableInfo("t", tuple(Field(f"c{i}", "number", u, u) for i, u in enumerate(units)), Field("y", "binary"))
+
+    def program(s: pv.Session) -> Any:
+        table = s.table("t")
+        model = LogisticRegression(learning_rate=0.5, epochs=4, batch_size=64)
+        pipe = Pipeline([("scale", StandardScaler()), ("model", model)]).fit(table)
+        assert pipe.get_params()["model__epochs"] == 4 and pipe.clone().get_params()["model__epochs"] == 4
+        assert pipe.set_params(model__epochs=5)["model"].epochs == 5
+        return s.reveal(pipe.predict_proba(table), to="all", name="p", reason="test")
+
+    p = pv.simulate(program, inputs={"o": table_inputs(info, x, y)}, tables={"t": info}).output
+    p = p[:, 1] if p.ndim == 2 else p
+    assert ((p > 0.5) == y).mean() > 0.85  # 0.63 of the rows are of one class
+
+
+def test_an_empty_column_is_found() -> None:
+    info = TableInfo("t", (Field("a", missing=True), Field("b", missing=True)))
+    data = np.column_stack([np.full(200, np.nan), np.ones(200)])
+
+    def program(s: pv.Session) -> Any:
+        filled = SimpleImputer().fit_transform(s.table("t"))
+        return s.reveal(filled["b"].sum(), to="all", name="sum", reason="test")
+
+    with pytest.raises(RangeViolated, match=r"test_preprocessing.py:\d+ \(a, b: a column is empty in nearly all"):
+        pv.simulate(program, inputs={"o": table_inputs(info, data)}, tables={"t": info})
+
+
+def test_a_constant_column_becomes_zero() -> None:
+    info = TableInfo("t", (Field("a"), Field("b")))
+    data = np.column_stack([np.full(50, 0.7), np.linspace(-1, 1, 50)])
+
+    def program(s: pv.Session) -> Any:
+        out = {}
+        for kind in (StandardScaler, MinMaxScaler, RobustScaler):
+            made = kind().fit_transform(s.table("t"))["a"]
+            out[kind.__name__] = s.reveal(made, to="all", name="a", reason="test")
+        return out
+
+    for values in pv.simulate(program, inputs={"o": table_inputs(info, data)}, tables={"t": info}).output.values():
+        assert np.allclose(values, 0, atol=1e-4)
+
+
+REFUSED: list[tuple[Callable[[Table], Any], str]] = [
+    (lambda t: StandardScaler(["shade"]).fit(t), "'shade' is of kind 'category', but this works on num"),
+    (lambda t: StandardScaler(["label"]).fit(t), "'label' is the label"),
+    (lambda t: StandardScaler(["nothing"]).fit(t), "no column 'nothing'; its columns: alcohol"),
+    (lambda t: StandardScaler().transform(t), "StandardScaler: call fit first"),
+    (lambda t: MinMaxScaler(feature_range=(1, 1)).fit(t), "feature_range"),
+    (lambda t: RobustScaler(quantile_range=(75, 25)).fit(t), "quantile_range"),
+    (lambda t: SimpleImputer(strategy="mode").fit(t), "mean, median, most_frequent, constant"),
+    (lambda t: SimpleImputer(["alcohol"], strategy="most_frequent").fit(t), "the median suits other numbers"),
+    (lambda t: SimpleImputer(strategy="constant").fit(t), "fill_value goes with"),
+    (lambda t: SimpleImputer(["shade"], strategy="constant", fill_value="blue").fit(t), "no category 'blue'"),
+    (lambda t: SimpleImputer(["alcohol"], strategy="constant", fill_value=99.0).fit(t), "passes the public bound 16"),
+    (lambda t: OneHotEncoder(["alcohol"]).fit(t), "KBinsDiscretizer"),
+    (lambda t: KBinsDiscretizer(n_bins=1).fit(t), "n_bins of at least 2"),
+    (lambda t: Clip(low=2, high=1).fit(t), "low <= high"),
+    (lambda t: PowerTransformer(NUMBERS, lambdas={"alcohol": 1.0}).fit(t), "no lambda for magnesium, proline"),
+    (lambda t: WOEEncoder(smoothing=0).fit(t), "smoothing above 0"),
+    (lambda t: WOEEncoder().fit(t.with_label(None)), "binary label"),
+    (lambda t: Pipeline([]).fit(t), "different names"),
+    (lambda t: Pipeline([("m", LogisticRegression()), ("s", StandardScaler())]).fit(t), "only the last step"),
+    (lambda t: Pipeline([("s", StandardScaler(NUMBERS))]).fit(t).predict(t), "StandardScaler, has no predict"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "told"), REFUSED, ids=lambda v: v[:24] if isinstance(v, str) else "")
+def test_refused(wrong: Callable[[Table], Any], told: str) -> None:
+    def body(t: Table) -> None:
+        with pytest.raises(UsageError, match=told):
+            wrong(t)
+
+    run(body, gaps=True)
