@@ -27,9 +27,10 @@ How = Literal["inner", "left"]
 class Linked:
     """Rows that belong together, in a uniform order that no party knows.
 
-    ``rows``: their public number n. ``columns``: per input its columns (n, ...), of the scale, bound and kind given.
-    ``matched``: of a left join, per other input secret booleans (n,), false where it lacks the key and its columns are
-    0. ``valid``: 0/1 integers (n,), None where all rows are real; every column is 0 where it is 0.
+    ``rows``: their public number n. ``columns``: per table its columns (n, ...), of the scale, bound and kind given.
+    ``matched``: of a left join, per other table secret booleans (n,), false where it lacks the key and its columns are
+    0. ``valid``: 0/1 integers (n,), None where all rows are real; in the padding of an inner join every column is 0, in
+    a left join rows of the first table stay what they were.
     """
 
     rows: int
