@@ -242,16 +242,16 @@ nb::object trunc_known_u(nb::handle u, nb::handle d, nb::handle ra, nb::handle m
   return result;
 }
 
-nb::object trunc_known_v(nb::handle v, nb::handle d, nb::handle t, nb::handle r, nb::handle out) {
-  PyArrayObject* in[3];
+nb::object trunc_known_v(nb::handle v, nb::handle d, nb::handle t, nb::handle out) {
+  PyArrayObject* in[2];
   long long bits = 0;
-  if (!same_rings({v, t, r}, in) || !count_from(d, 1, 62, bits)) return nb::none();
-  nb::object result = target(out, PyArray_NDIM(in[0]), PyArray_DIMS(in[0]), {in[0], in[1], in[2]}, true);
+  if (!same_rings({v, t}, in) || !count_from(d, 1, 62, bits)) return nb::none();
+  nb::object result = target(out, PyArray_NDIM(in[0]), PyArray_DIMS(in[0]), {in[0], in[1]}, true);
   if (!result.is_valid()) return nb::none();
   const size_t n = static_cast<size_t>(PyArray_SIZE(in[0]));
   u64* to = words_of(result);
   const Unlocked unlocked(static_cast<double>(n));
-  active().trunc_known_v(n, words_of(in[0]), static_cast<int>(bits), words_of(in[1]), words_of(in[2]), to);
+  active().trunc_known_v(n, words_of(in[0]), static_cast<int>(bits), words_of(in[1]), to);
   return result;
 }
 
@@ -325,6 +325,65 @@ nb::object unpack_low(nb::handle stream, nb::handle k, nb::handle n, nb::handle 
   const Unlocked unlocked(static_cast<double>(count));
   active().unpack_low(static_cast<size_t>(count), static_cast<const std::uint8_t*>(PyArray_DATA(in)),
                       static_cast<int>(bits), to);
+  return result;
+}
+
+// ---------------------------------------------------------------------------------------------------- carry trees
+
+constexpr long long kLargestDigit = 8;
+
+// A new array of `rows` planes as wide as those of `like`.
+nb::object planes_like(PyArrayObject* like, npy_intp rows) {
+  const npy_intp dims[2] = {rows, PyArray_DIM(like, 1)};
+  return target(nb::none(), 2, dims, {}, false);
+}
+
+nb::object monomials(nb::handle planes, nb::handle bits) {
+  PyArrayObject* in = ring(planes, 2);
+  long long size = 0;
+  if (in == nullptr || !count_from(bits, 1, kLargestDigit, size) || PyArray_DIM(in, 0) % size != 0) return nb::none();
+  const npy_intp digits = PyArray_DIM(in, 0) / size, rows = (npy_intp{1} << size) - 1;
+  nb::object result = planes_like(in, digits * rows);
+  u64* to = words_of(result);
+  const size_t width = static_cast<size_t>(PyArray_DIM(in, 1));
+  const Unlocked unlocked(static_cast<double>(digits * rows) * static_cast<double>(width));
+  active().monomials(static_cast<size_t>(digits), width, static_cast<int>(size), words_of(in), to);
+  return result;
+}
+
+nb::object fold_digits(nb::handle x, nb::handle planes, nb::handle bits, nb::handle constant) {
+  PyArrayObject *from = ring(x, 2), *in = ring(planes, 2);
+  long long size = 0;
+  if (from == nullptr || in == nullptr || !count_from(bits, 1, kLargestDigit, size) || !PyBool_Check(constant.ptr()) ||
+      PyArray_DIM(in, 0) == 0 || PyArray_DIM(in, 0) % size != 0 || PyArray_DIM(from, 1) != PyArray_DIM(in, 1)) {
+    return nb::none();
+  }
+  const npy_intp digits = PyArray_DIM(in, 0) / size, rows = (npy_intp{1} << size) - 1;
+  if (PyArray_DIM(from, 0) != digits * rows) return nb::none();
+  nb::object result = planes_like(in, 2 * digits - 1);
+  u64* to = words_of(result);
+  const size_t width = static_cast<size_t>(PyArray_DIM(in, 1));
+  const u64 one = constant.ptr() == Py_True ? ~u64{0} : 0;
+  const Unlocked unlocked(static_cast<double>(digits * rows) * static_cast<double>(width));
+  active().fold_digits(static_cast<size_t>(digits), width, static_cast<int>(size), words_of(from), words_of(in), one, to);
+  return result;
+}
+
+nb::object and_level(nb::handle sa, nb::handle sb, nb::handle ra, nb::handle rb) {
+  PyArrayObject *state[2], *mask[2];
+  if (!same_rings({sa, sb}, state, 2) || !same_rings({ra, rb}, mask, 2)) return nb::none();
+  const npy_intp rows = PyArray_DIM(state[0], 0), positions = (rows + 1) / 2, pairs = positions / 2;
+  if (rows < 3 || rows % 2 == 0 || PyArray_DIM(mask[0], 0) != 2 * pairs - 1 ||
+      PyArray_DIM(mask[0], 1) != PyArray_DIM(state[0], 1)) {
+    return nb::none();
+  }
+  nb::object a = planes_like(state[0], 2 * (positions - pairs) - 1), b = planes_like(state[0], 2 * (positions - pairs) - 1);
+  nb::object result = nb::make_tuple(a, b);
+  u64 *to_a = words_of(a), *to_b = words_of(b);
+  const size_t width = static_cast<size_t>(PyArray_DIM(state[0], 1));
+  const Unlocked unlocked(static_cast<double>(rows) * static_cast<double>(width));
+  active().and_level(static_cast<size_t>(positions), width, words_of(state[0]), words_of(state[1]), words_of(mask[0]),
+                     words_of(mask[1]), to_a, to_b);
   return result;
 }
 
@@ -435,8 +494,11 @@ NB_MODULE(_native, m) {
   m.def("pack_low", &pack_low, arg("x"), arg("k"), arg("out") = none);
   m.def("unpack_low", &unpack_low, arg("stream"), arg("k"), arg("n"), arg("out") = none);
   m.def("trunc_known_u", &trunc_known_u, arg("u"), arg("d"), arg("ra"), arg("mask_b"), arg("out") = none);
-  m.def("trunc_known_v", &trunc_known_v, arg("v"), arg("d"), arg("t"), arg("r"), arg("out") = none);
+  m.def("trunc_known_v", &trunc_known_v, arg("v"), arg("d"), arg("t"), arg("out") = none);
   m.def("bit_times", &bit_times, arg("m"), arg("v"), arg("r"), arg("d"), arg("out") = none);
+  m.def("monomials", &monomials, arg("planes"), arg("bits"));
+  m.def("fold_digits", &fold_digits, arg("x"), arg("planes"), arg("bits"), arg("constant"));
+  m.def("and_level", &and_level, arg("sa"), arg("sb"), arg("ra"), arg("rb"));
   m.def("digest_items", &digest_items_of, arg("data"), arg("offsets"), arg("prefix"));
   m.def("digest_rows", &digest_rows_of, arg("rows"), arg("places"), arg("codes"), arg("mask"));
   m.def("cuckoo", &cuckoo_of, arg("bins"), arg("size"));

@@ -41,12 +41,12 @@ void trunc_known_u(size_t n, const u64* u, int d, const u64* ra, const u64* mask
   }
 }
 
-void trunc_known_v(size_t n, const u64* v, int d, const u64* t, const u64* r, u64* out) {
+void trunc_known_v(size_t n, const u64* v, int d, const u64* t, u64* out) {
   const u64 mask = low_mask(d), offset = u64{1} << (62 - d);
   PRIVITY_INDEPENDENT
   for (size_t i = 0; i < n; ++i) {
     const u64 vi = v[i];
-    out[i] = (vi >> d) + ((vi & mask) != 0 ? 1 : 0) - (t[i] << (64 - d)) - offset - r[i];
+    out[i] = (vi >> d) + ((vi & mask) != 0 ? 1 : 0) - (t[i] << (64 - d)) - offset;
   }
 }
 

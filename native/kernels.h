@@ -46,8 +46,15 @@ struct Kernels {
   void (*rep3_dot)(std::size_t m, std::size_t k, const u64* xa, const u64* xb, const u64* ya, const u64* yb, u64* out);
 
   void (*trunc_known_u)(std::size_t n, const u64* u, int d, const u64* ra, const u64* mask_b, u64* a, u64* b);
-  void (*trunc_known_v)(std::size_t n, const u64* v, int d, const u64* t, const u64* r, u64* out);
+  void (*trunc_known_v)(std::size_t n, const u64* v, int d, const u64* t, u64* out);
   void (*bit_times)(std::size_t n, const u64* m, const u64* v, const u64* r, int d, u64* out);
+
+  // Carry trees on planes of `width` words: see trees.h.
+  void (*monomials)(std::size_t digits, std::size_t width, int bits, const u64* planes, u64* out);
+  void (*fold_digits)(std::size_t digits, std::size_t width, int bits, const u64* x, const u64* planes, u64 constant,
+                      u64* out);
+  void (*and_level)(std::size_t positions, std::size_t width, const u64* sa, const u64* sb, const u64* ra,
+                    const u64* rb, u64* za, u64* zb);
 
   void (*to_planes)(std::size_t n, const u64* x, int k, u64* planes);
   void (*from_planes)(std::size_t n, const u64* planes, int k, u64* x);

@@ -10,6 +10,7 @@ import pytest
 
 from privity.mpc.party import Party
 from privity.mpc.rep3 import Rep3
+from privity.mpc.rep3_bits import Adder
 
 Changes = Mapping[tuple[int, int], Mapping[int, int | None]]
 
@@ -31,13 +32,13 @@ class SpoiledStream:
 
 
 @pytest.fixture
-def spoil() -> Callable[[Changes], type[Rep3]]:
+def spoil() -> Callable[..., type[Rep3]]:
     """A Rep3 in which both holders of a pair's stream leave out a mask or use one twice: results stay right."""
 
-    def make(changes: Changes) -> type[Rep3]:
+    def make(changes: Changes, adder: Adder | None = None) -> type[Rep3]:
         class Spoiled(Rep3):
             def __init__(self, party: Party) -> None:
-                super().__init__(party)
+                super().__init__(party, adder=adder)
                 i = party.index
                 for side, other in (("low", (i - 1) % 3), ("high", (i + 1) % 3)):
                     pair = (min(i, other), max(i, other))

@@ -334,13 +334,15 @@ def test_truncate_nearest_is_exact(protocol: Factory, d: int) -> None:
 
 # -- bits --------------------------------------------------------------------------------------------------------
 
-TREE, RIPPLE = Adder(bytes_per_s=1e30, and_s_per_word=0.0), Adder(one_way_s=0.0)
+FAST, RIPPLE = Adder(bytes_per_s=1e30, and_s_per_word=0.0), Adder(one_way_s=0.0)
+TREE = Adder(bytes_per_s=1e30, and_s_per_word=0.0, largest_digit=1)
 
 
 def with_adders() -> list[Any]:
     made = [pytest.param(p, id=name) for name, p in PROTOCOLS.items()]
-    made.append(pytest.param(partial(Rep3, adder=TREE), id="Rep3 tree"))
-    return [*made, pytest.param(partial(Rep3, adder=RIPPLE), id="Rep3 ripple")]
+    made += [pytest.param(partial(Rep3, adder=Adder(largest_digit=d)), id=f"Rep3 digits to {d}") for d in (2, 3, 4, 5)]
+    adders = {"fast": FAST, "tree": TREE, "ripple": RIPPLE}
+    return [*made, *(pytest.param(partial(Rep3, adder=a), id=f"Rep3 {name}") for name, a in adders.items())]
 
 
 @pytest.mark.parametrize("kind", with_adders())
@@ -355,9 +357,28 @@ def test_sign_for_every_number_of_bits(kind: Factory) -> None:
 
 
 def test_the_chosen_adder_is_used() -> None:
-    assert not TREE.ripple(1_000_000, 62) and RIPPLE.ripple(1, 62)
-    assert run(partial(Rep3, adder=TREE), lambda p: p.msb(inputs(p, draw((5,)))[0])).parties[0].rounds == 1 + 2 + 6
-    assert run(partial(Rep3, adder=RIPPLE), lambda p: p.msb(inputs(p, draw((5,)))[0])).parties[0].rounds == 1 + 1 + 62
+    assert [a.circuit(5, 62) for a in (RIPPLE, TREE, FAST)] == [0, 1, 7]
+    for adder, rounds in ((RIPPLE, 63), (TREE, 8), (FAST, 5)):
+        done = run(partial(Rep3, adder=adder), lambda p: p.msb(inputs(p, draw((5,)))[0]))
+        assert done.parties[0].rounds == 1 + rounds
+
+
+@pytest.mark.parametrize("adder", [FAST, TREE, RIPPLE], ids=["fast", "tree", "ripple"])
+@pytest.mark.parametrize("n", [0, 1, 63, 1000])
+def test_conversion_and_truncation_with_every_adder(adder: Adder, n: int) -> None:
+    x = draw((n,), 50)
+
+    def program(p: Any) -> list[Share]:
+        a = inputs(p, x)[0]
+        return [p.b2a(p.msb(a, 50)), p.b2a(p.bits(a, 3)), p.truncate(a, 18), p.mul(a, p.public(layout.ones((n,))), 1)]
+
+    outputs = run(partial(Rep3, adder=adder), program).outputs
+    flags, low, cut, half = (reconstruct(s) for s in zip(*outputs, strict=True))
+    np.testing.assert_array_equal(flags, x < 0)
+    np.testing.assert_array_equal(low, (x >> np.arange(3)[:, None]) & 1)
+    for got, d in ((cut, 18), (half, 1)):
+        assert (np.abs(got - x / 2**d) < 1).all()
+        np.testing.assert_array_equal(got[x % 2**d == 0], x[x % 2**d == 0] >> d)
 
 
 @pytest.mark.parametrize("kind", with_adders())

@@ -20,6 +20,8 @@ from privity.session import Session
 from privity.testing import PROTOCOLS, Factory, run
 from privity.types import Cost
 
+FAST, RIPPLE = Adder(bytes_per_s=1e30, and_s_per_word=0.0), Adder(one_way_s=0.0)
+TREE = Adder(bytes_per_s=1e30, and_s_per_word=0.0, largest_digit=1)
 SIZES = [0, 1, 2, 63, 64, 65, 1000, 128 * 64, 128 * 64 + 1]
 
 
@@ -99,11 +101,28 @@ def test_declared_costs_with_outside_parties(n: int) -> None:
 
 
 @pytest.mark.parametrize("n", [1, 100, 1_000_000])
-def test_costs_of_both_adders(n: int) -> None:
-    ripple = Rep3.cost("msb", n, bits=62, adder=Adder(one_way_s=0.0))
-    tree = Rep3.cost("msb", n, bits=62, adder=Adder(bytes_per_s=1e30, and_s_per_word=0.0))
-    assert (ripple.rounds, tree.rounds) == (63, 8)
-    assert max(tree.sent) <= 22.75 * 64 * -(-n // 64) and max(ripple.sent) < max(tree.sent)
+def test_costs_of_the_circuits(n: int) -> None:
+    ripple, tree, fast = (Rep3.cost("msb", n, bits=62, adder=a) for a in (RIPPLE, TREE, FAST))
+    assert (ripple.rounds, tree.rounds, fast.rounds) == (63, 8, 5)
+    assert max(tree.sent) <= 22.75 * 64 * -(-n // 64) and max(ripple.sent) < max(tree.sent) < max(fast.sent)
+
+
+def test_a_round_is_worth_more_bytes_only_in_small_batches() -> None:
+    cut = {"shift": 18}
+    for operation, parameters in (("mul", cut), ("truncate", cut), ("b2a", {}), ("msb", {"bits": 30})):
+        few, many, most = (Rep3.cost(operation, n, **parameters) for n in (1, 10**5, 10**7))
+        assert few.rounds < many.rounds <= most.rounds
+        assert max(many.sent) / 10**5 < max(few.sent)
+
+
+@pytest.mark.parametrize("adder", [FAST, TREE, RIPPLE], ids=["fast", "tree", "ripple"])
+@pytest.mark.parametrize("operation", ["mul", "truncate", "truncate_nearest", "msb", "b2a"])
+def test_declared_costs_with_every_adder(operation: str, adder: Adder) -> None:
+    for name, parameters, act in CASES:
+        if name == operation and (name != "mul" or parameters):
+            for n in (0, 1, 65, 128 * 64 + 1):
+                got = measured(partial(Rep3, adder=adder), lambda p, n=n, act=act: act(p, n))
+                assert got == Rep3.cost(name, n, adder=adder, **parameters), f"{n} elements"
 
 
 def test_every_declared_cost_is_measured_here() -> None:

@@ -115,7 +115,11 @@ def signed(x: Any, k: int) -> Any:
     return (np.asarray(x) + (1 << (k - 1))) % (1 << k) - (1 << (k - 1))
 
 
-TREE, RIPPLE = Adder(bytes_per_s=1e30, and_s_per_word=0.0), Adder(one_way_s=0.0)
+# Every adder chooses the same for any number of lanes. FAST: one round wherever there is such a form.
+FAST, RIPPLE = Adder(bytes_per_s=1e30, and_s_per_word=0.0), Adder(one_way_s=0.0)
+TREE = Adder(bytes_per_s=1e30, and_s_per_word=0.0, largest_digit=1)
+DIGITS = Adder(bytes_per_s=1e30, and_s_per_word=0.0, largest_digit=2)
+both_forms = pytest.mark.parametrize("adder", [FAST, TREE], ids=["one round", "two rounds"])
 
 
 @pytest.mark.parametrize("observer", range(3))
@@ -146,9 +150,13 @@ def test_product_exhaustively() -> None:
 
 @pytest.mark.parametrize("observer", range(3))
 @pytest.mark.parametrize(("k", "d"), [(3, 1), (4, 1), (4, 2), (5, 1), (5, 3)])
-def test_truncation(observer: int, k: int, d: int) -> None:
+@both_forms
+def test_truncation(observer: int, k: int, d: int, adder: Adder) -> None:
     """Messages carry nothing, and the result is a function of x and of the low mask bits that the observer knows."""
-    e = Enumeration(lambda p, s: p.truncate(s[0], d), observer, k, values=in_range(k), contexts=2 if k == 5 else 16)
+    e = Enumeration(
+        lambda p, s: p.truncate(s[0], d), observer, k, values=in_range(k), contexts=2 if k == 5 else 16,
+        protocol=partial(Rep3, adder=adder),
+    )  # fmt: skip
     e.check()
     low = (1 << d) - 1
     a, b = rep3_share(e.operand_shares[0], observer).parts
@@ -163,7 +171,8 @@ def test_truncation(observer: int, k: int, d: int) -> None:
 
 
 @pytest.mark.parametrize("observer", range(3))
-def test_product_with_truncation(observer: int) -> None:
+@both_forms
+def test_product_with_truncation(observer: int, adder: Adder) -> None:
     """x y within 2^(k-2) on 4 bits: x, y in -1 .. 1. As a dot product of one term, whose masks come in one piece."""
 
     def program(p: Any, s: Sequence[Share]) -> Share:
@@ -171,14 +180,16 @@ def test_product_with_truncation(observer: int) -> None:
         out: Share = p.dot(rows[0], rows[1], 1)
         return out
 
-    e = Enumeration(program, observer, 4, operands=2, values=range(-1, 2), contexts=1)
+    e = Enumeration(
+        program, observer, 4, operands=2, values=range(-1, 2), contexts=1, protocol=partial(Rep3, adder=adder)
+    )
     e.check()
     x = e.secret[:, 0] * e.secret[:, 1]
     assert (np.abs(2 * e.values() - x) < 2).all() and (e.values()[x % 2 == 0] * 2 == x[x % 2 == 0]).all()
 
 
 @pytest.mark.parametrize("observer", range(3))
-@pytest.mark.parametrize("adder", [TREE, RIPPLE])
+@pytest.mark.parametrize("adder", [FAST, DIGITS, TREE, RIPPLE], ids=["fast", "digits", "tree", "ripple"])
 @pytest.mark.parametrize("k", [3, 4])
 def test_sign(observer: int, adder: Adder, k: int) -> None:
     program = lambda p, s: p.msb(s[0], k - 1)  # noqa: E731
@@ -205,8 +216,10 @@ def low_bit_to_ring(p: Any, s: Sequence[Share]) -> Share:
 
 @pytest.mark.parametrize("observer", range(3))
 @pytest.mark.parametrize("k", [3, 4, 6])
-def test_bit_to_ring(observer: int, k: int) -> None:
-    e = Enumeration(low_bit_to_ring, observer, k, values=range(-1, 1), contexts=16)
+@both_forms
+def test_bit_to_ring(observer: int, k: int, adder: Adder) -> None:
+    protocol = partial(Rep3, adder=adder)
+    e = Enumeration(low_bit_to_ring, observer, k, values=range(-1, 1), contexts=2 if k == 6 else 16, protocol=protocol)
     np.testing.assert_array_equal(e.values(), e.secret[:, 0] & 1)
     e.check()
 
@@ -229,10 +242,12 @@ def test_opening_shows_the_value_only(observer: int) -> None:
 # -- proof that these tests bite: spoiled protocols whose results are right --------------------------------------
 
 
-def caught(program: Program, protocol: Factory, observers: Sequence[int], **options: Any) -> None:
+def caught(
+    program: Program, protocol: Factory, observers: Sequence[int], sound: Factory = Rep3, **options: Any
+) -> None:
     """The sound protocol passes; the spoiled one computes the same and is found out at exactly these observers."""
     for observer in range(3):
-        Enumeration(program, observer, **options).check()
+        Enumeration(program, observer, protocol=sound, **options).check()
         e = Enumeration(program, observer, protocol=protocol, **options)
         if observer in observers:
             with pytest.raises(ViewLeaks, match="differs between secrets"):
@@ -260,31 +275,45 @@ def test_a_zero_share_used_for_two_products_is_caught(spoil: Any) -> None:
         require_same_views([column], e.shape)
 
 
-def test_truncation_that_sends_b_in_the_clear_is_caught(spoil: Any) -> None:
-    caught(lambda p, s: p.truncate(s[0], 1), spoil({(0, 1): {1: None}}), [2], k=4, values=in_range(4))
+Spoils = tuple[dict[tuple[int, int], dict[int, int | None]], list[int]]
+TRUNCATIONS: list[tuple[Adder, Spoils]] = [
+    *[(TREE, ({(0, 1): change}, [2])) for change in ({0: None}, {1: None}, {2: None}, {1: 0})],
+    (TREE, ({(1, 2): {0: None}}, [0])),
+    *[(FAST, ({(0, 1): change}, [2])) for change in ({0: None}, {1: None}, {2: None}, {2: 1}, {2: 0})],
+    *[(FAST, ({(1, 2): change}, [0])) for change in ({0: None}, {1: None}, {1: 0})],
+]
+CONVERSIONS: list[tuple[Adder, Spoils]] = [
+    (TREE, ({(0, 1): {1: 0}}, [2])),
+    *[(FAST, ({(0, 1): change}, [2])) for change in ({0: None}, {1: None}, {1: 0})],
+    *[(FAST, ({(1, 2): change}, [0])) for change in ({0: None}, {1: None}, {1: 0})],
+]
+SIGNS: list[tuple[Adder, Spoils]] = [
+    *[(RIPPLE, ({(0, 1): change}, [2])) for change in ({0: None}, {1: None})],
+    (RIPPLE, ({(1, 2): {0: None}}, [0])),
+    # Drawn one after the other: pads, masks of the digits, mask of the top bit.
+    *[(DIGITS, ({(0, 1): change}, [2])) for change in ({0: None}, {1: None}, {2: None})],
+    *[(DIGITS, ({(1, 2): change}, [0])) for change in ({0: None}, {1: None})],
+]
 
 
-def test_truncation_that_sends_its_addend_in_the_clear_is_caught(spoil: Any) -> None:
-    caught(lambda p, s: p.truncate(s[0], 1), spoil({(0, 1): {0: None}}), [2], k=4, values=in_range(4))
+@pytest.mark.parametrize(("adder", "spoils"), TRUNCATIONS)
+def test_a_truncation_with_a_mask_left_out_or_used_twice_is_caught(spoil: Any, adder: Adder, spoils: Spoils) -> None:
+    changes, observers = spoils
+    caught(
+        lambda p, s: p.truncate(s[0], 2), spoil(changes, adder), observers, partial(Rep3, adder=adder),
+        k=4, values=in_range(4),
+    )  # fmt: skip
 
 
-def test_truncation_with_one_mask_for_both_is_caught(spoil: Any) -> None:
-    caught(lambda p, s: p.truncate(s[0], 1), spoil({(0, 1): {1: 0}}), [2], k=4, values=in_range(4))
+@pytest.mark.parametrize(("adder", "spoils"), SIGNS)
+def test_a_sign_with_a_mask_left_out_is_caught(spoil: Any, adder: Adder, spoils: Spoils) -> None:
+    changes, observers = spoils
+    caught(lambda p, s: p.msb(s[0], 3), spoil(changes, adder), observers, partial(Rep3, adder=adder), k=4)
 
 
-def test_truncation_whose_wrap_term_is_not_masked_is_caught(spoil: Any) -> None:
-    caught(lambda p, s: p.truncate(s[0], 2), spoil({(0, 1): {2: None}}), [2], k=4, values=in_range(4))
-    caught(lambda p, s: p.truncate(s[0], 2), spoil({(1, 2): {0: None}}), [0], k=4, values=in_range(4))
-
-
-def test_sign_with_the_bits_of_u_in_the_clear_is_caught(spoil: Any) -> None:
-    caught(lambda p, s: p.msb(s[0], 3), spoil({(0, 1): {0: None}}), [2], k=4)
-
-
-def test_sign_with_an_unmasked_first_level_is_caught(spoil: Any) -> None:
-    caught(lambda p, s: p.msb(s[0], 3), spoil({(0, 1): {1: None}}), [2], k=4)
-    caught(lambda p, s: p.msb(s[0], 3), spoil({(1, 2): {0: None}}), [0], k=4)
-
-
-def test_conversion_with_one_mask_for_input_and_product_is_caught(spoil: Any) -> None:
-    caught(low_bit_to_ring, spoil({(0, 1): {1: 0}}), [2], k=4, values=range(-1, 1))
+@pytest.mark.parametrize(("adder", "spoils"), CONVERSIONS)
+def test_a_conversion_with_a_mask_left_out_or_used_twice_is_caught(spoil: Any, adder: Adder, spoils: Spoils) -> None:
+    changes, observers = spoils
+    caught(
+        low_bit_to_ring, spoil(changes, adder), observers, partial(Rep3, adder=adder), k=4, values=range(-1, 1)
+    )

@@ -42,7 +42,8 @@ from privity.testing import (
 LANES = 64 * 64 - 1  # elements and planes can be told apart: no plane count times 64 words is a multiple
 WIDE = 129 * 64 - 1  # planes of more than 128 words are combined one by one
 SECRETS = [(0, 0), (1, -1), (-(2**61) + 12345, 3), (2**30 + 7, -(2**30))]
-TREE, RIPPLE = Adder(bytes_per_s=1e30, and_s_per_word=0.0), Adder(one_way_s=0.0)
+FAST, RIPPLE = Adder(bytes_per_s=1e30, and_s_per_word=0.0), Adder(one_way_s=0.0)
+TREE = Adder(bytes_per_s=1e30, and_s_per_word=0.0, largest_digit=1)
 
 Program = Callable[[Any, Sequence[Share]], Any]
 
@@ -129,9 +130,17 @@ def test_exact_protocol(name: str, observer: int) -> None:
 
 
 @pytest.mark.parametrize("observer", range(3))
+@pytest.mark.parametrize("adder", [FAST, Adder(largest_digit=3), TREE], ids=["fast", "digits", "tree"])
+@pytest.mark.parametrize("name", ["truncate", "mul with truncation", "msb of 27 bits", "b2a", "inject"])
+def test_every_form_of_a_primitive(name: str, adder: Adder, observer: int) -> None:
+    protocol = partial(Rep3, adder=adder)
+    require_uniform(Executions(PRIMITIVES[name], observer, SECRETS[2], protocol=protocol).view)
+
+
+@pytest.mark.parametrize("observer", range(3))
 def test_ripple_carry_and_wide_planes(observer: int) -> None:
     sign: Program = lambda p, s: p.msb(s[0], 20)  # noqa: E731
-    for adder in (TREE, RIPPLE):
+    for adder in (FAST, TREE, RIPPLE):
         require_uniform(Executions(sign, observer, SECRETS[3], lanes=WIDE, protocol=partial(Rep3, adder=adder)).view)
 
 

@@ -127,7 +127,7 @@ def test_row_products(m: int, k: int, seed: int, how: int) -> None:
 ELEMENTWISE: dict[str, Callable[[Any, list[Ring], int], Any]] = {
     "rep3_mul": lambda f, a, d: f(*a),
     "rep3_and": lambda f, a, d: f(*a),
-    "trunc_known_v": lambda f, a, d: f(a[0], d, a[1], a[2]),
+    "trunc_known_v": lambda f, a, d: f(a[0], d, a[1]),
     "bit_times": lambda f, a, d: f(a[0], a[1], a[2], d),
 }
 
@@ -170,6 +170,44 @@ def test_elementwise_takes_any_shape(shape: tuple[int, ...]) -> None:
         with np.errstate(over="ignore"):  # NumPy warns of wrap-around in scalars only
             expected = np.asarray(call(getattr(reference, kernel), arrays, 20))
         same(call(getattr(kernels, kernel), arrays, 20), expected)
+
+
+# ---------------------------------------------------------------------------------------------------- carry trees
+
+widths = st.sampled_from([0, 1, 2, 7, 8, 9, 40])
+
+
+@given(digits=st.integers(1, 9), bits=st.integers(1, 8), width=widths, seed=seeds, how=layouts)
+@few
+def test_digits(digits: int, bits: int, width: int, seed: int, how: int) -> None:
+    u, v, x = (draw(seed + i, rows, width) for i, rows in enumerate((digits * bits,) * 2 + (digits * (2**bits - 1),)))
+    products = kernels.monomials(strided(u, how), bits)
+    same(products, reference.monomials(u, bits))
+    folded = [kernels.fold_digits(strided(a, how), strided(v, how), bits, c) for a, c in ((x, False), (products, True))]
+    same(folded[0], reference.fold_digits(x, v, bits, False))
+    same(folded[1], reference.fold_digits(products, v, bits, True))
+    same(kernels.fold_digits(x ^ products, v, bits, True), folded[0] ^ folded[1])  # linear: so it may be masked
+    one, other = (p.reshape(digits, bits, width) for p in (u, v))
+    carry, passed = np.zeros((digits, width), np.uint64), ~np.zeros((digits, width), np.uint64)
+    for j in range(bits):
+        either = one[:, j] ^ other[:, j]
+        carry = (one[:, j] & other[:, j]) ^ (either & carry)
+        passed &= either
+    same(folded[1][[0, *range(1, 2 * digits - 1, 2)]], carry)
+    same(folded[1][2::2], passed[1:])
+
+
+@given(positions=st.integers(2, 20), width=widths, seed=seeds, how=layouts)
+@few
+def test_levels(positions: int, width: int, seed: int, how: int) -> None:
+    sa, sb = (draw(seed + i, 2 * positions - 1, width) for i in range(2))
+    ra, rb = (draw(seed + 2 + i, 2 * (positions // 2) - 1, width) for i in range(2))
+    a, b = kernels.and_level(*(strided(s, how) for s in (sa, sb, ra, rb)))
+    expected_a, expected_b = reference.and_level(sa, sb, ra, rb)
+    same(a, expected_a)
+    assert b.shape == expected_b.shape
+    if positions % 2:
+        same(b[-2:], expected_b[-2:])
 
 
 # ----------------------------------------------------------------------------------------------------------- bits
@@ -270,7 +308,15 @@ REFUSED: list[tuple[type[Exception], str, tuple[Any, ...]]] = [
     (UsageError, "trunc_known_u", (X, 63, X, X)),
     (UsageError, "trunc_known_u", (X, 3, X, X, X)),
     (ShapeError, "trunc_known_u", (X, 3, X, X, (X.copy(), X[:2].copy()))),
-    (UsageError, "trunc_known_v", (X, 63, X, X)),
+    (UsageError, "trunc_known_v", (X, 63, X)),
+    (ShapeError, "monomials", (X, 2)),
+    (ShapeError, "monomials", (M, 3)),
+    (UsageError, "monomials", (M, 9)),
+    (ShapeError, "fold_digits", (M, M, 2, True)),
+    (ShapeError, "fold_digits", (M[:0], M[:0], 2, True)),
+    (ShapeError, "and_level", (M, M, M, M)),
+    (ShapeError, "and_level", (draw(0, 3, 3), draw(1, 3, 3), M, M)),
+    (ShapeError, "and_level", (draw(0, 3, 3), draw(1, 5, 3), M[:1], M[:1])),
     (UsageError, "bit_times", (X, X, X, 65)),
 ]
 

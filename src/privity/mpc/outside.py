@@ -43,9 +43,11 @@ class Outside(Protocol):
         """A product with truncation, in whichever form the run uses."""
         if shift and self.exact:
             self._spend("mul", n)
-            self._spend("truncate_nearest", n, shift=shift)
+            self._spend("truncate_nearest", n, shift=shift, **self._adder)
+        elif shift:
+            self._spend("mul", n, shift=shift, **self._adder)
         else:
-            self._spend("mul", n, shift=shift)
+            self._spend("mul", n)
 
     @classmethod
     def deal(cls, channel: Channel, names: Sequence[str], step: int, values: Ring) -> None:
@@ -97,12 +99,12 @@ class Outside(Protocol):
 
     def truncate(self, x: Share, shift: int) -> Share:
         if shift:
-            self._spend("truncate_nearest" if self.exact else "truncate", x.size, shift=shift)
+            self._spend("truncate_nearest" if self.exact else "truncate", x.size, shift=shift, **self._adder)
         return x
 
     def truncate_nearest(self, x: Share, shift: int) -> Share:
         if shift:
-            self._spend("truncate_nearest", x.size, shift=shift)
+            self._spend("truncate_nearest", x.size, shift=shift, **self._adder)
         return x
 
     def random_ring(self, shape: tuple[int, ...]) -> Share:
@@ -133,7 +135,7 @@ class Outside(Protocol):
         return b
 
     def b2a(self, b: Bits) -> Share:
-        self._spend("b2a", b.size, planes=b.planes)
+        self._spend("b2a", b.size, planes=b.planes, **self._adder)
         return Share((), b.shape if b.planes == 1 else (b.planes, *b.shape))
 
     def a2bits(self, x: Share) -> Bits:
@@ -157,7 +159,7 @@ class Outside(Protocol):
     def sine_series(
         self, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float] = ()
     ) -> Share:
-        more = {"exact": True} if self.exact else {}
+        more = {"exact": True, **self._adder} if self.exact else {}
         count = max(len(weights), len(cosines))
         self._spend("sine_series", x.size, period=period, harmonics=count, scale=scale, **more)
         return x

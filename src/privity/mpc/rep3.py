@@ -23,10 +23,10 @@ from ..errors import WireError
 from ..ring import layout
 from ..ring.prg import SEED_BYTES, Stream, digest, new_seed, same
 from ..types import RANGE_BITS, RING_BITS, Channel, Cost, Ring
-from . import rep3_bits, rep3_shuffle, rep3_sine
+from . import rep3_bits, rep3_cost, rep3_cross, rep3_shuffle, rep3_sine
 from .party import Party
 from .protocol import CostFunction, Protocol
-from .rep3_bits import packed
+from .rep3_cost import packed
 from .shares import Bits, Mix, Share
 
 _CHUNK = 1 << 15  # elements: masks of one chunk stay in the second-level cache
@@ -46,14 +46,14 @@ class Rep3(Protocol):
         "share": lambda n, owner=0: Cost(1, tuple(8 * n if i == owner else 0 for i in range(3))),
         "open": lambda n, to=(0, 1, 2): Cost(1, tuple(8 * n if (i + 1) % 3 in to else 0 for i in range(3))),
         "open_outside": lambda n: Cost(0, _ring(n)),
-        "mul": lambda n, shift=0: Cost(1, _ring(n)) if not shift else Cost(3, (8 * n + packed(n, shift),) * 3),
-        "truncate": lambda n, shift: Cost(2, (packed(n, shift), 8 * n + packed(n, shift), packed(n, shift))),
-        "truncate_nearest": rep3_bits.cost_truncate_nearest,
-        "msb": rep3_bits.cost_msb,
-        "bits": rep3_bits.cost_bits,
-        "is_zero": rep3_bits.cost_is_zero,
+        "mul": rep3_cost.cost_mul,
+        "truncate": rep3_cost.cost_truncate,
+        "truncate_nearest": rep3_cost.cost_truncate_nearest,
+        "msb": rep3_cost.cost_msb,
+        "bits": rep3_cost.cost_bits,
+        "is_zero": rep3_cost.cost_is_zero,
         "and_": lambda n, planes=1: Cost(1, _ring(planes * ((n + 63) // 64))),
-        "b2a": lambda n, planes=1: Cost(2, _ring(n * planes)),
+        "b2a": lambda n, planes=1, adder=None: rep3_cost.cost_b2a(n * planes, adder),
         "sine_series": rep3_sine.cost,
         "shuffle": rep3_shuffle.cost_shuffle,
         "open_mixed": rep3_shuffle.cost_open_mixed,
@@ -270,11 +270,15 @@ class Rep3(Protocol):
 
         A and b are party 1's inputs; b m is local to 0 and 2, reshared modulo 2^d: only its low d bits count.
         ``tell``: party 2 does not know v yet (its ``known`` is to be filled); party 0 sends it in the first round.
+        Otherwise small batches take one round.
         """
         p, k, i = self.party, self.party.ring, self.party.index
         n = known.size
         top = layout.constant(self.width - d)
         size = packed(n, d)
+        if not tell and self.adder.hurry(size):
+            low, high = rep3_cross.truncate(self, known, d)
+            return Share((low.reshape(shape), high.reshape(shape)), shape)
         if i == 1:
             r1, b1, s1 = (self.low.words(n) for _ in range(3))
             s2 = self.high.words(n)
@@ -288,14 +292,14 @@ class Rep3(Protocol):
             mine = k.bit_times(b1, known, s1, d)
             got = layout.empty_bytes(size)
             p.exchange([(2, k.pack_low(mine, d))], [(2, got)], "truncation")
-            parts = (k.trunc_known_v(known, d, mine + k.unpack_low(got, d, n), layout.zeros((n,))), r1 - (s1 << top))
+            parts = (k.trunc_known_v(known, d, mine + k.unpack_low(got, d, n)), r1 - (s1 << top))
         else:
             s2 = self.low.words(n)
             a2, got_b, got = layout.empty(n), layout.empty_bytes(size), layout.empty_bytes(size)
             p.exchange([], [*([(0, known)] if tell else []), (1, a2), (1, got_b)], "truncation")
             mine = k.bit_times(k.unpack_low(got_b, d, n), known, s2, d)
             p.exchange([(0, k.pack_low(mine, d))], [(0, got)], "truncation")
-            parts = (a2 - (s2 << top), k.trunc_known_v(known, d, mine + k.unpack_low(got, d, n), layout.zeros((n,))))
+            parts = (a2 - (s2 << top), k.trunc_known_v(known, d, mine + k.unpack_low(got, d, n)))
         return Share((parts[0].reshape(shape), parts[1].reshape(shape)), shape)
 
     def truncate_nearest(self, x: Share, shift: int) -> Share:

@@ -15,134 +15,20 @@ addends, so that one carry chain gives the sign, the bits of v cost nothing and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ..ring import layout
-from ..types import Cost, Ring
+from ..types import Ring
+from . import rep3_cross
+from .rep3_cost import RIPPLE, sklansky
+from .rep3_cost import Adder as Adder
+from .rep3_cost import packed as packed
 from .shares import Bits, Share
 
 if TYPE_CHECKING:
     from .rep3 import Rep3
 
 _WIDE = 128  # words per plane from which planes are combined one by one instead of being gathered first
-
-
-def packed(n: int, bits: int) -> int:
-    """Bytes of n values of ``bits`` bits, densely packed."""
-    return (n * bits + 7) // 8
-
-
-def _words(n: int) -> int:
-    return (n + 63) // 64
-
-
-def _tree_levels(count: int) -> list[tuple[int, bool]]:
-    """(pairs, leftover) of each level of a carry-only tree over ``count`` positions."""
-    levels = []
-    while count > 1:
-        levels.append((count // 2, count % 2 == 1))
-        count = (count + 1) // 2
-    return levels
-
-
-def _tree_ands(count: int) -> tuple[int, int]:
-    """(levels, ANDs after the first level) of the carry-only tree: two per pair, one for the lowest."""
-    levels = _tree_levels(count)
-    return len(levels), sum(2 * pairs - 1 for pairs, _ in levels)
-
-
-@dataclass(frozen=True, slots=True)
-class Adder:
-    """Chooses the carry circuit by cost; the parameters are public and must be the same at all parties.
-
-    ``round_trip_s``: seconds until a message sent is used by the peer and answered; ``bytes_per_s`` and
-    ``and_s_per_word``: what a party sends and computes. The tree has few rounds, the ripple carry few ANDs.
-    """
-
-    one_way_s: float = 60e-6
-    bytes_per_s: float = 0.7e9
-    and_s_per_word: float = 8e-9
-
-    def ripple(self, n: int, bits: int) -> bool:
-        """Whether the ripple carry is cheaper for n values of this many bits."""
-        levels, ands = _tree_ands(bits)
-        per_and = _words(n) * (8 / self.bytes_per_s + self.and_s_per_word)
-        tree = (levels + 2) * self.one_way_s + (bits + ands) * per_and
-        return (bits + 1) * self.one_way_s + bits * per_and < tree
-
-
-# -- costs -------------------------------------------------------------------------------------------------------
-
-
-def _cost_carry(w: int, bits: int) -> Cost:
-    """First AND level (party 1 silent) and the tree, on planes of w words."""
-    levels, ands = _tree_ands(bits)
-    return Cost(1 + levels, tuple(8 * w * (ands + (bits if i != 1 else 0)) for i in range(3)))
-
-
-def _cost_input_u(w: int, planes: int) -> Cost:
-    return Cost(1, (0, 8 * w * planes, 0))
-
-
-def cost_msb(n: int, bits: int = 62, adder: Adder | None = None) -> Cost:
-    """Sign of n values below 2^bits, with the circuit that the adder chooses."""
-    w = _words(n)
-    if (adder or Adder()).ripple(n, bits):  # one AND a bit; party 1 is silent in the first
-        carry = Cost(bits, (8 * w * bits, 8 * w * (bits - 1), 8 * w * bits))
-    else:
-        carry = _cost_carry(w, bits)
-    return _cost_input_u(w, bits + 1) + carry
-
-
-Level = tuple[list[int], list[int], list[int], list[int]]
-
-
-@lru_cache(maxsize=64)
-def _sklansky(count: int) -> tuple[Level, ...]:
-    """Levels that end with the carry out of every position: positions and those they absorb, for g and for t.
-
-    The lowest absorbed position of a level already holds its final carry: the t of what absorbs it is not needed.
-    """
-    levels, step = [], 1
-    while step < count:
-        pairs = [(i, (i // step) * step - 1) for i in range(count) if (i // step) % 2 == 1]
-        rest = [(i, j) for i, j in pairs if j != pairs[0][1]]
-        levels.append(([i for i, _ in pairs], [j for _, j in pairs], [i for i, _ in rest], [j for _, j in rest]))
-        step *= 2
-    return tuple(levels)
-
-
-def cost_bits(n: int, count: int) -> Cost:
-    """All ``count`` low bits, by a Sklansky adder."""
-    w, positions = _words(n), count - 1
-    total = _cost_input_u(w, count)
-    if positions:
-        total += Cost(1, (8 * w * positions, 0, 8 * w * positions))
-    for absorb, _, rest, _ in _sklansky(positions):
-        ands = len(absorb) + len(rest)
-        total += Cost(1, (8 * w * ands,) * 3)
-    return total
-
-
-def cost_is_zero(n: int, bits: int = 64) -> Cost:
-    w = _words(n)
-    total = _cost_input_u(w, bits)
-    for pairs, _ in _tree_levels(bits):
-        total += Cost(1, (8 * w * pairs,) * 3)
-    return total
-
-
-def cost_b2a(n: int) -> Cost:
-    return Cost(2, (8 * n,) * 3)
-
-
-def cost_truncate_nearest(n: int, shift: int) -> Cost:
-    """Carry of the dropped bits and the wrap bit, their conversion, and party 1's shifted addend."""
-    w = _words(n)
-    wrap = Cost(0, (8 * w, 0, 8 * w))
-    return _cost_input_u(w, shift + 1) + wrap + _cost_carry(w, shift) + cost_b2a(2 * n) + Cost(1, (0, 8 * n, 0))
 
 
 # -- gates -------------------------------------------------------------------------------------------------------
@@ -248,32 +134,35 @@ def _split(proto: Rep3, x: Share) -> Ring:
     return (a, a + b, b)[proto.party.index]
 
 
-def _tree(proto: Rep3, g: Bits, t: Bits) -> Bits:
-    """Carry out of all positions: (g, t) pairs combined by halves. The lowest position needs no t."""
-    shape, count = g.shape, g.planes
-    while count > 1:
-        pairs = count // 2
-        high, low = slice(1, 2 * pairs, 2), slice(0, 2 * pairs, 2)
-        rest_high, rest_low = slice(3, 2 * pairs, 2), slice(2, 2 * pairs, 2)
-        blocks = [(_planes(t, high), _planes(g, low)), (_planes(t, rest_high), _planes(t, rest_low))]
-        z = _and_blocks(proto, blocks, shape)
-        new_g = z.rows(0, pairs)
-        for a, b in zip(new_g.parts, g.parts, strict=True):
-            layout.xor_into(a, b[high])
-        if count % 2:
-            top = count - 1
-            gs = tuple(layout.concatenate([a, b[top : top + 1]], 0) for a, b in zip(new_g.parts, g.parts, strict=True))
-            # Row 0 of t is never used; any plane may stand there.
-            ts = tuple(
-                layout.concatenate([b[:1], a[pairs:], b[top : top + 1]], 0)
-                for a, b in zip(z.parts, t.parts, strict=True)
-            )
-            g, t = Bits(gs, shape, pairs + 1), Bits(ts, shape, pairs + 1)
+def tree(proto: Rep3, rows: Parts, shape: tuple[int, ...]) -> Bits:
+    """Carry out of all positions, given in rows g_0, g_1, t_1, g_2, t_2, ... of every component; combined by halves."""
+    p, k = proto.party, proto.party.ring
+    a, b = rows
+    w = a.shape[1]
+    while len(a) > 1:
+        fresh = 2 * ((len(a) + 1) // 4) - 1
+        if w >= _WIDE:
+            a, b = _wide_level(proto, a, b)
         else:
-            # z rows pairs-1 .. : row 0 stands for the unused t of the lowest position.
-            g, t = new_g, Bits(tuple(a[pairs - 1 :] for a in z.parts), shape, pairs)
-        count = (count + 1) // 2
-    return g.rows(0, 1)
+            masks = (proto.low.words(fresh * w).reshape(fresh, w), proto.high.words(fresh * w).reshape(fresh, w))
+            a, b = k.and_level(a, b, *masks)
+        p.exchange([((p.index - 1) % 3, a[:fresh])], [((p.index + 1) % 3, b[:fresh])], "bits")
+    return Bits((a, b), shape, 1)
+
+
+def _wide_level(proto: Rep3, a: Ring, b: Ring) -> Parts:
+    """As the kernel ``and_level``, plane by plane: operands and masks of one AND stay in the cache."""
+    k, count, w = proto.party.ring, (len(a) + 1) // 2, a.shape[1]
+    pairs, left = count // 2, 2 * (count % 2)
+    za, zb = (layout.empty((2 * pairs - 1 + left, w)) for _ in range(2))
+    for i in range(pairs):
+        high, row = 4 * i + 2, max(0, 2 * i - 1)
+        for low, to in ((max(0, 4 * i - 1), row), *(((4 * i, row + 1),) if i else ())):
+            k.rep3_and(a[high], b[high], a[low], b[low], proto.low.words(w), proto.high.words(w), out=za[to])
+        layout.xor_into(za[row], a[high - 1])
+    for new, old in ((za, a), (zb, b)) if left else ():
+        layout.write(new, slice(-2, None), old[-2:])
+    return za, zb
 
 
 def _ripple(proto: Rep3, u: Bits, v: Ring | None, bits: int) -> Bits:
@@ -288,7 +177,8 @@ def _ripple(proto: Rep3, u: Bits, v: Ring | None, bits: int) -> Bits:
 
 def _carry(proto: Rep3, g: Bits, u: Bits, v: Ring | None, bits: int) -> Bits:
     """Carry out of the low ``bits`` bits of u + v, by the tree; g = u & v."""
-    return _tree(proto, g, _with_v(proto, u.rows(0, bits), _rows(v, 0, bits)))
+    t = _with_v(proto, u.rows(0, bits), _rows(v, 0, bits))
+    return tree(proto, tuple(layout.interleaved(*pair) for pair in zip(g.parts, t.parts, strict=True)), g.shape)
 
 
 def _addends(proto: Rep3, planes: Ring, shape: tuple[int, ...]) -> tuple[Bits, Ring | None]:
@@ -302,8 +192,12 @@ def _rows(v: Ring | None, low: int, high: int) -> Ring | None:
 
 def msb(proto: Rep3, x: Share, bits: int) -> Bits:
     """Bit ``bits`` of x, which is its sign when |x| < 2^bits."""
-    u, v = _addends(proto, proto.party.ring.to_planes(_split(proto, x), bits + 1), x.shape)
-    if proto.adder.ripple(x.size, bits):
+    circuit, k, known = proto.adder.circuit(x.size, bits, proto.width), proto.party.ring, _split(proto, x)
+    if circuit > 1:
+        rows, top = rep3_cross.digits(proto, known, bits, circuit)
+        return proto.xor(tree(proto, rows, x.shape), Bits(top, x.shape))
+    u, v = _addends(proto, k.to_planes(known, bits + 1), x.shape)
+    if circuit == RIPPLE:
         carry = _ripple(proto, u, v, bits)
     else:
         carry = _carry(proto, _and_v(proto, u, v, 0, bits), u, v, bits)
@@ -320,7 +214,7 @@ def decompose(proto: Rep3, x: Share, count: int) -> Bits:
     g = _and_v(proto, u, v, 0, positions)
     g_parts = [layout.copy(a) for a in g.parts]
     t_parts = [layout.copy(a[:positions]) for a in total.parts]
-    for i_g, j_g, i_t, j_t in _sklansky(positions):
+    for i_g, j_g, i_t, j_t in sklansky(positions):
         t_bits, g_bits = Bits(tuple(t_parts), x.shape, positions), Bits(tuple(g_parts), x.shape, positions)
         blocks = [(_planes(t_bits, i_g), _planes(g_bits, j_g)), (_planes(t_bits, i_t), _planes(t_bits, j_t))]
         z = _and_blocks(proto, blocks, x.shape)
@@ -358,19 +252,22 @@ def is_zero(proto: Rep3, x: Share, bits: int) -> Bits:
 def b2a(proto: Rep3, b: Bits) -> Share:
     """b = a ^ c = a + c - 2 a c with a = b1 ^ b2 known to party 1 and c = b0 known to parties 0 and 2.
 
-    Party 1 inputs a as (PRG, a - PRG); a c is local to 0 and 2 and reshared between them.
+    Party 1 inputs a as (PRG, a - PRG); a c is local to 0 and 2 and reshared between them. Few bits take one round.
     """
     p, k, i = proto.party, proto.party.ring, proto.party.index
     n = b.size
     shape = b.shape if b.planes == 1 else (b.planes, *b.shape)
     total = n * b.planes
+    hurry = proto.adder.hurry(8 * total)
     two = layout.constant(2)
 
     def ints(planes: Ring) -> Ring:
         return layout.concatenate([k.from_planes(planes[j : j + 1], n) for j in range(b.planes)], 0)
 
     first, second = b.parts
-    if i == 1:
+    if hurry:
+        parts = rep3_cross.bit_to_ring(proto, ints(first ^ second if i == 1 else first if i == 0 else second))
+    elif i == 1:
         a = ints(first ^ second)
         a1, r1 = proto.low.words(total), proto.low.words(total)
         r2 = proto.high.words(total)

@@ -20,7 +20,8 @@ from ..errors import UsageError
 from ..ring import layout, trig
 from ..ring.prg import Stream, new_seed
 from ..types import Cost, Ring
-from .rep3_bits import cost_truncate_nearest, nearest_known, packed
+from .rep3_bits import nearest_known
+from .rep3_cost import Adder, cost_truncate_nearest, packed
 from .shares import Share
 
 if TYPE_CHECKING:
@@ -32,12 +33,12 @@ _WEIGHT = 20  # fractional bits of the weights
 _BLOCK = 1 << 12  # elements whose harmonics stay in the second-level cache
 
 
-def cost(n: int, period: int, harmonics: int, scale: int, exact: bool = False) -> Cost:
+def cost(n: int, period: int, harmonics: int, scale: int, exact: bool = False, adder: Adder | None = None) -> Cost:
     """Dealing and opening, then a truncation whose second addend party 0 tells party 2 on the way."""
     shift = _DEALT + _PUBLIC - scale
     series = Cost(1, (8 * n, 0, 2 * packed(n, period) + 16 * harmonics * n))
     if exact:
-        return series + Cost(1, (0, 0, 0)) + cost_truncate_nearest(n, shift)
+        return series + Cost(1, (0, 0, 0)) + cost_truncate_nearest(n, shift, adder)
     low = packed(n, shift)
     return series + Cost(2, (low, 8 * n + low, low))
 

@@ -180,19 +180,19 @@ def trunc_known_u(u: Ring, d: int, ra: Ring, mask_b: Ring, out: tuple[Ring, Ring
     return out
 
 
-def trunc_known_v(v: Ring, d: int, t: Ring, r: Ring, out: Ring | None = None) -> Ring:
+def trunc_known_v(v: Ring, d: int, t: Ring, out: Ring | None = None) -> Ring:
     """What the holders of v compute when d bits are cut off, elementwise. 1 <= d <= 62.
 
-    ``(v >> d) + (v mod 2^d != 0) - t * 2^(64-d) - 2^(62-d) - r``.
+    ``(v >> d) + (v mod 2^d != 0) - t * 2^(64-d) - 2^(62-d)``.
     """
     if _native is not None:
-        done = _native.trunc_known_v(v, d, t, r, out)
+        done = _native.trunc_known_v(v, d, t, out)
         if done is not None:
             return done
     _need_count("trunc_known_v", "d", d, 1, 62)
-    arrays = {name: _ring("trunc_known_v", name, a) for name, a in (("v", v), ("t", t), ("r", r))}
+    arrays = {"v": _ring("trunc_known_v", "v", v), "t": _ring("trunc_known_v", "t", t)}
     _need_same("trunc_known_v", arrays)
-    return _compute(np.uint64, "trunc_known_v", (arrays["v"], d, arrays["t"], arrays["r"]), np.shape(v), out)
+    return _compute(np.uint64, "trunc_known_v", (arrays["v"], d, arrays["t"]), np.shape(v), out)
 
 
 def bit_times(m: Ring, v: Ring, r: Ring, d: int, out: Ring | None = None) -> Ring:
@@ -205,6 +205,65 @@ def bit_times(m: Ring, v: Ring, r: Ring, d: int, out: Ring | None = None) -> Rin
     arrays = {name: _ring("bit_times", name, a) for name, a in (("m", m), ("v", v), ("r", r))}
     _need_same("bit_times", arrays)
     return _compute(np.uint64, "bit_times", (*arrays.values(), d), np.shape(m), out)
+
+
+def monomials(planes: Ring, bits: int) -> Ring:
+    """The AND of every non-empty set of the ``bits`` planes of each digit: (digits * bits, W) -> (digits * M, W).
+
+    M = 2^bits - 1; the set {j, k, ...} is row 2^j + 2^k + ... - 1 of its digit. 1 <= bits <= 8.
+    """
+    if _native is not None:
+        done = _native.monomials(planes, bits)
+        if done is not None:
+            return done
+    planes = _ring("monomials", "planes", planes, 2)
+    _need_digits("monomials", planes, bits)
+    return _compute(np.uint64, "monomials", (planes, bits), (len(planes) // bits * ((1 << bits) - 1), planes.shape[1]))
+
+
+def fold_digits(x: Ring, planes: Ring, bits: int, constant: bool) -> Ring:
+    """XOR of the rows of x with weights that digits v (``planes``) give: (digits * M, W) -> (2 * digits - 1, W).
+
+    Linear in x and ``constant`` (all ones for the empty set, or nothing). With x = monomials(u) and the constant the
+    rows are g_0, g_1, t_1, g_2, t_2, ...: g whether u + v of a digit carries out, t whether u ^ v is all ones.
+    """
+    if _native is not None:
+        done = _native.fold_digits(x, planes, bits, constant)
+        if done is not None:
+            return done
+    x, planes = _ring("fold_digits", "x", x, 2), _ring("fold_digits", "planes", planes, 2)
+    _need_digits("fold_digits", planes, bits)
+    digits = len(planes) // bits
+    expected = (digits * ((1 << bits) - 1), planes.shape[1])
+    if not digits or x.shape != expected:
+        raise ShapeError(f"fold_digits: {digits} digits of {bits} bits go with x of shape {expected}, came {x.shape}")
+    shape = (2 * digits - 1, planes.shape[1])
+    return _compute(np.uint64, "fold_digits", (x, planes, bits, bool(constant)), shape)
+
+
+def and_level(sa: Ring, sb: Ring, ra: Ring, rb: Ring) -> tuple[Ring, Ring]:
+    """One level of a carry tree over c >= 2 positions in rows g_0, g_1, t_1, g_2, t_2, ...: (2c - 1, W) each.
+
+    Positions 2i + 1 and 2i give ``g = g_high ^ t_high & g_low``, ``t = t_high & t_low``: this party's part, masked by
+    ``ra ^ rb``, (2 * (c // 2) - 1, W). Returns the rows of all ceil(c / 2) new positions, and an array of the same
+    shape for the other part; a position that is left over is last and set in both.
+    """
+    if _native is not None:
+        done = _native.and_level(sa, sb, ra, rb)
+        if done is not None:
+            return done
+    names = ("sa", "sb", "ra", "rb")
+    given = {name: _ring("and_level", name, a, 2) for name, a in zip(names, (sa, sb, ra, rb), strict=True)}
+    _need_same("and_level", {name: given[name] for name in names[:2]})
+    _need_same("and_level", {name: given[name] for name in names[2:]})
+    rows, w = given["sa"].shape
+    if rows < 3 or rows % 2 == 0:
+        raise ShapeError(f"and_level: two positions or more are an odd number of rows from 3 on, came {rows}")
+    expected = (2 * ((rows + 1) // 4) - 1, w)
+    if given["ra"].shape != expected:
+        raise ShapeError(f"and_level: {rows} rows go with masks of shape {expected}, came {given['ra'].shape}")
+    done = None if _native is None else _native.and_level(*given.values())
+    return reference.and_level(*given.values()) if done is None else done
 
 
 def digest_items(data: Bytes1D, offsets: Ring, prefix: Bytes1D) -> Ring:
@@ -289,7 +348,7 @@ def _compute(
     kernel: str,
     call: tuple[Any, ...],
     shape: tuple[int, ...],
-    out: npt.NDArray[_Item] | None,
+    out: npt.NDArray[_Item] | None = None,
     threads: int = 1,
 ) -> npt.NDArray[_Item]:
     """Run ``kernel`` on arguments that are now in order, and copy to ``out``, which may have any strides or overlap."""
@@ -342,6 +401,12 @@ def _need_count(kernel: str, name: str, value: Any, low: int, high: int | None) 
     if value < low or (high is not None and value > high):
         limit = f"at least {low}" if high is None else f"between {low} and {high}"
         raise UsageError(f"{kernel}: {name} must be {limit}, came {value}")
+
+
+def _need_digits(kernel: str, planes: npt.NDArray[Any], bits: Any) -> None:
+    _need_count(kernel, "bits", bits, 1, 8)
+    if len(planes) % bits:
+        raise ShapeError(f"{kernel}: digits of {bits} bits need a multiple of {bits} planes, came {len(planes)}")
 
 
 def _need_target(kernel: str, out: Any, shape: tuple[int, ...], dtype: Any) -> None:

@@ -169,6 +169,14 @@ def is_zero(x: Ring, bits: int) -> Ring:
     return np.asarray((x << np.uint64(64 - bits)) == 0).astype(np.uint64)
 
 
+def interleaved(first: Ring, second: Ring) -> Ring:
+    """Rows first[0], first[1], second[1], first[2], second[2], ...: the second's row 0 has no place."""
+    out = np.empty((2 * len(first) - 1, *first.shape[1:]), first.dtype)
+    out[0] = first[0]
+    out[1::2], out[2::2] = first[1:], second[1:]
+    return out
+
+
 def column(values: Sequence[int], ndim: int) -> Ring:
     """Ring constants along a new first axis, to broadcast against ``ndim`` more."""
     return np.array([v % (1 << 64) for v in values], np.uint64).reshape((-1,) + (1,) * ndim)

@@ -98,20 +98,81 @@ def trunc_known_u(u: Ring, d: int, ra: Ring, mask_b: Ring, out: tuple[Ring, Ring
     return out
 
 
-def trunc_known_v(v: Ring, d: int, t: Ring, r: Ring, out: Ring | None = None) -> Ring:
+def trunc_known_v(v: Ring, d: int, t: Ring, out: Ring | None = None) -> Ring:
     """What the holders of v compute when d bits are cut off, elementwise. 1 <= d <= 62.
 
-    ``(v >> d) + (v mod 2^d != 0) - t * 2^(64-d) - 2^(62-d) - r``: a floor, the rounding bit that removes the bias of
-    two floors, the wrap term, the offset 2^62 that made the value non-negative, and the mask.
+    ``(v >> d) + (v mod 2^d != 0) - t * 2^(64-d) - 2^(62-d)``: a floor, the rounding bit that removes the bias of
+    two floors, the wrap term, and the offset 2^62 that made the value non-negative.
     """
     rounding = ((v & _mask(d)) != 0).astype(np.uint64)
     wrap = t << np.uint64(64 - d)
-    return _deliver((v >> np.uint64(d)) + rounding - wrap - np.uint64(1 << (62 - d)) - r, out)
+    return _deliver((v >> np.uint64(d)) + rounding - wrap - np.uint64(1 << (62 - d)), out)
 
 
 def bit_times(m: Ring, v: Ring, r: Ring, d: int, out: Ring | None = None) -> Ring:
     """``((v >> 63) * m - r) mod 2^d``, elementwise: the top bit of v times m, masked. 1 <= d <= 64."""
     return _deliver(((v >> np.uint64(63)) * m - r) & _mask(d), out)
+
+
+def monomials(planes: Ring, bits: int) -> Ring:
+    """The AND of every non-empty set of the ``bits`` planes of each digit: (digits * bits, W) -> (digits * M, W).
+
+    M = 2^bits - 1 rows a digit; the set {j, k, ...} is row 2^j + 2^k + ... - 1 of its digit.
+    """
+    u = planes.reshape(len(planes) // bits, bits, planes.shape[1])
+    out = np.full((len(u), 1 << bits, planes.shape[1]), _mask(64))
+    for subset in range(1, 1 << bits):
+        for j in range(bits):
+            if subset >> j & 1:
+                out[:, subset] &= u[:, j]
+    return out[:, 1:].reshape(len(u) * ((1 << bits) - 1), planes.shape[1])
+
+
+def fold_digits(x: Ring, planes: Ring, bits: int, constant: bool) -> Ring:
+    """XOR of the rows of x, and of all ones for the empty set if ``constant``, with weights that the digits v give.
+
+    (digits * M, W) and (digits * bits, W) -> (2 * digits - 1, W). With x = monomials(u) and ``constant`` the rows are
+    g_0, g_1, t_1, g_2, t_2, ...: g whether u + v of a digit carries out, t whether u ^ v is all ones. The weight of
+    u_S in t is the AND of v_j over all j not in S; in g, over all j not in S above the lowest of S, times v at that
+    one. Linear in x and the constant.
+    """
+    v = planes.reshape(len(planes) // bits, bits, planes.shape[1])
+    rows = x.reshape(len(v), (1 << bits) - 1, x.shape[1])
+    out = np.zeros((2 * len(v), x.shape[1]), np.uint64)
+    for subset in range(1 << bits):
+        value = rows[:, subset - 1] if subset else np.full_like(rows[:, 0], _mask(64 * constant))
+        lowest = (subset & -subset).bit_length() - 1
+        in_g, in_t = value.copy(), value.copy()
+        for j in range(bits):
+            if not subset >> j & 1:
+                in_t &= v[:, j]
+            if j == lowest or (j > lowest and not subset >> j & 1):
+                in_g &= v[:, j]
+        out[0::2] ^= in_g if subset else np.uint64(0)
+        out[1::2] ^= in_t
+    return np.delete(out, 1, 0)  # nothing comes into the lowest digit
+
+
+def and_level(sa: Ring, sb: Ring, ra: Ring, rb: Ring) -> tuple[Ring, Ring]:
+    """One level of a carry tree: this party's masked parts of the combined positions, and room for the other parts.
+
+    ``sa``, ``sb``: rows g_0, g_1, t_1, g_2, t_2, ... of c >= 2 positions, (2c - 1, W); masks (2 * (c // 2) - 1, W).
+    Positions 2i + 1 (high) and 2i (low) give ``g = g_high ^ t_high & g_low`` and ``t = t_high & t_low``. A position
+    that is left over becomes the last one. Results: the new rows, of which the first 2 * (c // 2) - 1 are to be
+    exchanged; in the second array only the rows of the position left over are set.
+    """
+    positions = (len(sa) + 1) // 2
+    pairs, w = positions // 2, sa.shape[1]
+    fresh = 2 * pairs - 1
+    a, b = (np.zeros((2 * (positions - pairs) - 1, w), np.uint64) for _ in range(2))
+    for i in range(pairs):
+        t_high, g_low, to = 4 * i + 2, max(0, 4 * i - 1), max(0, 2 * i - 1)
+        a[to] = rep3_and(sa[t_high], sb[t_high], sa[g_low], sb[g_low], ra[to], rb[to]) ^ sa[4 * i + 1]
+        if i:
+            a[to + 1] = rep3_and(sa[t_high], sb[t_high], sa[4 * i], sb[4 * i], ra[to + 1], rb[to + 1])
+    if positions % 2:
+        a[fresh:], b[fresh:] = sa[-2:], sb[-2:]
+    return a, b
 
 
 def _words(n: int) -> int:

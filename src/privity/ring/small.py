@@ -82,18 +82,30 @@ class SmallRing:
         a = (u >> np.uint64(d)) - (top << np.uint64(self.BITS - d)) - ra
         return np.asarray(a), np.asarray((np.uint64(1) - top - mask_b) & _low(d))
 
-    def trunc_known_v(self, v: Ring, d: int, t: Ring, r: Ring) -> Ring:
-        """``(v >> d) + (v mod 2^d != 0) - t 2^(k-d) - 2^(k-2-d) - r``; 1 <= d <= k-2."""
+    def trunc_known_v(self, v: Ring, d: int, t: Ring) -> Ring:
+        """``(v >> d) + (v mod 2^d != 0) - t 2^(k-d) - 2^(k-2-d)``; 1 <= d <= k-2."""
         self._need("bits to cut", d, 1, self.BITS - 2)
         v = self.reduce(v)
         rounding = ((v & _low(d)) != 0).astype(np.uint64)
         offset = np.uint64(1 << (self.BITS - 2 - d))
-        return np.asarray((v >> np.uint64(d)) + rounding - (t << np.uint64(self.BITS - d)) - offset - r)
+        return np.asarray((v >> np.uint64(d)) + rounding - (t << np.uint64(self.BITS - d)) - offset)
 
     def bit_times(self, m: Ring, v: Ring, r: Ring, d: int) -> Ring:
         """``(s * m - r) mod 2^d`` with s the top bit of v."""
         top = self.reduce(v) >> np.uint64(self.BITS - 1)
         return np.asarray((top * m - r) & _low(d))
+
+    def monomials(self, planes: Ring, bits: int) -> Ring:
+        """The AND of every set of planes of a digit; every bit of a word counts here and below."""
+        return reference.monomials(planes, bits)
+
+    def fold_digits(self, x: Ring, planes: Ring, bits: int, constant: bool) -> Ring:
+        """Sums of monomials with the weights of the other addend's digits."""
+        return reference.fold_digits(x, planes, bits, constant)
+
+    def and_level(self, sa: Ring, sb: Ring, ra: Ring, rb: Ring) -> tuple[Ring, Ring]:
+        """One level of a carry tree."""
+        return reference.and_level(sa, sb, ra, rb)
 
     def _need(self, what: str, value: int, low: int, high: int) -> None:
         if not low <= value <= high:
