@@ -15,8 +15,8 @@ LAYERS = {
     0: ("errors", "types"),
     1: ("ring",),
     2: ("net",),
-    3: ("mpc",),
-    4: ("session", "array", "functions", "simulation", "table", "debug"),
+    3: ("mpc", "psi"),
+    4: ("session", "array", "functions", "simulation", "table", "relations", "debug"),
     5: ("ml", "torch"),
     6: ("jobs",),
     7: ("data", "node"),
@@ -35,6 +35,7 @@ PUBLIC_CHOICES = {
     "bench.workloads": "made-up data",
     "bench.network": "made-up data and first weights",
     "bench.factor": "made-up data",
+    "bench.linkage": "made-up data",
     "testing": "executions for tests",
 }
 # Fresh bytes from the operating system that are not masks.

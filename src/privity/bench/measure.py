@@ -105,10 +105,14 @@ def _over_tls(workload: Workload, size: int, repeat: int, inputs: Inputs) -> Par
 
 
 def job_text(workload: Workload, size: int, repeat: int, inputs: Inputs) -> str:
-    """The job file of a benchmark, as TOML: its one opening, its public parameters and the bounds of its inputs."""
+    """The job file of a benchmark, as TOML: its openings, its public parameters and the bounds of its inputs."""
     shape = list(workload.outputs(size))
     lines = [f'name = "bench {workload.name}"', "", "[[openings]]", 'name = "result"', f"shape = {shape}"]
-    lines += [f'to = "{PARTIES[0]}"', f"count = {workload.warm_up + repeat}", "", "[parameters]"]
+    lines += [f'to = "{PARTIES[0]}"', f"count = {workload.warm_up + repeat}", ""]
+    for name in workload.opens:
+        lines += ["[[openings]]", f"name = {json.dumps(name)}", "shape = []", 'to = "all"']
+        lines += [f"count = {workload.warm_up + repeat}", ""]
+    lines += ["[parameters]"]
     lines += [f"{key} = {json.dumps(value)}" for key, value in _parameters(workload, size, repeat).items()]
     for name, given in inputs.items():
         lines += ["", f"[arrays.{name}]", f"bound = {given.declared(0).bound!r}"]

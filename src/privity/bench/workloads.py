@@ -17,7 +17,7 @@ from ..ml.linear import LogisticRegression
 from ..ring.fixed import FRACTION_BITS
 from ..session import Input
 from ..types import RANGE_BITS
-from . import curves, factor, ideal, network
+from . import curves, factor, ideal, linkage, network
 from .ideal import Ideal
 
 Floats = npt.NDArray[np.float64]
@@ -26,6 +26,8 @@ Secrets = Mapping[str, SecureArray]
 
 _ANY = 2.0 ** (RANGE_BITS - FRACTION_BITS) * (1 - 2.0**-50)  # the largest public bound: nothing is known of the values
 FUNCTIONS = ("exp", "log", "reciprocal", "rsqrt", "softmax")
+LINKAGE = ("linkage-shares", "linkage-left")
+GROUPS = {"functions": FUNCTIONS, "linkage": LINKAGE}
 _FEATURES, _BATCH, _EPOCHS, _RATE = 64, 1024, 5, 0.1  # of the logistic regression
 
 
@@ -37,6 +39,7 @@ class Workload:
     plain: the same in NumPy, float64. outputs: size -> shape of the result. ideal: size -> what the machine allows.
     elements: size -> number that bytes are divided by (0: no such number). tolerance: a larger error is a failure.
     repeat: timed repetitions. warm_up: untimed ones before. latency: report percentiles of the repetitions.
+    opens: names of single numbers that the timed part opens to all.
     """
 
     name: str
@@ -53,18 +56,18 @@ class Workload:
     warm_up: int = 1
     latency: bool = False
     smallest: int = 1
+    opens: tuple[str, ...] = ()
 
 
 def find(name: str) -> tuple[Workload, ...]:
-    """The workload of this name, those of a group ("functions", "all"). Raises UsageError listing the names."""
+    """The workload of this name, those of a group ("functions", "linkage", "all"). Raises UsageError with the names."""
     if name == "all":
         return tuple(WORKLOADS.values())
-    if name == "functions":
-        return tuple(WORKLOADS[each] for each in FUNCTIONS)
+    if name in GROUPS:
+        return tuple(WORKLOADS[each] for each in GROUPS[name])
     if name not in WORKLOADS:
-        raise UsageError(
-            f"there is no workload {name!r}; there are: {', '.join(WORKLOADS)}; functions ({', '.join(FUNCTIONS)}); all"
-        )
+        groups = "; ".join(f"{group} ({', '.join(each)})" for group, each in GROUPS.items())
+        raise UsageError(f"there is no workload {name!r}; there are: {', '.join(WORKLOADS)}; {groups}; all")
     return (WORKLOADS[name],)
 
 
@@ -157,6 +160,10 @@ def _grouped_ideal(rows: int) -> Ideal:
     bits = math.ceil(math.log2(_GROUPS))
     moved = Ideal(prg_bytes=40 * 6 * rows, moved_bytes=64 * 6 * rows, sent_bytes=(16 * 6 + 3) * rows, rounds=4)
     return _sorted_ideal(rows, bits, 2) + ideal.sign(rows, bits) + ideal.selection(rows) + moved
+
+
+def _linkage_ideal(rows: int) -> Ideal:
+    return _sorted_ideal(3 * rows, 61, 2 + max(linkage.WIDTHS)) + linkage.behind_sort_ideal(rows)
 
 
 # -- logistic regression --------------------------------------------------------------------------------------------
@@ -301,6 +308,16 @@ WORKLOADS: Mapping[str, Workload] = _by_name([
     Workload(
         "groupby", "key, sum, count, mean of 100 groups, their number hidden below 128", (100_000,), _purchases,
         _grouped, _grouped_plain, lambda n: (4, _CAPACITY), _grouped_ideal, 0.02, repeat=5,
+    ),
+    Workload(
+        "linkage-shares", "join of three owners' tables, 20 columns, their number of common rows opened", (100_000,),
+        linkage.owners, linkage.common, linkage.common_plain, linkage.outputs, _linkage_ideal, 1e-4,
+        elements=lambda n: 3 * n, repeat=3, smallest=40, opens=(linkage.OPENED,),
+    ),
+    Workload(
+        "linkage-left", "left join of the same tables, nothing opened", (100_000,),
+        linkage.owners, linkage.left, linkage.left_plain, linkage.outputs, _linkage_ideal, 1e-4,
+        elements=lambda n: 3 * n, repeat=3, smallest=40,
     ),
     Workload(
         "exp", "e^x, x in [-8, 8], 1,000 x 100", (100_000,), curves.both_signs, curves.exponential,
