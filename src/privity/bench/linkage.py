@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +49,7 @@ def _open_size(count: SecureArray) -> int:
 def _summary(linked: Linked) -> SecureArray:
     """Sums of all columns, and of products across tables, which are right only if the rows are."""
     tables = [columns[0] for columns in linked.columns]
-    across = [a[:, 0].matmul(b[:, 0]) for a, b in zip(tables[:-1], tables[1:], strict=True)]
+    across = [a[:, 0].matmul(b[:, 0]) for a, b in pairwise(tables)]
     return concatenate([*(x.sum(0) for x in tables), stack(across)])
 
 
@@ -72,7 +73,7 @@ def _places(values: Mapping[str, Floats], other: int) -> tuple[npt.NDArray[np.in
 
 
 def _summary_plain(tables: list[Floats]) -> Floats:
-    across = [a[:, 0] @ b[:, 0] for a, b in zip(tables[:-1], tables[1:], strict=True)]
+    across = [a[:, 0] @ b[:, 0] for a, b in pairwise(tables)]
     return np.concatenate([*(x.sum(0) for x in tables), across])
 
 
