@@ -93,8 +93,10 @@ if TYPE_CHECKING:
         where,
     )
     from .mpc.rep3 import Rep3
+    from .relations import concat, intersect, link
     from .session import Input, Session, Withheld
     from .simulation import Simulation, simulate
+    from .table import Table
     from .types import Opening
 
 __all__ = [
@@ -108,6 +110,7 @@ __all__ = [
     "SecureArray",
     "Session",
     "Simulation",
+    "Table",
     "Withheld",
     "absolute",
     "argmax",
@@ -118,6 +121,7 @@ __all__ = [
     "ceil",
     "cholesky",
     "clip",
+    "concat",
     "concatenate",
     "conv1d",
     "conv2d",
@@ -137,8 +141,10 @@ __all__ = [
     "gelu",
     "group_by",
     "histogram",
+    "intersect",
     "inv",
     "isin",
+    "link",
     "log",
     "log1p",
     "log2",
@@ -202,7 +208,11 @@ _HOMES = {  # where the names live that are not in privity.functions
     "SecureArray": ".array",
     "Session": ".session",
     "Simulation": ".simulation",
+    "Table": ".table",
     "Withheld": ".session",
+    "concat": ".relations",
+    "intersect": ".relations",
+    "link": ".relations",
     "plan": ".debug.plan",
     "simulate": ".simulation",
 }

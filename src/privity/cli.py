@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout, suppress
 from dataclasses import fields, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ import msgspec
 import typer
 from rich.console import Console
 
+from .data.linkages import LinkageLog
 from .data.load import load_arrays, load_inputs, load_schemas, table_info
 from .data.shapes import Size, planned_inputs, read_size
 from .demo.screen import LiveProgress
@@ -107,7 +108,11 @@ def make_task(
         program_hash=program_hash,
         job=spec,
         load_inputs=lambda: {
-            **load_inputs(schemas, paths, party), **load_arrays(spec.arrays, array_paths, party),
+            **load_inputs(
+                schemas, paths, party, context=(consortium.hash().hex(), spec.name), note=_note(party),
+                log=LinkageLog(consortium.path.parent / f"{party}.linkages.jsonl"),
+            ),
+            **load_arrays(spec.arrays, array_paths, party),
         },
         tables={name: table_info(schema) for name, schema in schemas.items()},
         deadline_s=start_timeout,
@@ -115,6 +120,10 @@ def make_task(
         trace=trace,
         store=store,
     )
+
+
+def _note(party: str) -> Callable[[str], None]:
+    return lambda text: typer.echo(f"{party}: {text}", err=True)
 
 
 def _named_paths(values: Sequence[str], option: str) -> dict[str, Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ from ..errors import ConfigError, DataError
 from ..jobs.job import ArraySpec
 from ..session import Input
 from ..table import Field, TableInfo, table_inputs
+from .keys import Rows, Words, deduplicate, fingerprints, job_salt
+from .linkages import LinkageLog
 from .schema import Column, TableSchema, power_of_two_bound
-from .tables import read_table
+from .tables import OwnerTable, read_table
 
 
 def load_schemas(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, TableSchema]:
@@ -66,8 +68,21 @@ def load_arrays(specs: Mapping[str, ArraySpec], paths: Mapping[str, Path], owner
     return inputs
 
 
-def load_inputs(schemas: Mapping[str, TableSchema], paths: Mapping[str, Path], owner: str) -> dict[str, Input]:
-    """Read this owner's tables. Raises DataError for what does not fit, ConfigError for an unknown table."""
+def load_inputs(
+    schemas: Mapping[str, TableSchema],
+    paths: Mapping[str, Path],
+    owner: str,
+    *,
+    context: Sequence[str] = (),
+    log: LinkageLog | None = None,
+    note: Callable[[str], None] = lambda text: None,
+) -> dict[str, Input]:
+    """Read this owner's tables. Raises DataError for what does not fit, ConfigError for an unknown table.
+
+    ``context``: what all owners know of the job (the consortium's hash, the job's name), so that the same keys have
+    other fingerprints in another job. ``log``: counts the linkages of tables with keys (None: they are not counted,
+    for data that is no secret). ``note`` is told what the owner should know.
+    """
     inputs: dict[str, Input] = {}
     for name, path in paths.items():
         if name not in schemas:
@@ -77,5 +92,30 @@ def load_inputs(schemas: Mapping[str, TableSchema], paths: Mapping[str, Path], o
         table = read_table(path, schema, owner)
         at = [table.names.index(c.name) for c in schema.features]
         label = table.column(schema.label.name) if schema.label is not None else None
-        inputs.update(table_inputs(table_info(schema), table.values[:, at], label))
+        values, keys = table.values[:, at], None
+        if schema.keys:
+            kept, keys = _keys(table, schema, context)
+            values, label = values[kept], None if label is None else label[kept]
+            if len(kept) < len(table.values):
+                note(f"table {name!r}: {len(table.values) - len(kept)} rows repeat a key and are left out")
+            if log is not None:
+                changed = log.admit(name, table.digest, len(table.values), " ".join(context), schema.link_limit)
+                if changed is not None:
+                    note(changed)
+        inputs.update(table_inputs(table_info(schema), values, label, keys))
     return inputs
+
+
+def _keys(table: OwnerTable, schema: TableSchema, context: Sequence[str]) -> tuple[Rows, Words]:
+    """The rows to keep, and their fingerprints."""
+    try:
+        words = fingerprints(
+            table.keys,
+            [c.normalize for c in schema.keys],
+            job_salt(*context),
+            ["integer" if c.kind == "integer" else "text" for c in schema.keys],
+        )
+        kept = deduplicate(words, schema.duplicates)
+    except DataError as error:
+        raise DataError(f"{table.owner}: table {schema.name!r}: {error}") from None
+    return kept, words[kept]

@@ -15,12 +15,12 @@ from typing import Any, Literal
 
 import msgspec
 
+from privity.data.keys import Duplicates, check_steps
 from privity.errors import ConfigError
 
 Kind = Literal["number", "integer", "binary", "category", "text"]
 Role = Literal["feature", "label", "key", "ignore"]
 Transform = Literal["none", "signed_log"]
-Duplicates = Literal["refuse", "first", "last"]
 
 LARGEST_BOUND = 2.0**53
 """float64 holds every whole number up to here; beyond it a cell could be rounded without anybody noticing."""
@@ -106,6 +106,7 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 f"column {self.name!r}: text can be a key or be ignored, found the role {self.role!r}. "
                 "For a fixed list of words use the kind 'category'."
             )
+        check_steps(self.name, self.normalize)
         if self.normalize and self.role != "key":
             raise ConfigError(f"column {self.name!r}: normalize is for keys. Leave it out, or set role = 'key'.")
         if self.missing and self.role != "feature":
