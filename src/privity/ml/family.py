@@ -24,6 +24,7 @@ class Normal(Family):
     exact_bound = False
     residual_bound = 16.0
     weight_bound = 1.0
+    bits = 26
 
     def __init__(self, y: SecureArray) -> None:
         self.y = y

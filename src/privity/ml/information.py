@@ -26,7 +26,17 @@ SMALLEST_DIAGONAL = 2.0**-24
 _UNIT = 25  # fractional bits of the matrix with unit diagonal
 _ROOT_BITS = 56  # of a diagonal element whose root is taken
 _FINEST = 28  # fractional bits of the first, small iterates
+_LARGEST_ERROR = 2.0**12  # of a coefficient, times the root of the rows over the residuals' deviation
 _TOLERANCE = 2.0**-6  # of S X = 1: in every element, and of the number of directions that are not resolved
+
+
+def lifted(x: SecureArray, power: int) -> SecureArray:
+    """x * 2^power exactly: the same ring integers read at another scale. Local."""
+    scale = x.scale - power
+    if scale >= 1:
+        return SecureArray(x.session, x.ring_share(), scale, x.bound * 2.0**power)
+    whole = SecureArray(x.session, x.ring_share(), 1, x.bound * 2.0 ** (x.scale - 1))
+    return whole.multiply(np.asarray(2 ** (1 - scale)))
 
 
 def matrix_scale(bound: float) -> int:
@@ -91,9 +101,11 @@ class Information:
 
         Relative error: 2^-18 plus half that of the inverse. About 50 rounds.
         """
-        each = sqrt(self.diagonal()).multiply(self.roots, scale=24)
+        each = sqrt(self.diagonal()).multiply(self.roots, scale=22).assume_bound(_LARGEST_ERROR)
         if dispersion is not None:
-            each = each.multiply(sqrt(dispersion), scale=24)
+            spare = max(0, min(8, (dispersion.scale - 2) // 2, math.floor(8 - math.log2(dispersion.bound) / 2)))
+            root = lifted(sqrt(lifted(dispersion, 2 * spare)), -spare)
+            each = each.multiply(root, scale=24)
         return each.multiply(math.sqrt(factor), scale=min(30, 24 - math.floor(math.log2(factor) / 2)))
 
     def covariance(self) -> SecureArray:

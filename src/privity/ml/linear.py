@@ -154,9 +154,9 @@ class LogisticRegression(LinearModel):
                 given, Binomial(y), start, alpha=self.alpha, steps=self.max_iter,
                 coefficient_bound=self.coefficient_bound, tol=self.tol,
             )  # fmt: skip
+            self.standard_errors_ = found.information.standard_errors(2.0**-given.shift)
         self.learnt(found.coef, self.fit_intercept, given.names)
         self.decrement_ = found.decrement
-        self.standard_errors_ = found.information.standard_errors(2.0**-given.shift)
 
     def _fit_sgd(self, rows: Rows, y: SecureArray, order: Order | None) -> None:
         x, session = rows.x, rows.x.session

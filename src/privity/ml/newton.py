@@ -84,7 +84,8 @@ class Predictors:
             bound = total.bound / 2.0**self.shift
             over = SecureArray(total.session, total.ring_share(), total.scale + self.shift, bound)
             return over.rescaled(min(scale, over.scale))
-        return matmul(self.weight, values, 2.0**-self.shift, scale)
+        room = _room("a sum", self.weight.scale, self.weight.size * self.weight.bound * values.bound)
+        return matmul(self.weight, values.rescaled(min(values.scale, room)), 2.0**-self.shift, scale)
 
     @property
     def columns(self) -> int:
@@ -102,6 +103,8 @@ class Family(ABC):
     weight_bound: float
     exact_bound: bool
     """Whether no residual can pass its bound; else the bound is guarded at the last step."""
+    bits: int | None = None
+    """Fractional bits of the linear predictor; None: the session's."""
 
     @abstractmethod
     def evaluate(self, linear: SecureArray) -> tuple[SecureArray, SecureArray | None]:
@@ -137,13 +140,13 @@ def newton(
     session, x = design.x.session, design.x
     scale = min(_COEF_BITS, _room("the linear predictor", x.scale, design.columns * x.bound * coefficient_bound))
     coef = start.rescaled(scale).stated(coefficient_bound)
-    penalty = _Penalty.of(design, alpha)
+    penalty = _Penalty.of(design, alpha, scale + math.ceil(math.log2(max(coefficient_bound, 1.0))))
     information: Information | None = None
     first: Information | None = None
     anchor, move, best = coef, coef, coef
     for step in range(steps):
         last = step == steps - 1
-        residual, weight = family.evaluate(x @ coef)
+        residual, weight = family.evaluate(matmul(x, coef, scale=family.bits))
         if last and not family.exact_bound:
             residual = residual.assume_bound(family.residual_bound)
         gradient = penalty.gradient(_gradient(design, residual.stated(family.residual_bound)), coef)
@@ -192,15 +195,17 @@ class _Penalty:
     slopes: np.ndarray[tuple[int], np.dtype[np.int64]]
 
     @classmethod
-    def of(cls, design: Predictors, alpha: float) -> _Penalty:
+    def of(cls, design: Predictors, alpha: float, coef_bits: int) -> _Penalty:
+        """``coef_bits``: of a coefficient, so that its product with the strength fits."""
         if not alpha:
             return cls(None, design.slopes())
         total = design.total
-        bits = min(34, RANGE_BITS - 30 - max(0, math.ceil(math.log2(alpha))))
+        largest = alpha * (total.bound if isinstance(total, SecureArray) else total)
+        bits = min(34, RANGE_BITS - 2 - coef_bits - math.ceil(math.log2(largest)))
         if isinstance(total, SecureArray):
-            strength = total.stated(min(total.bound, 2.0**8)).multiply(alpha, scale=bits)
+            strength = total.multiply(alpha, scale=max(bits, total.scale)).rescaled(bits)
         else:
-            strength = design.x.session.constant(alpha * total, scale=bits)
+            strength = design.x.session.constant(largest, scale=bits)
         return cls(strength, design.slopes())
 
     def hessian(self, matrix: SecureArray) -> SecureArray:
