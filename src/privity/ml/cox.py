@@ -11,14 +11,16 @@ import numpy.typing as npt
 
 from ..array import SecureArray
 from ..errors import ShapeError, UsageError
-from ..functions import exp, inv, reciprocal, segmented_sum, solve, sort_by, sqrt, stack
+from ..functions import exp, reciprocal, segmented_sum, sort_by, sqrt, stack
 from ..mpc import approx, tables
 from ..mpc.shares import Share
 from ..ring import layout
 from ..table import Table
 from ..types import RANGE_BITS
 from .design import LARGEST_WEIGHT, Design, design_of, guard_binary, settle, whole_target
-from .estimator import Estimator, Rows, rows_of
+from .estimator import Rows, rows_of
+from .information import Information
+from .linear_model import LinearModel
 
 _NAME = "CoxPHRegressor"
 _HINT = (
@@ -26,7 +28,7 @@ _HINT = (
     "one-hot group, or set alpha; give y as 0 and 1 with some events; raise max_iter or linear_bound where it did not "
     "converge"
 )
-_LEAST = 2.0**-10  # smallest eigenvalue of the information per row
+_COEF_BITS = 24
 _CURVATURE = 16.0  # largest element of it
 _RISK_BITS = 24  # of mean relative risks
 _EARLY = 128  # rows whose risk sets are so small that one low risk may dominate them
@@ -35,7 +37,7 @@ _HAZARD_BITS = 34
 _EXPECTED = 512.0  # of expected events of one row
 
 
-class CoxPHRegressor(Estimator):
+class CoxPHRegressor(LinearModel):
     """Proportional hazards h(t | x) = h_0(t) exp(x coef), by the partial likelihood with Breslow's form for ties.
 
     Maximises the mean log partial likelihood over rows less alpha / 2 |coef|^2: statsmodels' ``PHReg`` and lifelines'
@@ -96,30 +98,30 @@ class CoxPHRegressor(Estimator):
         session = design.x.session
         settle(session, _NAME, _HINT)
         sets = _RiskSets(design, event, times, rows.valid, self.linear_bound)
-        coef = session.constant(np.zeros(d))
+        coef = session.constant(np.zeros(d), scale=_COEF_BITS)
         for step in range(self.max_iter):
             slope, information = sets.evaluate(coef)
             slope = slope - coef * self.alpha
-            move = solve(self._with_ridge(information), slope.stated(4.0), self._least())
+            move = Information(self._with_ridge(information)).solve(slope, _COEF_BITS, self.coefficient_bound)
             coef = (coef + move).stated(self.coefficient_bound)
             session.progress(step + 1, self.max_iter, f"Newton step {step + 1}/{self.max_iter}")
         coef = coef.assume_bound(self.coefficient_bound)
         slope, information = sets.evaluate(coef, certify=True)
         (slope - coef * self.alpha).assume_bound(self.tol)
-        variance = inv(self._with_ridge(information), self._least())
+        inverse = Information(self._with_ridge(information))
+        inverse.guard()
         settle(session, _NAME, _HINT)
-        self.coef_ = coef
-        self.standard_errors_ = _standard_errors(variance, design)
-        self.names_ = rows.names
+        self.learnt(coef, False, rows.names)
+        errors = inverse.standard_errors(1.0 / n)
+        if design.inverse is not None:  # for as many rows as the weights add up to
+            errors = errors.multiply(sqrt(design.inverse), scale=errors.scale)
+        self.standard_errors_ = errors
         self._baseline = sets.baseline
         return self
 
     def predict(self, x: Table | SecureArray) -> SecureArray:
         """Log of the relative hazard, x @ coef (n,), secret."""
-        self.fitted("coef_")
-        return rows_of(_NAME, x, target=False).x @ self.coef_
-
-    decision_function = predict
+        return self.decision_function(x)
 
     def predict_partial_hazard(self, x: Table | SecureArray) -> SecureArray:
         """The relative hazard exp(x @ coef) (n,), secret; error as ``exp``."""
@@ -128,7 +130,7 @@ class CoxPHRegressor(Estimator):
     def baseline_cumulative_hazard(
         self, times: npt.ArrayLike, minimum: int | None = None
     ) -> tuple[SecureArray, SecureArray]:
-        """Breslow's cumulative baseline hazard at public, ascending times: secret values (k,), and which are shown (k,).
+        """Breslow's cumulative baseline hazard at public, ascending times: secret values and which are shown.
 
         Fit for opening: a step from one shown value to the next rests on at least ``minimum`` events (None: the
         session's minimum group; never below 1), and what is not shown is 0. A time with too few events since the last
@@ -147,9 +149,6 @@ class CoxPHRegressor(Estimator):
 
     def _with_ridge(self, information: SecureArray) -> SecureArray:
         return information + np.eye(information.shape[0]) * self.alpha if self.alpha else information
-
-    def _least(self) -> float:
-        return _LEAST + self.alpha * 0.99
 
     def _check(self) -> None:
         if self.alpha < 0 or self.max_iter < 1 or not self.tol > 0 or not 0 < self.linear_bound <= 9:
@@ -175,15 +174,6 @@ def _rows(
     if times.shape != rows.x.shape[:1]:
         raise ShapeError(f"{_NAME}: expected duration with {rows.x.shape[0]} rows like x, got {times.shape}")
     return rows, times.numeric()
-
-
-def _standard_errors(variance: SecureArray, design: Design) -> SecureArray:
-    """Roots of the diagonal of the inverse information, for as many rows as the weights add up to."""
-    index = np.arange(variance.shape[0])
-    each = variance[index, index]
-    if design.inverse is not None:
-        each = each * design.inverse
-    return sqrt(each).multiply(np.asarray(design.rows**-0.5), scale=26)
 
 
 @dataclass(frozen=True)
