@@ -339,7 +339,7 @@ class Session:
 
         ``mine`` is read at compute parties only; the others are told. One round of small messages.
         """
-        told = self._told(mine)
+        told = self.told(mine)
         first = self.compute[0]
         for name, value in told.items():
             if value != told[first]:
@@ -348,8 +348,8 @@ class Session:
                 )
         return told[first]
 
-    def _told(self, mine: bytes) -> dict[str, bytes]:
-        """What each compute party tells everybody."""
+    def told(self, mine: bytes) -> dict[str, bytes]:
+        """Public bytes that each compute party tells everybody, by party; ``mine`` is not read elsewhere."""
         if self._channel is None:  # planning: nobody else is there
             return dict.fromkeys(self.compute, mine)
         if self.computes:
