@@ -1,0 +1,127 @@
+"""Metrics of an order by score: ROC AUC, average precision, Kolmogorov-Smirnov.
+
+One sort by score; what is counted is read where a run of equal scores ends, so ties are treated exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ...array import SecureArray
+from ...functions import max as largest
+from ...functions import sort_by, stack
+from ...functions.order import sort_key
+from ...functions.ratio import fitting_scale, ratio
+from ...functions.tables import cumsum
+from ...mpc import tables
+from ...ring import layout
+from .sample import binary, check_rows, row_weights, weighted_sum
+
+UNDEFINED = -1.0
+"""What a metric of order returns where it has no value: nobody may be told that a class is missing before that."""
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """Rows by falling score. ``ends`` (n,): 1 in the last row of each run of equal scores.
+
+    ``hits``, ``misses``: running sums of the weights of label 1 and 0. ``positive``, ``negative``: their totals.
+    """
+
+    ends: SecureArray
+    hits: SecureArray
+    misses: SecureArray
+    positive: SecureArray
+    negative: SecureArray
+
+    @property
+    def pairs(self) -> SecureArray:
+        """positive * negative, exact where there is room."""
+        return self.positive.multiply(self.negative, scale=2 * self.positive.scale)
+
+    def thresholds(self) -> tuple[SecureArray, SecureArray, SecureArray, SecureArray]:
+        """(flag, hits, misses, hits before) for one row per different score, then rows with flag 0. Five rounds."""
+        session, proto = self.ends.session, self.ends.session.protocol
+        columns = [self.ends, self.hits, self.misses]
+        shares = tables.in_front(proto, self.ends.ring_share(), [c.ring_share() for c in columns])
+        flag, hits, misses = (
+            SecureArray(session, s, c.scale, c.bound) for s, c in zip(shares, columns, strict=True)
+        )
+        return flag, hits, misses, hits.rearranged(layout.shifted(1))
+
+
+def _curve(what: str, y_true: SecureArray, y_score: SecureArray, valid: Any, sample_weight: Any) -> _Curve:
+    """Rows that do not count have the weight 0: they may add thresholds, at which nothing changes."""
+    check_rows(what, y_true, y_score)
+    weight = row_weights(what, y_true, valid, sample_weight)
+    label = binary(what, y_true)
+    one = label if weight is None else (label * weight).stated(weight.bound)
+    zero = ((1 - label) if weight is None else weight - one).stated(one.bound)
+    score = -y_score.numeric()
+    score, one, zero = sort_by(score, [score, one, zero])
+    session, proto = score.session, score.session.protocol
+    ends = SecureArray(session, tables.ends_of_runs(proto, [sort_key(score)]), 0, 1.0)
+    hits, misses = cumsum(one), cumsum(zero)
+    return _Curve(ends, hits, misses, hits[-1], misses[-1])
+
+
+def roc_auc_score(
+    y_true: SecureArray, y_score: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
+) -> SecureArray:
+    """Area under the ROC curve: the share of pairs in right order, ties counting half. Secret scalar.
+
+    -1 where one class is missing: that is not known before the result is opened (scikit-learn: NaN and a warning).
+    Counts are exact (with weights: 2^-10 of a weight or better); the quotient has an error of 2^-18, relative 2^-20.
+    Cost: one ``sort`` with two columns, then 5 rounds to bring the thresholds together, 2 products, one division of
+    one number. For 100,000 rows about 60 MB a party.
+    """
+    curve = _curve("roc_auc_score", y_true, y_score, valid, sample_weight)
+    flag, hits, misses, before = curve.thresholds()
+    missed = misses - misses.rearranged(layout.shifted(1))
+    # trapezoids: twice the area between two thresholds; all rows but thresholds are 0
+    missed = (missed * flag).stated(misses.bound)
+    both = (hits + before).stated(2 * hits.bound)
+    row = layout.reshape((1, -1))
+    summed = missed.session.protocol.dot(missed.ring_share().map(row), both.ring_share().map(row))
+    twice = SecureArray(
+        missed.session, summed.map(layout.reshape(())), 2 * hits.scale, 2 * hits.bound * misses.bound
+    )
+    pairs = curve.pairs
+    return ratio(twice, pairs * 2, 1.0) + (pairs == 0).numeric() * UNDEFINED
+
+
+def ks_statistic(
+    y_true: SecureArray, y_score: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
+) -> SecureArray:
+    """Largest distance between the shares of both classes above a score, as ``scipy.stats.ks_2samp``. Secret scalar.
+
+    -1 where one class is missing. Error 2^-18, relative 2^-20. Cost: one ``sort``, 2 products, a largest value of
+    2 n numbers (ceil(log2 n) comparisons one after the other), one division.
+    """
+    curve = _curve("ks_statistic", y_true, y_score, valid, sample_weight)
+    scale = 2 * curve.hits.scale
+    ahead = curve.hits.multiply(curve.negative, scale=scale) - curve.misses.multiply(curve.positive, scale=scale)
+    ahead = (ahead * curve.ends).stated(curve.hits.bound * curve.misses.bound)
+    pairs = curve.pairs
+    gap = largest(largest(stack([ahead, -ahead]), axis=1))
+    return ratio(gap, pairs, 1.0) + (pairs == 0).numeric() * UNDEFINED
+
+
+def average_precision_score(
+    y_true: SecureArray, y_score: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
+) -> SecureArray:
+    """Sum over thresholds of the gain in recall times the precision there, as scikit-learn. Secret scalar.
+
+    0 where no label is 1, as in scikit-learn. Error 2^-18, relative 2^-19. Cost: one ``sort``, 5 rounds, a division
+    for every row (46 rounds, about 220 bytes a row and party), one product.
+    """
+    curve = _curve("average_precision_score", y_true, y_score, valid, sample_weight)
+    flag, hits, misses, before = curve.thresholds()
+    gained = ((hits - before) * flag).stated(hits.bound)
+    precision = ratio(hits, (hits + misses).stated(2 * hits.bound), 1.0, scale=24)
+    scale = fitting_scale(hits.bound, 24)
+    precision = precision if precision.scale <= scale else precision.rescaled(scale)
+    total = weighted_sum(precision, gained) if gained.bound * 2.0 ** (gained.scale + 24) < 2**60 else None
+    total = (gained.multiply(precision, scale=scale)).sum() if total is None else total
+    return ratio(total.stated(curve.positive.bound), curve.positive, 1.0)

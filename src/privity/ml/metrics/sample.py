@@ -1,0 +1,96 @@
+"""What all metrics share: which rows count and by how much, labels, probabilities, weighted means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...array import SecureArray, secure
+from ...errors import ShapeError, UsageError
+from ...functions import arithmetic
+from ...functions.ratio import fitting_scale, ratio
+from ...ring import layout
+
+
+def check_rows(what: str, *arrays: SecureArray) -> int:
+    """Number of rows of one-dimensional arrays. Raises ShapeError unless all have the same, at least one."""
+    first = arrays[0].shape
+    if any(a.shape != first for a in arrays) or len(first) != 1 or first[0] == 0:
+        shapes = " and ".join(str(a.shape) for a in arrays)
+        raise ShapeError(f"{what}: expected two arrays of shape (n,) with n > 0, got {shapes}")
+    return first[0]
+
+
+def row_weights(what: str, y: SecureArray, valid: SecureArray | None, sample_weight: Any) -> SecureArray | None:
+    """valid * sample_weight, (n,); None where every row counts once. Secret 0/1 integers if there are no weights.
+
+    Raises ShapeError, and UsageError for public weights that are negative or not finite. Secret ones are guarded:
+    RangeViolated at the next opening if one is below 0.
+    """
+    n = y.shape[0]
+    for name, given in (("valid", valid), ("sample_weight", sample_weight)):
+        if given is not None and _shape(given) != (n,):
+            raise ShapeError(f"{what}: expected {name} of shape ({n},) like the labels, got {_shape(given)}")
+    mask = None if valid is None else valid.numeric().stated(1.0)
+    if sample_weight is None:
+        return mask
+    if isinstance(sample_weight, SecureArray):
+        weight = sample_weight.numeric()
+        weight.session.guard((weight < 0).ring_share().map(layout.total(None, False)))
+    else:
+        public = np.asarray(sample_weight)
+        if public.dtype.kind not in "biuf" or not np.isfinite(public).all() or (public < 0).any():
+            raise UsageError(f"{what}: expected sample_weight of finite numbers of at least 0")
+        weight = secure(y.session, public)
+    # Sums of weights are multiplied with each other: both must fit together.
+    scale = fitting_scale(weight.bound * n, weight.scale, 30)
+    weight = weight if scale == weight.scale else arithmetic.rescale(weight, scale)
+    return weight if mask is None else (weight * mask).stated(weight.bound)
+
+
+def _shape(x: Any) -> tuple[int, ...]:
+    return x.shape if isinstance(x, SecureArray) else np.shape(x)
+
+
+def binary(what: str, y: SecureArray) -> SecureArray:
+    """Labels as 0/1 integers: booleans, or whole numbers (guarded to be 0 or 1 where their bound allows more).
+
+    Raises UsageError for fixed-point labels.
+    """
+    if y.kind == "fixed":
+        raise UsageError(f"{what}: expected labels as secret booleans or 0/1 integers, got {y!r}; compare: y > 0.5")
+    labels = y.numeric()
+    if labels.bound > 1.0:
+        wrong = (labels * (labels - 1)) != 0
+        labels.session.guard(wrong.ring_share().map(layout.total(None, False)))
+    return labels.stated(1.0)
+
+
+def probability(p: SecureArray) -> SecureArray:
+    """Probabilities; |p| <= 1 is guarded where the bound does not say so already."""
+    p = p.numeric()
+    return p if p.bound <= 1.01 else p.assume_bound(1.0)
+
+
+def weighted_sum(values: SecureArray, weight: SecureArray | None) -> SecureArray:
+    """sum of weight * values over the rows: (n,) -> (), or (n, k) -> (k,), at the fractional bits of ``values``.
+
+    One rounding where there is room for it.
+    """
+    values = values.numeric()
+    if weight is None:
+        return values.sum(axis=0)
+    bits = values.scale + weight.scale
+    if values.bound * weight.bound * values.shape[0] * 2.0**bits < 2.0**61:
+        return arithmetic.matmul(weight, values, 1.0, values.scale)
+    column = weight.reshape((-1,) + (1,) * (values.ndim - 1))
+    return column.multiply(values, scale=values.scale).sum(axis=0)
+
+
+def weighted_mean(values: SecureArray, weight: SecureArray | None) -> SecureArray:
+    """Weighted mean over the rows, (n,) -> () or (n, k) -> (k,); 0 where no row counts."""
+    if weight is None:
+        return values.sum(axis=0) * (1.0 / values.shape[0])
+    total = weighted_sum(values, weight)
+    return ratio(total, weight.sum(), values.bound)
