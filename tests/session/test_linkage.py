@@ -345,6 +345,40 @@ def test_wrong_words_are_refused(change: dict[str, Any], error: type[Exception])
         simulated(program, owners)
 
 
+class Killed(Exception):
+    """Stands for whatever ends a process."""
+
+
+@pytest.mark.parametrize(("victim", "message"), [("compute_0", 20), ("compute_2", 40), ("owner_1", 2)])
+def test_a_party_that_dies_in_the_middle_ends_the_linkage_for_all(victim: str, message: int) -> None:
+    """Nobody waits for the rest of a linkage, and nobody gets a result."""
+
+    class Mortal:
+        def __init__(self, channel: Any) -> None:
+            self._channel, self._left = channel, message if channel.me == victim else -1
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._channel, name)
+
+        def send(self, to: str, step: int, data: Any) -> None:
+            self._left -= 1
+            if self._left == 0:
+                raise Killed
+            self._channel.send(to, step, data)
+
+    ended: list[str] = []
+
+    def program(s: Session) -> None:
+        keys, columns, valid = secrets(s, THREE)
+        linkage.link(keys, columns, valid=valid, open_size=size_of(s), minimum=2)
+        ended.append(s.me)
+
+    inputs = {f"owner_{i}": o.inputs() for i, o in enumerate(THREE)}
+    with pytest.raises(Killed):
+        pv.simulate(program, inputs=inputs, wrap=Mortal, timeout_s=20.0)
+    assert ended == []
+
+
 # -- a table that several owners brought -----------------------------------------------------------------------------
 
 
