@@ -157,6 +157,14 @@ def test_norms_without_a_root_are_exact(compute: Compute) -> None:
         close(got, expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("count", [1, 3, 7, 1000, 99_999, 400_000])
+def test_means_of_any_number_are_off_by_two_units(compute: Compute, count: int) -> None:
+    x = np.rint(np.random.default_rng(count).uniform(500, 1000, count) / ULP) * ULP
+    mean, whole = compute(lambda x, n: [x.mean(), n.mean()], x, np.rint(x).astype(np.int64), bound=1000.0)
+    close(mean, x.mean(), atol=2 * ULP)
+    close(whole, np.rint(x).mean(), atol=2 * ULP)
+
+
 @pytest.mark.parametrize("spread", [1.0, 100.0])
 def test_covariance_and_correlation(compute: Compute, spread: float) -> None:
     x = real(4, 60, largest=0.01 * spread) * np.array([[1.0], [5.0], [0.3], [2.0]])
@@ -327,6 +335,10 @@ def everything(s: Session) -> None:
     linear.einsum("ij,kj->ik", x, n)
     linear.einsum("bij,bjk->bik", pv.stack([x] * 3), pv.stack([x.T] * 3))
     linear.norm(linear.cov(x) + linear.corrcoef(x, rowvar=False).sum(), axis=0)
+    decompose.solve(pv.stack([gram, gram]), x.T, least=4.0)
+    linear.norm(x, np.inf)
+    linear.norm(x, 0, axis=1)
+    n.stated(2.0**40).mean(0)
     image = x.reshape(1, 1, 4, 3)
     convolution.conv2d(image, random.dropout(image, 0.3), padding=1)
     convolution.max_pool2d(image, 2, padding=1)
