@@ -200,6 +200,21 @@ class Statement(Message, frozen=True):
     data: Annotated[bytes, msgspec.Meta(max_length=1 << 19)]
 
 
+class IntersectionOffer(Message, frozen=True):
+    """What an owner brings to a set intersection: how many items, who is to learn it ("both" or a name), a nonce."""
+
+    size: Natural
+    to: Name
+    method: Name
+    nonce: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+
+
+class IntersectionCount(Message, frozen=True):
+    """How many common items are named in the message that follows."""
+
+    count: Natural
+
+
 class ProgressNote(Message, frozen=True):
     """How far a compute party's program has come."""
 
@@ -224,7 +239,10 @@ class Bye(Message, frozen=True):
     """Goodbye: nothing follows."""
 
 
-ControlMessage = Hello | Greeting | Verdict | Declare | AllInputs | Digest | Statement | ProgressNote | Abort | Bye
+ControlMessage = (
+    Hello | Greeting | Verdict | Declare | AllInputs | Digest | Statement | IntersectionOffer | IntersectionCount
+    | ProgressNote | Abort | Bye
+)
 
 
 # Built once, under the import lock: msgspec 0.22 can crash when two threads are the first to build a decoder for one
