@@ -60,7 +60,8 @@ def link(
 
     Exact. A key twice in a table, or two keys alike in the bits that are sorted (2^-24 for three tables of 100,000
     rows), is found by a guard. Rounds: those of a ``sort`` and about 35. Bytes for three tables of 100,000 rows and 20
-    columns: 240 MB sent by the busiest party, 300 MB for a left join. Raises ShapeError and UsageError for what does not fit together.
+    columns: 240 MB sent by the busiest party, 300 MB for a left join. Raises ShapeError and UsageError for what does
+    not fit together.
     """
     tables = _Inputs(keys, columns, valid, several=True)
     if how not in ("inner", "left"):
