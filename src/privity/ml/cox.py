@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..array import SecureArray
+from ..disclosure import opened_where
 from ..errors import ShapeError, UsageError
 from ..functions import exp, reciprocal, segmented_sum, sort_by, sqrt, stack
 from ..mpc import approx, tables
@@ -21,6 +23,7 @@ from .design import LARGEST_WEIGHT, Design, design_of, guard_binary, settle, who
 from .estimator import Rows, rows_of
 from .information import Information
 from .linear_model import LinearModel
+from .metrics.survival import concordance_index
 
 _NAME = "CoxPHRegressor"
 _HINT = (
@@ -110,11 +113,11 @@ class CoxPHRegressor(LinearModel):
         (slope - coef * self.alpha).assume_bound(self.tol)
         inverse = Information(self._with_ridge(information))
         inverse.guard()
-        settle(session, _NAME, _HINT)
-        self.learnt(coef, False, rows.names)
         errors = inverse.standard_errors(1.0 / n)
         if design.inverse is not None:  # for as many rows as the weights add up to
             errors = errors.multiply(sqrt(design.inverse), scale=errors.scale)
+        settle(session, _NAME, _HINT)
+        self.learnt(coef, False, rows.names)
         self.standard_errors_ = errors
         self._baseline = sets.baseline
         return self
@@ -127,25 +130,40 @@ class CoxPHRegressor(LinearModel):
         """The relative hazard exp(x @ coef) (n,), secret; error as ``exp``."""
         return exp(self.predict(x))
 
-    def baseline_cumulative_hazard(
-        self, times: npt.ArrayLike, minimum: int | None = None
-    ) -> tuple[SecureArray, SecureArray]:
-        """Breslow's cumulative baseline hazard at public, ascending times: secret values and which are shown.
+    def concordance(
+        self,
+        x: Table | SecureArray,
+        y: SecureArray | str | None = None,
+        *,
+        duration: SecureArray | str | None = None,
+        valid: SecureArray | None = None,
+    ) -> SecureArray:
+        """Harrell's concordance index of these rows, a secret scalar; see ``metrics.concordance_index``."""
+        self.fitted("coef_")
+        rows, times = _rows(x, y, duration, valid, None)
+        return concordance_index(times, -(rows.x @ self.coef_), whole_target(_NAME, rows), valid=rows.valid)
 
-        Fit for opening: a step from one shown value to the next rests on at least ``minimum`` events (None: the
-        session's minimum group; never below 1), and what is not shown is 0. A time with too few events since the last
-        shown one is not shown; its events count for the next. Only in the session in which ``fit`` ran. Rounds: about
-        30 + 20 k. Bytes per party: about 30 n k. Raises UsageError.
+    def baseline_cumulative_hazard(
+        self, times: npt.ArrayLike, *, to: str | Sequence[str], name: str, reason: str
+    ) -> Any:
+        """Open Breslow's cumulative baseline hazard at public, ascending times: (k,) numbers at the receivers.
+
+        A step from one number to the next rests on at least the session's minimum group of events. A time with fewer
+        events since the last number is NaN, decided on shares before the opening, and its events count for the next.
+        Only in the session in which ``fit`` ran. One opening of shape (k,). Rounds: about 30 + 12 k. Bytes per party:
+        about 30 n k. Raises UsageError, and what ``Session.reveal`` raises.
         """
         self.fitted("coef_")
         if not hasattr(self, "_baseline"):
             raise UsageError(f"{_NAME}: the baseline needs the rows; ask for it in the session that called fit")
         grid = np.asarray(times, np.float64)
         if grid.ndim != 1 or not grid.size or (np.diff(grid) <= 0).any():
-            raise UsageError(f"{_NAME}: expected ascending public times of shape (k,), got shape {grid.shape}")
+            raise UsageError(
+                f"{_NAME}: expected public times of shape (k,), each later than the one before, got {grid.shape}"
+            )
         session = self.coef_.session
-        least = getattr(session, "minimum_group", 10) if minimum is None else minimum
-        return self._baseline.at(grid, max(1, int(least)))
+        values, shown = self._baseline.at(grid, max(1, session.minimum_group))
+        return opened_where(session, values, shown, to=to, name=name, reason=reason)
 
     def _with_ridge(self, information: SecureArray) -> SecureArray:
         return information + np.eye(information.shape[0]) * self.alpha if self.alpha else information
@@ -185,7 +203,7 @@ class Baseline:
     hazard: SecureArray
 
     def at(self, grid: npt.NDArray[np.float64], minimum: int) -> tuple[SecureArray, SecureArray]:
-        """(cumulative hazard (k,), shown (k,)); see ``CoxPHRegressor.baseline_cumulative_hazard``."""
+        """Cumulative hazard (k,) and where it may be shown (k,); see ``CoxPHRegressor.baseline_cumulative_hazard``."""
         reached = (self.duration.reshape((-1, 1)) <= grid).numeric()
         values = (self.hazard.reshape((1, -1)) @ reached).reshape((-1,))
         counts = (self.event.reshape((1, -1)) @ reached).reshape((-1,))
@@ -196,7 +214,7 @@ class Baseline:
             shown.append(enough)
             since = (since + enough * (counts[k] - since)).stated(counts.bound)
         flags = stack(shown)
-        return values * flags, flags
+        return values, flags
 
 
 class _RiskSets:
