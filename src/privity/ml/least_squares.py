@@ -20,8 +20,8 @@ from .newton import Optimum, Predictors, checked, newton
 _STEPS = 2  # the second refines the first
 _UNIT_BITS = 26  # of a target within 1
 _HINT = (
-    "no finite solution was found. Collinear columns: drop one level of each one-hot group, or take Ridge. Large values: "
-    "standardise the columns. Else raise coefficient_bound, which counts in units of the target's bound"
+    "no finite solution was found. Collinear columns: drop one level of each one-hot group, or take Ridge. Large "
+    "values: standardise the columns. Else raise coefficient_bound, which counts in units of the target's bound"
 )
 
 
@@ -72,11 +72,10 @@ class LeastSquares(LinearModel):
     def _infer(self, given: Predictors, found: Optimum, lift: int) -> None:
         residual = found.residual
         squares = given.mean(residual.multiply(residual, scale=26), scale=26)
-        variance, self.freedom_ = residual_variance(given, squares)
+        variance, self.freedom_ = residual_variance(given, squares, 2.0)  # the target lies within 1
         if variance is None:
             self.standard_errors_ = None
             return
-        variance = variance.assume_bound(2.0)  # the target lies within 1
         self.standard_errors_ = lifted(found.information.standard_errors(2.0**-given.shift, variance), lift)
         self.dispersion_ = lifted(variance, 2 * lift)
 
@@ -97,7 +96,7 @@ class LeastSquares(LinearModel):
         return 1 - divide(residual, spread, at_most=2.0**16)
 
     def log_likelihood(self, x: Any, y: Any = None, *, valid: Any = None, sample_weight: Any = None) -> SecureArray:
-        """Log likelihood for normal errors with the variance that maximises it, a secret scalar (weights count rows)."""
+        """Log likelihood for normal errors with the variance that maximises it, secret (weights count rows)."""
         residual, _, (given, lift) = self._squares(x, y, valid, sample_weight)
         total = given.total
         variance = residual * (divide(1.0, total, at_most=64.0) if isinstance(total, SecureArray) else 1 / total)
@@ -170,17 +169,23 @@ def in_units(what: str, rows: Rows) -> tuple[SecureArray, int]:
     return unit.rescaled(min(unit.scale, _UNIT_BITS)), lift
 
 
-def residual_variance(given: Predictors, squares: SecureArray) -> tuple[SecureArray | None, SecureArray | float | None]:
+def residual_variance(
+    given: Predictors, squares: SecureArray, most: float
+) -> tuple[SecureArray | None, SecureArray | float | None]:
     """(sum of squares over the degrees of freedom, degrees of freedom), None where a public number leaves none.
 
-    ``squares``: over 2^shift. A secret number of rows must leave at least 1 degree of freedom in 64 rows (guarded).
+    ``squares``: over 2^shift. Guarded: the variance is at most ``most``, and a secret number of rows leaves at least 1
+    degree of freedom in 64 rows.
     """
     lost = given.columns * 2.0**-given.shift
+    squares = squares.rescaled(min(squares.scale, 26))
     if not isinstance(given.total, SecureArray):
-        left = given.total - lost
-        return (squares.multiply(1 / left, scale=26), left * 2.0**given.shift) if left > 0 else (None, None)
+        share = given.total - lost
+        if share <= 0:
+            return None, None
+        return squares.assume_bound(most * share).multiply(1 / share, scale=26), share * 2.0**given.shift
     left = given.total - lost
     inverse = reciprocal(left, at_most=64.0, scale=20)
     freedom = given.total.multiply(2.0**given.shift, scale=18) - given.columns
-    small = squares.rescaled(min(squares.scale, 24)).assume_bound(4.0 * max(1.0, left.bound))
-    return small.multiply(inverse, scale=26), freedom
+    small = squares.rescaled(min(squares.scale, 24)).assume_bound(most * max(1.0, left.bound))
+    return small.multiply(inverse, scale=26).assume_bound(most), freedom

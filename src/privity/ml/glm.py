@@ -1,0 +1,360 @@
+"""Generalised linear models with the log link on shares: Poisson, gamma, Tweedie and negative binomial regression."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+from ..array import SecureArray, secure
+from ..errors import UsageError
+from ..functions import concatenate, divide, exp, log, reciprocal
+from ..table import Table
+from .estimator import Rows, rows_of
+from .family import Gamma, LogLink, NegativeBinomial, Poisson, Tweedie
+from .information import lifted
+from .least_squares import in_units, residual_variance
+from .linear_model import LinearModel, check_positive
+from .newton import Predictors, checked, newton
+
+_LARGEST_INVERSE = 2.0**14  # of the mean of a target that lies within 1
+_FINE = 28
+_HINT = (
+    "the steps did not end at one finite optimum, or a target left its range. Targets below 0 (gamma: 0 as well) are "
+    "outside the model. Targets above ratio_bound times their mean: raise ratio_bound. A mean below a 16,000th of the "
+    "target's public bound: state a tighter bound. Collinear columns: drop one level of each one-hot group, or set "
+    "alpha. Large values: standardise the columns. Else raise max_iter or coefficient_bound"
+)
+
+Offset = SecureArray | npt.ArrayLike | None
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """A target over its mean: ``y`` (n,); ``inverse``: 2^lift / mean, secret scalar; ``log_mean``: secret scalar."""
+
+    y: SecureArray
+    inverse: SecureArray
+    lift: int
+    log_mean: SecureArray
+
+    @property
+    def mean(self) -> SecureArray:
+        """The mean of y per unit of exposure; at most 1.01 times the target's public bound."""
+        return lifted(reciprocal(self.inverse, at_most=1.0, scale=_FINE), self.lift)
+
+
+class LogLinear(LinearModel):
+    """What the four regressors share: E[y] = e^(x @ coef_ + intercept_ + offset).
+
+    Loss: half the mean deviance plus alpha / 2 * |coef|^2, as in scikit-learn, whose names the parameters have; alpha
+    is 0 unless given, since a penalty biases standard errors. ``max_iter``: Newton steps, always all of them.
+    ``coefficient_bound``: |coef| stays below it. ``ratio_bound``: targets and means stay below it, times the mean of y.
+    ``tol``: largest squared last step, in units of the loss; None: not checked.
+
+    ``fit`` opens one flag 'range ok'. Per step, about 200 rounds for 64 columns and per party 10.25 bytes an element of
+    x, and 200 bytes a row.
+
+    After fit also ``standard_errors_``, from the expected information and, for gamma and Tweedie, Pearson's estimate of
+    the dispersion.
+    """
+
+    alpha: float
+    fit_intercept: bool
+    max_iter: int
+    coefficient_bound: float
+    ratio_bound: float
+    tol: float | None
+
+    def fit(
+        self,
+        x: Table | SecureArray,
+        y: SecureArray | str | None = None,
+        *,
+        valid: SecureArray | None = None,
+        sample_weight: Any = None,
+        offset: Offset = None,
+    ) -> LogLinear:
+        """Learn from x (n, d), targets y (n,) of at least 0 and a public or secret offset (n,), log(exposure) say.
+
+        Raises UsageError, ShapeError, RangeViolated.
+        """
+        what = type(self).__name__
+        check_positive(
+            what, alpha=float(self.alpha), max_iter=self.max_iter, coefficient_bound=float(self.coefficient_bound)
+        )
+        if not self.ratio_bound >= 2:
+            raise UsageError(f"{what}: expected ratio_bound >= 2, got {self.ratio_bound}")
+        rows = rows_of(what, x, y, valid=valid, sample_weight=sample_weight)
+        session = rows.x.session
+        with checked(what, session, _HINT):
+            given = Predictors.of(what, rows, self.fit_intercept, self.alpha > 0)
+            shift = self._offset(rows, offset)
+            scaled = self._over_mean(given, rows, shift)
+            family = self._family(scaled, shift)
+            penalised = given  # the loss is that of y over its mean, times a power of the mean
+            if self.alpha:
+                penalised = replace(given, total=self._in_loss(scaled, given.total))
+            found = newton(
+                penalised, family, session.constant(np.zeros(given.columns)), alpha=self.alpha, steps=self.max_iter,
+                coefficient_bound=self.coefficient_bound, tol=self.tol,
+            )  # fmt: skip
+            self._infer(given, family, found.coef, scaled, found.information)
+        coef = found.coef
+        if self.fit_intercept:
+            coef = concatenate([coef[:-1], (coef[-1] + scaled.log_mean).reshape((1,))])
+        self.learnt(coef, self.fit_intercept, given.names)
+        self.decrement_ = found.decrement
+        return self
+
+    def predict(self, x: Table | SecureArray, *, offset: Offset = None) -> SecureArray:
+        """Expected target of each row, secret; relative error at most 2^-16 plus one unit in the last place."""
+        linear = self.decision_function(x)
+        return exp(linear if offset is None else linear + offset)
+
+    def deviance(
+        self,
+        x: Table | SecureArray,
+        y: SecureArray | str | None = None,
+        *,
+        valid: SecureArray | None = None,
+        sample_weight: Any = None,
+        offset: Offset = None,
+    ) -> SecureArray:
+        """Deviance summed over the rows, a secret scalar."""
+        half, _, given, scaled = self._deviances(x, y, valid, sample_weight, offset)
+        return (half * self._unit_of_deviance(scaled)).multiply(2.0 ** (given.shift + 1))
+
+    def d2(
+        self,
+        x: Table | SecureArray,
+        y: SecureArray | str | None = None,
+        *,
+        valid: SecureArray | None = None,
+        sample_weight: Any = None,
+        offset: Offset = None,
+    ) -> SecureArray:
+        """1 - deviance / deviance of the mean rate, a secret scalar: scikit-learn's ``score``.
+
+        The mean rate is sum(y) / sum(e^offset), which is the best constant rate of Poisson models and of all without
+        offset.
+        """
+        half, null, _, _ = self._deviances(x, y, valid, sample_weight, offset)
+        return 1 - divide(half, null, at_most=2.0**8)
+
+    # -- what differs ---------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _family(self, scaled: Scaled, offset: SecureArray | None) -> LogLink: ...
+
+    @abstractmethod
+    def _in_loss(self, scaled: Scaled, total: float | SecureArray) -> SecureArray | float:
+        """``total`` over the factor between the loss of y and that of y over its mean."""
+
+    @abstractmethod
+    def _unit_of_deviance(self, scaled: Scaled) -> SecureArray | float:
+        """The factor between the deviance of y and that of y over its mean."""
+
+    positive: bool = False
+    """Whether a target of 0 is outside the model."""
+    estimated: bool = False
+    """Whether the dispersion is estimated from the residuals; else it is 1."""
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _offset(self, rows: Rows, offset: Offset) -> SecureArray | None:
+        if offset is None:
+            return None
+        session = rows.x.session
+        given = secure(session, offset).numeric()
+        if given.shape != rows.x.shape[:1]:
+            raise UsageError(f"{type(self).__name__}: expected offset of shape {rows.x.shape[:1]}, got {given.shape}")
+        return given if given.scale else given.rescaled(session.fraction_bits)
+
+    def _over_mean(self, given: Predictors, rows: Rows, offset: SecureArray | None) -> Scaled:
+        """The target over its mean per unit of exposure, guarded to lie in [0, ratio_bound]; no intercept: y itself."""
+        what, session = type(self).__name__, rows.x.session
+        target, lift = in_units(what, rows)
+        low = (target <= 0) if self.positive else (target < 0)
+        counted = low.numeric() if rows.valid is None else low.numeric() * rows.valid
+        session.guard(counted.sum().ring_share())
+        if not self.fit_intercept:
+            inverse = session.constant(2.0**lift)
+            y = lifted(target, lift).rescaled(session.fraction_bits).assume_bound(self.ratio_bound)
+            return Scaled(y, inverse, lift, session.constant(0.0))
+        exposure = given.total if offset is None else given.mean(exp(offset))
+        inverse = divide(exposure, given.mean(target, _FINE), at_most=_LARGEST_INVERSE)
+        inverse = inverse.assume_bound(_LARGEST_INVERSE * 1.01)
+        y = target.multiply(inverse).assume_bound(self.ratio_bound)
+        return Scaled(y, inverse, lift, -log(inverse) + lift * math.log(2))
+
+    def _infer(self, given: Predictors, family: LogLink, coef: SecureArray, scaled: Scaled, information: Any) -> None:
+        factor = 2.0**-given.shift
+        if not self.estimated:
+            self.standard_errors_ = information.standard_errors(factor * 2.0**-scaled.lift, scaled.inverse)
+            return
+        squares = given.mean(family.pearson(given.x @ coef))
+        dispersion, _ = residual_variance(given, squares, 256.0)
+        self.standard_errors_ = None if dispersion is None else information.standard_errors(factor, dispersion)
+
+    def _deviances(
+        self, x: Any, y: Any, valid: Any, sample_weight: Any, offset: Offset
+    ) -> tuple[SecureArray, SecureArray, Predictors, Scaled]:
+        """Halves of the deviances of the model and of the best constant rate, of y over its mean and over 2^shift."""
+        what = type(self).__name__
+        linear = self.decision_function(x)
+        rows = rows_of(what, x, y, valid=valid, sample_weight=sample_weight)
+        given = Predictors.of(what, rows, False, True)
+        shift = self._offset(rows, offset)
+        scaled = self._over_mean(given, rows, shift)
+        family = self._family(scaled, shift)
+        model, null = family.deviances(linear - scaled.log_mean), family.deviances(linear * 0)
+        most = 64.0 * max(1.0, 1.0 if given.weight is None else given.weight.bound)
+        return given.mean(model).assume_bound(most), given.mean(null).assume_bound(most), given, scaled
+
+
+@final
+class PoissonRegressor(LogLinear):
+    """Poisson regression: counts, with exposures as an offset."""
+
+    def __init__(
+        self,
+        *,
+        alpha: float = 0.0,
+        fit_intercept: bool = True,
+        max_iter: int = 10,
+        coefficient_bound: float = 16.0,
+        ratio_bound: float = 1024.0,
+        tol: float | None = 1e-3,
+    ) -> None:
+        self.alpha = alpha
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.coefficient_bound = coefficient_bound
+        self.ratio_bound = ratio_bound
+        self.tol = tol
+
+    def _family(self, scaled: Scaled, offset: SecureArray | None) -> LogLink:
+        return Poisson(scaled.y, offset, self.ratio_bound)
+
+    def _in_loss(self, scaled: Scaled, total: float | SecureArray) -> SecureArray | float:
+        return lifted(scaled.inverse * total, -scaled.lift)
+
+    def _unit_of_deviance(self, scaled: Scaled) -> SecureArray | float:
+        return scaled.mean
+
+
+@final
+class GammaRegressor(LogLinear):
+    """Gamma regression: positive amounts whose deviation is proportional to their mean."""
+
+    positive = True
+    estimated = True
+
+    def __init__(
+        self,
+        *,
+        alpha: float = 0.0,
+        fit_intercept: bool = True,
+        max_iter: int = 10,
+        coefficient_bound: float = 16.0,
+        ratio_bound: float = 1024.0,
+        tol: float | None = 1e-3,
+    ) -> None:
+        self.alpha = alpha
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.coefficient_bound = coefficient_bound
+        self.ratio_bound = ratio_bound
+        self.tol = tol
+
+    def _family(self, scaled: Scaled, offset: SecureArray | None) -> LogLink:
+        return Gamma(scaled.y, offset, self.ratio_bound)
+
+    def _in_loss(self, scaled: Scaled, total: float | SecureArray) -> SecureArray | float:
+        return total
+
+    def _unit_of_deviance(self, scaled: Scaled) -> SecureArray | float:
+        return 1.0
+
+
+@final
+class TweedieRegressor(LogLinear):
+    """Tweedie regression with 1 < power < 2: sums of a random number of positive amounts, many of them 0."""
+
+    estimated = True
+
+    def __init__(
+        self,
+        *,
+        power: float = 1.5,
+        alpha: float = 0.0,
+        fit_intercept: bool = True,
+        max_iter: int = 10,
+        coefficient_bound: float = 16.0,
+        ratio_bound: float = 1024.0,
+        tol: float | None = 1e-3,
+    ) -> None:
+        self.power = power
+        self.alpha = alpha
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.coefficient_bound = coefficient_bound
+        self.ratio_bound = ratio_bound
+        self.tol = tol
+
+    def _family(self, scaled: Scaled, offset: SecureArray | None) -> LogLink:
+        if not 1 < self.power < 2:
+            raise UsageError(
+                f"TweedieRegressor: expected 1 < power < 2, got {self.power}; take LinearRegression for 0, "
+                "PoissonRegressor for 1, GammaRegressor for 2"
+            )
+        return Tweedie(scaled.y, offset, self.ratio_bound, self.power)
+
+    def _in_loss(self, scaled: Scaled, total: float | SecureArray) -> SecureArray | float:
+        return exp(scaled.log_mean * (self.power - 2)).assume_bound(2.0**12) * total
+
+    def _unit_of_deviance(self, scaled: Scaled) -> SecureArray | float:
+        return exp(scaled.log_mean * (2 - self.power))
+
+
+@final
+class NegativeBinomialRegressor(LogLinear):
+    """Negative binomial regression (NB2): counts with variance mu + dispersion * mu^2, the dispersion being given."""
+
+    def __init__(
+        self,
+        *,
+        dispersion: float = 1.0,
+        alpha: float = 0.0,
+        fit_intercept: bool = True,
+        max_iter: int = 12,
+        coefficient_bound: float = 16.0,
+        ratio_bound: float = 1024.0,
+        tol: float | None = 1e-3,
+    ) -> None:
+        self.dispersion = dispersion
+        self.alpha = alpha
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.coefficient_bound = coefficient_bound
+        self.ratio_bound = ratio_bound
+        self.tol = tol
+
+    def _family(self, scaled: Scaled, offset: SecureArray | None) -> LogLink:
+        if not self.dispersion > 0:
+            raise UsageError(
+                f"NegativeBinomialRegressor: expected dispersion > 0, got {self.dispersion}; for 0 take "
+                "PoissonRegressor"
+            )
+        return NegativeBinomial(scaled.y, offset, self.ratio_bound, self.dispersion, scaled.mean)
+
+    def _in_loss(self, scaled: Scaled, total: float | SecureArray) -> SecureArray | float:
+        return lifted(scaled.inverse * total, -scaled.lift)
+
+    def _unit_of_deviance(self, scaled: Scaled) -> SecureArray | float:
+        return scaled.mean
