@@ -19,6 +19,7 @@ from privity.testing import run
 from privity.types import Cost
 
 ROWS = [5, 4, 6, 3]
+NOTHING = Cost(0, (0, 0, 0))
 HASHES = np.random.default_rng(12).integers(0, 2**48, (40, 2), np.uint64)
 
 
@@ -31,6 +32,14 @@ def keys_of(proto: Any, people: Sequence[Sequence[int]]) -> list[Share]:
 
 
 # -- cost ------------------------------------------------------------------------------------------------------------
+
+
+Operation = tuple[str, int, dict[str, Any]]
+
+
+def declared(operations: Sequence[Operation], start: Cost = NOTHING) -> Cost:
+    """What these operations cost one after the other: name, elements, public parameters."""
+    return sum((Rep3.cost(name, n, **parameters) for name, n, parameters in operations), start=start)
 
 
 def trivial(shape: tuple[int, ...]) -> Share:
@@ -75,41 +84,37 @@ def test_cost_of_aligning(inputs: int, flagged: bool) -> None:
         x = p.public(layout.arange(n))
         sort.sort_distinct(p, x, 63, [x, x, p.public(layout.zeros((n, 3)))])
 
-    whole, of_sort = cost_of(act), cost_of(sorted_only)
     tag = (inputs - 1).bit_length()
-    bits = sum(
-        (Rep3.cost(o, m, **k) for o, m, k in (
-            ("is_zero", 2 * (n - 1), {}), ("and_", n - 1, {}), ("is_zero", n - 1, {"bits": tag}), ("and_", n - 1, {}),
-            ("b2a", n - 1, {}), *([("mul", n, {})] if flagged else []),
-        )), start=of_sort,
-    )  # fmt: skip
-    assert whole == bits
-    assert whole.rounds - of_sort.rounds == 11 + tag.bit_length() + flagged
+    behind: list[Operation] = [
+        ("is_zero", 2 * (n - 1), {}), ("and_", n - 1, {}), ("is_zero", n - 1, {"bits": tag}), ("and_", n - 1, {}),
+        ("b2a", n - 1, {}), *([("mul", n, {})] if flagged else []),
+    ]  # fmt: skip
+    assert cost_of(act) == declared(behind, cost_of(sorted_only))
 
 
 @pytest.mark.parametrize("inputs", [2, 3, 4])
-def test_rounds_behind_the_sort(inputs: int) -> None:
+def test_cost_behind_the_sort(inputs: int) -> None:
     n, widths = 200, [3, 1, 2, 5][:inputs]
     x = an_alignment(n, 5)
 
-    def rounds(act: Callable[[Any, Aligned, Callable[[tuple[int, ...]], Share]], Any]) -> int:
-        def whole(p: Any) -> None:
-            def share(shape: tuple[int, ...]) -> Share:
-                return Share((), shape) if isinstance(p, Outside) else trivial(shape)
-
-            act(p, as_shares(p, x), share)
-
-        return cost_of(whole).rounds
+    def cost(act: Callable[[Any, Aligned], Any]) -> Cost:
+        return cost_of(lambda p: act(p, as_shares(p, x)))
 
     tag = (inputs - 1).bit_length()
-    assert rounds(lambda p, a, s: linkage.in_all(p, a, inputs)) == inputs
-    assert rounds(lambda p, a, s: linkage.side_by_side(p, a.columns[0], widths)) == 0
-    assert rounds(lambda p, a, s: linkage.beside_first(p, a, a.columns[0], widths)) == 6 * inputs - 5 + tag.bit_length()
+    longer: list[Operation] = [("and_", n - d, {}) for d in range(2, inputs)]
+    everywhere = [*longer, ("b2a", n - inputs + 1, {})]
+    assert cost(lambda p, a: linkage.in_all(p, a, inputs)) == declared(everywhere)
+    assert cost(lambda p, a: linkage.side_by_side(p, a.columns[0], widths)) == declared([])
+    found: list[Operation] = [("is_zero", inputs * n, {"bits": tag}), *longer, ("b2a", n, {})]
+    for d in range(1, inputs):
+        planes = {"planes": inputs - d}
+        found += [("and_", n - d, {}), ("and_", n - d, planes), ("b2a", n - d, planes), ("mul", n * widths[d], {})]
+    assert cost(lambda p, a: linkage.beside_first(p, a, a.columns[0], widths)) == declared(found)
 
 
 @pytest.mark.parametrize(("n", "rows"), [(50, 20), (50, 50), (50, 70)])
 def test_cost_of_results(n: int, rows: int) -> None:
-    """Rows in front and in their order: 8 rounds, 9 with padding; 32 bytes a value in all, twice, and 3 for places."""
+    """Rows in front and in their order: 8 rounds, 9 with padding; 32 bytes a value in all, twice, and the places."""
 
     def columns(p: Any, *shape: int) -> Share:
         return p.public(layout.zeros(shape))  # type: ignore[no-any-return]
@@ -118,10 +123,10 @@ def test_cost_of_results(n: int, rows: int) -> None:
     exact = cost_of(lambda p: linkage.drawn(p, p.public(ones), columns(p, n, 4), rows))
     padded = cost_of(lambda p: linkage.drawn_padded(p, p.public(ones), columns(p, n, 4), rows))
     assert (exact.rounds, padded.rounds) == (8, 9)
-    opening = Rep3.cost("open_mixed", n, bits=7)
-    whole = Rep3.cost("mul", n) + Rep3.cost("shuffle", 5 * n) + opening + Rep3.cost("shuffle", 4 * rows)
-    assert exact == whole
-    assert padded == whole + Rep3.cost("mul", 4 * rows) + Cost(0, Rep3.cost("shuffle", n + rows).sent)
+    opening: list[Operation] = [("mul", n, {}), ("open_mixed", n, {"bits": 7})]
+    assert exact == declared([*opening, ("shuffle", 5 * n, {}), ("shuffle", 4 * rows, {})])
+    more: list[Operation] = [("shuffle", 6 * n, {}), ("mul", 4 * rows, {}), ("shuffle", 5 * rows, {})]
+    assert padded == declared([*opening, *more])
 
 
 def test_cost_of_telling_rows_and_of_first_rows() -> None:
@@ -136,7 +141,11 @@ def test_cost_of_telling_rows_and_of_first_rows() -> None:
         row = p.public(x)
         sort.sort(p, [(row, 61)], [row, row, row])
 
-    assert cost_of(first).rounds - cost_of(sorted_only).rounds == 8 + 2 + 4
+    behind: list[Operation] = [
+        ("is_zero", 2 * (n - 1), {}), ("and_", n - 1, {}), ("b2a", n - 1, {"planes": 2}), ("shuffle", 2 * n, {}),
+        ("open_mixed", n, {"bits": 7}),
+    ]  # fmt: skip
+    assert cost_of(first) == declared(behind, cost_of(sorted_only))
 
 
 # -- view ------------------------------------------------------------------------------------------------------------

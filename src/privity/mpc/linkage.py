@@ -63,7 +63,7 @@ def align(
     ``keys``: (rows_i, 2) for each input i, of which each has a row at least; ``valid``: flags (rows_i,) or None;
     ``columns``: for each input equally many arrays, item c of all inputs of the same width.
 
-    Rounds: 1 if there are flags, ``sort_distinct`` of 63 bits, and about 13. Bytes for three inputs of 100,000 rows:
+    Rounds: 1 if there are flags, ``sort_distinct`` of 63 bits, and at most 15. Bytes for three inputs of 100,000 rows:
     113 MB at the busiest party, of which 100 for the sort, and up to 16 more for each value of a column.
     """
     count = len(keys)
@@ -112,7 +112,7 @@ def _step(proto: Protocol, x: Share) -> Share:
 
 
 def _neighbours(proto: Protocol, number: Share, low: Share) -> tuple[Bits, Bits]:
-    """Whether the next row has the same key; whether it has the same number, but another key. Eight rounds."""
+    """Whether the next row has the same key; whether it has the same number, but another key. At most eight rounds."""
     steps = proto.stack([_step(proto, number), _step(proto, low)], 0)
     zero = proto.is_zero(steps)
     numbers, lows = (proto.map_bits(zero, layout.take(i)) for i in (0, 1))
@@ -152,7 +152,7 @@ def _columns(x: Share, count: int) -> Share:
 def in_all(proto: Protocol, aligned: Aligned, inputs: int) -> Share:
     """1 in the first of ``inputs`` neighbours with one key, (n,): one row for each key that all inputs have.
 
-    One round for each input but two, and 2.
+    One round for each input but two, and at most 2.
     """
     runs = _runs(proto, aligned.same, inputs - 1)
     return _padded(proto, proto.b2a(runs[-1]), aligned.rows)
@@ -180,8 +180,8 @@ def beside_first(
 ) -> tuple[Share, list[Share], Share]:
     """For rows of the first input: flags of these (n,); per other input whether it has the key (n,); all columns.
 
-    Columns of inputs that lack the key are 0. Rows of other inputs hold nothing of use. Rounds: 6 for each input but
-    the first and about 3. Bytes per row and party: 8 for each column of the others, 4 (inputs - 1) inputs and 10 for
+    Columns of inputs that lack the key are 0. Rows of other inputs hold nothing of use. At most 6 rounds for each input
+    but the first, and 6. Bytes per row and party: 8 for each column of the others, 4 (inputs - 1) inputs and 10 for
     flags.
     """
     count, n = len(widths), aligned.rows
@@ -260,7 +260,7 @@ def _first(proto: Protocol, x: Share, rows: int) -> Share:
 def first_of_each(proto: Protocol, keys: Share, valid: Share | None) -> tuple[Share, Share]:
     """1 in the first valid row of each key (n,), rows as given; and violations as in ``Aligned``.
 
-    A ``sort`` of 61 bits, and about 14 rounds.
+    A ``sort`` of 61 bits, and at most 14 rounds.
     """
     n = keys.shape[0]
     flags = proto.public(layout.ones((n,))) if valid is None else valid
