@@ -16,14 +16,18 @@ import msgspec
 import typer
 from rich.console import Console
 
+from .data.key_file import csv_column, read_keys
+from .data.keys import STEPS
 from .data.linkages import LinkageLog
 from .data.load import load_arrays, load_inputs, load_schemas, table_info
 from .data.shapes import Size, planned_inputs, read_size
 from .demo.screen import LiveProgress
 from .errors import ConfigError, PrivityError
+from .jobs.comparisons import DEFAULT_LIMIT
 from .jobs.consortium import Consortium, load_consortium
-from .jobs.files import check_writable
+from .jobs.files import check_writable, write_outputs
 from .jobs.founding import init_consortium
+from .jobs.intersection import Comparison, ComparisonReport, compare
 from .jobs.job import JobSpec, LinkSpec, load_job, load_program
 from .jobs.launch import party_arguments
 from .jobs.local import EmitProgress, Event, emit, end_with_parent, run_local, stop_on_signal, write_reports
@@ -31,6 +35,7 @@ from .jobs.run import Interrupted, PartyReport, Task, run_party
 from .jobs.view import ViewRecorder, forget
 from .mpc.rep3 import Rep3
 from .net.tls import adopt_listener, listen
+from .psi import BOTH
 from .ring import kernels
 
 app = typer.Typer(
@@ -235,7 +240,7 @@ def party_process(
 
 
 def _listen_here(group: Consortium, party: str) -> socket.socket | None:
-    endpoint = group.party(party).endpoint
+    endpoint = group.party(party).endpoint if party in group.compute else None
     return listen(endpoint) if endpoint is not None else None
 
 
@@ -338,18 +343,93 @@ def _assumptions(values: Sequence[str]) -> dict[str, int | float]:
     return found
 
 
+@app.command()
+def psi(
+    peer: Annotated[str, typer.Option("--with", help="The other owner, who runs this command too.")],
+    keys: Annotated[Path, typer.Option("--keys", help="CSV file of this owner.")],
+    column: Annotated[str, typer.Option("--column", help="Its column of keys.")],
+    consortium: ConsortiumOption = Path("consortium.toml"),
+    party: Annotated[str | None, typer.Option(help="This owner; default: the one whose key is here.")] = None,
+    normalize: Annotated[str, typer.Option(help=f"Steps in their order, of: {', '.join(STEPS)}.")] = "",
+    to: Annotated[str, typer.Option(help="Who learns the common keys: both, or the name of one owner.")] = BOTH,
+    limit: Annotated[int | None, typer.Option(help="Runs on one file; default: the consortium file's.", min=0)] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="CSV file for the common keys.")] = None,
+    start_timeout: StartOption = 30.0,
+    timeout: IdleOption = 60.0,
+    json: JsonOption = False,
+) -> None:
+    """Find the keys that another owner has too. Neither learns of the others' keys anything but their number."""
+    console = Console(stderr=True)
+
+    def say(line: str) -> None:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    group = load_consortium(consortium)
+    me = party if party is not None else _only_owner(group)
+    identity, own = group.identity(me), group.party(me)
+    group.pair(me, peer)
+    steps = [_STEP_NAMES.get(s, s) for s in (part.strip().replace("-", "_") for part in normalize.split(",")) if s]
+    if out is not None:
+        check_writable(out.parent)
+    file = read_keys(keys, column, steps)
+    allowed = own.most_intersections if limit is None else limit
+    listens = not group.pair(me, peer)[0]
+    assert own.endpoint is not None or not listens
+    common, report = compare(
+        Comparison(
+            me, peer, group, identity, file.items, file.digest,
+            limit=DEFAULT_LIMIT if allowed is None else allowed,
+            book=identity.key_path.with_suffix(".comparisons.json"), say=say, steps=steps, to=to,
+            listener=listen(own.endpoint) if listens and own.endpoint is not None else None,
+            deadline_s=start_timeout, idle_s=timeout,
+        )
+    )  # fmt: skip
+    if out is not None and common.rows is not None:
+        write_outputs(out.parent, {out.name: csv_column(column, [file.cells[row] for row in common.rows])})
+    if json:
+        sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
+    else:
+        _show_comparison(report, out)
+
+
+_STEP_NAMES = {"lower": "casefold"}
+
+
+def _only_owner(group: Consortium) -> str:
+    here = [p.name for p in group.parties if p.key_path is not None and "owner" in p.roles]
+    if len(here) != 1:
+        raise ConfigError(f"{group.path} has the keys of {len(here)} owners; say with --party which one runs here")
+    return here[0]
+
+
+def _show_comparison(report: ComparisonReport, out: Path | None) -> None:
+    found = "unknown here" if report.common is None else f"{report.common:,}"
+    print(f"{report.party}: {report.own_size:,} keys; {report.peer}: {report.peer_size:,}; common: {found}")
+    print(
+        f"{report.wall_s:.2f} s, CPU {report.cpu_s:.2f} s, {report.bytes_sent:,} bytes sent, {report.rounds} rounds, "
+        f"kernels: {report.kernels}"
+    )
+    print(f"run {report.runs} of {report.limit} on this file")
+    if out is not None and report.common is not None:
+        print(f"the common keys are in {out}")
+
+
 @consortium_app.command("init")
 def consortium_init(
     folder: Annotated[Path, typer.Argument(help="Folder for consortium.toml, certificates and keys.")],
     compute: Annotated[list[str], typer.Option("--compute", help="A compute party (three times).")] = [],  # noqa: B006
     owner: Annotated[list[str], typer.Option("--owner", help="An owner; may be given several times.")] = [],  # noqa: B006
     receiver: Annotated[list[str], typer.Option("--receiver", help="A receiver.")] = [],  # noqa: B006
+    listening: Annotated[list[str], typer.Option("--listening", help="An owner that listens, for `psi`.")] = [],  # noqa: B006
     host: Annotated[str, typer.Option(help="This host's address; edit the file for several hosts.")] = "127.0.0.1",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
 ) -> None:
     """Write a consortium file with fresh certificates and keys, for local use or to be handed out."""
     names = compute or ["compute_0", "compute_1", "compute_2"]
-    group = init_consortium(folder, names, owner, receiver, host=host, overwrite=overwrite)
+    unknown = [name for name in listening if name not in owner]
+    if unknown:
+        raise ConfigError(f"--listening {unknown[0]}: expected an owner; there are {', '.join(owner) or 'none'}")
+    group = init_consortium(folder, names, owner, receiver, host=host, listening=listening, overwrite=overwrite)
     print(f"wrote {folder / 'consortium.toml'} with {len(group.parties)} parties")
     print("for several hosts: give each its own key and a copy of the file without the others' key lines")
 

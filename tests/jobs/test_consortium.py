@@ -76,7 +76,7 @@ def test_hash_covers_the_public_part_only(made: Path, tmp_path: Path) -> None:
         (r"127.0.0.1:7001", "here", "expected host:port"),
         (r":7001", ":0", "has port 0"),
         (r'endpoint = "127.0.0.1:7001"\n', "", "a compute party needs an endpoint"),
-        (r'(name = "regulator"\n)', '\\1endpoint = "127.0.0.1:1"\n', "only compute parties listen"),
+        (r'(name = "regulator"\n)', '\\1endpoint = "127.0.0.1:1"\n', "only compute parties and owners listen"),
         (r"\[\[party\]\]", "[[party", "is not valid TOML"),
     ],
 )

@@ -3,7 +3,7 @@
     [[party]]
     name = "compute_0"
     roles = ["compute"]
-    endpoint = "10.0.0.1:7000"          # compute parties only: the others dial them
+    endpoint = "10.0.0.1:7000"          # compute parties: the others dial them; an owner needs one for set intersection
     fingerprint = "sha256:5f0c..."      # SHA-256 of the certificate's DER bytes
     certificate = "certificates/compute_0.crt"
     key = "certificates/compute_0.key"  # only in the file of the party itself, or for local use
@@ -11,7 +11,8 @@
     [party.tables]                      # only at an owner: its tables by name ([party.arrays]: its .npy arrays)
     customers = "data/customers.csv"
 
-A party's own file may also say `minimum_group = 25`: no aggregate of fewer rows is then opened, whatever the job says.
+A party's own file may also say `minimum_group = 25`: no aggregate of fewer rows is then opened, whatever the job says;
+and an owner's `most_intersections = 3`: so often may one file of keys be compared with other owners' (10 if not said).
 
 Paths are relative to the file. The order of the compute parties is their order in the protocol. The *hash* of a
 consortium covers the public part only (names, roles, endpoints, fingerprints), so that it is the same at all parties.
@@ -49,6 +50,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     tables: dict[str, str] = {}
     arrays: dict[str, str] = {}
     minimum_group: Annotated[int, msgspec.Meta(ge=0, le=1 << 31)] = 0
+    most_intersections: Annotated[int, msgspec.Meta(ge=0, le=1 << 31)] | None = None
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,6 +73,7 @@ class Party:
     tables: dict[str, Path] = field(default_factory=dict)
     arrays: dict[str, Path] = field(default_factory=dict)
     minimum_group: int = 0
+    most_intersections: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +162,24 @@ class Consortium:
         others = tuple(party.name for party in self.parties if party.name not in compute)
         return tuple(self._peer(n) for n in compute[:at]), tuple(self._peer(n) for n in compute[at + 1 :] + others)
 
+    def pair(self, me: str, peer: str) -> tuple[tuple[Peer, ...], tuple[Peer, ...]]:
+        """Whom ``me`` dials and who dials it when two owners meet: the first in the file that has an endpoint listens.
+
+        Raises ConfigError if they are not two owners or neither has an endpoint.
+        """
+        for name in (me, peer):
+            if "owner" not in self.party(name).roles:
+                raise ConfigError(f"{self.path}: {name} is no owner; there are {', '.join(self.owners) or 'none'}")
+        if me == peer:
+            raise ConfigError(f"{self.path}: {me} cannot meet itself; name another owner")
+        listening = [p.name for p in self.parties if p.name in (me, peer) and p.endpoint is not None]
+        if not listening:
+            raise ConfigError(
+                f"{self.path}: neither {me} nor {peer} has an endpoint, so none can listen; add to one of the two, in "
+                'the files of all parties, a line such as endpoint = "10.0.0.5:7100"'
+            )
+        return ((), (self._peer(peer),)) if listening[0] == me else ((self._peer(peer),), ())
+
     def _peer(self, name: str) -> Peer:
         return Peer(name, self.certificate(name), self.party(name).endpoint)
 
@@ -195,6 +216,7 @@ def load_consortium(path: Path) -> Consortium:
             tables={name: folder / table for name, table in entry.tables.items()},
             arrays={name: folder / array for name, array in entry.arrays.items()},
             minimum_group=entry.minimum_group,
+            most_intersections=entry.most_intersections,
         )
         for entry in file.party
     )
@@ -220,16 +242,18 @@ def _validate(consortium: Consortium) -> None:
             raise ConfigError(f"{where} ({party.name}): no roles; expected some of compute, owner, receiver")
         if not _FINGERPRINT.fullmatch(party.fingerprint):
             raise ConfigError(f"{where} ({party.name}): fingerprint must be 'sha256:' and 64 hexadecimal digits")
-        if "compute" in party.roles:
-            if party.endpoint is None:
-                raise ConfigError(f'{where} ({party.name}): a compute party needs an endpoint, as in "10.0.0.1:7000"')
+        if "compute" in party.roles and party.endpoint is None:
+            raise ConfigError(f'{where} ({party.name}): a compute party needs an endpoint, as in "10.0.0.1:7000"')
+        if party.endpoint is not None:
+            if not {"compute", "owner"} & set(party.roles):
+                raise ConfigError(
+                    f"{where} ({party.name}): only compute parties and owners listen; remove its endpoint"
+                )
             try:
                 if parse_endpoint(party.endpoint)[1] == 0:
                     raise ConfigError(f"endpoint {party.endpoint!r} has port 0; give the port that the others dial")
             except ConfigError as error:
                 raise ConfigError(f"{where} ({party.name}): {error}") from None
-        elif party.endpoint is not None:
-            raise ConfigError(f"{where} ({party.name}): only compute parties listen; remove its endpoint")
         for what, value in (("name", party.name), ("fingerprint", party.fingerprint), ("endpoint", party.endpoint)):
             if value is not None and seen.setdefault(value, party.name) != party.name:
                 raise ConfigError(f"{where} ({party.name}): {what} {value} is also that of {seen[value]}")

@@ -29,14 +29,16 @@ def init_consortium(
     *,
     host: str = "127.0.0.1",
     ports: Sequence[int] | None = None,
+    listening: Sequence[str] = (),
     days: float = 365.0,
     overwrite: bool = False,
 ) -> Consortium:
     """Write ``folder/consortium.toml`` with fresh certificates and keys, and return what it says.
 
     A name may stand in several lists. ``ports`` are those of the compute parties; None chooses free ones (another
-    program may take them later: where all parties start at once, hand each its socket instead). Certificates are valid
-    for ``days``. The consortium file is put in place last and in one step. Raises ConfigError if it exists and
+    program may take them later: where all parties start at once, hand each its socket instead). ``listening``
+    names owners that get an endpoint too, at free ports, for set intersections. Certificates are valid for
+    ``days``. The consortium file is put in place last and in one step. Raises ConfigError if it exists and
     ``overwrite`` is not set, for bad names or ports, and if something cannot be written.
     """
     names = list(dict.fromkeys([*compute, *owners, *receivers]))
@@ -55,8 +57,10 @@ def init_consortium(
         raise ConfigError(
             f"{target} exists already; choose another folder, or replace it and all keys beside it with --overwrite"
         )
-    chosen = free_ports(host, len(compute)) if ports is None else list(ports)
-    endpoints = {name: f"{host}:{port}" for name, port in zip(compute, chosen, strict=True)}
+    also = [name for name in owners if name in listening and name not in compute]
+    given = list(ports or ())
+    chosen = given + free_ports(host, len(compute) + len(also) - len(given))
+    endpoints = {name: f"{host}:{port}" for name, port in zip([*compute, *also], chosen, strict=True)}
     members: dict[str, Sequence[str]] = {"compute": compute, "owner": owners, "receiver": receivers}
     try:
         folder.mkdir(parents=True, exist_ok=True)
