@@ -108,15 +108,15 @@ class Information:
             each = each.multiply(root, scale=24)
         return each.multiply(math.sqrt(factor), scale=min(30, 24 - math.floor(math.log2(factor) / 2)))
 
-    def covariance(self) -> SecureArray:
-        """The inverse (d, d) at 22 fractional bits, known to fit where no element passes 2^17. Six rounds."""
+    def covariance(self, scale: int = 22, bound: float = 2.0**17) -> SecureArray:
+        """The inverse (d, d), whose elements are known not to pass ``bound``. Six rounds."""
         proto = self.session.protocol
         roots = self.roots.ring_share()
         square = layout.broadcast((self.size, self.size))
         rows = roots.map(layout.then(layout.reshape((self.size, 1)), square))
         columns = roots.map(layout.then(layout.reshape((1, self.size)), square))
-        half = proto.mul(self._inverse, rows, self._inverse_scale + self.roots.scale - 22)
-        return SecureArray(self.session, proto.mul(half, columns, self.roots.scale), 22, 2.0**17)
+        half = proto.mul(self._inverse, rows, self._inverse_scale + self.roots.scale - scale)
+        return SecureArray(self.session, proto.mul(half, columns, self.roots.scale), scale, bound)
 
     def guard(self) -> None:
         """Remember whether S Y = 1 failed: in an element, or in the trace, which counts unresolved directions."""

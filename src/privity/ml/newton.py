@@ -149,9 +149,9 @@ def newton(
         residual, weight = family.evaluate(matmul(x, coef, scale=family.bits))
         if last and not family.exact_bound:
             residual = residual.assume_bound(family.residual_bound)
-        gradient = penalty.gradient(_gradient(design, residual.stated(family.residual_bound)), coef)
+        gradient = penalty.gradient(weighted_sums(design, residual.stated(family.residual_bound)), coef)
         if information is None or weight is not None:
-            information = Information(penalty.hessian(_hessian(design, weight, family.weight_bound)))
+            information = Information(penalty.hessian(weighted_products(design, weight, family.weight_bound)))
         first = information if first is None else first
         length = _squared(first.unit(gradient, 16))
         newer = -information.solve(gradient, scale, coefficient_bound)
@@ -239,16 +239,16 @@ def _room(what: str, scale: int, bound: float) -> int:
     return room
 
 
-def _gradient(design: Predictors, residual: SecureArray) -> SecureArray:
-    """X^T W r / 2^shift (d,)."""
+def weighted_sums(design: Predictors, residual: SecureArray) -> SecureArray:
+    """X^T W r / 2^shift (d,). Three rounds."""
     weighted, rows = design.weighted, design.x.shape[0]
     room = _room("the gradient", weighted.scale, rows * weighted.bound * residual.bound)
     residual = residual.rescaled(min(residual.scale, room))
     return matmul(weighted.T, residual, 2.0**-design.shift, _GRADIENT_BITS)
 
 
-def _hessian(design: Predictors, weight: SecureArray | None, bound: float) -> SecureArray:
-    """X^T W X / 2^shift (d, d)."""
+def weighted_products(design: Predictors, weight: SecureArray | None, bound: float) -> SecureArray:
+    """X^T diag(weight) W X / 2^shift (d, d), for 0 <= ``weight`` <= ``bound`` (n,), None: 1. Six rounds."""
     x, weighted = design.x, design.weighted
     total = x.shape[0] * weighted.bound * x.bound * bound
     room = _room("the Hessian", weighted.scale, total)
