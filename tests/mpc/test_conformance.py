@@ -11,10 +11,10 @@ import numpy.typing as npt
 import pytest
 
 from privity.errors import UsageError
-from privity.mpc import sort
+from privity.mpc import orders, sort
 from privity.mpc.rep3 import Rep3
 from privity.mpc.rep3_bits import Adder
-from privity.mpc.shares import Bits, Share
+from privity.mpc.shares import Bits, Share, Shown
 from privity.ring import layout, reference
 from privity.testing import PROTOCOLS, Factory, reconstruct, reconstruct_bits, run
 
@@ -477,17 +477,66 @@ def test_a_shuffle_moves_whole_rows_and_can_be_undone(protocol: Factory, n: int)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_openings_of_mixed_values(protocol: Factory, shape: tuple[int, ...]) -> None:
+def test_openings_of_bits(protocol: Factory, shape: tuple[int, ...]) -> None:
     x = draw(shape)
 
     def program(p: Any) -> list[Any]:
         a = inputs(p, x)[0]
-        return [p.open_mixed(a, 1), p.open_mixed(a, 17), p.open_mixed(a, 62), p.open_bits(p.msb(a))]
+        return [p.open_bits(p.msb(a)), p.open_bits(p.bits(a, 5))]
 
     for opened in run(protocol, program).outputs:
-        for have, want in zip(opened, [x % 2, x % 2**17, x % 2**62, x < 0], strict=True):
+        for have, want in zip(opened, [x < 0, x % 32], strict=True):
             np.testing.assert_array_equal(have, want)
             assert have.shape == shape
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 65, 1000])
+def test_what_is_opened_in_a_shuffled_order_belongs_to_the_rows_that_stay_secret(protocol: Factory, n: int) -> None:
+    rng = np.random.default_rng(n)
+    x, y, z, low = np.arange(n), draw((n, 2)), rng.integers(0, 2**61, n), rng.integers(0, 8, n)
+
+    def program(p: Any) -> tuple[list[Any], list[Share]]:
+        a, b, c, d = inputs(p, x, y, z, low)
+        every, digit = p.bits(c, 64), p.bits(d, 3)
+        long = Bits(tuple(np.concatenate([q, q]) for q in every.parts), (n,), 128)
+        mask = p.random_bits((n,), 3)
+        shown = [Shown(a, 13), Shown(digit, 3), Shown(digit, 3, mask), Shown(p.neg(b.map(layout.take((..., 0)))), 64)]
+        mixed = p.shuffle_and_open(shown, p.mix(n), [a, b], long)
+        assert mixed.bits.planes == 128
+        more = [mixed.bits.rows(0, 64), mixed.bits.rows(64, 128)]
+        return [*mixed.opened, p.open_bits(mask), *(p.open_bits(m) for m in more)], mixed.items
+
+    done = run(protocol, program).outputs
+    rows, digit, masked, negative, mask, first, second = done[0][0]
+    np.testing.assert_array_equal(np.sort(rows), x)
+    rows = rows.astype(np.int64)
+    for have, want in (
+        (digit, low[rows]), (masked ^ mask, low[rows]), (negative.view(np.int64), -y[rows, 0]),
+        (first, z[rows]), (second, z[rows]),
+    ):  # fmt: skip
+        np.testing.assert_array_equal(have, want)
+    for opened, _ in done:
+        for have, want in zip(opened, done[0][0], strict=True):
+            np.testing.assert_array_equal(have, want)
+    a, b = (reconstruct(s) for s in zip(*(items for _, items in done), strict=True))
+    np.testing.assert_array_equal(a, rows)
+    np.testing.assert_array_equal(b, y[rows])
+
+
+@pytest.mark.parametrize("n", [0, 1, 65, 1000])
+def test_random_digits_and_their_flags(protocol: Factory, n: int) -> None:
+    widths, bits = [1, 3, 2, 5], 17
+
+    def program(p: Any) -> list[Any]:
+        return [(p.open_bits(r), flags) for r, flags in p.random_digits(n, widths, bits)]
+
+    done = run(protocol, program).outputs
+    for j, width in enumerate(widths):
+        digits = done[0][j][0]
+        flags = reconstruct([party[j][1] for party in done]) % (1 << bits)
+        np.testing.assert_array_equal(flags, np.arange(1 << width) == digits[:, None])
+        if n == 1000:
+            assert set(digits.tolist()) == set(range(1 << width))
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 40, 300])
@@ -501,7 +550,7 @@ def test_sorts_and_secret_orders(protocol: Factory, n: int) -> None:
         return [
             *sort.sort(p, [(a, 3)], [a, b]), *sort.sort(p, [(w, 62)], [w, b]), *sort.sort(p, [(a, 3), (w, 62)], [w]),
             *sort.sort(p, [(a, 3), (a, 3), (d, 20)], [d]), sort.argsort(p, [(w, 62)]),
-            *sort.scatter(p, d, [b]), *sort.gather(p, d, [b]), sort.inverse(p, d),
+            *orders.scatter(p, d, [b]), *orders.gather(p, d, [b]), orders.inverse(p, d),
         ]  # fmt: skip
 
     stable, by_wide = np.argsort(small, kind="stable"), np.argsort(wide, kind="stable")
@@ -535,4 +584,4 @@ def test_sorts_of_few_and_many_lanes(protocol: Factory, lanes: int, n: int, widt
 
 def test_what_is_no_permutation_is_refused(protocol: Factory) -> None:
     with pytest.raises(UsageError, match="each of the row numbers 0 to 2 once"):
-        run(protocol, lambda p: sort.scatter(p, inputs(p, np.array([0, 2, 2]))[0], []))
+        run(protocol, lambda p: orders.scatter(p, inputs(p, np.array([0, 2, 2]))[0], []))

@@ -14,7 +14,7 @@ from privity.mpc.outside import Outside
 from privity.mpc.party import Party
 from privity.mpc.rep3 import Rep3
 from privity.mpc.rep3_bits import Adder
-from privity.mpc.shares import Bits, Share
+from privity.mpc.shares import Bits, Share, Shown
 from privity.ring import layout
 from privity.session import Session
 from privity.testing import PROTOCOLS, Factory, run
@@ -61,8 +61,20 @@ CASES: list[Case] = [
     *[("b2a", {"planes": c}, lambda p, n, c=c: p.b2a(planes(n, c))) for c in (1, 5)],
     ("shuffle", {}, lambda p, n: p.shuffle([trivial((n,))], p.mix(n))),
     ("shuffle", {}, lambda p, n: p.shuffle([trivial((n,))], p.mix(n), undo=True)),
-    *[("open_mixed", {"bits": b}, lambda p, n, b=b: p.open_mixed(trivial((n,)), b)) for b in (1, 17, 64)],
-    ("open_bits", {}, lambda p, n: p.open_bits(planes(n, 1))),
+    *[
+        ("shuffle_and_open", {"shown": (b,)}, lambda p, n, b=b: p.shuffle_and_open([Shown(trivial((n,)), b)], p.mix(n)))
+        for b in (1, 17, 64)
+    ],
+    *[
+        ("shuffle_and_open", {"planes": c, "shown": (3,)}, lambda p, n, c=c: p.shuffle_and_open(
+            [Shown(planes(n, 3), 3, planes(n, 3))], p.mix(n), bits=planes(n, c)))
+        for c in (1, 58, 64, 65, 130)
+    ],
+    *[("open_bits", {"planes": c}, lambda p, n, c=c: p.open_bits(planes(n, c))) for c in (1, 3)],
+    *[
+        ("random_digits", {"widths": w, "bits": b}, lambda p, n, w=w, b=b: p.random_digits(n, w, b))
+        for w, b in (((1,), 1), ((3, 2, 2), 17), ((5,), 64))
+    ],
     ("sine_series", SERIES, lambda p, n: p.sine_series(trivial((n,)), 23, [0.1] * 10, 18)),
     ("sine_series", SERIES, lambda p, n: p.sine_series(trivial((n,)), 23, [0.1], 18, [0.1] * 10)),
 ]
@@ -98,6 +110,13 @@ def test_declared_costs_with_outside_parties(n: int) -> None:
         {"doctor": lambda channel, names: Rep3.collect(channel, names, 1, (n,))},
     )  # fmt: skip
     assert got == Rep3.cost("open_outside", n)
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_declared_cost_of_a_shuffle_of_several_columns(n: int) -> None:
+    items, values = [trivial((n, 2)), trivial((n,))], 3 * n
+    got = measured(Rep3, lambda p: p.shuffle_and_open([Shown(trivial((n,)), 9)], p.mix(n), items, planes(n, 70)))
+    assert got == Rep3.cost("shuffle_and_open", n, values=values, planes=70, shown=(9,))
 
 
 @pytest.mark.parametrize("n", [1, 100, 1_000_000])

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ..array import SecureArray
 from ..errors import ShapeError, UsageError
-from ..mpc import approx, tables
+from ..mpc import approx, orders, tables
 from ..mpc import sort as sorting
 from ..mpc.protocol import Protocol
 from ..mpc.shares import Share
@@ -234,7 +234,7 @@ def sort_by(keys: SecureArray | Sequence[SecureArray], columns: Sequence[SecureA
     return [SecureArray(r.session, proto.a2bits(r.ring_share())) if c.kind == "bool" else r for c, r in kinds]
 
 
-def sort_key(x: SecureArray) -> sorting.Key:
+def sort_key(x: SecureArray) -> orders.Key:
     """What ``mpc.sort`` needs to know of a key."""
     return x.ring_share(), approx.bits_for(x.bound, x.scale)
 
@@ -365,7 +365,7 @@ def rank(x: SecureArray, method: str = "average") -> SecureArray:
         if method == "average":
             scale = session.fraction_bits
             result = proto.mul_public(proto.add(first, last), layout.constant(1 << (scale - 1)))
-    back_again = sorting.scatter(proto, places, [result])[0] if n else result
+    back_again = orders.scatter(proto, places, [result])[0] if n else result
     return SecureArray(session, back_again, scale, float(max(n, 1)))
 
 
@@ -443,7 +443,7 @@ def merged(x: SecureArray, limits: Sequence[int], columns: Sequence[Share]) -> l
     proto = settled(x.session)
     flat = x.ring_share().map(layout.reshape((-1,)))
     keys = proto.concatenate([proto.public(layout.constants(limits)), flat], 0)
-    rows = sorting.row_numbers(proto, keys.shape[0])
+    rows = orders.row_numbers(proto, keys.shape[0])
     bits = (math.floor(x.bound * 2.0**x.scale) + 1).bit_length()
     return sorting.sort(proto, [(keys, min(bits, RANGE_BITS))], [rows, *columns])
 
@@ -452,7 +452,7 @@ def searchsorted(a: npt.ArrayLike, v: SecureArray, side: str = "left") -> Secure
     """How many of the public, ascending edges ``a`` are below each element ("left"), or below or equal ("right").
 
     Exact, as ``numpy.searchsorted(a, v, side)``. Few edges are compared one by one: rounds of a sign and 2. For many
-    the elements are sorted together with them: cost as ``sort``, and 4 rounds.
+    the elements are sorted together with them: cost as ``sort``, and 2 rounds.
     """
     if side not in ("left", "right"):
         raise UsageError(f"searchsorted: expected side= 'left' or 'right', got {side!r}")
@@ -466,6 +466,6 @@ def searchsorted(a: npt.ArrayLike, v: SecureArray, side: str = "left") -> Secure
     else:
         is_edge = proto.public(layout.constants([1] * count + [0] * v.size))
         rows, flags = merged(v, limits, [is_edge])
-        spread = sorting.scatter(proto, rows, [tables.cumulative(flags)])[0]
+        spread = orders.scatter(proto, rows, [tables.cumulative(flags)])[0]
         places = spread.map(layout.then(layout.take(slice(count, None)), layout.reshape(v.shape)))
     return SecureArray(session, places, 0, float(count))

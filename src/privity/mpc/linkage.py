@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..ring import layout
-from . import sort, tables
+from . import orders, sort, tables
 from .protocol import Protocol
 from .shares import Bits, Share
 
@@ -165,11 +165,11 @@ def side_by_side(proto: Protocol, payload: Share, widths: Sequence[int]) -> Shar
 
 
 def each_row(proto: Protocol, flags: Share, numbers: Share, inputs: int) -> Share:
-    """Whether each row's key is in all inputs, rows where ``numbers`` puts them: 0/1 (n,). Four rounds."""
+    """Whether each row's key is in all inputs, rows where ``numbers`` puts them: 0/1 (n,). Two rounds."""
     total = flags
     for d in range(1, inputs):
         total = proto.add(total, tables.previous(flags, d))
-    return sort.scatter(proto, numbers, [total])[0]
+    return orders.scatter(proto, numbers, [total])[0]
 
 
 # -- rows of the first input, and what belongs to them ---------------------------------------------------------------
@@ -230,7 +230,7 @@ def _selected(proto: Protocol, found: Sequence[tuple[int, Share]], payload: Shar
 def drawn(proto: Protocol, flags: Share, columns: Share, rows: int) -> Share:
     """The ``rows`` rows with a flag, of which there are so many, in a uniform secret order.
 
-    Rounds: 5 to bring them in front, 3 for their order. Bytes in all: 32 a value, for all rows and then for ``rows``.
+    Rounds: 3 to bring them in front, 2 for their order. Bytes in all: 32 a value, for all rows and then for ``rows``.
     """
     (moved,) = tables.in_front(proto, flags, [columns])
     return proto.shuffle([_first(proto, moved, rows)], proto.mix(rows))[0]
@@ -268,10 +268,10 @@ def first_of_each(proto: Protocol, keys: Share, valid: Share | None) -> tuple[Sh
         return flags, proto.public(layout.zeros(()))
     number = _numbers(proto, [keys], [valid], _STACKED_SHIFT)
     low = keys.map(layout.take((slice(None), 1)))
-    rows = sort.row_numbers(proto, n)
+    rows = orders.row_numbers(proto, n)
     number, low, rows = sort.sort(proto, [(number, _STACKED_SHIFT + WORD_BITS + 1)], [number, low, rows])
     same, differing = _neighbours(proto, number, low)
     found = proto.b2a(tables.joined([same, differing]))
     again = proto.concatenate([proto.public(layout.zeros((1,))), found.map(layout.take(0))], 0)
     wrong = found.map(layout.then(layout.take(1), layout.total(None, False)))
-    return proto.sub(flags, sort.scatter(proto, rows, [again])[0]), wrong
+    return proto.sub(flags, orders.scatter(proto, rows, [again])[0]), wrong

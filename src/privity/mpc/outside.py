@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from ..ring import layout
 from ..types import RANGE_BITS, Channel, Cost, Ring
 from .protocol import CostFunction, Protocol
-from .shares import Bits, Mix, Share
+from .shares import Bits, Mix, Mixed, Share, Shown
 
 
 class Outside(Protocol):
@@ -33,6 +33,7 @@ class Outside(Protocol):
         self.party = None
         self.of = of
         self.exact = exact
+        self.adder = adder
         self._adder = {} if adder is None else {"adder": adder}
         self.planned = Cost(0, (0,) * of.parties)
 
@@ -148,13 +149,21 @@ class Outside(Protocol):
         self._spend("shuffle", sum(x.size for x in items))
         return list(items)
 
-    def open_mixed(self, x: Share, bits: int) -> Ring | None:
-        self._spend("open_mixed", x.size, bits=bits)
-        return None
+    def shuffle_and_open(
+        self, shown: Sequence[Shown], mix: Mix, items: Sequence[Share] = (), bits: Bits | None = None
+    ) -> Mixed:
+        planes = 0 if bits is None else bits.planes
+        each = tuple(s.bits for s in shown)
+        self._spend("shuffle_and_open", mix.n, values=sum(x.size for x in items), planes=planes, shown=each)
+        return Mixed(None, list(items), bits)
 
     def open_bits(self, b: Bits) -> Ring | None:
-        self._spend("open_bits", b.size)
+        self._spend("open_bits", b.size, planes=b.planes)
         return None
+
+    def random_digits(self, n: int, widths: Sequence[int], bits: int) -> list[tuple[Bits, Share]]:
+        self._spend("random_digits", n, widths=tuple(widths), bits=bits)
+        return [(Bits((), (n,), w), Share((), (n, 1 << w))) for w in widths]
 
     def sine_series(
         self, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float] = ()
@@ -163,3 +172,10 @@ class Outside(Protocol):
         count = max(len(weights), len(cosines))
         self._spend("sine_series", x.size, period=period, harmonics=count, scale=scale, **more)
         return x
+
+    def planner(self) -> Outside:
+        return Outside(self.of, self.exact, self.adder)
+
+    @classmethod
+    def seconds(cls, cost: Cost, adder: Any = None) -> float:
+        raise TypeError("Outside has no form of its own; use the protocol it stands for")

@@ -10,14 +10,15 @@ Paper      none
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..ring import layout, order, trig
 from ..ring.prg import Stream, new_seed
 from ..types import RANGE_BITS, Channel, Cost, Ring
+from .outside import Outside
 from .party import Party
 from .protocol import CostFunction, Protocol
-from .shares import Bits, Mix, Share
+from .shares import Bits, Mix, Mixed, Share, Shown
 
 _FREE = Cost(0, (0,))
 
@@ -49,8 +50,9 @@ class InsecurePlain(Protocol):
             "random_ring",
             "random_bits",
             "shuffle",
-            "open_mixed",
+            "shuffle_and_open",
             "open_bits",
+            "random_digits",
         ),
         _free,
     )
@@ -148,10 +150,28 @@ class InsecurePlain(Protocol):
         rows = order.inverse(mix.known[0]) if undo else mix.known[0]
         return [x.map(layout.take(rows)) for x in items]
 
-    def open_mixed(self, x: Share, bits: int) -> Ring | None:
-        return layout.low_bits(x.parts[0], bits)
+    def shuffle_and_open(
+        self, shown: Sequence[Shown], mix: Mix, items: Sequence[Share] = (), bits: Bits | None = None
+    ) -> Mixed:
+        rows = layout.take(mix.known[0])
+        opened = []
+        for each in shown:
+            if isinstance(each.value, Share):
+                opened.append(layout.low_bits(each.value.map(rows).parts[0], each.bits))
+            else:
+                moved = self.map_bits(each.value, rows)
+                value = self.open_bits(moved if each.mask is None else self.xor(moved, each.mask))
+                opened.append(value)
+        return Mixed(opened, [x.map(rows) for x in items], None if bits is None else self.map_bits(bits, rows))
 
-    def open_bits(self, b: Bits) -> Ring | None:
+    def random_digits(self, n: int, widths: Sequence[int], bits: int) -> list[tuple[Bits, Share]]:
+        made = []
+        for w in widths:
+            r = self.random_bits((n,), w)
+            made.append((r, self._share(order.one_hot(self.open_bits(r), 1 << w))))
+        return made
+
+    def open_bits(self, b: Bits) -> Ring:
         opened: Ring = self.party.ring.from_planes(b.parts[0], b.size).reshape(b.shape)
         return opened
 
@@ -165,3 +185,10 @@ class InsecurePlain(Protocol):
             if integer:
                 series = series + layout.total(0, False)(trig.weighted(wave[: len(integer)], integer, trig.SCALE - 20))
         return self.truncate(self._share(series.reshape(x.shape)), 40 - scale)
+
+    def planner(self) -> Outside:
+        return Outside(InsecurePlain)
+
+    @classmethod
+    def seconds(cls, cost: Cost, adder: Any = None) -> float:
+        return 0.0

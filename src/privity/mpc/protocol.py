@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from ..ring import layout
 from ..types import Channel, Cost, Ring
-from .shares import Bits, Mix, Share, merge
+from .shares import Bits, Mix, Mixed, Share, Shown, merge
 
 CostFunction = Callable[..., Cost]
 
@@ -143,15 +143,19 @@ class Protocol(ABC):
         return Bits(tuple(p ^ q for p, q in zip(b.parts, c.parts, strict=True)), b.shape, b.planes)
 
     def map_bits(self, b: Bits, fn: layout.Local) -> Bits:
-        """A rearrangement of one plane of bits (unpacked, rearranged, packed again; local)."""
+        """A rearrangement of the elements of bits (unpacked, rearranged, packed again; local)."""
         if not b.parts:
-            return Bits((), layout.result_shape(fn, b.shape), 1)
+            return Bits((), layout.result_shape(fn, b.shape), b.planes)
         ring, parts, shape = self.party.ring, [], b.shape
         for part in b.parts:
-            moved = layout.asarray(fn(ring.from_planes(part, b.size).reshape(b.shape)))
-            shape = moved.shape
-            parts.append(ring.to_planes(layout.flat(moved), 1))
-        return Bits(tuple(parts), shape, 1)
+            blocks = []
+            for low in range(0, b.planes, 64):
+                planes = part[low : low + 64]
+                moved = layout.asarray(fn(ring.from_planes(planes, b.size).reshape(b.shape)))
+                shape = moved.shape
+                blocks.append(ring.to_planes(layout.flat(moved), len(planes)))
+            parts.append(blocks[0] if len(blocks) == 1 else layout.concatenate(blocks, 0))
+        return Bits(tuple(parts), shape, b.planes)
 
     @abstractmethod
     def invert(self, b: Bits) -> Bits:
@@ -184,8 +188,11 @@ class Protocol(ABC):
         """Arrays of ``mix.n`` rows, all with their rows in the order of ``mix``, or back from it; shares are fresh."""
 
     @abstractmethod
-    def open_mixed(self, x: Share, bits: int) -> Ring | None:
-        """The low ``bits`` bits of x at every compute party (None where no shares are held).
+    def shuffle_and_open(
+        self, shown: Sequence[Shown], mix: Mix, items: Sequence[Share] = (), bits: Bits | None = None
+    ) -> Mixed:
+        """``items`` (arrays) and ``bits`` (any number of planes) of ``mix.n`` rows shuffled, and ``shown`` opened in
+        the shuffled order to every compute party, in the rounds of the shuffle.
 
         Only for what is independent of the secrets, such as row numbers in shuffled order: anything else leaves through
         ``open``, which the session guards.
@@ -193,7 +200,15 @@ class Protocol(ABC):
 
     @abstractmethod
     def open_bits(self, b: Bits) -> Ring | None:
-        """One plane of bits as 0 and 1 at every compute party; only for what is independent of the secrets."""
+        """Planes of bits as integers (plane j counts 2^j) at every compute party; only for what is independent of the
+        secrets.
+        """
+
+    @abstractmethod
+    def random_digits(self, n: int, widths: Sequence[int], bits: int) -> list[tuple[Bits, Share]]:
+        """For each width w, n uniform digits below 2^w that no party knows: w planes, and (n, 2^w) flags, 1 in the
+        digit's place and 0 elsewhere, modulo 2^bits.
+        """
 
     # -- periodic functions ------------------------------------------------------------------------------------
 
@@ -204,6 +219,15 @@ class Protocol(ABC):
         """sum_k weights[k-1] sin(2 pi k x / 2^period) + cosines[k-1] cos(the same) at ``scale`` bits, k = 1, 2, ..."""
 
     # -- cost --------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def planner(self) -> Any:
+        """An ``Outside`` with the options of this session: adds up what operations on shapes would cost."""
+
+    @classmethod
+    @abstractmethod
+    def seconds(cls, cost: Cost, adder: Any = None) -> float:
+        """Time on the session's link (``adder``: the protocol's option that knows it), computing not included."""
 
     @classmethod
     def cost(cls, operation: str, n: int, **parameters: Any) -> Cost:

@@ -23,11 +23,12 @@ from ..errors import WireError
 from ..ring import layout
 from ..ring.prg import SEED_BYTES, Stream, digest, new_seed, same
 from ..types import RANGE_BITS, RING_BITS, Channel, Cost, Ring
-from . import rep3_bits, rep3_cost, rep3_cross, rep3_shuffle, rep3_sine
+from . import rep3_bits, rep3_cost, rep3_cross, rep3_digits, rep3_shuffle, rep3_sine
+from .outside import Outside
 from .party import Party
 from .protocol import CostFunction, Protocol
 from .rep3_cost import packed
-from .shares import Bits, Mix, Share
+from .shares import Bits, Mix, Mixed, Share, Shown
 
 _CHUNK = 1 << 15  # elements: masks of one chunk stay in the second-level cache
 
@@ -56,8 +57,9 @@ class Rep3(Protocol):
         "b2a": lambda n, planes=1, adder=None: rep3_cost.cost_b2a(n * planes, adder),
         "sine_series": rep3_sine.cost,
         "shuffle": rep3_shuffle.cost_shuffle,
-        "open_mixed": rep3_shuffle.cost_open_mixed,
+        "shuffle_and_open": rep3_shuffle.cost_shuffle_and_open,
         "open_bits": rep3_shuffle.cost_open_bits,
+        "random_digits": rep3_digits.cost,
         "random_ring": lambda n: Cost(0, (0, 0, 0)),
         "random_bits": lambda n, planes=1: Cost(0, (0, 0, 0)),
     }
@@ -347,13 +349,28 @@ class Rep3(Protocol):
     def shuffle(self, items: Sequence[Share], mix: Mix, undo: bool = False) -> list[Share]:
         return rep3_shuffle.shuffle(self, items, mix, undo)
 
-    def open_mixed(self, x: Share, bits: int) -> Ring | None:
-        return rep3_shuffle.open_mixed(self, x, bits)
+    def shuffle_and_open(
+        self, shown: Sequence[Shown], mix: Mix, items: Sequence[Share] = (), bits: Bits | None = None
+    ) -> Mixed:
+        return rep3_shuffle.shuffle_and_open(self, shown, mix, items, bits)
 
     def open_bits(self, b: Bits) -> Ring | None:
         return rep3_shuffle.open_bits(self, b)
+
+    def random_digits(self, n: int, widths: Sequence[int], bits: int) -> list[tuple[Bits, Share]]:
+        return rep3_digits.random_digits(self, n, widths, bits)
 
     def sine_series(
         self, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float] = ()
     ) -> Share:
         return rep3_sine.sine_series(self, x, period, weights, scale, cosines)
+
+    # -- cost --------------------------------------------------------------------------------------------------
+
+    def planner(self) -> Outside:
+        return Outside(Rep3, self.exact, self.adder)
+
+    @classmethod
+    def seconds(cls, cost: Cost, adder: rep3_bits.Adder | None = None) -> float:
+        link = adder or rep3_bits.Adder()
+        return cost.rounds * link.one_way_s + max(cost.sent) / link.bytes_per_s

@@ -8,6 +8,7 @@ The meaning of ``parts`` is the protocol's: (x_i, x_{i+1}) for replicated sharin
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ..ring import layout
 from ..ring.order import Rows
@@ -80,6 +81,26 @@ class Mix:
 
     def __repr__(self) -> str:
         return f"Mix({self.n} rows)"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What ``shuffle_and_open`` opens in the shuffled order: the low ``bits`` bits of a share of n values, or all
+    planes (64 at most) of n rows of bits after an XOR with ``mask``, whose row j is for row j of the shuffled order.
+    """
+
+    value: Share | Bits
+    bits: int
+    mask: Bits | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mixed:
+    """What ``shuffle_and_open`` gives: integers for each Shown (None where no shares are held); what stays secret."""
+
+    opened: list[Ring] | None
+    items: list[Share]
+    bits: Bits | None
 
 
 def merge(shares: Sequence[Share], axis: int, new_axis: bool = False) -> Share:

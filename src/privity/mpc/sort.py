@@ -1,9 +1,12 @@
-"""Sorting and secret orders on shares, written once over Protocol. Stable, ascending; ring integers in, shares out.
+"""Sorting on shares, written once over Protocol. Stable, ascending; ring integers in, shares out.
 
-A sort shuffles the rows and then opens how they compare. Every key is made distinct by its row number in the low bits,
-so the answers are those of a uniformly random order whatever the keys are: they say nothing about the data, not even
-how many keys are equal. A radix sort (Asharov et al., ePrint 2022/1595) moves all rows once for every digit; here they
-move once, and about 1.3 log2(n!) comparisons remain, at about a third of the bytes.
+Three sorts, of which the cheapest on the session's link is taken; the choice follows from public numbers alone.
+
+- By comparisons: shuffle the rows, then open how they compare. Every key is made distinct by its row number in the low
+  bits, so the answers are those of a uniformly random order whatever the keys are: they say nothing about the data, not
+  even how many keys are equal. Few bytes; about nine rounds for each of some ten batches.
+- By digits (radix.py): three rounds a digit of some bits, more bytes and computing. For links with long round trips.
+- By a network, for many short lanes.
 
 Source: Hamada et al., ICISC 2012 (shuffle, then open comparisons); the batched plan is in ring/order.py.
 """
@@ -11,53 +14,188 @@ Source: Hamada et al., ICISC 2012 (shuffle, then open comparisons); the batched 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
-from ..errors import UsageError
 from ..ring import layout, order
-from ..ring.order import Rows
 from ..types import RANGE_BITS
+from . import orders, radix
+from .orders import Key
+from .outside import Outside
 from .protocol import Protocol
 from .shares import Share
 
-Key = tuple[Share, int]
-"""(values, bits): one number per row with |value| < 2^bits."""
+# Seconds of computing at one party, measured with the native kernels on a server's core. They only tip the choice.
+_COMPARISON_S = 60e-9  # of 58 bits, and the bookkeeping of the plan
+_ROW_S, _FLAG_S = 100e-9, 25e-9  # of a pass of the radix sort, for each row and for each flag
+_EXCHANGE_S = 250e-9  # of two elements of a network
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which sort is cheapest. width: bits of a digit, 0 for no radix sort. batch: see ``order.comparisons``. network:
+    whether lanes pass a network. seconds: estimated.
+    """
+
+    width: int
+    batch: int
+    network: bool
+    seconds: float
 
 
 def sort(proto: Protocol, keys: Sequence[Key], columns: Sequence[Share]) -> list[Share]:
     """``columns`` (arrays of n rows) ordered by the first key, among equals by the second and so on; else as they were.
 
-    Rounds: a shuffle, and a sign and an opening for each of the batches of ``order.comparisons``; keys that do not fit
-    one number of 62 bits together with a row number are sorted one after the other, the last first.
+    Rounds by comparisons: a shuffle, and a sign and an opening for each of the batches of ``order.batches``; keys that
+    do not fit one number of 62 bits together with a row number are sorted one after the other, the last first. By
+    digits: see ``radix.sort``.
     """
     n = keys[0][0].shape[0]
     if n < 2:
         return list(columns)
-    room = RANGE_BITS - 1 - _row_bits(n)
+    best = _choice(proto, n, 1, [bits for _, bits in keys], sum(c.size for c in columns))
+    if best.width:
+        return radix.sort(proto, keys, columns, best.width)
+    return by_comparisons(proto, keys, columns, best.batch)
+
+
+def argsort(proto: Protocol, keys: Sequence[Key]) -> Share:
+    """The rows in ascending order: secret row numbers, one per row."""
+    return sort(proto, keys, [orders.row_numbers(proto, keys[0][0].shape[0])])[0]
+
+
+def sort_lanes(proto: Protocol, key: Share, bits: int, columns: Sequence[Share]) -> list[Share]:
+    """``columns`` of shape (lanes, n), each lane in ascending order of the key's lane; stable. |key| < 2^bits.
+
+    Few long lanes are sorted together: by digits within each lane, by comparisons with the lane as the first key. Many
+    short ones pass a sorting network: every layer costs a sign, its conversion (2 rounds) and a product.
+    """
+    lanes, n = key.shape
+    if n < 2 or lanes == 0:
+        return list(columns)
+    flat = layout.reshape((lanes * n,))
+    keys, moving = [(key.map(flat), bits)], [c.map(flat) for c in columns]
+    best = _choice(proto, n, lanes, [bits], sum(c.size for c in columns))
+    if best.network:
+        return _network(proto, key, bits + orders.row_bits(n), orders.row_bits(n), columns)
+    if best.width:
+        moved = radix.sort(proto, keys, moving, best.width, lanes)
+    else:
+        if lanes > 1:
+            keys.insert(0, (_lane_numbers(proto, lanes, n), (lanes - 1).bit_length()))
+        moved = by_comparisons(proto, keys, moving, best.batch)
+    return [c.map(layout.reshape(key.shape)) for c in moved]
+
+
+def _lane_numbers(proto: Protocol, lanes: int, n: int) -> Share:
+    number = orders.row_numbers(proto, lanes).map(layout.reshape((lanes, 1)))
+    return number.map(layout.then(layout.broadcast((lanes, n)), layout.reshape((lanes * n,))))
+
+
+# -- the choice --------------------------------------------------------------------------------------------------
+
+
+def _choice(proto: Protocol, n: int, lanes: int, bits: Sequence[int], values: int) -> Choice:
+    shapes: Outside = proto.planner()
+    return choice(shapes.of, shapes.adder, n, lanes, tuple(bits), values)
+
+
+@lru_cache(maxsize=512)
+def choice(of: type[Protocol], adder: Any, n: int, lanes: int, bits: tuple[int, ...], values: int) -> Choice:
+    """The cheapest sort of ``lanes`` times n rows by keys of these bits, with ``values`` values in all columns.
+
+    Adds up what the protocol declares for each sort, on the link that ``adder`` knows, and what it computes. The same
+    at all parties, and in a plan, since nothing but public numbers goes in.
+    """
+    rows = lanes * n
+    batch = _batch(of, adder, min(RANGE_BITS, sum(bits) + 1 + orders.row_bits(rows)))
+    lane_bits = ((lanes - 1).bit_length(),) if lanes > 1 else ()
+    found = [Choice(0, batch, False, _by_comparisons_s(of, adder, rows, (*lane_bits, *bits), values, batch))]
+    tag = orders.row_bits(n)
+    if lanes > 1 and bits[0] + 1 + tag < RANGE_BITS:
+        found.append(Choice(0, batch, True, _network_s(of, adder, n, lanes, bits[0] + tag, values)))
+    planes = _planes(of, bits)
+    for width in range(1, min(radix.WIDEST, sum(planes)) + 1):
+        shapes = Outside(of, adder=adder)
+        radix.spend(shapes, rows, planes, values, width)
+        flags = sum(1 << w for w in radix.digit_widths(sum(planes), width))
+        passes = len(radix.digit_widths(sum(planes), width))
+        computing = rows * (passes * _ROW_S + flags * _FLAG_S)
+        found.append(Choice(width, batch, False, of.seconds(shapes.planned, adder) + computing))
+    return min(found, key=lambda each: each.seconds)
+
+
+def _planes(of: type[Protocol], bits: Sequence[int]) -> list[int]:
+    """Bits of the joined keys of a radix sort."""
+    nobody = Share((), (1,))
+    return [b + 1 for _, b in radix.joined_keys(Outside(of), [(nobody, b) for b in bits], radix.ROOM)]
+
+
+def _compared_s(of: type[Protocol], adder: Any, count: int, bits: int) -> float:
+    """One batch of comparisons, opened."""
+    shapes = Outside(of, adder=adder)
+    shapes.open_bits(shapes.msb(Share((), (count,)), min(bits, RANGE_BITS + 1)))
+    return of.seconds(shapes.planned, adder) + count * _COMPARISON_S
+
+
+def _batch(of: type[Protocol], adder: Any, bits: int) -> int:
+    """How many comparisons cost as much as the rounds of one batch."""
+    many = 1 << 20
+    rounds = _compared_s(of, adder, 1, bits)
+    each = (_compared_s(of, adder, many, bits) - rounds) / many
+    return max(order.BATCH, round(rounds / each))
+
+
+def _by_comparisons_s(of: type[Protocol], adder: Any, rows: int, bits: Sequence[int], values: int, batch: int) -> float:
+    """A sort for each key that does not fit together with the others."""
+    tag = orders.row_bits(rows)
+    total = 0.0
+    joined: list[int] = []
+    for each in reversed(bits):
+        if joined and joined[-1] + 1 + each <= RANGE_BITS - 1 - tag:
+            joined[-1] += 1 + each
+        else:
+            joined.append(each)
+    for each in joined:
+        shapes = Outside(of, adder=adder)
+        shapes.shuffle([Share((), (rows,)), Share((), (values,))], shapes.mix(rows))
+        total += of.seconds(shapes.planned, adder)
+        total += sum(_compared_s(of, adder, size, each + 1 + tag) for size in order.batches(rows, batch))
+    return total
+
+
+def _network_s(of: type[Protocol], adder: Any, n: int, lanes: int, bits: int, values: int) -> float:
+    shapes, items = Outside(of, adder=adder), 1 + values // (lanes * n)
+    pairs = 0
+    for low, _ in order.comparators(n):
+        count = lanes * low.size
+        shapes.b2a(shapes.msb(Share((), (count,)), bits + 1))
+        shapes.mul(Share((), (count * items,)), Share((), (count * items,)))
+        pairs += count
+    return of.seconds(shapes.planned, adder) + pairs * items * _EXCHANGE_S
+
+
+# -- by comparisons ----------------------------------------------------------------------------------------------
+
+
+def by_comparisons(proto: Protocol, keys: Sequence[Key], columns: Sequence[Share], batch: int) -> list[Share]:
+    """As ``sort``. ``batch``: how many comparisons cost as much as the rounds of a batch."""
+    room = RANGE_BITS - 1 - orders.row_bits(keys[0][0].shape[0])
     moving, later = list(columns), _fitting(proto, keys, room)
     while later:
         (key, bits), *later = later
-        moving = _sort_once(proto, key, bits, [*moving, *(k for k, _ in later)])
+        moving = _sort_once(proto, key, bits, [*moving, *(k for k, _ in later)], batch)
         later = [(k, b) for k, (_, b) in zip(moving[len(columns) :], later, strict=True)]
         moving = moving[: len(columns)]
     return moving
 
 
-def _row_bits(n: int) -> int:
-    return max(1, (n - 1).bit_length())
-
-
 def _fitting(proto: Protocol, keys: Sequence[Key], room: int) -> list[Key]:
     """The keys from last to first, joined where they fit ``room`` bits together, cut in two where one does not."""
     out: list[Key] = []
-    for key, bits in reversed(keys):
-        if bits > room:
-            out.extend(_halves(proto, key, bits, room))
-            continue
-        if out and out[-1][1] + 1 + bits <= room:
-            low, low_bits = out.pop()
-            key = proto.add(proto.mul_public(key, layout.constant(1 << (low_bits + 1))), low)
-            bits += low_bits + 1
-        out.append((key, bits))
+    for key, bits in radix.joined_keys(proto, keys, room):
+        out.extend(_halves(proto, key, bits, room) if bits > room else [(key, bits)])
     return out
 
 
@@ -71,24 +209,30 @@ def _halves(proto: Protocol, key: Share, bits: int, room: int) -> list[Key]:
     return [(low, cut), (proto.truncate(proto.sub(key, low), cut), room)]
 
 
-def _sort_once(proto: Protocol, key: Share, bits: int, columns: Sequence[Share]) -> list[Share]:
+def _sort_once(proto: Protocol, key: Share, bits: int, columns: Sequence[Share], batch: int) -> list[Share]:
     """By one key, which the row number makes distinct."""
-    tag = _row_bits(key.shape[0])
+    tag = orders.row_bits(key.shape[0])
     distinct = proto.add_public(proto.mul_public(key, layout.constant(1 << tag)), layout.arange(key.shape[0]))
-    return sort_distinct(proto, distinct, bits + 1 + tag, columns)[1:]
+    return _by_distinct(proto, distinct, bits + 1 + tag, columns, batch)[1:]
 
 
 def sort_distinct(proto: Protocol, key: Share, bits: int, columns: Sequence[Share]) -> list[Share]:
-    """The key and ``columns`` by a key that differs in every row, |difference| < 2^bits, bits <= 63.
+    """The key and ``columns`` by a key that differs in every row, |difference| < 2^bits, bits <= 63; by comparisons.
 
-    Shuffles, asks for comparisons and opens them, puts the rows in order. That the keys differ is the caller's to know:
-    the answers for equal ones would follow the shuffled order and not be those of a random one.
+    That the keys differ is the caller's to know: the answers for equal ones would follow the shuffled order and not be
+    those of a random one.
     """
+    shapes: Outside = proto.planner()
+    return _by_distinct(proto, key, bits, columns, _batch(shapes.of, shapes.adder, bits))
+
+
+def _by_distinct(proto: Protocol, key: Share, bits: int, columns: Sequence[Share], batch: int) -> list[Share]:
+    """Shuffles, asks for comparisons and opens them, puts the rows in order."""
     n = key.shape[0]
     if n < 2:
         return [key, *columns]
     mixed = proto.shuffle([key, *columns], proto.mix(n))
-    plan = order.comparisons(n)
+    plan = order.comparisons(n, batch)
     first, second = next(plan)
     while True:
         left, right = mixed[0].map(layout.take(first)), mixed[0].map(layout.take(second))
@@ -99,25 +243,7 @@ def sort_distinct(proto: Protocol, key: Share, bits: int, columns: Sequence[Shar
             return [c.map(layout.take(done.value)) for c in mixed]
 
 
-def sort_lanes(proto: Protocol, key: Share, bits: int, columns: Sequence[Share]) -> list[Share]:
-    """``columns`` of shape (lanes, n), each lane in ascending order of the key's lane; stable. |key| < 2^bits.
-
-    Few long lanes are sorted together, with the lane as the first key. Many short ones pass a sorting network: every
-    layer costs a sign, its conversion (2 rounds) and a product.
-    """
-    lanes, n = key.shape
-    if n < 2 or lanes == 0:
-        return list(columns)
-    tag = _row_bits(n)
-    narrow = bits + 1 + tag < RANGE_BITS
-    if lanes > 1 and narrow and order.cost_of_comparators(n, lanes) < order.cost_of_comparisons(lanes * n):
-        return _network(proto, key, bits + tag, tag, columns)
-    flat = layout.reshape((lanes * n,))
-    keys = [(key.map(flat), bits)]
-    if lanes > 1:
-        number = row_numbers(proto, lanes).map(layout.then(layout.reshape((lanes, 1)), layout.broadcast(key.shape)))
-        keys.insert(0, (number.map(flat), (lanes - 1).bit_length()))
-    return [c.map(layout.reshape(key.shape)) for c in sort(proto, keys, [c.map(flat) for c in columns])]
+# -- by a network ------------------------------------------------------------------------------------------------
 
 
 def _network(proto: Protocol, key: Share, bits: int, tag: int, columns: Sequence[Share]) -> list[Share]:
@@ -134,62 +260,3 @@ def _network(proto: Protocol, key: Share, bits: int, tag: int, columns: Sequence
         items = moved.map(layout.take(order.replaced(n, low, high)))
     columns_from = range(1, 1 + len(columns))
     return [items.map(layout.then(layout.take((slice(None), j)), layout.transpose(None))) for j in columns_from]
-
-
-def argsort(proto: Protocol, keys: Sequence[Key]) -> Share:
-    """The rows in ascending order: secret row numbers, one per row."""
-    return sort(proto, keys, [row_numbers(proto, keys[0][0].shape[0])])[0]
-
-
-def row_numbers(proto: Protocol, n: int) -> Share:
-    """0 to n-1 as a share."""
-    return proto.public(layout.arange(n))
-
-
-def scatter(proto: Protocol, places: Share, columns: Sequence[Share]) -> list[Share]:
-    """Row j goes to row places[j]: shuffle all, open the shuffled places (a random permutation), move. Four rounds."""
-    return Scattered(proto, places, columns).columns
-
-
-class Scattered:
-    """``columns`` with row j moved to row places[j], and the way back for what is computed there."""
-
-    def __init__(self, proto: Protocol, places: Share, columns: Sequence[Share]) -> None:
-        """Four rounds."""
-        self._proto = proto
-        self._mix = proto.mix(places.shape[0])
-        mixed = proto.shuffle([places, *columns], self._mix)
-        self._rows = _opened(proto, mixed[0])
-        rows = order.inverse(self._rows)
-        self.columns = [c.map(layout.take(rows)) for c in mixed[1:]]
-
-    def back(self, columns: Sequence[Share]) -> list[Share]:
-        """Row places[j] of the columns moved to row j. Three rounds."""
-        return self._proto.shuffle([c.map(layout.take(self._rows)) for c in columns], self._mix, undo=True)
-
-
-def gather(proto: Protocol, places: Share, columns: Sequence[Share]) -> list[Share]:
-    """Row j of the result is row places[j]: open the shuffled places, move, undo the shuffle. Seven rounds."""
-    mix = proto.mix(places.shape[0])
-    rows = _opened(proto, proto.shuffle([places], mix)[0])
-    return proto.shuffle([c.map(layout.take(rows)) for c in columns], mix, undo=True)
-
-
-def inverse(proto: Protocol, places: Share) -> Share:
-    """The secret permutation that undoes ``places``. Four rounds."""
-    return scatter(proto, places, [row_numbers(proto, places.shape[0])])[0]
-
-
-def _opened(proto: Protocol, mixed: Share) -> Rows:
-    """Shuffled row numbers, opened. Raises UsageError if they are no permutation."""
-    n = mixed.shape[0]
-    if n == 0:
-        return order.identity(0)
-    # One bit more than row numbers have: numbers beyond n are then found, or taken modulo a power of two above n.
-    opened = proto.open_mixed(mixed, _row_bits(n) + 1)
-    if opened is None:
-        return order.identity(n)
-    rows = order.places(opened)
-    if rows is None:
-        raise UsageError(f"expected a secret permutation: each of the row numbers 0 to {n - 1} once; got others")
-    return rows

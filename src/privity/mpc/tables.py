@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..ring import layout
-from . import sort
+from . import orders
 from .protocol import Protocol
 from .shares import Bits, Share
 
@@ -23,7 +23,7 @@ def previous(x: Share, shift: int = 1) -> Share:
     return x.map(layout.shifted(shift))
 
 
-def ends_of_runs(proto: Protocol, keys: Sequence[sort.Key]) -> Share:
+def ends_of_runs(proto: Protocol, keys: Sequence[orders.Key]) -> Share:
     """1 in the last row of each run of equal keys: one zero test for each key, and an AND for each key but one."""
     n = keys[0][0].shape[0]
     same: Bits | None = None
@@ -52,12 +52,12 @@ def places_in_front(proto: Protocol, flags: Share) -> Share:
 
 
 def in_front(proto: Protocol, flags: Share, columns: Sequence[Share]) -> list[Share]:
-    """The columns, rows with a flag first; all keep their order otherwise. Five rounds."""
-    return sort.scatter(proto, places_in_front(proto, flags), columns)
+    """The columns, rows with a flag first; all keep their order otherwise. Three rounds."""
+    return orders.scatter(proto, places_in_front(proto, flags), columns)
 
 
 def carried_forward(proto: Protocol, starts: Share, columns: Sequence[Share]) -> list[Share]:
-    """For each row the values of the last row at or before it that has a flag (zeros before the first). Nine rounds.
+    """For each row the values of the last row at or before it that has a flag (zeros before the first). Six rounds.
 
     Differences between the values of consecutive flagged rows are taken where these stand together, go back to their
     rows, and add up to the values again.
@@ -65,13 +65,13 @@ def carried_forward(proto: Protocol, starts: Share, columns: Sequence[Share]) ->
     n = starts.shape[0]
     if n == 0:
         return list(columns)
-    mixed = sort.Scattered(proto, places_in_front(proto, starts), columns)
+    mixed = orders.Scattered(proto, places_in_front(proto, starts), columns)
     steps = mixed.back([proto.sub(c, previous(c)) for c in mixed.columns])
     return [cumulative(c) for c in masked(proto, starts, steps)]
 
 
 def running_sums(proto: Protocol, starts: Share, columns: Sequence[Share]) -> list[Share]:
-    """Running sums that start anew in each flagged row. Nine rounds; sums wrap around like all ring integers."""
+    """Running sums that start anew in each flagged row. Six rounds; sums wrap around like all ring integers."""
     sums = [cumulative(c) for c in columns]
     before = carried_forward(proto, starts, [proto.sub(s, c) for s, c in zip(sums, columns, strict=True)])
     return [proto.sub(s, b) for s, b in zip(sums, before, strict=True)]

@@ -19,11 +19,13 @@ from ..types import Ring
 Rows = npt.NDArray[np.int64]
 """Row numbers."""
 
+BATCH = 32768
+"""Comparisons that cost about as much as the rounds of one batch, on links between fast and slow."""
+
 Questions = Generator[tuple[Rows, Rows], Ring | None, Rows]
 
 _PACKED = 20  # up to 2^20 rows the row number fits beside a random word of 44 bits: one sort instead of an argsort
 _DIRECT = 32  # so many rows are always compared pair by pair
-_BATCH = 32768  # comparisons that cost about as much as the rounds of one batch, on links between fast and slow
 
 
 def permutation(draw: Callable[[int], Ring], n: int) -> Rows:
@@ -79,7 +81,51 @@ def taken(values: Ring, widths: Sequence[int], rows: Rows) -> Ring:
     return out
 
 
-def comparisons(n: int) -> Questions:
+def one_hot(digits: Ring, size: int) -> Ring:
+    """(n, size): 1 in the place of each digit, 0 elsewhere."""
+    flags: Ring = (digits[:, None] == np.arange(size, dtype=np.uint64)).astype(np.uint64)
+    return flags
+
+
+def complete(rows: Ring, one: bool) -> Ring:
+    """The last entry of each row set, in place, so that the row adds up to 1 (``one``) or 0."""
+    total: Ring = np.einsum("ij->i", rows[:, :-1])  # half the time of sum(1)
+    np.subtract(np.uint64(one), total, out=rows[:, -1])
+    return rows
+
+
+def turned(digits: Ring, width: int) -> Callable[[Ring], Ring]:
+    """(n, 2^width) -> the same shape: entry j of row i is what was its entry j ^ digits[i]."""
+    start = (np.arange(digits.size) << width) | digits.astype(np.int64)
+    places = start[:, None] ^ np.arange(1 << width)
+
+    def fn(x: Ring) -> Ring:
+        out = np.empty(places.shape, x.dtype)
+        np.take(x.reshape(-1), places, out=out, mode="clip")  # without a check of each index: half the time
+        return out
+
+    return fn
+
+
+def ranked(lanes: int) -> Callable[[Ring], Ring]:
+    """(lanes * n, size), flags -> how many flags stand at or before each in its lane, those of smaller digits first."""
+
+    def fn(x: Ring) -> Ring:
+        count = np.cumsum(x.reshape(lanes, -1, x.shape[1]), axis=1, dtype=x.dtype)
+        if count.shape[1]:
+            totals = count[:, -1:]
+            count += np.cumsum(totals, axis=2, dtype=x.dtype) - totals
+        return count.reshape(x.shape)
+
+    return fn
+
+
+def lane_starts(n: int, lanes: int) -> Ring:
+    """For each of n rows the first row of its lane."""
+    return np.arange(n, dtype=np.uint64) // np.uint64(n // lanes) * np.uint64(n // lanes)
+
+
+def comparisons(n: int, batch: int = BATCH) -> Questions:
     """The plan of a sort of n distinct keys in few, large rounds of comparisons.
 
     Yields (a, b): pairs of rows to compare; wants back 1 where key[a] < key[b] (None where nobody knows: planning), and
@@ -89,12 +135,14 @@ def comparisons(n: int) -> Questions:
     A sorted sample of 2^t - 1 rows is searched by all others at once, t batches of equal size; rows that fall between
     the same two of the sample are compared pair by pair. About 1.3 log2(n!) comparisons for large n, in t + 1 batches
     and those of the sample. Opening comparisons of shuffled distinct keys: Hamada et al., ICISC 2012.
+
+    ``batch``: how many comparisons cost as much as the rounds of one batch; the larger, the fewer batches.
     """
-    depth = _cheapest(n)[1]
+    depth = _cheapest(n, batch)[1]
     if not depth:
         return (yield from _pairwise(n))
     sample = (1 << depth) - 1
-    pivots = yield from comparisons(sample)
+    pivots = yield from comparisons(sample, batch)
     rest = np.arange(sample, n)
     gap = np.zeros(rest.size, np.int64)  # how many of the sample are smaller
     answer: Ring | None = None
@@ -148,27 +196,26 @@ def replaced(n: int, low: Rows, high: Rows) -> Rows:
     return rows
 
 
-def cost_of_comparisons(n: int) -> int:
-    """Comparisons of ``comparisons(n)``, with what the rounds of its batches cost."""
-    return _cheapest(n)[0]
-
-
-def cost_of_comparators(n: int, lanes: int) -> int:
-    """The same for a network that sorts ``lanes`` times n rows; an exchange costs about three opened comparisons."""
-    layers = comparators(n)
-    return sum(3 * lanes * low.size + _BATCH for low, _ in layers)
+def batches(n: int, batch: int = BATCH) -> list[int]:
+    """The sizes of the batches of ``comparisons``."""
+    depth = _cheapest(n, batch)[1]
+    if not depth:
+        return [n * (n - 1) // 2]
+    sample = (1 << depth) - 1
+    rest = n - sample
+    return [*batches(sample, batch), *[rest] * depth, _pairs_expected(rest, sample + 1)]
 
 
 @cache
-def _cheapest(n: int) -> tuple[int, int]:
+def _cheapest(n: int, batch: int) -> tuple[int, int]:
     """(comparisons, with what the batches cost; t of the sample or 0 for all pairs at once) of the best plan."""
-    best = (n * (n - 1) // 2 + _BATCH, 0)
+    best = (n * (n - 1) // 2 + batch, 0)
     if n <= _DIRECT:
         return best
     for depth in range(3, n.bit_length()):
         sample = (1 << depth) - 1
         rest = n - sample
-        cost = rest * depth + _pairs_expected(rest, sample + 1) + (depth + 1) * _BATCH + _cheapest(sample)[0]
+        cost = rest * depth + _pairs_expected(rest, sample + 1) + (depth + 1) * batch + _cheapest(sample, batch)[0]
         best = min(best, (cost, depth))
     return best
 

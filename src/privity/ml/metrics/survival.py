@@ -9,8 +9,7 @@ from ...functions import concatenate, sort_by, stack
 from ...functions.order import sort_key
 from ...functions.ratio import ratio
 from ...functions.tables import cumsum
-from ...mpc import sort as sorting
-from ...mpc import tables
+from ...mpc import orders, tables
 from ...ring import layout
 from .ranking import UNDEFINED
 from .sample import binary, check_rows, row_weights
@@ -105,9 +104,7 @@ def _rising_pairs(place: SecureArray, dead: SecureArray, counts: SecureArray) ->
             low_place = (-ones + inside).stated(2.0 * half)
             high_place = (ones + (half - 1)).stated(3.0 * half)
             target = low_place + high * (high_place - low_place) + start
-            moved = sorting.scatter(
-                proto, target.ring_share(), [x.ring_share() for x in (place, dead, counts)]
-            )
+            moved = orders.scatter(proto, target.ring_share(), [x.ring_share() for x in (place, dead, counts)])
             place, dead, counts = (
                 SecureArray(session, s, 0, x.bound) for s, x in zip(moved, (place, dead, counts), strict=True)
             )
