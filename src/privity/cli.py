@@ -451,6 +451,23 @@ def demo_banks(
     run_banks(out, json=json, record_view=record_view, timeout_s=timeout)
 
 
+@demo_app.command("hospitals")
+def demo_hospitals(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the report, result.json and data.")] = Path(
+        "privity-demo-hospitals"
+    ),
+    json: JsonOption = False,
+    record_view: Annotated[bool, typer.Option(help="Record and examine what each party saw.")] = True,
+    timeout: IdleOption = 60.0,
+) -> None:
+    """Three hospitals link their patients in secret and fit one model with standard errors."""
+    try:
+        from .demo.hospitals import run_hospitals
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"the demo needs {error.name}; install it with: pip install 'privity[demo]'") from None
+    run_hospitals(out, json=json, record_view=record_view, timeout_s=timeout)
+
+
 @app.command()
 def bench(
     workload: Annotated[str, typer.Argument(help="mul, compare, relu, matmul, logistic, latency, ... or all.")],

@@ -10,7 +10,7 @@ import pytest
 
 from privity.demo.banks_data import PACKAGE, BankFiles, prepare_banks
 from privity.demo.result import (
-    BanksResult,
+    DemoResult,
     Coefficient,
     Evaluation,
     Gain,
@@ -33,7 +33,7 @@ def bank_files(tmp_path_factory: pytest.TempPathFactory) -> BankFiles:
 
 
 @pytest.fixture
-def result() -> BanksResult:
+def result() -> DemoResult:
     """A plausible run, without running one."""
     gains = {"bank_a": Gain(0.0114, 0.0057, 0.0175), "bank_b": Gain(0.0132, 0.0063, 0.0201)}
     gains |= {"bank_c": Gain(0.0092, 0.0045, 0.0139), "bank_d": Gain(0.0046, 0.0018, 0.0074)}
@@ -55,7 +55,7 @@ def result() -> BanksResult:
     )
     compute = [PartyCost(f"compute_{k}", "compute", 7.5 + k / 10, 152_000_000 + k, 4321) for k in range(3)]
     owners = [PartyCost(bank, "owner", 0.6, 2_800_000, 4) for bank in gains]
-    return BanksResult(
+    return DemoResult(
         evaluation=evaluation,
         training=Training(5, 1024, 0.75, 0.03125, 0.01, (0.625, 2.25), 2005),
         steps=115,

@@ -10,7 +10,7 @@ import pytest
 
 from privity.demo.plots import agreement_plot, bar_plot, gain_plot, metric_plot
 from privity.demo.report import render_html, size_text, summary_of_gains
-from privity.demo.result import BanksResult, Coefficient, Gain, Metric, OpeningLine, read_result
+from privity.demo.result import DemoResult, Coefficient, Gain, Metric, OpeningLine, read_result
 
 VOID = {"meta"}
 EMPTY_SVG = {"line", "circle", "rect"}
@@ -46,7 +46,7 @@ def checked(page: str) -> Checker:
     return checker
 
 
-def test_is_complete_and_self_contained(result: BanksResult) -> None:
+def test_is_complete_and_self_contained(result: DemoResult) -> None:
     page = render_html(result)
     found = checked(page)
     assert "script" not in found.tags
@@ -62,7 +62,7 @@ def test_is_complete_and_self_contained(result: BanksResult) -> None:
     assert "23 November 2026" in page
 
 
-def test_everything_from_outside_is_escaped(result: BanksResult) -> None:
+def test_everything_from_outside_is_escaped(result: DemoResult) -> None:
     nasty = '<img src=x onerror="alert(1)">'
     renamed = {nasty if name == "bank_a" else name: gain for name, gain in result.evaluation.auc_gain.items()}
     metric = Metric({name: 0.7 for name in renamed}, 0.75, 0.76)
@@ -95,7 +95,7 @@ def test_everything_from_outside_is_escaped(result: BanksResult) -> None:
     assert page.count("&lt;img") > 15
 
 
-def test_without_views_it_says_so(result: BanksResult) -> None:
+def test_without_views_it_says_so(result: DemoResult) -> None:
     page = render_html(msgspec.structs.replace(result, views=[], parties=[], openings=[]))
     checked(page)
     assert "--record-view" in page
@@ -133,7 +133,7 @@ def test_sizes(count: int, text: str) -> None:
     assert size_text(count) == text
 
 
-def test_the_json_has_the_promised_fields_and_comes_back(result: BanksResult) -> None:
+def test_the_json_has_the_promised_fields_and_comes_back(result: DemoResult) -> None:
     mapping = msgspec.json.decode(result.to_json())
     for name in ("auc", "average_precision"):
         assert set(mapping[name]) == {"alone", "joint", "centralised"}

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from privity.demo.result import BanksResult
+from privity.demo.result import DemoResult
 from privity.demo.screen import LiveProgress, duration, show_result
 from privity.types import Progress
 
@@ -28,7 +28,7 @@ class Clock:
         return self.now
 
 
-def test_fits_one_screen_and_says_it_all(result: BanksResult) -> None:
+def test_fits_one_screen_and_says_it_all(result: DemoResult) -> None:
     many = [*result.views, *(msgspec.structs.replace(result.views[0], party=f"party_{k}") for k in range(9))]
     openings = result.openings * 6
     out, stream = console(terminal=False)
@@ -44,13 +44,13 @@ def test_fits_one_screen_and_says_it_all(result: BanksResult) -> None:
         assert words in text
 
 
-def test_narrow_terminals_wrap_instead_of_failing(result: BanksResult) -> None:
+def test_narrow_terminals_wrap_instead_of_failing(result: DemoResult) -> None:
     stream = io.StringIO()
     show_result(Console(file=stream, width=40), result)
     assert max(map(len, stream.getvalue().splitlines())) <= 40
 
 
-def test_without_views_or_openings(result: BanksResult) -> None:
+def test_without_views_or_openings(result: DemoResult) -> None:
     out, stream = console(terminal=False)
     show_result(out, msgspec.structs.replace(result, views=[], openings=[]))
     assert "--record-view" in stream.getvalue()

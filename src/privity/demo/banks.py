@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
-import platform
-import sys
 import time
 from collections.abc import Mapping
-from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -20,89 +14,43 @@ from ..data.load import table_info
 from ..data.schema import TableSchema
 from ..data.tables import read_table
 from ..errors import PrivityError
-from ..jobs.consortium import Consortium
 from ..jobs.files import write_outputs
-from ..jobs.founding import init_consortium
-from ..jobs.launch import party_arguments
-from ..jobs.local import run_local
 from ..jobs.run import PartyReport
-from ..jobs.view import examine, forget
 from . import banks_program
 from .banks_data import BANKS, BankFiles, prepare_banks
 from .banks_eval import Model, Rows, evaluate, moments, pool, sgd_logistic, standardise
 from .banks_program import BANKS_TRAINING
-from .report import render_html
-from .result import BanksResult, OpeningLine, PartyCost, ViewSummary
-from .screen import LiveProgress, show_result
-
-COMPUTE = ("compute_0", "compute_1", "compute_2")
+from .result import DemoResult
+from .running import Ran, costs, opening, run_parties, table_section, told
 
 
-def run_banks(out: Path, *, json: bool, record_view: bool, timeout_s: float) -> BanksResult:
+def run_banks(out: Path, *, json: bool, record_view: bool, timeout_s: float) -> DemoResult:
     """Run the demo and write ``report.html`` and ``result.json`` into ``out``. Raises PrivityError."""
     console = Console(stderr=json)
     started = time.monotonic()
     write_outputs(out, {"README.txt": _README})  # an unwritable folder is found now, not after the training
     files = prepare_banks(out / "data")
-    consortium = init_consortium(out / "consortium", COMPUTE, BANKS, BANKS, overwrite=True, days=2)
-    program, job = Path(banks_program.__file__), out / "job.toml"
-    write_outputs(out, {"job.toml": job_text(files.schema)})
-    views = out / "views" if record_view else None
-    arguments = party_arguments(
-        program,
-        consortium.path,
-        job,
-        views,
-        60.0,
-        timeout_s,
-        {bank: {files.schema.name: path} for bank, path in files.banks.items()},
-    )
-    launched = time.monotonic()
-    names = [party.name for party in consortium.parties]
-    try:
-        with LiveProgress(console, "five banks, one model") as progress:
-            reports = run_local(consortium, names, arguments, progress=progress)
-    except BaseException:
-        for name in names if views is not None else []:
-            forget(out / "views" / name)  # also of a party that was killed and could not clean up itself
-        raise
-    wall_s = time.monotonic() - launched
-    result = _result(files, consortium, reports, wall_s, views)
-    written = write_outputs(out, {"result.json": result.to_json(), "report.html": render_html(result)})
-    if json:
-        sys.stdout.write(result.to_json() + "\n")
-    else:
-        show_result(console, result, tuple(written.values()))
-        console.print(f"everything together took {time.monotonic() - started:.1f} s", style="dim")
-    return result
+    tables = {bank: {files.schema.name: path} for bank, path in files.banks.items()}
+    ran = run_parties(
+        out, console, "five banks, one model", banks_program, job_text(files.schema), tables,
+        record_view=record_view, timeout_s=timeout_s,
+    )  # fmt: skip
+    return told(console, out, _result(files, ran), json=json, started=started)
 
 
 def job_text(schema: TableSchema) -> str:
     """The job file of the demo: its openings list and its table schema, as TOML."""
-    width = len(schema.features) + 1
     lines = [
         'name = "banks"',
         f"seed = {BANKS_TRAINING.seed}",
         "",
         "# Everything that may be opened; whoever asks for more gets nothing.",
-        *_opening("coefficients", [width], "owners", 1),
-        *_opening("accuracy", [], "owners", 1),
-        *_opening("loss", [], "all", BANKS_TRAINING.epochs),
-        f"[tables.{schema.name}]",
-        f"owners = {json.dumps(list(BANKS))}",
-        "columns = [",
-        *(f"    {_inline(c)}," for c in schema.to_mapping()["columns"]),
-        "]",
+        *opening("coefficients", [len(schema.features) + 1], "owners"),
+        *opening("accuracy", [], "owners"),
+        *opening("loss", [], "all", BANKS_TRAINING.epochs),
+        *table_section(schema, BANKS),
     ]
-    return "\n".join(lines) + "\n"
-
-
-def _opening(name: str, shape: list[int], to: str, count: int) -> list[str]:
-    return ["[[openings]]", f'name = "{name}"', f"shape = {shape}", f'to = "{to}"', f"count = {count}", ""]
-
-
-def _inline(column: Mapping[str, Any]) -> str:
-    return "{ " + ", ".join(f"{key} = {json.dumps(value)}" for key, value in column.items()) + " }"
+    return "\n".join(lines)
 
 
 def _rows(path: Path, schema: TableSchema, owner: str) -> Rows:
@@ -112,9 +60,7 @@ def _rows(path: Path, schema: TableSchema, owner: str) -> Rows:
     return table.values[:, at], table.column(schema.label.name)
 
 
-def _result(
-    files: BankFiles, consortium: Consortium, reports: Mapping[str, PartyReport], wall_s: float, views: Path | None
-) -> BanksResult:
+def _result(files: BankFiles, ran: Ran) -> DemoResult:
     schema = files.schema
     banks = {bank: _rows(path, schema, bank) for bank, path in files.banks.items()}
     x, y = pool(banks)
@@ -124,34 +70,19 @@ def _result(
     begun = time.perf_counter()
     loop = Model(sgd_logistic(standardised, y, training), mean, sd)
     plain_wall_s = time.perf_counter() - begun
-    joint = _opened_model(reports, np.asarray([f.unit for f in table_info(schema).fields]), mean, sd)
+    joint = _opened_model(ran.reports, np.asarray([f.unit for f in table_info(schema).fields]), mean, sd)
     names = [c.name for c in schema.features]
-    evaluation = evaluate(names, banks, _rows(files.holdout, schema, "hold-out"), joint, loop, training)
-    first = reports[COMPUTE[0]]
-    stage = {s.name: s for s in first.stages}
-    return BanksResult(
-        evaluation=evaluation,
+    return DemoResult(
+        demo="banks",
+        evaluation=evaluate(names, banks, _rows(files.holdout, schema, "hold-out"), joint, loop, training),
         training=training,
         steps=training.epochs * (len(x) // training.batch),
         rows=dict(zip(files.banks, files.rows, strict=True)),
         holdout_rows=files.holdout_rows,
         features=len(names),
-        train_wall_s=max(s.wall_s for c in COMPUTE for s in reports[c].stages if s.name == "training"),
-        wall_s=wall_s,
-        cpu_s=sum(reports[c].cpu_s for c in COMPUTE),
-        bytes_sent=[reports[c].bytes_sent for c in COMPUTE],
-        rounds=first.rounds,
+        train_wall_s=ran.seconds("training"),
         plain_wall_s=plain_wall_s,
-        parties=[PartyCost(n, _role(n), r.cpu_s, r.bytes_sent, r.rounds) for n, r in reports.items()],
-        openings=_openings(first),
-        views=[_view(n, views / n) for n in reports] if views is not None else [],
-        protocol="Rep3: replicated secret sharing over Z_2^64, three compute parties.",
-        security="one curious compute party, together with any banks, learns nothing but what was opened.",
-        kernels=first.kernels,
-        machine=_machine(),
-        date=datetime.now().astimezone().isoformat(timespec="seconds"),
-        versions={n: version(n) for n in ("privity", "numpy", "cryptography", "scikit-learn")}
-        | {"python": platform.python_version(), "training rounds": str(stage["training"].rounds)},
+        **costs(ran, ["scikit-learn"]),
     )
 
 
@@ -163,46 +94,6 @@ def _opened_model(reports: Mapping[str, PartyReport], units: Any, mean: Any, sd:
     raw = np.asarray(opened[0])
     weights = raw[:-1] / units  # the table divides every feature by its unit
     return Model(np.append(weights * sd, raw[-1] + weights @ mean), mean, sd)
-
-
-def _role(name: str) -> Literal["compute", "owner", "receiver"]:
-    return "compute" if name in COMPUTE else "owner"
-
-
-def _openings(report: PartyReport) -> list[OpeningLine]:
-    lines: dict[tuple[str, tuple[int, ...], tuple[str, ...]], OpeningLine] = {}
-    for entry in report.opened:
-        key = (entry["name"], tuple(entry["shape"]), tuple(entry["to"]))
-        old = lines.get(key)
-        lines[key] = OpeningLine(
-            *key, entry["reason"] if old is None else old.reason, 1 if old is None else old.count + 1
-        )
-    return list(lines.values())
-
-
-def _view(party: str, folder: Path) -> ViewSummary:
-    seen = examine(folder)
-    return ViewSummary(
-        party,
-        _role(party),
-        seen.messages,
-        seen.bytes,
-        seen.tested_messages,
-        seen.smallest_p,
-        seen.corrected_p,
-        seen.verdict,
-    )
-
-
-def _machine() -> str:
-    model = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), model)
-        memory = int(Path("/proc/meminfo").read_text().split()[1]) // 2**20
-    except (OSError, ValueError, IndexError):
-        return f"{model}, {os.cpu_count()} cores"
-    return f"{model}, {os.cpu_count()} cores, {memory} GiB"
 
 
 _README = """Written by `privity demo banks`.

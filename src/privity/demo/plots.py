@@ -52,8 +52,8 @@ class _Axis:
         )
 
 
-def metric_plot(metric: Metric, label: str) -> str:
-    """For each bank a line from what it reaches alone to what the joint model reaches, with the centralised optimum."""
+def metric_plot(metric: Metric, label: str, owner: str = "bank") -> str:
+    """For each owner a line from what it reaches alone to what the joint model reaches, and the centralised optimum."""
     values = [*metric.alone.values(), metric.joint, metric.centralised]
     axis = _Axis(min(values) - 0.001, max(values) + 0.001, _LEFT, _WIDTH - _RIGHT)
     bottom = _TOP + _ROW * len(metric.alone)
@@ -67,13 +67,14 @@ def metric_plot(metric: Metric, label: str) -> str:
         body.append(f'<line class="span" x1="{start:.1f}" x2="{end:.1f}" y1="{y}" y2="{y}"/>')
         body.append(f'<circle class="alone" cx="{start:.1f}" cy="{y}" r="5.5"/>')
         body.append(f'<circle class="joint" cx="{end:.1f}" cy="{y}" r="5.5"/>')
-    legend = _legend([("alone", "bank alone"), ("joint", "joint, secure"), ("reference", "centralised, scikit-learn")])
+    marks = [("alone", f"{owner} alone"), ("joint", "joint, secure"), ("reference", "centralised, scikit-learn")]
+    legend = _legend(marks)
     described = "; ".join(f"{bank} {value:.4f}" for bank, value in metric.alone.items())
     description = f"Alone: {described}. Joint: {metric.joint:.4f}. Centralised: {metric.centralised:.4f}."
     return _svg(f"{label}: alone, joint and centralised", description, bottom + _BOTTOM, [legend, *body])
 
 
-def gain_plot(panels: Mapping[str, Mapping[str, Gain]]) -> str:
+def gain_plot(panels: Mapping[str, Mapping[str, Gain]], owner: str = "bank") -> str:
     """Gains with 95 % intervals, one panel per measure, on one common scale."""
     gains = [gain for panel in panels.values() for gain in panel.values()]
     low, high = min(0.0, *(gain.low for gain in gains)), max(0.0, *(gain.high for gain in gains))
@@ -100,7 +101,7 @@ def gain_plot(panels: Mapping[str, Mapping[str, Gain]]) -> str:
             )
             body.append(f'<circle class="point {kind}" cx="{axis(gain.gain):.1f}" cy="{y}" r="5"/>')
             description.append(f"{bank}, {label}: {gain.gain:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})")
-    return _svg("Gain of each bank from joining", "; ".join(description) + ".", bottom + _BOTTOM, body)
+    return _svg(f"Gain of each {owner} from joining", "; ".join(description) + ".", bottom + _BOTTOM, body)
 
 
 def agreement_plot(coefficients: Sequence[Coefficient]) -> str:
@@ -109,7 +110,7 @@ def agreement_plot(coefficients: Sequence[Coefficient]) -> str:
     values = [value for line in coefficients for value in (line.secure, line.plain)]
     across = _Axis(min(values), max(values), 60, 60 + size, ticks=5)
     up = _Axis(min(values), max(values), top + size, top, ticks=5)
-    body = [across.grid(top, top + size, "same loop in float64")]
+    body = [across.grid(top, top + size, "same fit in float64")]
     for y, text in up.ticks():
         body.append(f'<line class="grid" x1="60" x2="{60 + size}" y1="{y:.1f}" y2="{y:.1f}"/>')
         body.append(f'<text class="tick" x="52" y="{y + 4:.1f}" text-anchor="end">{text}</text>')

@@ -1,4 +1,4 @@
-"""The banks demo's HTML report: one file without scripts or links to load, so it can be mailed, archived and printed.
+"""A demo's HTML report: one file without scripts or links to load, so it can be mailed, archived and printed.
 
 Every text that comes from outside (names of parties and columns, reasons, versions) is escaped.
 """
@@ -11,10 +11,11 @@ from html import escape
 from importlib import resources
 
 from privity.demo import plots
-from privity.demo.result import BanksResult, Gain
+from privity.demo.result import DemoResult, Gain
+from privity.demo.story import how, parameters, story_of
 
 
-def render_html(result: BanksResult) -> str:
+def render_html(result: DemoResult) -> str:
     """A complete, self-contained HTML page about one run."""
     style = resources.files("privity.demo").joinpath("report.css").read_text(encoding="utf-8")
     sections = [
@@ -23,6 +24,7 @@ def render_html(result: BanksResult) -> str:
         _quality(result),
         _gains(result),
         _agreement(result),
+        _inference(result),
         _cost(result),
         _views(result),
         _openings(result),
@@ -34,7 +36,8 @@ def render_html(result: BanksResult) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         # Nothing may be fetched, even if a text below ever slipped through unescaped.
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-        f"<title>Privity: {_count(len(result.rows))} banks, one model</title>\n<style>\n{style}</style>\n</head>\n"
+        f"<title>Privity: {_count(len(result.rows))} {story_of(result).owners}, one model</title>\n"
+        f"<style>\n{style}</style>\n</head>\n"
         f"<body>\n<main>\n{''.join(sections)}</main>\n</body>\n</html>\n"
     )
 
@@ -46,14 +49,14 @@ def size_text(count: int) -> str:
     return f"{count / 1e3:,.1f} kB" if count < 1_000_000 else f"{count / 1e6:,.1f} MB"
 
 
-def summary_of_gains(gains: dict[str, Gain]) -> str:
-    """One honest sentence: for which banks the interval excludes zero, and on which side."""
+def summary_of_gains(gains: dict[str, Gain], owners: str = "banks") -> str:
+    """One honest sentence: for which owners the interval excludes zero, and on which side."""
     better = [bank for bank, gain in gains.items() if gain.low > 0]
     worse = [bank for bank, gain in gains.items() if gain.high < 0]
     open_ = [bank for bank in gains if bank not in better and bank not in worse]
     parts = []
     if better:
-        parts.append(f"{len(better)} of {len(gains)} banks clearly gain by joining ({', '.join(better)})")
+        parts.append(f"{len(better)} of {len(gains)} {owners} clearly gain by joining ({', '.join(better)})")
     if open_:
         parts.append(f"for {', '.join(open_)} the hold-out shows no clear difference")
     if worse:
@@ -62,36 +65,37 @@ def summary_of_gains(gains: dict[str, Gain]) -> str:
     return text[:1].upper() + text[1:] + "."
 
 
-def _header(result: BanksResult) -> str:
+def _header(result: DemoResult) -> str:
     evaluation = result.evaluation
     mean = sum(gain.gain for gain in evaluation.auc_gain.values()) / len(evaluation.auc_gain)
     tiles = [
         ("ROC AUC, joint model", f"{evaluation.auc.joint:.4f}", f"centralised {evaluation.auc.centralised:.4f}"),
-        ("mean gain of a bank", f"{mean:+.4f}", "ROC AUC, joint − alone"),
+        (f"mean gain of a {story_of(result).owner}", f"{mean:+.4f}", "ROC AUC, joint − alone"),
         ("largest difference", f"{evaluation.max_coef_difference:.1e}", "of a coefficient to float64"),
-        ("secure training", f"{result.train_wall_s:.1f} s", f"{result.slowdown:,.0f} × plain NumPy"),
+        ("secure training", f"{result.train_wall_s:.1f} s", f"{result.slowdown:,.0f} × in the clear"),
     ]
     cells = "".join(
         f'<div><dt>{escape(label)}</dt><dd>{escape(value)}<span class="note">{escape(note)}</span></dd></div>'
         for label, value, note in tiles
     )
-    banks = _count(len(result.rows))
+    story = story_of(result)
+    headline = story.headline.format(count=_count(len(result.rows)).capitalize())
     return (
         f'<header>\n<p class="eyebrow">Privity · secure training report</p>\n'
-        f"<h1>{banks.capitalize()} banks train one model, and none sees another's customers</h1>\n"
+        f"<h1>{escape(headline)}</h1>\n"
         f'<p class="soft">{escape(_date(result.date))} · {escape(result.machine)}</p>\n</header>\n'
-        f'<p class="lead">{escape(summary_of_gains(evaluation.auc_gain))} The ROC AUC of the secure model and '
-        f"that of a model trained on pooled rows differ by {evaluation.auc_difference_to_centralised:.5f}.</p>\n"
+        f'<p class="lead">{escape(summary_of_gains(evaluation.auc_gain, story.owners))} The ROC AUC of the secure '
+        f"model and that of a model trained on pooled rows differ by {evaluation.auc_difference_to_centralised:.5f}.</p>\n"
         f'<dl class="tiles">{cells}</dl>\n'
     )
 
 
-def _happened(result: BanksResult) -> str:
+def _happened(result: DemoResult) -> str:
     compute = [party.party for party in result.parties if party.role == "compute"]
-    training = result.training
+    story = story_of(result)
     rows = _table(
-        "Rows per bank (public)",
-        ["bank", "rows", "share"],
+        f"Rows per {story.owner} (public)",
+        [story.owner, "rows", "share"],
         [
             [bank, f"{count:,}", f"{100 * count / max(1, sum(result.rows.values())):.1f} %"]
             for bank, count in result.rows.items()
@@ -99,60 +103,61 @@ def _happened(result: BanksResult) -> str:
     )
     return _section(
         "What happened",
-        f"<p>Each bank read only its own file and split it into secret shares on its own premises. "
-        f"{_count(len(compute)).capitalize()} compute parties ({escape(', '.join(compute))}) standardised the "
-        f"{sum(result.rows.values()):,} rows and {result.features} features jointly and trained a logistic regression "
-        f"with {result.steps} steps of mini-batch gradient descent, on shares throughout. A common hold-out of "
-        f"{result.holdout_rows:,} customers, set aside before the split, measures the outcome.</p>"
+        f"<p>Each {story.owner} read only its own file and split it into secret shares on its own premises. "
+        f"{_count(len(compute)).capitalize()} compute parties ({escape(', '.join(compute))}) {escape(how(result))}, "
+        f"on shares throughout. A common hold-out of "
+        f"{result.holdout_rows:,} {story.people}, set aside before the split, measures the outcome.</p>"
         f"<p>Protocol: {escape(result.protocol)} Security: {escape(result.security)}</p>"
-        f'<p class="soft">{training.epochs} epochs, batch {training.batch:,}, learning rate {training.learning_rate:g} '
-        f"falling to {training.final_learning_rate:g}, L2 {training.l2:g}, class weights "
-        f"{training.class_weight[0]:g} and {training.class_weight[1]:g}, order of the rows from seed {training.seed}."
-        f"</p>{rows}",
+        f'<p class="soft">{escape(parameters(result))}</p>{rows}',
     )
 
 
-def _quality(result: BanksResult) -> str:
+def _quality(result: DemoResult) -> str:
     auc, precision = result.evaluation.auc, result.evaluation.average_precision
+    owner = story_of(result).owner
     rows = [[bank, f"{auc.alone[bank]:.4f}", f"{precision.alone[bank]:.4f}"] for bank in auc.alone]
     rows.append(["joint, secure", f"{auc.joint:.4f}", f"{precision.joint:.4f}"])
     rows.append(["centralised, scikit-learn", f"{auc.centralised:.4f}", f"{precision.centralised:.4f}"])
     return _section(
         "Result on the hold-out",
         _figure(
-            plots.metric_plot(auc, "ROC AUC"), "The scale does not start at zero. An AUC of 0.5 would be a coin toss."
+            plots.metric_plot(auc, "ROC AUC", owner),
+            "The scale does not start at zero. An AUC of 0.5 would be a coin toss.",
         )
         + _figure(
-            plots.metric_plot(precision, "average precision"), "Average precision: how clean the riskiest part is."
+            plots.metric_plot(precision, "average precision", owner),
+            "Average precision: how clean the riskiest part is.",
         )
         + _table(
-            "Each bank's own model, the joint one and the centralised one",
+            f"Each {owner}'s own model, the joint one and the centralised one",
             ["model", "ROC AUC", "average precision"],
             rows,
         ),
     )
 
 
-def _gains(result: BanksResult) -> str:
-    evaluation = result.evaluation
+def _gains(result: DemoResult) -> str:
+    evaluation, story = result.evaluation, story_of(result)
     rows = [
         [bank, _gain(evaluation.auc_gain[bank]), _gain(evaluation.average_precision_gain[bank])]
         for bank in evaluation.auc_gain
     ]
     return _section(
-        "What each bank gains",
+        f"What each {story.owner} gains",
         "<p>A gain or loss is called clear if its 95 % interval excludes zero. "
-        f"In ROC AUC: {escape(summary_of_gains(evaluation.auc_gain))} In average precision: "
-        f"{escape(summary_of_gains(evaluation.average_precision_gain))}</p>"
+        f"In ROC AUC: {escape(summary_of_gains(evaluation.auc_gain, story.owners))} In average precision: "
+        f"{escape(summary_of_gains(evaluation.average_precision_gain, story.owners))}</p>"
         + _figure(
-            plots.gain_plot({"ROC AUC": evaluation.auc_gain, "average precision": evaluation.average_precision_gain}),
+            plots.gain_plot(
+                {"ROC AUC": evaluation.auc_gain, "average precision": evaluation.average_precision_gain}, story.owner
+            ),
             "Joint − alone with paired 95 % bootstrap intervals. Hollow points: the interval contains zero.",
         )
-        + _table("Gain and 95 % interval", ["bank", "ROC AUC", "average precision"], rows),
+        + _table("Gain and 95 % interval", [story.owner, "ROC AUC", "average precision"], rows),
     )
 
 
-def _agreement(result: BanksResult) -> str:
+def _agreement(result: DemoResult) -> str:
     evaluation = result.evaluation
     rows = [
         [line.name, f"{line.secure:+.5f}", f"{line.plain:+.5f}", f"{line.secure - line.plain:+.1e}"]
@@ -160,7 +165,7 @@ def _agreement(result: BanksResult) -> str:
     ]
     return _section(
         "Agreement with plain arithmetic",
-        f"<p>The same loop in float64, on the same batches, reaches a ROC AUC of {evaluation.auc_same_loop:.4f} "
+        f"<p>The same fit in float64, on the same rows, reaches a ROC AUC of {evaluation.auc_same_loop:.4f} "
         f"(secure: {evaluation.auc.joint:.4f}). No coefficient differs by more than "
         f"{evaluation.max_coef_difference:.1e}: fixed-point rounding and the sigmoid's approximation.</p>"
         + _figure(plots.agreement_plot(evaluation.coefficients), "Coefficients on standardised features.")
@@ -170,7 +175,42 @@ def _agreement(result: BanksResult) -> str:
     )
 
 
-def _cost(result: BanksResult) -> str:
+def _inference(result: DemoResult) -> str:
+    if not result.inference:
+        return ""
+    rows = [
+        [
+            line.name,
+            f"{line.coefficient:+.4f}",
+            f"{line.standard_error:.4f}",
+            f"{line.z:+.3f}",
+            _p_text(line.p),
+            f"{line.odds_ratio:.3f} ({line.odds_ratio_low:.3f} to {line.odds_ratio_high:.3f})",
+            f"{line.plain_z:+.3f}",
+        ]
+        for line in result.inference
+    ]
+    worst = max(abs(line.z - line.plain_z) / max(1.0, abs(line.plain_z)) for line in result.inference)
+    metrics = [[name, f"{secure:.5f}", f"{plain:.5f}"] for name, (secure, plain) in result.on_shares.items()]
+    return _section(
+        "What speaks for and against",
+        "<p>Coefficients with standard errors from the inverse of the information matrix, computed on shares and "
+        "opened together; z, p and odds ratios follow in float64. The last column is statsmodels on the same rows in "
+        f"the clear; no z statistic differs by more than {worst:.1e} of max(1, |z|).</p>"
+        + _table(
+            "Per standard deviation of a column; odds ratios with their 95 % intervals",
+            ["column", "coefficient", "std. error", "z", "p", "odds ratio", "z, statsmodels"],
+            rows,
+        )
+        + (_table("The training rows, measured on shares", ["metric", "on shares", "in the clear"], metrics)),
+    )
+
+
+def _p_text(p: float) -> str:
+    return f"{p:.3f}" if p >= 0.001 else f"{p:.0e}"
+
+
+def _cost(result: DemoResult) -> str:
     rows = [
         [party.party, party.role, f"{party.cpu_s:.2f}", size_text(party.bytes_sent), f"{party.rounds:,}"]
         for party in result.parties
@@ -182,7 +222,11 @@ def _cost(result: BanksResult) -> str:
             ["secure training, wall", f"{result.train_wall_s:.2f}"],
             ["whole run with start and sharing, wall", f"{result.wall_s:.2f}"],
             ["CPU of all compute parties together", f"{result.cpu_s:.2f}"],
-            ["the same loop in NumPy, wall", f"{result.plain_wall_s:.4f}"],
+            ["the same fit in the clear, wall", f"{result.plain_wall_s:.4f}"],
+            *(
+                [f"of the run, {s.name}: {s.rounds:,} rounds, {size_text(s.bytes_sent)}", f"{s.wall_s:.2f}"]
+                for s in result.stages
+            ),
         ],
     )
     plot = ""
@@ -202,7 +246,7 @@ def _cost(result: BanksResult) -> str:
     )
 
 
-def _views(result: BanksResult) -> str:
+def _views(result: DemoResult) -> str:
     if not result.views:
         return _section("What each party saw", "<p>No view was recorded in this run (<code>--record-view</code>).</p>")
     rows = [
@@ -233,7 +277,7 @@ def _views(result: BanksResult) -> str:
     )
 
 
-def _openings(result: BanksResult) -> str:
+def _openings(result: DemoResult) -> str:
     rows = [
         [line.name, " × ".join(map(str, line.shape)) or "scalar", ", ".join(line.to), f"{line.count}", line.reason]
         for line in result.openings
@@ -245,27 +289,29 @@ def _openings(result: BanksResult) -> str:
     )
 
 
-def _limits(result: BanksResult) -> str:
+def _limits(result: DemoResult) -> str:
+    story = story_of(result)
     points = [
-        "An interval shows how the gain would vary with other customers in the hold-out. It does not cover other "
-        "training rows, and the two intervals per bank are not corrected for their number.",
+        f"An interval shows how the gain would vary with other {story.people} in the hold-out. It does not cover other "
+        "training rows, and the two intervals per {story.owner} are not corrected for their number.",
         "“Centralised” and “float64” need everybody's rows in one place. This demonstration can compute them because "
         "the data are public; a real consortium could not.",
-        "The opened coefficients are a function of all banks' rows and say something about them in total. No noise for "
-        "differential privacy was added.",
+        f"The opened coefficients are a function of all {story.owners}' rows and say something about them in total. "
+        "No noise for differential privacy was added.",
         "Names of columns, their bounds, row counts, batches and hyper-parameters are public to all parties.",
         "All parties ran on one machine over its loopback: bytes and rounds carry over to a network, times do not.",
+        *story.limits,
         f"Security holds only under the protocol's assumption: {result.security}",
     ]
     items = "".join(f"<li>{escape(point)}</li>" for point in points)
     return _section("How to read this, and its limits", f"<ul>{items}</ul>")
 
 
-def _footer(result: BanksResult) -> str:
+def _footer(result: DemoResult) -> str:
     versions = " · ".join(f"{name} {version}" for name, version in result.versions.items())
     return (
-        f"<footer><p>{escape(versions)}</p><p>Data: I-Cheng Yeh, Default of Credit Card Clients, UCI Machine Learning "
-        "Repository (2009), CC BY 4.0. All figures stand in <code>result.json</code> beside this page.</p></footer>\n"
+        f"<footer><p>{escape(versions)}</p><p>Data: {escape(story_of(result).data)}. "
+        "All figures stand in <code>result.json</code> beside this page.</p></footer>\n"
     )
 
 

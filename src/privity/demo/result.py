@@ -1,13 +1,14 @@
-"""``result.json``: all that the banks demo found out, with units. The terminal summary and the report only show it."""
+"""``result.json``: all that a demo found out, with units. The terminal summary and the report only show it."""
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import msgspec
 
 
-class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="method", tag="sgd"):
     """Public hyper-parameters of the logistic regression, the same for the secure and the plaintext loop.
 
     epochs: passes over the rows. batch: rows per step. learning_rate, final_learning_rate: of the first and the last
@@ -24,8 +25,15 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int
 
 
+class Newton(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="method", tag="newton"):
+    """Public parameters of a fit by Newton's method: its number of steps, and the checked bound on coefficients."""
+
+    steps: int
+    coefficient_bound: float
+
+
 class Metric(msgspec.Struct, frozen=True):
-    """A measure of ranking on the hold-out: each bank's own model, the secure joint one, scikit-learn on all rows."""
+    """A measure of ranking on the hold-out: each owner's own model, the secure joint one, scikit-learn on all rows."""
 
     alone: dict[str, float]
     joint: float
@@ -33,7 +41,7 @@ class Metric(msgspec.Struct, frozen=True):
 
 
 class Gain(msgspec.Struct, frozen=True):
-    """What a bank gains by joining (joint - alone) with a paired 95 % bootstrap interval."""
+    """What an owner gains by joining (joint - alone) with a paired 95 % bootstrap interval."""
 
     gain: float
     low: float
@@ -41,11 +49,40 @@ class Gain(msgspec.Struct, frozen=True):
 
 
 class Coefficient(msgspec.Struct, frozen=True):
-    """One coefficient of the secure model and of the same loop in float64, on standardised features."""
+    """One coefficient of the secure model and of the same fit in float64, on standardised features."""
 
     name: str
     secure: float
     plain: float
+
+
+class InferenceLine(msgspec.Struct, frozen=True):
+    """One coefficient of a model with standard errors: the secure run beside statsmodels on the same rows in the clear.
+
+    Coefficients are on standardised features; z and p follow from the opened coefficient and standard error in float64.
+    odds_ratio: per standard deviation, with its 95 % interval.
+    """
+
+    name: str
+    coefficient: float
+    standard_error: float
+    z: float
+    p: float
+    odds_ratio: float
+    odds_ratio_low: float
+    odds_ratio_high: float
+    plain_coefficient: float
+    plain_standard_error: float
+    plain_z: float
+
+    @staticmethod
+    def of(name: str, coefficient: float, error: float, plain: float, plain_error: float) -> InferenceLine:
+        """All that follows from the two coefficients and their standard errors."""
+        z, reach = coefficient / error, 1.959963984540054 * error
+        return InferenceLine(
+            name, coefficient, error, z, math.erfc(abs(z) / math.sqrt(2.0)), math.exp(coefficient),
+            math.exp(coefficient - reach), math.exp(coefficient + reach), plain, plain_error, plain / plain_error,
+        )  # fmt: skip
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,19 +140,31 @@ class OpeningLine(msgspec.Struct, frozen=True):
     count: int = 1
 
 
-class BanksResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of the banks demo.
+class StageCost(msgspec.Struct, frozen=True):
+    """One section of the program at the first compute party: seconds, rounds, and bytes that it sent."""
 
-    train_wall_s: from shares in place to trained shares. wall_s: from the first process started to the last one ended.
-    cpu_s: of all compute parties together. bytes_sent: per compute party, in their order. rounds: of the compute
-    parties, all phases. plain_wall_s: of the same loop in NumPy float64. steps: of SGD. rows: per bank. features:
+    name: str
+    wall_s: float
+    rounds: int
+    bytes_sent: int
+
+
+class DemoResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of a demo.
+
+    demo: which one. train_wall_s: from shares in place to trained shares. wall_s: from the first process started to the
+    last one ended. cpu_s: of all compute parties together. bytes_sent: per compute party, in their order. rounds:
+    of the compute parties, all phases. plain_wall_s: of the same loop in NumPy float64. steps: of the fit. rows: per owner. features:
     columns without the label. parties: every process. views: empty if no view was recorded. protocol and security: one
     sentence each from the protocol's card. kernels: the build of the native kernels. machine: processor, cores,
     memory. date: start, ISO 8601 with time zone. versions: of Privity, Python and the libraries used.
+    linked_rows: that all owners have, where rows were linked. inference: coefficients with standard errors. on_shares:
+    metrics of the training rows, computed on shares and in the clear. stages: of the program.
     """
 
+    demo: Literal["banks", "hospitals"] = "banks"
     evaluation: Evaluation
-    training: Training
+    training: Training | Newton
     steps: int
     rows: dict[str, int]
     holdout_rows: int
@@ -135,6 +184,10 @@ class BanksResult(msgspec.Struct, frozen=True, kw_only=True):
     machine: str
     date: str
     versions: dict[str, str]
+    linked_rows: int | None = None
+    inference: list[InferenceLine] = []
+    on_shares: dict[str, tuple[float, float]] = {}
+    stages: list[StageCost] = []
 
     @property
     def slowdown(self) -> float:
@@ -152,9 +205,9 @@ class BanksResult(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.format(msgspec.json.encode(self.to_mapping()), indent=2).decode() + "\n"
 
 
-def read_result(text: str | bytes) -> BanksResult:
+def read_result(text: str | bytes) -> DemoResult:
     """The inverse of ``to_json``. Raises msgspec.ValidationError for anything else."""
     mapping: dict[str, Any] = msgspec.json.decode(text, type=dict[str, Any])
     mapping.pop("slowdown", None)
     evaluation = {name: mapping.pop(name) for name in Evaluation.__struct_fields__ if name in mapping}
-    return msgspec.convert({**mapping, "evaluation": evaluation}, BanksResult)
+    return msgspec.convert({**mapping, "evaluation": evaluation}, DemoResult)

@@ -1,4 +1,4 @@
-"""What the banks demo says in the terminal: progress while it runs, one screen when it is done.
+"""What a demo says in the terminal: progress while it runs, one screen when it is done.
 
 The console is passed in (on standard error when ``--json`` keeps standard output for machines). Where it is no
 terminal there are no colours, no redrawing and no control characters: a plain line of progress every few seconds.
@@ -18,7 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 from privity.demo.report import size_text, summary_of_gains
-from privity.demo.result import BanksResult, Gain, ViewSummary
+from privity.demo.result import DemoResult, Gain, ViewSummary
+from privity.demo.story import story_of
 
 PLAIN_EVERY_S = 5.0
 """Seconds between two lines of progress where nothing can be redrawn."""
@@ -97,28 +98,31 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def show_result(console: Console, result: BanksResult, files: tuple[Path, ...] = ()) -> None:
+def show_result(console: Console, result: DemoResult, files: tuple[Path, ...] = ()) -> None:
     """One screen (at most 100 columns and 40 lines) about a finished run; ``files``: where the rest was written."""
     evaluation = result.evaluation
-    banks = len(result.rows)
+    story = story_of(result)
+    rows = result.linked_rows if result.linked_rows is not None else sum(result.rows.values())
     compute = [party for party in result.parties if party.role == "compute"]
     lines: list[RenderableType] = [
         Text(
-            f"{banks} banks trained one model on {sum(result.rows.values()):,} rows that none of them showed.", "bold"
+            f"{len(result.rows)} {story.owners} trained one model on {rows:,} {story.people} that none of them showed.",
+            "bold",
         ),
         _quality(result),
-        Text(summary_of_gains(evaluation.auc_gain)),
+        Text(summary_of_gains(evaluation.auc_gain, story.owners)),
         Text(""),
         Text("Right?", "bold"),
         Text(
-            "  largest difference of a coefficient to the same loop in float64   "
+            "  largest difference of a coefficient to the same fit in float64    "
             f"{evaluation.max_coef_difference:.1e}\n"
             f"  difference of ROC AUC to centralised scikit-learn                 "
             f"{evaluation.auc_difference_to_centralised:.1e}"
+            + _statistics(result)
         ),
         Text("What it cost", "bold"),
         Text(
-            f"  training {result.train_wall_s:.1f} s, whole run {result.wall_s:.1f} s; the same loop in NumPy "
+            f"  training {result.train_wall_s:.1f} s, whole run {result.wall_s:.1f} s; the same fit in the clear "
             f"{result.plain_wall_s:.3f} s (ratio {result.slowdown:,.0f})\n"
             f"  {result.rounds:,} rounds, {result.steps} steps; kernels: {result.kernels}"
         ),
@@ -135,7 +139,18 @@ def show_result(console: Console, result: BanksResult, files: tuple[Path, ...] =
     console.print(Group(*lines), width=min(console.width, 100), markup=False, highlight=False)
 
 
-def _quality(result: BanksResult) -> Table:
+def _statistics(result: DemoResult) -> str:
+    if not result.inference:
+        return ""
+    worst = max(abs(line.z - line.plain_z) / max(1.0, abs(line.plain_z)) for line in result.inference)
+    clear = sum(line.p < 0.001 for line in result.inference)
+    return (
+        f"\n  largest difference of a z statistic to statsmodels                {worst:.1e}"
+        f"\n  {clear} of {len(result.inference)} coefficients have p < 0.001; odds ratios are in the report"
+    )
+
+
+def _quality(result: DemoResult) -> Table:
     evaluation = result.evaluation
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
     table.add_column("on the hold-out")
@@ -151,7 +166,7 @@ def _quality(result: BanksResult) -> Table:
             f"{precision.alone[bank]:.4f}",
             _gain(evaluation.average_precision_gain[bank]),
         )
-    total = f"{sum(result.rows.values()):,}"
+    total = f"{sum(result.rows.values()) if result.linked_rows is None else result.linked_rows:,}"
     table.add_row("joint, secure", total, f"{auc.joint:.4f}", "", f"{precision.joint:.4f}", "", style="bold")
     table.add_row("centralised", total, f"{auc.centralised:.4f}", "", f"{precision.centralised:.4f}", "", style="dim")
     return table
@@ -162,7 +177,7 @@ def _gain(gain: Gain) -> Text:
     return Text(f"{gain.gain:+.3f} ({gain.low:+.3f}, {gain.high:+.3f})", style)
 
 
-def _openings(result: BanksResult) -> list[Text]:
+def _openings(result: DemoResult) -> list[Text]:
     shown = [
         Text(f"  {line.name} {line.shape} to {', '.join(line.to)}", no_wrap=True, overflow="ellipsis")
         for line in result.openings[:4]
