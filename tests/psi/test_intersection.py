@@ -39,7 +39,7 @@ def check(outcome: list[Any], one: list[bytes], two: list[bytes]) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @given(one=SETS, two=SETS, shared=SETS)
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_equals_pythons_sets(
     together: Together, method: Any, one: list[bytes], two: list[bytes], shared: list[bytes]
 ) -> None:
