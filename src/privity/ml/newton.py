@@ -79,8 +79,8 @@ class Predictors:
     def mean(self, values: SecureArray, scale: int = 24) -> SecureArray:
         """Sum over the rows of weight * values (n,) or (n, k), padding left out, over 2^shift."""
         values = values.numeric()
-        if self.weight is None:
-            total = values.sum(0)
+        if self.weight is None or not (self.weight.scale or values.scale):
+            total = values.sum(0) if self.weight is None else self.weight @ values  # whole numbers stay whole
             bound = total.bound / 2.0**self.shift
             over = SecureArray(total.session, total.ring_share(), total.scale + self.shift, bound)
             return over.rescaled(min(scale, over.scale))
