@@ -24,7 +24,7 @@ def exp(x: SecureArray) -> SecureArray:
 
     Results stay below 2^(61 - fraction bits) = 2^43 (x up to 29.8); where x is larger the result is 2^43. State a small
     bound on x (``clip``, ``assume_bound``) where you know one: the result's bound is e^bound, and bounds up to 8 cost
-    fewer bytes. For |x| <= 8 at 18 bits: 23 rounds and 125 bytes per party and element.
+    fewer bytes. For |x| <= 8 at 18 bits: 23 rounds and 125 bytes per party and element, or 18 and 146 in a small batch.
     """
     return power_of(x, _LOG2_E, x.session.fraction_bits)
 
@@ -84,7 +84,7 @@ def log(x: SecureArray) -> SecureArray:
     Absolute error at most 2^-18 plus 3 units in the last place: 2^-16 at 18 fractional bits.
 
     For 2/3 <= x < 4/3 the error is relative: 2^-16 of the result plus 1.25 units in the last place, plus 2^-21; 0 at 1.
-    For x <= 128 at 18 bits: 31 rounds and 162 bytes per party and element.
+    For x <= 128 at 18 bits: 30 rounds and 162 bytes per party and element, or 26 and 188 in a small batch.
     """
     return _logarithm(x, exponential.NATURAL, x.session.fraction_bits)
 
@@ -106,7 +106,7 @@ def log1p(x: SecureArray) -> SecureArray:
 def logit(p: SecureArray) -> SecureArray:
     """log(p / (1 - p)) for 0 < p < 1; p and 1 - p count as one unit in the last place at least. Error at most 2^-15.
 
-    29 rounds and 310 bytes per party and element at 18 bits.
+    29 rounds and 310 bytes per party and element at 18 bits, or 25 and 358 in a small batch.
     """
     p = p.numeric()
     if p.scale == 0:
@@ -131,8 +131,9 @@ def power(x: SecureArray, exponent: Any) -> SecureArray:
     Positive integers: by squaring, for every x. -1: ``reciprocal``. Halves: ``sqrt`` and ``rsqrt``. All others are
     2^(p log2 x), for x > 0 only (x <= 0 counts as one unit in the last place), or for negative integers for every x (0
     counts as one unit); relative error at most 2^-18 + |p| 2^-18 plus one unit in the last place, and results end at
-    2^(61 - fraction bits). For |x| <= 128 at 18 bits: 54 rounds and 303 bytes per party and element, 67 and 361 for
-    negative integers, 60 and 329 for secret exponents; squares 3 and 10.25, each further product as much.
+    2^(61 - fraction bits). For |x| <= 128 at 18 bits: 53 rounds and 303 bytes per party and element, 85 and 344 for
+    negative integers, 59 and 319 for secret exponents (44 to 51 rounds in small batches, with a sixth more bytes);
+    squares 3 and 10.25, each further product as much.
     """
     if isinstance(exponent, SecureArray):
         return _secret_power(x, x.operand(exponent))

@@ -90,7 +90,7 @@ class _Lanes:
 def sign(x: SecureArray) -> SecureArray:
     """-1, 0 or 1 as secret integers, exactly; both comparisons in one batch.
 
-    Rounds: those of a sign, and 2. For |x| <= 128 at 18 bits 25 to 39 bytes per party and element.
+    Rounds: those of a sign, and 2. For |x| <= 128 at 18 bits 25 bytes per party and element (50 in a small batch).
     """
     x = x.numeric()
     proto, share = x.session.protocol, x.ring_share()

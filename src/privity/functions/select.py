@@ -18,10 +18,11 @@ from .join import stack
 
 
 def negative(x: SecureArray) -> SecureArray:
-    """x < 0 as secret booleans. Cost: one sign, cheaper for a smaller public bound; rounds 2 + ceil(log2(bits)).
+    """x < 0 as secret booleans. Cost: one sign, cheaper for a smaller public bound.
 
-    A large batch on a fast link takes a round per bit and fewer bytes: for |x| <= 128 at 18 bits 7 rounds and 11 bytes
-    per party and element, or 27 rounds and 4 bytes.
+    2 + ceil(log2(bits)) rounds or fewer; a large batch on a fast link takes a round per bit and fewer bytes. For
+    |x| <= 128 at 18 bits: 27 rounds and 4 bytes per party and element in a large batch, as few as 3 rounds and up to 60
+    bytes in a small one.
     """
     x = x.numeric()
     bits = min(RANGE_BITS, approx.bits_for(x.bound, x.scale))
@@ -99,7 +100,8 @@ def _booleans(session: Session, value: Any) -> SecureArray:
 def maximum(a: Any, b: Any) -> SecureArray:
     """Elementwise maximum: b + [a - b > 0] (a - b), exactly. Either operand may be public, at no cost.
 
-    The rounds of a sign and 3, and 16 bytes per party and element more (for |x| <= 128 at 18 bits 20 to 27 in all).
+    The rounds of a sign and 3, and 16 bytes per party and element more (for |x| <= 128 at 18 bits 20 bytes in a large
+    batch, up to 75 in a small one that saves rounds).
     """
     return _extreme(a, b, largest=True)
 
