@@ -127,7 +127,8 @@ class LogLinear(LinearModel):
     ) -> SecureArray:
         """Deviance summed over the rows, a secret scalar."""
         half, _, given, scaled = self._deviances(x, y, valid, sample_weight, offset)
-        return (half * self._unit_of_deviance(scaled)).multiply(2.0 ** (given.shift + 1))
+        coarse = half.rescaled(min(half.scale, half.session.fraction_bits))
+        return (coarse * self._unit_of_deviance(scaled)).multiply(2.0 ** (given.shift + 1))
 
     def d2(
         self,
@@ -319,7 +320,8 @@ class TweedieRegressor(LogLinear):
         return exp(scaled.log_mean * (self.power - 2)).assume_bound(2.0**12) * total
 
     def _unit_of_deviance(self, scaled: Scaled) -> SecureArray | float:
-        return exp(scaled.log_mean * (2 - self.power))
+        power = 2 - self.power
+        return exp(scaled.log_mean * power).stated(1.1 * 2.0 ** (scaled.lift * power))  # no mean is above the bound
 
 
 @final

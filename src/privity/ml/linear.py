@@ -224,32 +224,31 @@ class LogisticRegression(LinearModel):
 
         Error: at most 1.3e-4 a row, below 1e-5 a row in the mean of many. The log likelihood is -1/2 of it.
         """
-        return self._deviances(x, y, valid, sample_weight)[0]
+        mean, shift = self._mean_deviance(x, y, valid, sample_weight)
+        return mean.multiply(2.0**shift)
 
     def log_likelihood(self, x: Any, y: Any = None, *, valid: Any = None, sample_weight: Any = None) -> SecureArray:
         """Log likelihood of the rows, a secret scalar: -1/2 of ``deviance``."""
-        return self._deviances(x, y, valid, sample_weight)[0] * -0.5
+        mean, shift = self._mean_deviance(x, y, valid, sample_weight)
+        return mean.multiply(-(2.0 ** (shift - 1)))
 
     def pseudo_r2(self, x: Any, y: Any = None, *, valid: Any = None, sample_weight: Any = None) -> SecureArray:
         """McFadden's 1 - log likelihood / that of the best constant, a secret scalar."""
-        deviance, null = self._deviances(x, y, valid, sample_weight, null=True)
-        return 1 - divide(deviance, null, at_most=2.0**6)
+        rows = rows_of("LogisticRegression", x, y, valid=valid, sample_weight=sample_weight)
+        given = Predictors.of("LogisticRegression", rows, False, True)
+        ones = given.mean(self._target(rows))
+        count = given.mean(ones.session.constant(np.ones(rows.x.shape[0], np.int64)))
+        share = divide(ones, count, at_most=64.0).stated(1.01)
+        null = (stack([ones, count - ones]) * log(stack([share, 1 - share]))).sum() * -2
+        deviance, _ = self._mean_deviance(x, y, valid, sample_weight)
+        return 1 - divide(deviance.assume_bound(256.0), null, at_most=2.0**6)
 
-    def _deviances(self, x: Any, y: Any, valid: Any, sample_weight: Any, null: bool = False) -> tuple[SecureArray, ...]:
-        """The deviance; with ``null`` it and that of the best constant, both over a public power of two."""
+    def _mean_deviance(self, x: Any, y: Any, valid: Any, sample_weight: Any) -> tuple[SecureArray, int]:
+        """The deviance over 2^shift, and shift."""
         linear = self.decision_function(x)
         rows = rows_of("LogisticRegression", x, y, valid=valid, sample_weight=sample_weight)
-        target = self._target(rows)
         given = Predictors.of("LogisticRegression", rows, False, True)
-        mean = given.mean(Binomial(target).losses(linear)) * 2
-        if not null:
-            return (mean.multiply(2.0**given.shift),)
-        mean = mean.assume_bound(256.0)
-        count = given.mean(target.session.constant(np.ones(linear.shape[0], np.int64)))
-        ones = given.mean(target)
-        share = divide(ones, count, at_most=64.0).stated(1.01)
-        each = stack([ones, count - ones]) * log(stack([share, 1 - share]))
-        return mean, each.sum() * -2
+        return given.mean(Binomial(self._target(rows)).losses(linear)) * 2, given.shift
 
     def _target(self, rows: Rows) -> SecureArray:
         """Check the parameters and the target; the target as integers."""
