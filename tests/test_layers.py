@@ -17,7 +17,7 @@ LAYERS = {
     2: ("net",),
     3: ("mpc", "psi"),
     4: ("session", "array", "functions", "simulation", "table", "relations", "debug", "disclosure"),
-    5: ("ml", "torch"),
+    5: ("ml", "stats", "torch"),
     6: ("jobs",),
     7: ("data", "node"),
     8: ("demo", "bench", "report", "cli", "entry", "testing", "serve", "console", "__main__"),

@@ -23,7 +23,7 @@ UNDEFINED = -1.0
 
 
 @dataclass(frozen=True)
-class _Curve:
+class Curve:
     """Rows by falling score. ``ends`` (n,): 1 in the last row of each run of equal scores.
 
     ``hits``, ``misses``: running sums of the weights of label 1 and 0. ``positive``, ``negative``: their totals.
@@ -51,8 +51,8 @@ class _Curve:
         return flag, hits, misses, hits.rearranged(layout.shifted(1))
 
 
-def _curve(what: str, y_true: SecureArray, y_score: SecureArray, valid: Any, sample_weight: Any) -> _Curve:
-    """Rows that do not count have the weight 0: they may add thresholds, at which nothing changes."""
+def curve_of(what: str, y_true: SecureArray, y_score: SecureArray, valid: Any, sample_weight: Any) -> Curve:
+    """One sort by score. Rows that do not count have the weight 0: where they add thresholds nothing changes."""
     check_rows(what, y_true, y_score)
     weight = row_weights(what, y_true, valid, sample_weight)
     label = binary(what, y_true)
@@ -63,7 +63,18 @@ def _curve(what: str, y_true: SecureArray, y_score: SecureArray, valid: Any, sam
     session, proto = score.session, score.session.protocol
     ends = SecureArray(session, tables.ends_of_runs(proto, [sort_key(score)]), 0, 1.0)
     hits, misses = cumsum(one), cumsum(zero)
-    return _Curve(ends, hits, misses, hits[-1], misses[-1])
+    return Curve(ends, hits, misses, hits[-1], misses[-1])
+
+
+def pairs_in_order(flag: SecureArray, hits: SecureArray, misses: SecureArray, before: SecureArray) -> SecureArray:
+    """Twice the weighted pairs in right order, ties half: trapezoids between thresholds. Exact; two rounds."""
+    missed = misses - misses.rearranged(layout.shifted(1))
+    missed = (missed * flag).stated(misses.bound)  # all rows but thresholds are 0
+    both = (hits + before).stated(2 * hits.bound)
+    row = layout.reshape((1, -1))
+    summed = missed.session.protocol.dot(missed.ring_share().map(row), both.ring_share().map(row))
+    twice = summed.map(layout.reshape(()))
+    return SecureArray(missed.session, twice, 2 * hits.scale, 2 * hits.bound * misses.bound)
 
 
 def roc_auc_score(
@@ -76,19 +87,9 @@ def roc_auc_score(
     Cost: one ``sort`` with two columns, then 5 rounds to bring the thresholds together, 2 products, one division of
     one number. For 100,000 rows about 60 MB a party.
     """
-    curve = _curve("roc_auc_score", y_true, y_score, valid, sample_weight)
-    flag, hits, misses, before = curve.thresholds()
-    missed = misses - misses.rearranged(layout.shifted(1))
-    # trapezoids: twice the area between two thresholds; all rows but thresholds are 0
-    missed = (missed * flag).stated(misses.bound)
-    both = (hits + before).stated(2 * hits.bound)
-    row = layout.reshape((1, -1))
-    summed = missed.session.protocol.dot(missed.ring_share().map(row), both.ring_share().map(row))
-    twice = SecureArray(
-        missed.session, summed.map(layout.reshape(())), 2 * hits.scale, 2 * hits.bound * misses.bound
-    )
+    curve = curve_of("roc_auc_score", y_true, y_score, valid, sample_weight)
     pairs = curve.pairs
-    return ratio(twice, pairs * 2, 1.0) + (pairs == 0).numeric() * UNDEFINED
+    return ratio(pairs_in_order(*curve.thresholds()), pairs * 2, 1.0) + (pairs == 0).numeric() * UNDEFINED
 
 
 def ks_statistic(
@@ -99,7 +100,7 @@ def ks_statistic(
     -1 where one class is missing. Error 2^-18, relative 2^-20. Cost: one ``sort``, 2 products, a largest value of
     2 n numbers (ceil(log2 n) comparisons one after the other), one division.
     """
-    curve = _curve("ks_statistic", y_true, y_score, valid, sample_weight)
+    curve = curve_of("ks_statistic", y_true, y_score, valid, sample_weight)
     scale = 2 * curve.hits.scale
     ahead = curve.hits.multiply(curve.negative, scale=scale) - curve.misses.multiply(curve.positive, scale=scale)
     ahead = (ahead * curve.ends).stated(curve.hits.bound * curve.misses.bound)
@@ -116,7 +117,7 @@ def average_precision_score(
     0 where no label is 1, as in scikit-learn. Error 2^-18, relative 2^-19. Cost: one ``sort``, 5 rounds, a division
     for every row (46 rounds, about 220 bytes a row and party), one product.
     """
-    curve = _curve("average_precision_score", y_true, y_score, valid, sample_weight)
+    curve = curve_of("average_precision_score", y_true, y_score, valid, sample_weight)
     flag, hits, misses, before = curve.thresholds()
     gained = ((hits - before) * flag).stated(hits.bound)
     precision = ratio(hits, (hits + misses).stated(2 * hits.bound), 1.0, scale=24)

@@ -1,0 +1,55 @@
+"""Quantiles of a secret number of rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ..array import SecureArray
+from ..errors import ShapeError, UsageError
+from ..functions import floor, matmul, minimum, sort, sort_by
+from .sample import Estimate, cells
+
+
+def quantile(x: SecureArray, q: npt.ArrayLike, *, valid: SecureArray | None = None) -> Estimate:
+    """Quantiles of x (n,), interpolated linearly as ``numpy.quantile``; the shape of the public q.
+
+    A quantile is the value of one or two rows, so what counts is how many rows lie on its smaller side, itself
+    included: minimum and maximum stay suppressed, and a median needs twice the minimum group less one. Error: 2 ulp,
+    and 2^-18 of the gap that is interpolated. Cost: a ``sort``; with a mask n comparisons for each q more.
+    """
+    if x.ndim != 1:
+        raise ShapeError(f"quantile: expected x of shape (n,), got {x.shape}")
+    wanted = np.asarray(q, np.float64)
+    if not ((wanted >= 0) & (wanted <= 1)).all():
+        raise UsageError(f"quantile: expected 0 <= q <= 1, got {q!r}")
+    given = cells("quantile", x, valid)
+    n, flat = x.shape[0], wanted.reshape(-1)
+    session = x.session
+    values = given.x.reshape(-1)
+    if given.mask is None:
+        ordered = sort(values)
+        place = flat * (n - 1)
+        low = np.floor(place).astype(np.int64)
+        result = ordered[low] + (ordered[np.minimum(low + 1, n - 1)] - ordered[low]) * (place - low)
+        side = np.minimum(low + 1, n - np.ceil(place).astype(np.int64))
+        counts: SecureArray = session.constant(side)
+    else:
+        mask = given.mask.reshape(-1)
+        (ordered,) = sort_by([(1 - mask).stated(1.0), values], [values])
+        real = mask.sum().stated(float(n))
+        at = ((real - 1) * flat).stated(float(n))
+        at = at if at.scale else at.rescaled(session.fraction_bits)
+        below = floor(at).stated(float(n))
+        part = (at - below).stated(1.0)
+        # 1 in row floor(at): rows up to it, less those before
+        upto = (below.reshape((-1, 1)) >= np.arange(n).reshape((1, -1))).numeric()
+        hot = (upto - upto[:, np.r_[1:n, 0]] * np.r_[np.ones(n - 1, np.int64), 0]).stated(1.0)
+        after = hot[:, np.r_[n - 1, 0 : n - 1]] * np.r_[0, np.ones(n - 1, np.int64)]
+        first = matmul(hot, ordered).stated(values.bound)
+        second = matmul(after, ordered).stated(values.bound)
+        result = first + (second - first) * part
+        exact = (part == 0).numeric()
+        counts = minimum((below + 1).stated(n + 1.0), (real - below - 1 + exact).stated(n + 1.0))
+    result = result.stated(values.bound * 3)
+    return Estimate(result.reshape(wanted.shape), counts.reshape(wanted.shape))

@@ -1,0 +1,111 @@
+"""What the statistics share: columns with a secret mask of the cells that count, masked sums, two groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..array import SecureArray
+from ..disclosure import release
+from ..errors import ShapeError
+from ..functions.ratio import fitting_scale, ratio
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A secret array of numbers and the rows behind each (``counts``: secret, or a public number)."""
+
+    value: SecureArray
+    counts: SecureArray | int
+
+    def open(self, *, to: Any, name: str, reason: str) -> Any:
+        """The numbers, float64, NaN where fewer rows than the minimum group stand behind one. One opening."""
+        return release(self.value.session, self.value, self.counts, to=to, name=name, reason=reason)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Columns as fixed-point numbers (n, d), 0/1 ``mask`` (n, d), (n, 1) or None; ``vector``: given as (n,)."""
+
+    x: SecureArray
+    mask: SecureArray | None
+    vector: bool
+
+    @property
+    def counts(self) -> SecureArray | int:
+        """Cells that count: a public number, or secret (d,) or (1,)."""
+        return self.x.shape[0] if self.mask is None else self.mask.sum(axis=0)
+
+    def mean(self) -> SecureArray:
+        """(d,); 0 where nothing counts."""
+        counts = self.counts
+        if isinstance(counts, int):
+            return self.x.mean(axis=0).stated(self.x.bound * 1.01)
+        assert self.mask is not None
+        total = (self.x * self.mask).stated(self.x.bound).sum(axis=0)
+        return ratio(total, counts, self.x.bound, fitting_scale(self.x.bound, self.x.scale, 44))
+
+    def centred(self) -> SecureArray:
+        """Deviations from the mean, 0 in cells that do not count, at as many bits as squares leave room for."""
+        bound = 2 * self.x.bound
+        deviation = (self.x - self.mean()).stated(bound)
+        if self.mask is not None:
+            deviation = (deviation * self.mask).stated(bound)
+        scale = fitting_scale(bound**2 * self.x.shape[0], 2 * deviation.scale, 58) // 2
+        return deviation if scale == deviation.scale else deviation.rescaled(scale)
+
+    def shaped(self, value: SecureArray) -> SecureArray:
+        """(d,) as it was given: () for a vector."""
+        return value.reshape(()) if self.vector else value
+
+    def estimate(self, value: SecureArray) -> Estimate:
+        counts = self.counts
+        if isinstance(counts, SecureArray):
+            counts = counts.reshape(()) if self.vector or counts.shape == (1,) else counts
+        return Estimate(self.shaped(value), counts)
+
+
+def cells(what: str, x: SecureArray, valid: SecureArray | None, by_cell: bool = True) -> Cells:
+    """Columns and mask, checked. ``valid``: (n,), or like x where ``by_cell``. Raises ShapeError."""
+    if x.ndim not in (1, 2) or 0 in x.shape:
+        raise ShapeError(f"{what}: expected x of shape (n,) or (n, d) with at least one of each, got {x.shape}")
+    allowed = {x.shape[:1], x.shape} if by_cell else {x.shape[:1]}
+    if valid is not None and valid.shape not in allowed:
+        cell = " or cell" if by_cell else ""
+        raise ShapeError(f"{what}: expected valid with one flag a row{cell}, got {valid.shape}")
+    n = x.shape[0]
+    numbers = x.numeric()
+    numbers = numbers if numbers.scale else numbers.rescaled(numbers.session.fraction_bits)
+    mask = None
+    if valid is not None:
+        mask = valid.numeric().stated(1.0).reshape((n, -1))
+    return Cells(numbers.reshape((n, -1)), mask, x.ndim == 1)
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """An opened test: ``statistic``, ``p_value``, ``df`` (None: normal), ``effect`` (None: none).
+
+    All NaN if a group was below the minimum group.
+    """
+
+    __test__ = False  # not one of pytest's
+
+    statistic: float
+    p_value: float
+    df: float | None = None
+    effect: float | None = None
+
+
+def opened_result(values: Any, read: Callable[[np.ndarray], TestResult]) -> Any:
+    """What ``read`` makes of opened numbers; Withheld stays as it is."""
+    return read(values) if isinstance(values, np.ndarray) else values
+
+
+def both_enough(counts: SecureArray) -> SecureArray:
+    """Whether both groups of (2,) counts reach the minimum group: secret boolean of shape (1,)."""
+    enough = counts >= counts.session.minimum_group
+    return enough[0:1] & enough[1:2]
