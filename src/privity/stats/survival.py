@@ -19,8 +19,7 @@ from ..functions.order import sort_key
 from ..functions.ratio import ratio
 from ..functions.tables import cumsum
 from ..ml.metrics.sample import binary
-from ..mpc import sort as sorting
-from ..mpc import tables
+from ..mpc import orders, tables
 from ..ring import layout
 from . import pvalues
 from .sample import TestResult, both_enough, opened_result
@@ -117,7 +116,7 @@ def kaplan_meier(
     events_so_far = cumsum(dead)
     after = (gone[-1] - gone).stated(float(n))
     parts = [survival, spread, after, events_so_far]
-    shares = sorting.scatter(session.protocol, rows.ring_share(), [p.ring_share() for p in parts])
+    shares = orders.scatter(session.protocol, rows.ring_share(), [p.ring_share() for p in parts])
     curve, spread, after, count = (
         SecureArray(session, s, p.scale, p.bound)[n:] for s, p in zip(shares, parts, strict=True)
     )
