@@ -59,10 +59,10 @@ def test_lines_are_the_users_own() -> None:
 
 
 def test_stacks_lead_from_the_program_to_the_operation() -> None:
-    stacks = [e.stack for e in traced().traces["compute_0"].entries if e.operation == "sine_series"]
+    stacks = [e.stack for e in traced().traces["compute_0"].entries if e.operation == "series_and_sides"]
     assert len(stacks) == 1
     labels = [label.split()[0] for label in stacks[0]]
-    assert labels[:3] == ["program", "helper", "sigmoid"] and labels[-1] == "sine_series"
+    assert labels[:3] == ["program", "helper", "sigmoid"] and labels[-1] == "series_and_sides"
 
 
 def test_table_and_page(tmp_path: Path) -> None:

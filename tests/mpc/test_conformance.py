@@ -142,12 +142,12 @@ def test_matrices_joins_and_rearrangements(protocol: Factory) -> None:
         return [
             p.matmul(a, b), p.matmul(a, b, 0, 7), p.dot(a, a), p.matmul_public(a, ring(c), False),
             p.matmul_public(b, ring(x), True), p.concatenate([a, a], 1), p.stack([a, a], 0),
-            a.map(layout.transpose(None)), a.map(layout.take((slice(None), -1))), a.map(layout.total(0, True)),
+            p.matmul_sum([(a, b)]), p.matmul_sum([(a, b), (a, b), (a, b)]), a.map(layout.transpose(None)), a.map(layout.take((slice(None), -1))), a.map(layout.total(0, True)),
         ]  # fmt: skip
 
     X, Y, C = (v.astype(object) for v in (x, y, c))
     want = [
-        X @ Y, 7 * (X @ Y), (X * X).sum(1), X @ C, X @ Y, np.concatenate([x, x], 1), np.stack([x, x]), x.T, x[:, -1],
+        X @ Y, 7 * (X @ Y), (X * X).sum(1), X @ C, X @ Y, np.concatenate([x, x], 1), np.stack([x, x]), X @ Y, 3 * (X @ Y), x.T, x[:, -1],
         X.sum(0, keepdims=True),
     ]  # fmt: skip
     for have, expected in zip(zip(*run(protocol, program).outputs, strict=True), want, strict=True):
@@ -453,6 +453,25 @@ def test_sine_series(protocol: Factory, shape: tuple[int, ...], period: int, sca
         assert got.shape == shape
         size = sum(map(abs, [*weights, *more]))
         np.testing.assert_allclose(got * 2.0**-scale, want, rtol=0, atol=size * 2**-21 + 2.0**-scale)
+
+
+@pytest.mark.parametrize("blur", [0, 5, 12])
+def test_series_and_sides(protocol: Factory, blur: int) -> None:
+    """Beside the series: where x lies, exactly but for less than 2^blur above an edge."""
+    x, edges, weights = draw((500,), 24), [-(2**20), 12345], [0.5, -1.25]
+    x[:200] = np.concatenate([e + draw((100,), blur + 2) for e in edges])
+
+    def program(p: Any) -> tuple[Share, Share]:
+        return p.series_and_sides(inputs(p, x)[0], 23, weights, 18, [], edges, 25, blur)  # type: ignore[no-any-return]
+
+    outputs = run(protocol, program).outputs
+    series, sides = (reconstruct(s) for s in zip(*outputs, strict=True))
+    want = sum(w * np.sin(k * x / 2.0**23 * 2 * np.pi) for k, w in enumerate(weights, 1))
+    np.testing.assert_allclose(series * 2.0**-18, want, rtol=0, atol=2**-20 + 2.0**-18)
+    assert sides.shape == (2, 500) and set(np.unique(sides)) == {0, 1}
+    for side, edge in zip(sides, edges, strict=True):
+        sure = (x < edge) | (x >= edge + (2**blur if blur else 0))
+        np.testing.assert_array_equal(side[sure], x[sure] < edge)
 
 
 # -- orders ------------------------------------------------------------------------------------------------------

@@ -50,6 +50,7 @@ CASES: list[Case] = [
     ("mul", {"shift": 61}, lambda p, n: p.matmul(trivial((n, 2)), trivial((2, 1)), 61)),
     ("mul", {"shift": 18}, lambda p, n: p.matmul(trivial((n, 1, 3)), trivial((n, 3, 1)), 18)),
     ("mul", {}, lambda p, n: p.matmul(trivial((1, n, 1, 3)), trivial((1, n, 3, 1)))),
+    ("mul", {"shift": 18}, lambda p, n: p.matmul_sum([(trivial((n, 2)), trivial((2, 1)))] * 3, 18)),
     ("random_ring", {}, lambda p, n: p.random_ring((n,))),
     *[("random_bits", {"planes": c}, lambda p, n, c=c: p.random_bits((n,), c)) for c in (1, 5)],
     *[("truncate", {"shift": d}, lambda p, n, d=d: p.truncate(trivial((n,)), d)) for d in (1, 18, 23, 61)],
@@ -77,6 +78,13 @@ CASES: list[Case] = [
     ],
     ("sine_series", SERIES, lambda p, n: p.sine_series(trivial((n,)), 23, [0.1] * 10, 18)),
     ("sine_series", SERIES, lambda p, n: p.sine_series(trivial((n,)), 23, [0.1], 18, [0.1] * 10)),
+    *[
+        (
+            "series_and_sides", {**SERIES, "edges": e, "bits": b, "blur": c},
+            lambda p, n, e=e, b=b, c=c: p.series_and_sides(trivial((n,)), 23, [0.1] * 10, 18, [], list(range(e)), b, c),
+        )
+        for e, b, c in ((2, 30, 0), (2, 30, 12), (1, 3, 2))
+    ],
 ]
 
 
@@ -96,6 +104,11 @@ def test_declared_costs(operation: str, parameters: dict[str, Any], act: Callabl
 def test_declared_cost_of_an_exact_series(n: int) -> None:
     got = measured(partial(Rep3, exact=True), lambda p: p.sine_series(trivial((n,)), 23, [0.1] * 10, 18))
     assert got == Rep3.cost("sine_series", n, exact=True, **SERIES)
+    sides = {"edges": 2, "bits": 30, "blur": 12}
+    got = measured(
+        partial(Rep3, exact=True), lambda p: p.series_and_sides(trivial((n,)), 23, [0.1] * 10, 18, [], [0, 1], 30, 12)
+    )
+    assert got == Rep3.cost("series_and_sides", n, exact=True, **SERIES, **sides)
 
 
 @pytest.mark.parametrize("n", SIZES)

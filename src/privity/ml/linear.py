@@ -67,7 +67,7 @@ class LogisticRegression(LinearModel):
 
     solver "sgd": learning_rate, final_learning_rate (the rate falls in a straight line from the first to the second;
     None: constant), epochs, batch_size. The order of the rows is public and fixed by ``random_state``. Per step, for a
-    batch of B rows: 3 rounds for X w, 14 for the sigmoid at most, 3 for the gradient. Means are over the rows of a
+    batch of B rows: 2 rounds for X w, about 6 for the sigmoid, 2 for the gradient. Means are over the rows of a
     batch, padding counted.
 
     solver "newton": ``max_iter`` steps, each a pass over all rows: about 210 rounds for 64 columns, and per party 10.25

@@ -6,8 +6,9 @@ Ring integers in and out, with explicit scales; bounds and guards are the caller
 from __future__ import annotations
 
 from ..ring import layout
+from .approx import leading_bit
 from .protocol import Protocol
-from .shares import Bits, Share
+from .shares import Share
 
 ROOT_BITS = 29  # fractional bits of 1 / sqrt(b) while it is computed
 ROOM = 31  # fractional bits of the power of two that is half of 1 / sqrt(pivot)
@@ -30,7 +31,7 @@ def over_root(proto: Protocol, pivot: Share, rows: Share, bits: int, scale: int)
     the leading-bit normalised pivot, then one Newton step y <- y (3 - b y^2) / 2 folded into the product with the rows.
     """
     count, width = rows.shape
-    hot = _leading(proto, pivot, bits)
+    hot = leading_bit(proto, pivot, bits)
     # 2^lift * pivot = b in [1/2, 1) and 1 / sqrt(pivot) = half / sqrt(b), both powers read off the leading bit.
     lift = _picked(proto, hot, [1 << (ROOM + ROOT_BITS - 1 - j) for j in range(bits)])
     half = _picked(proto, hot, [round(2.0 ** ((scale - 1 - j) / 2 + ROOM)) for j in range(bits)])
@@ -49,7 +50,7 @@ def root(proto: Protocol, x: Share, bits: int, scale: int, out_scale: int) -> Sh
 
     bits <= 60 and sqrt(x) 2^out_scale < 2^31. Rounds: as over_root and 3. x (b,).
     """
-    hot = _leading(proto, x, bits)
+    hot = leading_bit(proto, x, bits)
     lift = _picked(proto, hot, [1 << (ROOM + ROOT_BITS - 1 - j) for j in range(bits)])
     b = proto.mul(x, lift, ROOM)
     y = _root_start(proto, b)
@@ -58,26 +59,6 @@ def root(proto: Protocol, x: Share, bits: int, scale: int, out_scale: int) -> Sh
     normal = proto.mul(by, newton, ROOT_BITS + 1)
     back = _picked(proto, hot, [round(2.0 ** ((j + 1 - scale) / 2 + out_scale)) for j in range(bits)])
     return proto.mul(normal, back, ROOT_BITS)
-
-
-def _leading(proto: Protocol, x: Share, bits: int) -> Share:
-    """One-hot position of the highest set bit of 0 <= x < 2^bits, (bits, *x.shape); all zero where x is 0."""
-    prefix = proto.bits(x, bits)
-    step = 1
-    while step < bits:  # prefix[j] = OR of bits j.. by doubling
-        low, high = prefix.rows(0, bits - step), prefix.rows(step, bits)
-        either = proto.xor(proto.xor(low, high), proto.and_(low, high))
-        prefix = _joined(either, prefix.rows(bits - step, bits))
-        step *= 2
-    if bits == 1:
-        return proto.b2a(prefix).map(layout.reshape((1, *x.shape)))
-    highest = prefix.rows(bits - 1, bits)
-    return proto.b2a(_joined(proto.xor(prefix.rows(0, bits - 1), prefix.rows(1, bits)), highest))
-
-
-def _joined(a: Bits, b: Bits) -> Bits:
-    parts = tuple(layout.concatenate([p, q], 0) for p, q in zip(a.parts, b.parts, strict=True))
-    return Bits(parts, a.shape, a.planes + b.planes)
 
 
 def _picked(proto: Protocol, hot: Share, values: list[int]) -> Share:

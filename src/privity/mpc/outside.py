@@ -94,6 +94,11 @@ class Outside(Protocol):
         self._shifted(layout.count(shape), shift)
         return Share((), shape)
 
+    def matmul_sum(self, pairs: Sequence[tuple[Share, Share]], shift: int = 0) -> Share:
+        shape = layout.matmul_shape(pairs[0][0].shape, pairs[0][1].shape)
+        self._shifted(layout.count(shape), shift)
+        return Share((), shape)
+
     def dot(self, x: Share, y: Share, shift: int = 0) -> Share:
         self._shifted(x.shape[0], shift)
         return Share((), (x.shape[0],))
@@ -172,6 +177,31 @@ class Outside(Protocol):
         count = max(len(weights), len(cosines))
         self._spend("sine_series", x.size, period=period, harmonics=count, scale=scale, **more)
         return x
+
+    def series_and_sides(
+        self,
+        x: Share,
+        period: int,
+        weights: Sequence[float],
+        scale: int,
+        cosines: Sequence[float],
+        edges: Sequence[int],
+        bits: int,
+        blur: int = 0,
+    ) -> tuple[Share, Share]:
+        self._spend(
+            "series_and_sides",
+            x.size,
+            period=period,
+            harmonics=max(len(weights), len(cosines)),
+            scale=scale,
+            edges=len(edges),
+            bits=bits,
+            blur=blur,
+            exact=self.exact,
+            **self._adder,
+        )
+        return x, Share((), (len(edges), *x.shape))
 
     def planner(self) -> Outside:
         return Outside(self.of, self.exact, self.adder)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, TypeVar
 
 from ..ring import kernels, layout
 from ..ring.prg import KeySchedule, Stream
@@ -14,6 +14,10 @@ _COALESCE = 1 << 16  # messages to one peer in one round travel together up to t
 _PULSE_SECONDS = 1.0
 
 Message = tuple[int, Any]
+_Result = TypeVar("_Result")
+_Other = TypeVar("_Other")
+Rounds = Generator[tuple[Sequence[Message], Sequence[Message], str], None, _Result]
+"""A protocol as the messages of its rounds, each as ``exchange`` takes them: so that two can share their rounds."""
 
 
 class Party:
@@ -45,6 +49,33 @@ class Party:
         self.verify: Callable[[int, str, Any], None] | None = None
         """Called with (sender, label, message) before anything uses it: where a malicious-secure protocol checks."""
         self._last_pulse = time.monotonic()
+        self._riding: _Riding | None = None
+
+    def run(self, rounds: Rounds[_Result]) -> _Result:
+        """One protocol on its own."""
+        while True:
+            try:
+                messages = next(rounds)
+            except StopIteration as done:
+                result: _Result = done.value
+                return result
+            self.exchange(*messages)
+
+    def together(self, rounds: Rounds[_Result], act: Callable[[], _Other]) -> tuple[_Result, _Other]:
+        """Two protocols that do not wait for each other: ``rounds`` travel with the exchanges of ``act``.
+
+        Takes as many rounds as the longer one. Every party must call it with the same two.
+        """
+        riding = _Riding(rounds)
+        if riding.messages is not None:
+            self._riding = riding
+        try:
+            other = act()
+            while self._riding is not None:
+                self.exchange([], [], "")
+        finally:
+            self._riding = None
+        return riding.result, other
 
     def exchange(self, send: Sequence[Message], receive: Sequence[Message], label: str = "") -> None:
         """All sends and receives of one round; every party calls it once per round, with nothing if it is idle.
@@ -54,18 +85,21 @@ class Party:
         """
         self.rounds += 1
         step = self.rounds
-        if len(send) > 1 or len(receive) > 1:
-            send, finish = self._coalesce(send), self._split
-        else:
-            finish = None
-        for to, data in send:
+        riding = self._riding
+        if riding is not None and riding.messages is not None:
+            also = riding.messages
+            send, receive = [*send, *also[0]], [*receive, *also[1]]
+            label = f"{label}, {also[2]}" if label else also[2]
+        for to, data in self._coalesce(send) if len(send) > 1 else send:
             self.sent += data.nbytes
             self.channel.send(self.names[to], step, data)
-        if finish is None:
+        if len(receive) > 1:
+            self._split(receive, step, label)
+        else:
             for source, out in receive:
                 self._receive(source, step, out, label)
-        else:
-            finish(receive, step, label)
+        if riding is not None and not riding.advance():
+            self._riding = None
         if self.pulse is not None:
             now = time.monotonic()
             if now - self._last_pulse > _PULSE_SECONDS:
@@ -79,8 +113,10 @@ class Party:
         if self.recorder is not None:
             self.recorder.received(self.names[source], step, label, layout.view(out))
 
-    def _coalesce(self, send: Sequence[Message]) -> list[Message]:
+    def _coalesce(self, send: Sequence[Message]) -> Sequence[Message]:
         """Join small messages to the same peer: a system call costs more than the copy."""
+        if len(send) == 2 and send[0][0] != send[1][0]:
+            return send
         groups: dict[int, list[Any]] = {}
         for to, data in send:
             groups.setdefault(to, []).append(data)
@@ -93,6 +129,10 @@ class Party:
         return joined
 
     def _split(self, receive: Sequence[Message], step: int, label: str) -> None:
+        if len(receive) == 2 and receive[0][0] != receive[1][0]:
+            for source, out in receive:
+                self._receive(source, step, out, label)
+            return
         groups: dict[int, list[Any]] = {}
         for source, out in receive:
             groups.setdefault(source, []).append(out)
@@ -105,6 +145,24 @@ class Party:
             else:
                 for out in outs:
                     self._receive(source, step, out, label)
+
+
+class _Riding:
+    """Rounds that travel with others: the messages of the next one, or None and the result at the end."""
+
+    def __init__(self, rounds: Rounds[Any]) -> None:
+        self._rounds = rounds
+        self.messages: tuple[Sequence[Message], Sequence[Message], str] | None = None
+        self.result: Any = None
+        self.advance()
+
+    def advance(self) -> bool:
+        """Whether there is another round, once the messages of the last one have arrived."""
+        try:
+            self.messages = next(self._rounds)
+        except StopIteration as done:
+            self.messages, self.result = None, done.value
+        return self.messages is not None
 
 
 def agree_streams(channel: Channel, names: Sequence[str], context: bytes) -> dict[int, Stream]:

@@ -7,6 +7,7 @@ A series costs one opening of a masked angle whatever the function: three rounds
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,8 @@ class Curve:
     sines: tuple[float, ...]
     error: float
     """Largest error of the fit, times |x| for a gate."""
+    blur: int
+    """Within 2^-blur inside a limit the limit value serves as well: comparisons may leave smaller digits out."""
 
 
 SIGMOID = Curve(  # 1 / (1 + e^9.75) = 5.9e-5
@@ -50,6 +53,7 @@ SIGMOID = Curve(  # 1 / (1 + e^9.75) = 5.9e-5
         0.006081993,
     ),
     4.5e-5,
+    6,
 )
 TANH = Curve(  # 1 - tanh(5.2) = 6.1e-5
     5.2,
@@ -74,6 +78,7 @@ TANH = Curve(  # 1 - tanh(5.2) = 6.1e-5
         0.002927194,
     ),
     3.0e-5,
+    10,
 )
 ERF = Curve(  # 1 - erf(2.85) = 5.6e-5
     2.85,
@@ -94,6 +99,7 @@ ERF = Curve(  # 1 - erf(2.85) = 5.6e-5
         -0.000277698,
     ),
     2.1e-5,
+    8,
 )
 # The next two are multiplied by x: the fit minimises |x| times the error.
 GATE_NORMAL = Curve(  # 4.5 * Phi(-4.5) = 1.5e-5
@@ -113,6 +119,7 @@ GATE_NORMAL = Curve(  # 4.5 * Phi(-4.5) = 1.5e-5
         0.000754831,
     ),
     1.1e-5,
+    12,
 )
 GATE_LOGISTIC = Curve(  # 12.5 / (1 + e^12.5) = 4.7e-5
     12.5,
@@ -138,9 +145,11 @@ GATE_LOGISTIC = Curve(  # 12.5 / (1 + e^12.5) = 4.7e-5
         0.000102937,
     ),
     4.2e-5,
+    8,
 )
 
 SOFTPLUS_LIMIT = 10.0  # log(1 + e^-10) = 4.6e-5
+_SOFTPLUS_BLUR = 8
 _SOFTPLUS_PERIOD = 5
 _SOFTPLUS_MIDDLE = -0.036743908
 _SOFTPLUS = (  # cosines of softplus(x) - x/2 on [-10, 10], minimax error 1.4e-5
@@ -163,16 +172,17 @@ def curve(proto: Protocol, x: Share, scale: int, bits: int, out_scale: int, of: 
     """factor times a curve, for every x of the ring's range at ``scale`` bits.
 
     ``bits``: |x| + limit < 2^(bits - scale) as reals; if the public bound says that |x| <= limit pass ``bits=0``: no
-    comparison is needed then. Rounds: 3, and with comparison 2 for conversion, 1 for the product and those of the sign.
+    comparison is needed then. Rounds: 3, or with comparison the longer of 3 and those of a sign and its conversion, and
+    1 for the product.
     """
     weights = [factor * w for w in of.sines]
-    series = proto.sine_series(x, scale + of.period, weights, out_scale)
     middle, below, above = (_constant(factor * v, out_scale) for v in (of.middle, of.below, of.above))
-    series = proto.add_public(series, middle) if of.middle else series
     if not bits:
-        return series
-    is_below, inside, is_above = _thirds(proto, x, scale, bits, of.limit)
-    result = proto.mul(inside, series)
+        series = proto.sine_series(x, scale + of.period, weights, out_scale)
+        return proto.add_public(series, middle) if of.middle else series
+    series, sides = _with_sides(proto, x, scale, of.period, weights, (), out_scale, bits, of.limit, of.blur)
+    is_below, inside, is_above = sides
+    result = proto.mul(inside, proto.add_public(series, middle) if of.middle else series)
     result = proto.add(result, proto.mul_public(is_above, above)) if of.above else result
     return proto.add(result, proto.mul_public(is_below, below)) if of.below else result
 
@@ -181,14 +191,28 @@ def _constant(value: float, scale: int) -> Any:
     return layout.constant(round(value * 2.0**scale))
 
 
-def _thirds(proto: Protocol, x: Share, scale: int, bits: int, limit: float) -> tuple[Share, Share, Share]:
-    """Whether x < -limit, -limit <= x < limit, limit <= x, as 0/1 integers; both comparisons in one batch."""
-    edge = round(limit * 2.0**scale)
-    both = proto.stack([proto.add_public(x, layout.constant(e)) for e in (edge, -edge)], 0)
-    flags = proto.b2a(proto.msb(both, bits))
-    below, not_above = flags.map(layout.take(0)), flags.map(layout.take(1))
+def _with_sides(
+    proto: Protocol,
+    x: Share,
+    scale: int,
+    period: int,
+    sines: Sequence[float],
+    cosines: Sequence[float],
+    out_scale: int,
+    bits: int,
+    limit: float,
+    blur: int,
+) -> tuple[Share, tuple[Share, Share, Share]]:
+    """The series, and whether x < -limit, -limit <= x < limit, limit <= x, as 0/1 integers.
+
+    Values up to 2^-blur inside a limit may count as beyond it.
+    """
+    low = max(0, min(scale - blur, bits - 1))
+    edges = [-round(limit * 2.0**scale), round(limit * 2.0**scale) - (1 << low if low else 0)]
+    series, sides = proto.series_and_sides(x, scale + period, sines, out_scale, cosines, edges, bits, low)
+    below, not_above = sides.map(layout.take(0)), sides.map(layout.take(1))
     above = proto.add_public(proto.neg(not_above), layout.constant(1))
-    return below, proto.sub(not_above, below), above
+    return series, (below, proto.sub(not_above, below), above)
 
 
 def softplus(proto: Protocol, x: Share, scale: int, bits: int, out_scale: int) -> Share:
@@ -196,13 +220,15 @@ def softplus(proto: Protocol, x: Share, scale: int, bits: int, out_scale: int) -
 
     x/2 plus an even function: cosines on [-10, 10]. Error 1.4e-5, that of the series (its weights sum to 27) and 1 ulp.
     """
-    none = [0.0] * len(_SOFTPLUS)
-    series = proto.sine_series(x, scale + _SOFTPLUS_PERIOD, none, out_scale, _SOFTPLUS)
-    series = proto.add_public(series, _constant(_SOFTPLUS_MIDDLE, out_scale))
+    none, middle = [0.0] * len(_SOFTPLUS), _constant(_SOFTPLUS_MIDDLE, out_scale)
     half = shifted(proto, x, scale + 1 - out_scale)
     if not bits:
-        return proto.add(series, half)
-    _, inside, above = _thirds(proto, x, scale, bits, SOFTPLUS_LIMIT)
+        series = proto.sine_series(x, scale + _SOFTPLUS_PERIOD, none, out_scale, _SOFTPLUS)
+        return proto.add(proto.add_public(series, middle), half)
+    series, (_, inside, above) = _with_sides(
+        proto, x, scale, _SOFTPLUS_PERIOD, none, _SOFTPLUS, out_scale, bits, SOFTPLUS_LIMIT, _SOFTPLUS_BLUR
+    )
+    series = proto.add_public(series, middle)
     whole = shifted(proto, x, scale - out_scale)
     left = proto.stack([inside, above], 0)
     right = proto.stack([proto.add(series, half), whole], 0)

@@ -47,6 +47,7 @@ class InsecurePlain(Protocol):
             "and_",
             "b2a",
             "sine_series",
+            "series_and_sides",
             "random_ring",
             "random_bits",
             "shuffle",
@@ -100,6 +101,12 @@ class InsecurePlain(Protocol):
     def matmul(self, x: Share, y: Share, shift: int = 0, factor: int = 1) -> Share:
         product = self.matrices(x.parts[0], y.parts[0]) * layout.constant(factor)
         return self.truncate(self._share(product), shift)
+
+    def matmul_sum(self, pairs: Sequence[tuple[Share, Share]], shift: int = 0) -> Share:
+        z = layout.zeros(layout.matmul_shape(pairs[0][0].shape, pairs[0][1].shape))
+        for x, y in pairs:
+            z += self.matrices(x.parts[0], y.parts[0])
+        return self.truncate(self._share(z), shift)
 
     def dot(self, x: Share, y: Share, shift: int = 0) -> Share:
         return self.truncate(self._share(layout.total(-1, False)(x.parts[0] * y.parts[0])), shift)
@@ -185,6 +192,20 @@ class InsecurePlain(Protocol):
             if integer:
                 series = series + layout.total(0, False)(trig.weighted(wave[: len(integer)], integer, trig.SCALE - 20))
         return self.truncate(self._share(series.reshape(x.shape)), 40 - scale)
+
+    def series_and_sides(
+        self,
+        x: Share,
+        period: int,
+        weights: Sequence[float],
+        scale: int,
+        cosines: Sequence[float],
+        edges: Sequence[int],
+        bits: int,
+        blur: int = 0,
+    ) -> tuple[Share, Share]:
+        moved = self.stack([self.add_public(x, layout.constant(-e)) for e in edges], 0)
+        return self.sine_series(x, period, weights, scale, cosines), self.b2a(self.msb(moved, bits))
 
     def planner(self) -> Outside:
         return Outside(InsecurePlain)

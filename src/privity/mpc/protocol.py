@@ -104,6 +104,13 @@ class Protocol(ABC):
         """
 
     @abstractmethod
+    def matmul_sum(self, pairs: Sequence[tuple[Share, Share]], shift: int = 0) -> Share:
+        """The sum of x @ y over pairs of matrices (m, k_j), (k_j, n), one rounding; traffic is that of one product.
+
+        For sums over more rows than should lie in one piece of memory.
+        """
+
+    @abstractmethod
     def dot(self, x: Share, y: Share, shift: int = 0) -> Share:
         """Sum of products over the last axis of two (m, k) arrays: (m,), one rounding."""
 
@@ -217,6 +224,24 @@ class Protocol(ABC):
         self, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float] = ()
     ) -> Share:
         """sum_k weights[k-1] sin(2 pi k x / 2^period) + cosines[k-1] cos(the same) at ``scale`` bits, k = 1, 2, ..."""
+
+    @abstractmethod
+    def series_and_sides(
+        self,
+        x: Share,
+        period: int,
+        weights: Sequence[float],
+        scale: int,
+        cosines: Sequence[float],
+        edges: Sequence[int],
+        bits: int,
+        blur: int = 0,
+    ) -> tuple[Share, Share]:
+        """``sine_series``, and for every edge whether x < edge as 0/1 integers (edges, *shape); |x - edge| < 2^bits.
+
+        A value less than 2^blur above an edge may count as below it, blur < bits: what is known to matter less costs
+        less.
+        """
 
     # -- cost --------------------------------------------------------------------------------------------------
 

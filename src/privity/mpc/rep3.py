@@ -25,7 +25,7 @@ from ..ring.prg import SEED_BYTES, Stream, digest, new_seed, same
 from ..types import RANGE_BITS, RING_BITS, Channel, Cost, Ring
 from . import rep3_bits, rep3_cost, rep3_cross, rep3_digits, rep3_shuffle, rep3_sine
 from .outside import Outside
-from .party import Party
+from .party import Party, Rounds
 from .protocol import CostFunction, Protocol
 from .rep3_cost import packed
 from .shares import Bits, Mix, Mixed, Share, Shown
@@ -56,6 +56,7 @@ class Rep3(Protocol):
         "and_": lambda n, planes=1: Cost(1, _ring(planes * ((n + 63) // 64))),
         "b2a": lambda n, planes=1, adder=None: rep3_cost.cost_b2a(n * planes, adder),
         "sine_series": rep3_sine.cost,
+        "series_and_sides": rep3_sine.cost_with_sides,
         "shuffle": rep3_shuffle.cost_shuffle,
         "shuffle_and_open": rep3_shuffle.cost_shuffle_and_open,
         "open_bits": rep3_shuffle.cost_open_bits,
@@ -72,6 +73,7 @@ class Rep3(Protocol):
         # Component j is known to parties j and j-1, so its masks come from the stream those two share.
         self.low: Stream = party.streams[(i - 1) % 3]  # component i, shared with the previous party
         self.high: Stream = party.streams[(i + 1) % 3]  # component i+1, shared with the next party
+        self.own = rep3_sine.helper_stream()
         self.width: int = getattr(party.ring, "BITS", RING_BITS)
         self.half = layout.constant(1 << (self.width - 2))  # 2^62: makes every value in range non-negative
 
@@ -219,6 +221,14 @@ class Rep3(Protocol):
         flat = layout.flat(z)
         return self._finish(flat + self._zero(flat.size), shape, shift)
 
+    def matmul_sum(self, pairs: Sequence[tuple[Share, Share]], shift: int = 0) -> Share:
+        shape = layout.matmul_shape(pairs[0][0].shape, pairs[0][1].shape)
+        z = layout.zeros(shape)
+        for x, y in pairs:
+            z += self.party.ring.rep3_matmul(*x.parts, *y.parts)
+        flat = layout.flat(z)
+        return self._finish(flat + self._zero(flat.size), shape, shift)
+
     def dot(self, x: Share, y: Share, shift: int = 0) -> Share:
         z = self.party.ring.rep3_dot(*x.parts, *y.parts)
         return self._finish(z + self._zero(z.size), (x.shape[0],), shift)
@@ -265,42 +275,46 @@ class Rep3(Protocol):
             p.exchange([(1, z)], [(0, known)], "product")
         return self.truncate_known(known, shape, shift)
 
-    def truncate_known(self, known: Ring, shape: tuple[int, ...], d: int, tell: bool = False) -> Share:
+    def truncate_known(self, known: Ring, shape: tuple[int, ...], d: int) -> Share:
+        """As ``truncation``; small batches take one round."""
+        if self.adder.hurry(packed(known.size, d)):
+            low, high = rep3_cross.truncate(self, known, d)
+            return Share((low.reshape(shape), high.reshape(shape)), shape)
+        result: Share = self.party.run(self.truncation(known, shape, d))
+        return result
+
+    def truncation(self, known: Ring, shape: tuple[int, ...], d: int, tell: bool = False) -> Rounds[Share]:
         """x + 2^62 = u + v, u at party 1, v at parties 0 and 2. With m = msb(v) and b = 1 - msb(u):
 
             x / 2^d = A + (v >> d) + [v mod 2^d != 0] - 2^(64-d) b m - 2^(62-d),   A = (u >> d) - msb(u) 2^(64-d)
 
         A and b are party 1's inputs; b m is local to 0 and 2, reshared modulo 2^d: only its low d bits count.
         ``tell``: party 2 does not know v yet (its ``known`` is to be filled); party 0 sends it in the first round.
-        Otherwise small batches take one round.
         """
-        p, k, i = self.party, self.party.ring, self.party.index
+        k, i = self.party.ring, self.party.index
         n = known.size
         top = layout.constant(self.width - d)
         size = packed(n, d)
-        if not tell and self.adder.hurry(size):
-            low, high = rep3_cross.truncate(self, known, d)
-            return Share((low.reshape(shape), high.reshape(shape)), shape)
         if i == 1:
             r1, b1, s1 = (self.low.words(n) for _ in range(3))
             s2 = self.high.words(n)
             a2, b2 = k.trunc_known_u(known, d, r1, b1)
-            p.exchange([(2, a2), (2, k.pack_low(b2, d))], [], "truncation")
-            p.exchange([], [], "truncation")
+            yield [(2, a2), (2, k.pack_low(b2, d))], [], "truncation"
+            yield [], [], "truncation"
             parts = (r1 - (s1 << top), a2 - (s2 << top))
         elif i == 0:
             r1, b1, s1 = (self.high.words(n) for _ in range(3))
-            p.exchange([(2, known)] if tell else [], [], "truncation")
+            yield [(2, known)] if tell else [], [], "truncation"
             mine = k.bit_times(b1, known, s1, d)
             got = layout.empty_bytes(size)
-            p.exchange([(2, k.pack_low(mine, d))], [(2, got)], "truncation")
+            yield [(2, k.pack_low(mine, d))], [(2, got)], "truncation"
             parts = (k.trunc_known_v(known, d, mine + k.unpack_low(got, d, n)), r1 - (s1 << top))
         else:
             s2 = self.low.words(n)
             a2, got_b, got = layout.empty(n), layout.empty_bytes(size), layout.empty_bytes(size)
-            p.exchange([], [*([(0, known)] if tell else []), (1, a2), (1, got_b)], "truncation")
+            yield [], [*([(0, known)] if tell else []), (1, a2), (1, got_b)], "truncation"
             mine = k.bit_times(k.unpack_low(got_b, d, n), known, s2, d)
-            p.exchange([(0, k.pack_low(mine, d))], [(0, got)], "truncation")
+            yield [(0, k.pack_low(mine, d))], [(0, got)], "truncation"
             parts = (a2 - (s2 << top), k.trunc_known_v(known, d, mine + k.unpack_low(got, d, n)))
         return Share((parts[0].reshape(shape), parts[1].reshape(shape)), shape)
 
@@ -364,6 +378,20 @@ class Rep3(Protocol):
         self, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float] = ()
     ) -> Share:
         return rep3_sine.sine_series(self, x, period, weights, scale, cosines)
+
+    def series_and_sides(
+        self,
+        x: Share,
+        period: int,
+        weights: Sequence[float],
+        scale: int,
+        cosines: Sequence[float],
+        edges: Sequence[int],
+        bits: int,
+        blur: int = 0,
+    ) -> tuple[Share, Share]:
+        moved = [self.add_public(x, layout.constant(-e)) for e in edges]
+        return rep3_sine.with_sides(self, x, period, weights, scale, cosines, self.stack(moved, 0), bits, blur)
 
     # -- cost --------------------------------------------------------------------------------------------------
 

@@ -190,9 +190,15 @@ def _rows(v: Ring | None, low: int, high: int) -> Ring | None:
     return None if v is None else v[low:high]
 
 
-def msb(proto: Rep3, x: Share, bits: int) -> Bits:
-    """Bit ``bits`` of x, which is its sign when |x| < 2^bits."""
-    circuit, k, known = proto.adder.circuit(x.size, bits, proto.width), proto.party.ring, _split(proto, x)
+def msb(proto: Rep3, x: Share, bits: int, blur: int = 0) -> Bits:
+    """Bit ``bits`` of x, which is its sign when |x| < 2^bits.
+
+    ``blur`` low bits of both addends are left out, and with them their carry: 0 <= x < 2^blur may count as negative.
+    """
+    k, known = proto.party.ring, _split(proto, x)
+    if blur:
+        known, bits = known >> layout.constant(blur), bits - blur
+    circuit = proto.adder.circuit(x.size, bits, proto.width)
     if circuit > 1:
         rows, top = rep3_cross.digits(proto, known, bits, circuit)
         return proto.xor(tree(proto, rows, x.shape), Bits(top, x.shape))

@@ -20,8 +20,9 @@ from ..errors import UsageError
 from ..ring import layout, trig
 from ..ring.prg import Stream, new_seed
 from ..types import Cost, Ring
-from .rep3_bits import nearest_known
-from .rep3_cost import Adder, cost_truncate_nearest, packed
+from .party import Rounds
+from .rep3_bits import b2a, msb, nearest_known
+from .rep3_cost import Adder, cost_b2a, cost_msb, cost_truncate_nearest, packed
 from .shares import Share
 
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ _DEALT = 24  # fractional bits of the dealt sines and cosines
 _PUBLIC = 22  # fractional bits of weight times public sine or cosine
 _WEIGHT = 20  # fractional bits of the weights
 _BLOCK = 1 << 12  # elements whose harmonics stay in the second-level cache
+
+
+def helper_stream() -> Stream:
+    """What a party draws from for itself alone: one stream a session, under a seed that never leaves the party."""
+    return Stream(new_seed())
 
 
 def cost(n: int, period: int, harmonics: int, scale: int, exact: bool = False, adder: Adder | None = None) -> Cost:
@@ -43,48 +49,104 @@ def cost(n: int, period: int, harmonics: int, scale: int, exact: bool = False, a
     return series + Cost(2, (low, 8 * n + low, low))
 
 
+def cost_with_sides(
+    n: int,
+    period: int,
+    harmonics: int,
+    scale: int,
+    edges: int,
+    bits: int,
+    blur: int = 0,
+    exact: bool = False,
+    adder: Adder | None = None,
+) -> Cost:
+    """The series, and the signs of ``edges`` times n numbers as integers; one beside the other unless exact."""
+    series, compared = cost(n, period, harmonics, scale, exact, adder), bits if exact else bits - blur
+    sides = cost_msb(edges * n, compared, adder) + cost_b2a(edges * n, adder)
+    both = series + sides
+    return both if exact else Cost(max(series.rounds, sides.rounds), both.sent)
+
+
 def sine_series(
     proto: Rep3, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float] = ()
 ) -> Share:
-    """sum_k weights[k-1] sin(2 pi k x / 2^period) + cosines[k-1] cos(the same); sum of |weights| below 2^12."""
+    """See ``rounds``; to nearest if the protocol is exact."""
+    if not proto.exact:
+        result: Share = proto.party.run(rounds(proto, x, period, weights, scale, cosines))
+        return result
+    known = proto.party.run(_series(proto, x, period, weights, scale, cosines))
+    i, p = proto.party.index, proto.party
+    p.exchange([(2, known)] if i == 0 else [], [(0, known)] if i == 2 else [], "product")
+    return nearest_known(proto, known, x.shape, _DEALT + _PUBLIC - scale)
+
+
+def with_sides(
+    proto: Rep3,
+    x: Share,
+    period: int,
+    weights: Sequence[float],
+    scale: int,
+    cosines: Sequence[float],
+    moved: Share,
+    bits: int,
+    blur: int,
+) -> tuple[Share, Share]:
+    """The series, and whether the numbers ``moved`` are negative, as integers: in the same rounds unless exact.
+
+    ``blur``: the low bits of both addends are left out, so that a number in 0 .. 2^blur - 1 counts as negative where
+    they carry. Exact protocols compare all bits.
+    """
+    if proto.exact:
+        return sine_series(proto, x, period, weights, scale, cosines), b2a(proto, msb(proto, moved, bits))
+    series = rounds(proto, x, period, weights, scale, cosines)
+    both: tuple[Share, Share] = proto.party.together(series, lambda: b2a(proto, msb(proto, moved, bits, blur)))
+    return both
+
+
+def rounds(
+    proto: Rep3, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float] = ()
+) -> Rounds[Share]:
+    """The series with a truncation whose second addend party 0 tells party 2 on the way; three rounds."""
+    known = yield from _series(proto, x, period, weights, scale, cosines)
+    return (yield from proto.truncation(known, x.shape, _DEALT + _PUBLIC - scale, tell=True))
+
+
+def _series(
+    proto: Rep3, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float]
+) -> Rounds[Ring]:
+    """sum_k weights[k-1] sin(2 pi k x / 2^period) + cosines[k-1] cos(the same); sum of |weights| below 2^12.
+
+    One round. Additive at _DEALT + _PUBLIC bits: u at party 1, v at party 0; party 2 has room for v.
+    """
     size = sum(map(abs, weights)) + sum(map(abs, cosines))
     if not 2 <= period <= 60 or not 0 < scale < _DEALT + _PUBLIC or size >= 2**12:
         raise UsageError(
             f"sine_series: expected 2 <= period <= 60, 0 < scale < {_DEALT + _PUBLIC} and weights that sum to less "
             f"than 4096 in magnitude; got period {period}, scale {scale}, weight sum {size:g}"
         )
-    p, k, i = proto.party, proto.party.ring, proto.party.index
+    k, i = proto.party.ring, proto.party.index
     n, count = x.size, max(len(weights), len(cosines))
     packed_size = (n * period + 7) // 8
     a, b = x.flat()
-    shift = _DEALT + _PUBLIC - scale
     if i == 2:
-        r = Stream(new_seed()).words(n)
+        r = proto.own.words(n)
         dealt = _table(r, period, count) - proto.high.words(2 * count * n).reshape(2 * count, n)
-        p.exchange([(0, k.pack_low(a + r, period)), (1, k.pack_low(b + r, period)), (1, dealt)], [], "masked angle")
-        known = layout.empty(n)
-        if proto.exact:
-            p.exchange([], [(0, known)], "product")
+        yield [(0, k.pack_low(a + r, period)), (1, k.pack_low(b + r, period)), (1, dealt)], [], "masked angle"
+        return layout.empty(n)
+    masked = layout.empty_bytes(packed_size)
+    if i == 0:
+        dealt = proto.low.words(2 * count * n).reshape(2 * count, n)
+        yield [], [(2, masked)], "masked angle"
     else:
-        masked = layout.empty_bytes(packed_size)
-        if i == 0:
-            dealt = proto.low.words(2 * count * n).reshape(2 * count, n)
-            p.exchange([], [(2, masked)], "masked angle")
-        else:
-            dealt = layout.empty((2 * count, n))
-            p.exchange([], [(2, masked), (2, dealt)], "masked angle")
-        angle = a + b + k.unpack_low(masked, period, n)
-        z = layout.empty(n)
-        for lo in range(0, n, _BLOCK):
-            part = slice(lo, lo + _BLOCK)
-            z[part] = _combine(angle[part], dealt[:, part], period, weights, cosines)
-        mask = (proto.high if i == 0 else proto.low).words(n)
-        known = z + mask + proto.half if i == 0 else z - mask
-        if proto.exact:
-            p.exchange([(2, known)] if i == 0 else [], [], "product")
-    if proto.exact:
-        return nearest_known(proto, known, x.shape, shift)
-    return proto.truncate_known(known, x.shape, shift, tell=True)
+        dealt = layout.empty((2 * count, n))
+        yield [], [(2, masked), (2, dealt)], "masked angle"
+    angle = a + b + k.unpack_low(masked, period, n)
+    z = layout.empty(n)
+    for lo in range(0, n, _BLOCK):
+        part = slice(lo, lo + _BLOCK)
+        z[part] = _combine(angle[part], dealt[:, part], period, weights, cosines)
+    mask = (proto.high if i == 0 else proto.low).words(n)
+    return z + mask + proto.half if i == 0 else z - mask
 
 
 def _table(angle: Ring, period: int, count: int) -> Ring:

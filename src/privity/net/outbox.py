@@ -74,8 +74,7 @@ class Outbox:
                     raise self._error
                 if total <= SMALL:
                     header = self._next_header(kind, step, total, total)
-                    sealed = self._seal.encrypt(header[NONCE_START:NONCE_END], data, header)
-                    self._put(memoryview(header + sealed), None)
+                    self._put_small(header + self._seal.encrypt(header[NONCE_START:NONCE_END], data, header))
                     return
                 view = memoryview(data)
                 for offset in range(0, total, CHUNK):
@@ -103,6 +102,15 @@ class Outbox:
             )
         return pack_header(kind, step, counter, length, total)
 
+    def _put_small(self, frame: bytes) -> None:
+        """A whole frame in one write, as it nearly always goes. The lock is held."""
+        try:
+            sent = 0 if self._backlog else self._sock.send(frame, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(frame):
+            self._put_off(memoryview(frame)[sent:], None)
+
     def _put(self, frame: memoryview, buffer: memoryview | None) -> None:
         """Into the socket at once if all fits, else the rest to the sender thread. The lock is held."""
         if not self._backlog:
@@ -115,6 +123,10 @@ class Outbox:
                     self._pool.give(buffer)
                 return
             frame = frame[sent:]
+        self._put_off(frame, buffer)
+
+    def _put_off(self, frame: memoryview, buffer: memoryview | None) -> None:
+        """To the sender thread, behind what it has. The lock is held."""
         self._backlog.append((frame, buffer))
         if self._sender is None:
             self._sender = threading.Thread(target=self._drain_backlog, name=f"send-{self._peer}", daemon=True)
@@ -166,7 +178,7 @@ class Outbox:
                 header = self._next_header(ABORT, 0, len(data), len(data))
                 sealed = self._seal.encrypt(header[NONCE_START:NONCE_END], data, header)
                 with suppress(OSError):
-                    self._put(memoryview(header + sealed), None)
+                    self._put_small(header + sealed)
         except NetworkError:
             pass
         finally:
