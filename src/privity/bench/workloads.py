@@ -17,7 +17,7 @@ from ..ml.linear import LogisticRegression
 from ..ring.fixed import FRACTION_BITS
 from ..session import Input
 from ..types import RANGE_BITS
-from . import curves, factor, ideal, linkage, network
+from . import curves, factor, glm, ideal, linkage, network
 from .ideal import Ideal
 
 Floats = npt.NDArray[np.float64]
@@ -175,7 +175,7 @@ def _customers(rows: int) -> Inputs:
         from sklearn.datasets import make_classification
     except ModuleNotFoundError:
         raise UsageError(
-            "the workload logistic draws its data with scikit-learn; install it with: pip install 'privity[demo]'"
+            "this workload draws its data with scikit-learn; install it with: pip install 'privity[demo]'"
         ) from None
     drawn, labels = make_classification(
         n_samples=rows + rows // 5, n_features=_FEATURES, n_informative=16, n_redundant=8, class_sep=2.0, random_state=0
@@ -281,6 +281,11 @@ WORKLOADS: Mapping[str, Workload] = _by_name([
         "logistic", "logistic regression, 64 features, batch 1024, 5 epochs", (50_000,), _customers,
         _train, _train_plain, lambda n: (_FEATURES + 1,), _train_ideal, 5e-3,
         elements=lambda n: 0, repeat=3, smallest=64,
+    ),
+    Workload(
+        "glm", "logistic regression by Newton's method, 64 features, to the optimum", (50_000,), _customers,
+        glm.train, glm.train_plain, lambda n: (_FEATURES + 1,), lambda n: glm.train_ideal(n, _FEATURES), 5e-3,
+        elements=lambda n: 0, repeat=3, smallest=600,
     ),
     Workload(
         "latency", "one logistic prediction, score known to be within 9", (32,), _request(1.0, 0.25, 0.5),
