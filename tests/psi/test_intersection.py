@@ -16,6 +16,7 @@ from privity.psi import Common, intersect
 from privity.psi import intersection as protocol
 from privity.psi.diffie_hellman import intersect_by_diffie_hellman, point
 from privity.psi.items import LARGEST
+from privity.ring import kernels
 
 Together = Callable[..., list[Any]]
 Numbered = Callable[..., list[bytes]]
@@ -175,3 +176,11 @@ def test_hashed_points_lie_on_the_curve_and_not_on_its_twist() -> None:
         u = int.from_bytes(point(bytes(32), b"%d" % i), "little")
         assert pow(u * (u * u + 486662 * u + 1), (field - 1) // 2, field) == 1
     assert point(bytes(32), b"a") != point(bytes(31) + b"1", b"a")
+
+
+def test_without_native_kernels_the_same(
+    together: Together, numbered: Numbered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernels, "_native", None)
+    one, two = numbered(40), numbered(50, start=17)
+    check(run(together, one, two), one, two)

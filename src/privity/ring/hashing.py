@@ -24,7 +24,7 @@ def digest_items(data: Bytes1D, offsets: Ring, prefix: Bytes1D) -> Ring:
     """
     whole, first, ends = data.tobytes(), prefix.tobytes(), offsets.tolist()
     digests = b"".join(hashlib.sha256(first + whole[low:high]).digest()[:16] for low, high in pairwise(ends))
-    return np.frombuffer(digests, np.uint64).reshape(-1, 2)
+    return np.frombuffer(digests, np.uint64).reshape(-1, 2).copy()
 
 
 def digest_rows(rows: Ring, places: Ring, codes: Ring, mask: Ring) -> Ring:
@@ -36,7 +36,7 @@ def digest_rows(rows: Ring, places: Ring, codes: Ring, mask: Ring) -> Ring:
     chosen = rows[places.astype(np.int64).reshape(-1)] ^ np.repeat(codes & mask, each, axis=0)
     messages = np.concatenate([chosen, places.reshape(-1, 1)], axis=1)
     digests = b"".join(hashlib.sha256(message.tobytes()).digest()[:16] for message in messages)
-    return np.frombuffer(digests, np.uint64).reshape(count, each, 2)
+    return np.frombuffer(digests, np.uint64).reshape(count, each, 2).copy()
 
 
 def cuckoo(bins: Ring, size: int) -> Ring:
