@@ -28,6 +28,7 @@ LAYER = {name: level for level, names in LAYERS.items() for name in names}
 PUBLIC_CHOICES = {
     "ml.linear": "order of mini-batches, the same at all parties",
     "table": "which rows train and which test, the same at all parties",
+    "ml.selection": "which rows train and which test, the same at all parties",
     "functions.decompose": "start vectors and vectors to check with, the same at all parties",
     "demo.bootstrap": "resampling of results that were opened",
     "demo.banks_data": "the demo's hold-out",

@@ -73,6 +73,16 @@ def probability(p: SecureArray) -> SecureArray:
     return p if p.bound <= 1.01 else p.assume_bound(1.0)
 
 
+def squared(x: SecureArray, scale: int | None = None) -> SecureArray:
+    """x^2 at ``scale`` fractional bits (None: the session's); x loses those for which its bound leaves no room."""
+    x = x.numeric()
+    wanted = x.session.fraction_bits if scale is None else scale
+    if x.scale == 0:
+        return x * x
+    x = x.rescaled(min(x.scale, fitting_scale(x.bound**2, 2 * x.scale, 60) // 2))
+    return x.multiply(x, scale=min(wanted, 2 * x.scale))
+
+
 def weighted_sum(values: SecureArray, weight: SecureArray | None) -> SecureArray:
     """sum of weight * values over the rows: (n,) -> (), or (n, k) -> (k,), at the fractional bits of ``values``.
 
