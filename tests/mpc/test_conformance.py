@@ -142,13 +142,14 @@ def test_matrices_joins_and_rearrangements(protocol: Factory) -> None:
         return [
             p.matmul(a, b), p.matmul(a, b, 0, 7), p.dot(a, a), p.matmul_public(a, ring(c), False),
             p.matmul_public(b, ring(x), True), p.concatenate([a, a], 1), p.stack([a, a], 0),
-            p.matmul_sum([(a, b)]), p.matmul_sum([(a, b), (a, b), (a, b)]), a.map(layout.transpose(None)), a.map(layout.take((slice(None), -1))), a.map(layout.total(0, True)),
+            p.matmul_sum([(a, b)]), p.matmul_sum([(a, b), (a, b), (a, b)]),
+            a.map(layout.transpose(None)), a.map(layout.take((slice(None), -1))), a.map(layout.total(0, True)),
         ]  # fmt: skip
 
     X, Y, C = (v.astype(object) for v in (x, y, c))
     want = [
-        X @ Y, 7 * (X @ Y), (X * X).sum(1), X @ C, X @ Y, np.concatenate([x, x], 1), np.stack([x, x]), X @ Y, 3 * (X @ Y), x.T, x[:, -1],
-        X.sum(0, keepdims=True),
+        X @ Y, 7 * (X @ Y), (X * X).sum(1), X @ C, X @ Y, np.concatenate([x, x], 1), np.stack([x, x]), X @ Y, 3 * (X @ Y),
+        x.T, x[:, -1], X.sum(0, keepdims=True),
     ]  # fmt: skip
     for have, expected in zip(zip(*run(protocol, program).outputs, strict=True), want, strict=True):
         np.testing.assert_array_equal(reconstruct(have), wrapped(expected))

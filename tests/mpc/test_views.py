@@ -95,7 +95,7 @@ PRIMITIVES: dict[str, Program] = {
     "mul with truncation": lambda p, s: p.mul(s[0], s[1], 18),
     "dot": lambda p, s: p.dot(rows(s[0], 3), rows(s[1], 3), 18),
     "matmul": lambda p, s: p.matmul(rows(s[0], 3), s[1].map(layout.take(slice(3))).map(layout.reshape((3, 1))), 18, 5),
-    "sum of matrix products": lambda p, s: p.matmul_sum([(rows(s[0], 3), rows(s[1], 3).map(layout.take(slice(3))))] * 2, 18),
+    "sum of products": lambda p, s: p.matmul_sum([(rows(s[0], 3), rows(s[1], 3).map(layout.take(slice(3))))] * 2),
     "stack of matrices": lambda p, s: p.matmul(*(x.map(layout.reshape((-1, 1, 1))) for x in s), 18),
     "random ring": lambda p, s: p.random_ring(s[0].shape),
     "random bits": lambda p, s: p.random_bits(s[0].shape, 3),

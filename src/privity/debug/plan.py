@@ -311,6 +311,8 @@ class _Meter:
             self._elements += size // 16
             if name in ("matmul", "dot"):
                 self._multiply_adds += 2 * args[0].size * (args[1].shape[-1] if name == "matmul" else 1)
+            elif name == "matmul_sum":
+                self._multiply_adds += sum(2 * x.size * y.shape[-1] for x, y in args[0])
             elif name == "matmul_public":
                 self._multiply_adds += 2 * layout.count(args[0].shape) * layout.count(args[1].shape) // args[0].shape[0]
             # masks, messages and intermediate results of one operation: about three times what it sends
