@@ -85,8 +85,12 @@ def make_task(
     timeout: float,
     trace: Path | None = None,
     store: Path | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> Task:
-    """Read a party's own files. Raises ConfigError or UsageError before anything is connected."""
+    """Read a party's own files. Raises ConfigError or UsageError before anything is connected.
+
+    ``note``: told what the owner should know of its data; None writes it to standard error.
+    """
     function, program_hash = load_program(program)
     spec = load_job(job if job is not None else program.with_suffix(".toml"))
     schemas = load_schemas(spec.tables)
@@ -114,7 +118,7 @@ def make_task(
         job=spec,
         load_inputs=lambda: {
             **load_inputs(
-                schemas, paths, party, context=(consortium.hash().hex(), spec.name), note=_note(party),
+                schemas, paths, party, context=(consortium.hash().hex(), spec.name), note=note or _note(party),
                 log=LinkageLog(consortium.path.parent / f"{party}.linkages.jsonl"),
             ),
             **load_arrays(spec.arrays, array_paths, party),
@@ -225,7 +229,10 @@ def party_process(
     end_with_parent()
     try:
         group = load_consortium(consortium)
-        task = make_task(program, group, job, party, table, array, start_timeout, timeout, trace, store)
+        task = make_task(
+            program, group, job, party, table, array, start_timeout, timeout, trace, store,
+            lambda text: emit(Event("said", note=text)),  # standard error of this process is shown to nobody
+        )  # fmt: skip
         listener = adopt_listener(listen_fd) if listen_fd is not None else None
         report = _run_here(task, listener, view_folder, EmitProgress())
         emit(Event("report", report=report))

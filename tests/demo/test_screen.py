@@ -38,7 +38,7 @@ def test_fits_one_screen_and_says_it_all(result: DemoResult) -> None:
     assert len(lines) <= 40
     assert max(map(len, lines)) <= 100
     assert "\x1b" not in text
-    for words in ("bank_e alone", "0.7672", "+0.011 (+0.006, +0.018)", "3.2e-04", "4,321 rounds", "152.0 MB"):
+    for words in ("bank_e alone", "0.7672", "+0.006 to +0.018", "3.2e-04", "4,321 rounds", "152.0 MB"):
         assert words in text
     for words in ("4 of 5 banks clearly gain", "coefficients", "2 more", "looks like noise", "out/[x]/report.html"):
         assert words in text

@@ -7,10 +7,10 @@ a description for screen readers; the same numbers stand in a table beside it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
-from privity.demo.result import Coefficient, Gain, Metric
+from privity.demo.result import Coefficient, Gain, InferenceLine, Metric
 
 _WIDTH = 760
 _ROW = 30
@@ -18,6 +18,8 @@ _LEFT = 130
 _RIGHT = 24
 _TOP = 34
 _BOTTOM = 46
+_LONGEST_LABEL = 27
+"""Letters of a column's name that fit beside a plot."""
 
 
 class _Axis:
@@ -37,14 +39,20 @@ class _Axis:
 
     def ticks(self) -> list[tuple[float, str]]:
         digits = max(0, -math.floor(math.log10(self._step) + 1e-9))
-        values = [index * self._step for index in range(self._first, self._last + 1)]
-        return [(self(value), f"{value:,.{digits}f}".replace("-", "−")) for value in values]
+        return [(self(value), f"{value:,.{digits}f}".replace("-", "−")) for value in self._values()]
 
-    def grid(self, top: float, bottom: float, label: str) -> str:
+    def _values(self) -> list[float]:
+        return [index * self._step for index in range(self._first, self._last + 1)]
+
+    def grid(self, top: float, bottom: float, label: str, shown: Callable[[float], str] | None = None) -> str:
+        """Lines and ticks; ``shown``: what to write at a value, if not the value itself."""
+        texts = self.ticks()
+        if shown is not None:
+            texts = [(self(value), shown(value)) for value in self._values()]
         lines = "".join(
             f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}"/>'
             f'<text class="tick" x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{text}</text>'
-            for x, text in self.ticks()
+            for x, text in texts
         )
         middle = (self._left + self._right) / 2
         return (
@@ -139,6 +147,31 @@ def agreement_plot(coefficients: Sequence[Coefficient]) -> str:
         )
     description = f"{len(coefficients)} coefficients; the largest difference is {largest:.2e}."
     return _svg("Agreement of secure and plain coefficients", description, int(top + size) + _BOTTOM, body)
+
+
+def ratio_plot(lines: Sequence[InferenceLine]) -> str:
+    """Odds ratios with their 95 % intervals, one row a coefficient (the intercept is left out), logarithmic."""
+    shown = [line for line in lines if line.name != "(intercept)"]
+    reach = [math.log2(v) for line in shown for v in (line.odds_ratio_low, line.odds_ratio_high)]
+    row, left = 17, 190
+    bottom = _TOP + row * len(shown)
+    axis = _Axis(min([*reach, 0.0]), max([*reach, 0.0]), left, _WIDTH - _RIGHT)
+    body = [axis.grid(_TOP, bottom, "odds ratio", lambda value: f"{2.0**value:.3g}")]
+    body.append(f'<line class="zero" x1="{axis(0):.1f}" x2="{axis(0):.1f}" y1="{_TOP}" y2="{bottom}"/>')
+    description = []
+    for index, line in enumerate(shown):
+        y = _TOP + row * (index + 0.5)
+        kind = "sure" if line.odds_ratio_low > 1 or line.odds_ratio_high < 1 else "unsure"
+        start, end = axis(math.log2(line.odds_ratio_low)), axis(math.log2(line.odds_ratio_high))
+        name = line.name if len(line.name) <= _LONGEST_LABEL else line.name[: _LONGEST_LABEL - 1] + "…"
+        body.append(f'<text class="tick" x="{left - 12}" y="{y + 4:.1f}" text-anchor="end">{escape(name)}</text>')
+        body.append(f'<line class="interval {kind}" x1="{start:.1f}" x2="{end:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        body.append(
+            f'<circle class="point {kind}" cx="{axis(math.log2(line.odds_ratio)):.1f}" cy="{y:.1f}" r="4">'
+            f"<title>{escape(line.name)}: {line.odds_ratio:.3f}</title></circle>"
+        )
+        description.append(f"{line.name}: {line.odds_ratio:.3f}")
+    return _svg("Odds ratios", "; ".join(description) + ".", bottom + _BOTTOM, body)
 
 
 def bar_plot(title: str, panels: Mapping[str, Mapping[str, float]]) -> str:

@@ -49,6 +49,19 @@ def size_text(count: int) -> str:
     return f"{count / 1e3:,.1f} kB" if count < 1_000_000 else f"{count / 1e6:,.1f} MB"
 
 
+def shape_text(shape: Sequence[int]) -> str:
+    """``one number``, ``29 numbers`` or ``2 × 47 numbers``."""
+    return f"{' × '.join(map(str, shape))} numbers" if shape else "one number"
+
+
+def receivers(result: DemoResult, to: Sequence[str]) -> str:
+    """Who got it: ``all parties``, ``the hospitals``, or their names."""
+    owners = {party.party for party in result.parties if party.role == "owner"}
+    if result.parties and set(to) == {party.party for party in result.parties}:
+        return "all parties"
+    return f"the {story_of(result).owners}" if owners and set(to) == owners else ", ".join(to)
+
+
 def summary_of_gains(gains: dict[str, Gain], owners: str = "banks") -> str:
     """One honest sentence: for which owners the interval excludes zero, and on which side."""
     better = [bank for bank, gain in gains.items() if gain.low > 0]
@@ -85,7 +98,8 @@ def _header(result: DemoResult) -> str:
         f"<h1>{escape(headline)}</h1>\n"
         f'<p class="soft">{escape(_date(result.date))} · {escape(result.machine)}</p>\n</header>\n'
         f'<p class="lead">{escape(summary_of_gains(evaluation.auc_gain, story.owners))} The ROC AUC of the secure '
-        f"model and that of a model trained on pooled rows differ by {evaluation.auc_difference_to_centralised:.5f}.</p>\n"
+        f"model and that of a model trained on pooled rows differ by "
+        f"{evaluation.auc_difference_to_centralised:.1e}.</p>\n"
         f'<dl class="tiles">{cells}</dl>\n'
     )
 
@@ -115,7 +129,7 @@ def _happened(result: DemoResult) -> str:
 def _quality(result: DemoResult) -> str:
     auc, precision = result.evaluation.auc, result.evaluation.average_precision
     owner = story_of(result).owner
-    rows = [[bank, f"{auc.alone[bank]:.4f}", f"{precision.alone[bank]:.4f}"] for bank in auc.alone]
+    rows = [[f"{bank} alone", f"{auc.alone[bank]:.4f}", f"{precision.alone[bank]:.4f}"] for bank in auc.alone]
     rows.append(["joint, secure", f"{auc.joint:.4f}", f"{precision.joint:.4f}"])
     rows.append(["centralised, scikit-learn", f"{auc.centralised:.4f}", f"{precision.centralised:.4f}"])
     return _section(
@@ -197,6 +211,11 @@ def _inference(result: DemoResult) -> str:
         "<p>Coefficients with standard errors from the inverse of the information matrix, computed on shares and "
         "opened together; z, p and odds ratios follow in float64. The last column is statsmodels on the same rows in "
         f"the clear; no z statistic differs by more than {worst:.1e} of max(1, |z|).</p>"
+        + _figure(
+            plots.ratio_plot(result.inference),
+            "Odds ratio for one standard deviation more of a column, with its 95 % interval, on a logarithmic scale. "
+            "Right of 1: the outcome is more likely. Hollow points: the interval contains 1.",
+        )
         + _table(
             "Per standard deviation of a column; odds ratios with their 95 % intervals",
             ["column", "coefficient", "std. error", "z", "p", "odds ratio", "z, statsmodels"],
@@ -223,12 +242,14 @@ def _cost(result: DemoResult) -> str:
             ["whole run with start and sharing, wall", f"{result.wall_s:.2f}"],
             ["CPU of all compute parties together", f"{result.cpu_s:.2f}"],
             ["the same fit in the clear, wall", f"{result.plain_wall_s:.4f}"],
-            *(
-                [f"of the run, {s.name}: {s.rounds:,} rounds, {size_text(s.bytes_sent)}", f"{s.wall_s:.2f}"]
-                for s in result.stages
-            ),
         ],
     )
+    if result.stages:
+        phases += _table(
+            "Sections of the program, at the first compute party",
+            ["section", "rounds", "sent", "seconds"],
+            [[s.name, f"{s.rounds:,}", size_text(s.bytes_sent), f"{s.wall_s:.2f}"] for s in result.stages],
+        )
     plot = ""
     if result.parties:
         panels = {
@@ -279,7 +300,7 @@ def _views(result: DemoResult) -> str:
 
 def _openings(result: DemoResult) -> str:
     rows = [
-        [line.name, " × ".join(map(str, line.shape)) or "scalar", ", ".join(line.to), f"{line.count}", line.reason]
+        [line.name, shape_text(line.shape), receivers(result, line.to), f"{line.count}", line.reason]
         for line in result.openings
     ]
     return _section(
@@ -293,7 +314,7 @@ def _limits(result: DemoResult) -> str:
     story = story_of(result)
     points = [
         f"An interval shows how the gain would vary with other {story.people} in the hold-out. It does not cover other "
-        "training rows, and the two intervals per {story.owner} are not corrected for their number.",
+        f"training rows, and the two intervals per {story.owner} are not corrected for their number.",
         "“Centralised” and “float64” need everybody's rows in one place. This demonstration can compute them because "
         "the data are public; a real consortium could not.",
         f"The opened coefficients are a function of all {story.owners}' rows and say something about them in total. "

@@ -152,14 +152,15 @@ class StageCost(msgspec.Struct, frozen=True):
 class DemoResult(msgspec.Struct, frozen=True, kw_only=True):
     """One run of a demo.
 
-    demo: which one. train_wall_s: from shares in place to trained shares. wall_s: from the first process started to the
-    last one ended. cpu_s: of all compute parties together. bytes_sent: per compute party, in their order. rounds:
-    of the compute parties, all phases. plain_wall_s: of the same loop in NumPy float64. steps: of the fit. rows: per owner. features:
+    demo: which one. train_wall_s: from shares in place to trained shares. wall_s: from the first process started to
+    the last one ended. cpu_s: of all compute parties together. bytes_sent: per compute party, in their order. rounds:
+    of the compute parties, all phases. plain_wall_s: of the fit in the clear, its best of several times (banks: the
+    same loop in NumPy; hospitals: scikit-learn by Newton's method). steps: of the fit. rows: per owner. features:
     columns without the label. parties: every process. views: empty if no view was recorded. protocol and security: one
     sentence each from the protocol's card. kernels: the build of the native kernels. machine: processor, cores,
-    memory. date: start, ISO 8601 with time zone. versions: of Privity, Python and the libraries used.
-    linked_rows: that all owners have, where rows were linked. inference: coefficients with standard errors. on_shares:
-    metrics of the training rows, computed on shares and in the clear. stages: of the program.
+    memory. date: start, ISO 8601 with time zone. versions: of Privity, Python and the libraries used. linked_rows:
+    that all owners have, where rows were linked. inference: coefficients with standard errors. on_shares: metrics of
+    the training rows, computed on shares and in the clear. stages: of the program.
     """
 
     demo: Literal["banks", "hospitals"] = "banks"

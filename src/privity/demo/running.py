@@ -65,17 +65,23 @@ def run_parties(
     consortium: Consortium = init_consortium(
         out / "consortium", COMPUTE, list(tables), list(tables), overwrite=True, days=2
     )
+    for owner in tables:  # a new consortium on public data: counts of earlier demonstrations would only stop this one
+        (consortium.path.parent / f"{owner}.linkages.jsonl").unlink(missing_ok=True)
     write_outputs(out, {"job.toml": job})
     views = out / "views" if record_view else None
     arguments = party_arguments(
         Path(str(program.__file__)), consortium.path, out / "job.toml", views, 60.0, timeout_s,
         {owner: dict(files) for owner, files in tables.items()},
     )  # fmt: skip
+
+    def show(name: str, line: str) -> None:
+        console.print(f"{name} | {line}", markup=False, highlight=False, soft_wrap=True)
+
     launched = time.monotonic()
     names = [party.name for party in consortium.parties]
     try:
         with LiveProgress(console, title) as progress:
-            reports = run_local(consortium, names, arguments, progress=progress)
+            reports = run_local(consortium, names, arguments, progress=progress, on_print=show)
     except BaseException:
         for name in names if views is not None else []:
             forget(out / "views" / name)  # also of a party that was killed and could not clean up itself
@@ -134,7 +140,13 @@ def table_section(schema: TableSchema, owners: Sequence[str]) -> list[str]:
 
 
 def _inline(column: Mapping[str, Any]) -> str:
-    kept = {k: v for k, v in column.items() if v not in ([], False)}  # what the schema's defaults say already
+    # what the schema says by itself
+    defaults: dict[str, Any] = {
+        "role": "feature", "transform": "none", "categories": (), "missing": False, "normalize": ()
+    }  # fmt: skip
+    if column["kind"] in ("binary", "category") or column["role"] == "key":
+        defaults["bound"] = 1.0
+    kept = {k: v for k, v in column.items() if defaults.get(k) != (tuple(v) if isinstance(v, list) else v)}
     return "{ " + ", ".join(f"{key} = {json.dumps(value)}" for key, value in kept.items()) + " }"
 
 

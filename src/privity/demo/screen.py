@@ -17,7 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from privity.demo.report import size_text, summary_of_gains
+from privity.demo.report import receivers, shape_text, size_text, summary_of_gains
 from privity.demo.result import DemoResult, Gain, ViewSummary
 from privity.demo.story import story_of
 
@@ -74,7 +74,8 @@ class LiveProgress:
         elapsed = now - self._started
         done = step - self._first_step
         left = "–" if done <= 0 else duration(elapsed / done * max(0, total - step))
-        facts = " · ".join([f"step {step:,}/{total:,}", note, *cost, f"{left} left"])
+        place = f"step {step:,}/{total:,}"
+        facts = " · ".join([place, *([note] if note != place else []), *cost, f"{left} left"])
         if self._live is not None:
             bar = ProgressBar(total=max(1, total), completed=min(step, total), width=28)
             line = Table.grid(padding=(0, 1))
@@ -99,7 +100,10 @@ def duration(seconds: float) -> str:
 
 
 def show_result(console: Console, result: DemoResult, files: tuple[Path, ...] = ()) -> None:
-    """One screen (at most 100 columns and 40 lines) about a finished run; ``files``: where the rest was written."""
+    """One screen about a finished run: 80 columns are enough, more than 100 are not used, at most 40 lines.
+
+    ``files``: where the rest was written.
+    """
     evaluation = result.evaluation
     story = story_of(result)
     rows = result.linked_rows if result.linked_rows is not None else sum(result.rows.values())
@@ -122,8 +126,8 @@ def show_result(console: Console, result: DemoResult, files: tuple[Path, ...] = 
         ),
         Text("What it cost", "bold"),
         Text(
-            f"  training {result.train_wall_s:.1f} s, whole run {result.wall_s:.1f} s; the same fit in the clear "
-            f"{result.plain_wall_s:.3f} s (ratio {result.slowdown:,.0f})\n"
+            f"  training {result.train_wall_s:.1f} s, whole run {result.wall_s:.1f} s; the fit in the clear "
+            f"{result.plain_wall_s:.3f} s ({result.slowdown:,.0f} ×)\n"
             f"  {result.rounds:,} rounds, {result.steps} steps; kernels: {result.kernels}"
         ),
     ]
@@ -152,9 +156,11 @@ def _statistics(result: DemoResult) -> str:
 
 def _quality(result: DemoResult) -> Table:
     evaluation = result.evaluation
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
+    # Gains as intervals alone: with the gains themselves, which are differences of the column before, 80 columns would
+    # not do.
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     table.add_column("on the hold-out")
-    for name in ("rows", "ROC AUC", "gain (95 % interval)", "avg. prec.", "gain (95 % interval)"):
+    for name in ("rows", "ROC AUC", "gain (95 %)", "avg. prec.", "gain (95 %)"):
         table.add_column(name, justify="right")
     auc, precision = evaluation.auc, evaluation.average_precision
     for bank, rows in result.rows.items():
@@ -174,12 +180,12 @@ def _quality(result: DemoResult) -> Table:
 
 def _gain(gain: Gain) -> Text:
     style = "green" if gain.low > 0 else "red" if gain.high < 0 else "dim"
-    return Text(f"{gain.gain:+.3f} ({gain.low:+.3f}, {gain.high:+.3f})", style)
+    return Text(f"{gain.low:+.3f} to {gain.high:+.3f}", style)
 
 
 def _openings(result: DemoResult) -> list[Text]:
     shown = [
-        Text(f"  {line.name} {line.shape} to {', '.join(line.to)}", no_wrap=True, overflow="ellipsis")
+        Text(f"  {line.name}: {shape_text(line.shape)}, to {receivers(result, line.to)}")
         for line in result.openings[:4]
     ]
     if len(result.openings) > len(shown):

@@ -36,7 +36,10 @@ _TERMINATE_S = 3.0  # from SIGTERM to SIGKILL
 
 
 class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One line from a party process. kind: 'progress', 'report', 'error', or 'said' for what its program printed."""
+    """One line from a party process.
+
+    kind: 'progress', 'report', 'error', or 'said' for what its program printed or its owner should know.
+    """
 
     kind: str
     report: PartyReport | None = None
