@@ -85,14 +85,16 @@ def rows_of(
     """Rows from a table (its features, its label or the column named ``y``, its row mask) or from secret arrays.
 
     ``what`` names the estimator in errors. ``target``: whether a target is needed. Raises UsageError if there is none
-    or two masks were given, ShapeError if shapes do not fit or there are no rows.
+    or two masks were given, ShapeError if shapes do not fit or there are no rows. Arrays with a mask cost one round and
+    8 bytes per party and element: what stands in rows that do not count becomes 0.
     """
+    from_table = isinstance(x, Table)
     if isinstance(x, Table):
         if valid is not None:
             raise UsageError(f"{what}: a table carries its own row mask; valid= goes with arrays only")
-        features, label, mask, names = x.to_arrays(y if isinstance(y, str) else None)
+        features, label, real, names = x.to_arrays(y if isinstance(y, str) else None)
         y = y if isinstance(y, SecureArray) else label
-        x, valid = features, mask
+        x, valid = features, real
     else:
         if isinstance(y, str):
             raise UsageError(f"{what}: a target by name ({y!r}) needs a table; give the secret array of its values")
@@ -106,7 +108,14 @@ def rows_of(
     for name, given in (("y", y if target else None), ("valid", valid), ("sample_weight", weight)):
         if given is not None and given.shape[:1] != (n,):
             raise ShapeError(f"{what}: expected {name} with {n} rows like x, got {given.shape}")
-    return Rows(x, y if target else None, None if valid is None else valid.numeric(), weight, names)
+    mask = None if valid is None else valid.numeric()
+    if mask is not None and mask.bound > 1:  # at least 0 for whole numbers, 0 for 0 and 1 only
+        mask.session.guard((mask * (mask - 1)).sum().ring_share(), f"{what}: a row mask holds 0 and 1 only")
+        mask = mask.stated(1.0)
+    if mask is not None and not from_table:  # the rows of a table are 0 there already
+        x = (x * mask.reshape((-1, 1))).stated(x.bound)
+        y = (y * mask).stated(y.bound) if y is not None and y.ndim == 1 else y
+    return Rows(x, y if target else None, mask, weight, names)
 
 
 def _weights(what: str, x: SecureArray, weights: Any) -> SecureArray:

@@ -173,7 +173,9 @@ def _described(value: Any, secrets: list[SecureArray], where: str = "the model")
         what = type(value).__name__
         if kinds().get(kind_name(type(value))) is not type(value):
             raise UsageError(f"{what} cannot be saved: only estimators of Privity are known where it would be loaded")
-        parameters = {k: _described(_no_function(v), secrets, f"{what}.{k}") for k, v in value.get_params().items()}
+        parameters = {
+            k: _described(_no_function(v), secrets, f"{what}.{k}") for k, v in value.get_params(deep=False).items()
+        }
         known = {k: v for k, v in sorted(vars(value).items()) if k.endswith("_") and not k.startswith("_")}
         if not known and not any(isinstance(node, _Many | _Model) for node in parameters.values()):
             raise UsageError(f"{what} has learnt nothing yet; call fit before it is saved")

@@ -1,0 +1,382 @@
+"""The contract of estimators as checks, in the spirit of scikit-learn's ``check_estimator``.
+
+    check_estimator(LinearSVC(alpha=0.1))
+
+runs the estimator on small made-up data in simulations and raises AssertionError, naming the check and what was found,
+where it does not keep the contract: parameters, refusals, row masks, sample weights, order of columns, tables and
+arrays, and what is opened or shown. For estimators of your own: subclass ``Estimator``, then call this in a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ..array import SecureArray
+from ..errors import PrivityError, RangeViolated, ShapeError, UsageError
+from ..session import RANGE_GUARD, Input, Session
+from ..simulation import Simulation, simulate
+from ..table import Field, TableInfo, table_inputs
+from .estimator import Estimator
+from .opened import KINDS
+
+ROWS, COLUMNS = 48, 3
+_TARGETS: Final = {
+    "identity": "number", "log": "count", "logistic": "binary", "margin": "binary", "softmax": "classes",
+    "hazard": "survival",
+}  # fmt: skip
+_OWNER = "owner"
+_TABLE = "sample"
+_X_BOUND, _LARGEST = 8.0, 64.0
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Made-up rows: ``x`` (n, d), ``y`` (n,), ``duration`` (n,) for survival, else None."""
+
+    x: Floats
+    y: npt.NDArray[Any]
+    duration: Floats | None = None
+
+    def rows(self, index: Any) -> Sample:
+        return Sample(self.x[index], self.y[index], None if self.duration is None else self.duration[index])
+
+    def inputs(self, **more: Any) -> dict[str, dict[str, Any]]:
+        data: dict[str, Any] = {"x": Input(self.x, bound=_X_BOUND), "y": self.y, **more}
+        if self.y.dtype.kind == "f":
+            data["y"] = Input(self.y, bound=_LARGEST)
+        if self.duration is not None:
+            data["duration"] = Input(self.duration, bound=_LARGEST)
+        return {_OWNER: data}
+
+
+def sample(target: str, rows: int = ROWS, shift: int = 0) -> Sample:
+    """Rows with a target of this kind: number, count, binary, classes (0 to 2) or survival. The same at each call."""
+    place = np.arange(1 + shift, rows + shift + 1)
+    uniform = np.sin(np.outer(place, np.arange(1, 4 * COLUMNS + 5)) * 12.9898) * 43758.5453 % 1.0
+    x = 1.7 * (uniform[:, : 4 * COLUMNS].reshape(rows, COLUMNS, 4).sum(axis=2) - 2.0)
+    linear = x @ np.linspace(0.8, -0.5, COLUMNS) + 0.2
+    noise = uniform[:, -1]
+    if target == "number":
+        return Sample(x, linear + noise)
+    if target == "count":
+        return Sample(x, np.floor(2.0 * noise + np.exp(linear / 2.0)).astype(np.int64) + 1)
+    if target == "binary":
+        return Sample(x, (linear + 3.0 * noise > 1.6).astype(np.int64))
+    if target == "classes":
+        return Sample(x, (np.digitize(linear + 2.0 * noise, [0.6, 1.6])).astype(np.int64))
+    if target == "survival":
+        return Sample(x, (uniform[:, -2] > 0.3).astype(np.int64), np.ceil(8.0 * noise * np.exp(-linear / 2.0)))
+    raise UsageError(f"sample: unknown target {target!r}; expected one of {', '.join(sorted(set(_TARGETS.values())))}")
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """One estimator under test."""
+
+    model: Estimator
+    target: str
+    tolerance: float
+    known: dict[str, dict[str, Floats]] = field(default_factory=dict)
+
+    def plain(self) -> dict[str, Floats]:
+        """What it learns from the sample as it is: fitted once for all checks."""
+        if not self.known:
+            self.known["plain"] = self.learnt(sample(self.target))
+        return dict(self.known["plain"])
+
+    def clone(self) -> Any:
+        return self.model.clone()
+
+    def fail(self, what: str) -> None:
+        raise AssertionError(f"{type(self.model).__name__}: {what}")
+
+    def fit(self, model: Any, s: Session, **options: Any) -> Any:
+        """``fit`` on the arrays of a sample."""
+        x, y = s.secret("x", _OWNER), s.secret("y", _OWNER)
+        return model.fit(x, y, **self.durations(s), **options)
+
+    def durations(self, s: Session) -> dict[str, Any]:
+        return {"duration": s.secret("duration", _OWNER)} if self.target == "survival" else {}
+
+    def learnt(self, data: Sample, masks: Sequence[str] = (), **arrays: Any) -> dict[str, Floats]:
+        """What a fresh clone learns, opened; ``masks``: names of ``arrays`` that ``fit`` is given."""
+
+        def program(s: Session) -> dict[str, Any]:
+            given = {name: s.secret(name, _OWNER) for name in masks}
+            return _opened(s, self.fit(self.model.clone(), s, **given))
+
+        result: dict[str, Floats] = simulate(program, inputs=data.inputs(**arrays)).output
+        return result
+
+    def same(self, what: str, one: dict[str, Floats], other: dict[str, Floats]) -> None:
+        for name, value in one.items():
+            size = max(1.0, float(np.abs(value).max(initial=0.0)))
+            gap = float(np.abs(value - other[name]).max(initial=0.0))
+            if not gap <= self.tolerance * size:
+                self.fail(f"{what}: {name} differs by {gap:.2g}, at most {self.tolerance * size:.2g} is expected")
+
+
+def _opened(s: Session, model: Any) -> dict[str, Any]:
+    """What can be compared of a fitted model."""
+    names = [n for n in ("coef_", "intercept_", "standard_errors_") if isinstance(getattr(model, n, None), SecureArray)]
+    return {n: np.asarray(s.reveal(getattr(model, n), to="all", name=n, reason="conformance")) for n in names}
+
+
+def check_estimator(
+    estimator: Estimator, *, target: str | None = None, tolerance: float = 2e-3, skip: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Run all checks on an estimator whose ``fit`` takes x, y, valid and sample_weight; returns their names.
+
+    ``target``: kind of target (see ``sample``), None: by the estimator's name. ``tolerance``: on what is learnt, in
+    units of the largest element or 1. ``skip``: names of checks that do not apply; say why where you skip one. Raises
+    AssertionError, and UsageError for an unknown name.
+    """
+    unknown = set(skip) - set(CHECKS)
+    if unknown:
+        raise UsageError(f"check_estimator: unknown checks {sorted(unknown)}; there are {', '.join(CHECKS)}")
+    if target is None:
+        kind = KINDS.get(type(estimator).__name__)
+        if kind is None:
+            raise UsageError(f"check_estimator: say with target= what {type(estimator).__name__} predicts")
+        target = _TARGETS[kind]
+    trial = _Trial(estimator, target, tolerance)
+    done = tuple(name for name in CHECKS if name not in skip)
+    for name in done:
+        CHECKS[name](trial)
+    return done
+
+
+def check_parameters(estimator: Estimator) -> None:
+    """The constructor only stores its arguments; get_params, set_params, clone and repr agree with it."""
+    trial = _Trial(estimator, "number", 0.0)
+    kind = type(estimator)
+    values = estimator.get_params(deep=False)
+    if set(values) != set(kind.parameter_names()):
+        trial.fail(f"get_params() names {sorted(values)}, the constructor {sorted(kind.parameter_names())}")
+    made = kind(**values)
+    changed = [n for n, v in values.items() if getattr(made, n) is not v]
+    if changed:
+        trial.fail(f"the constructor changes {', '.join(changed)}; it must store its arguments as they are")
+    extra = set(vars(made)) - set(values)
+    if extra:
+        trial.fail(f"the constructor sets {', '.join(sorted(extra))}, which are no parameters")
+    twin = estimator.clone()
+    if twin is estimator or type(twin) is not kind or repr(twin) != repr(estimator):
+        trial.fail("clone() must give another estimator with the same parameters")
+    if estimator.set_params(**values) is not estimator:
+        trial.fail("set_params() must return the estimator")
+    try:
+        estimator.set_params(no_such_parameter=1)
+    except UsageError:
+        return
+    trial.fail("set_params() must refuse a parameter that the constructor does not have (UsageError)")
+
+
+# -- checks -------------------------------------------------------------------------------------------------------
+
+
+def _parameters(trial: _Trial) -> None:
+    check_parameters(trial.model)
+
+
+def _fit_returns_self(trial: _Trial) -> None:
+    def program(s: Session) -> None:
+        model = trial.clone()
+        before = dict(model.get_params(deep=False))
+        if trial.fit(model, s) is not model:
+            trial.fail("fit must return the estimator")
+        if any(model.get_params(deep=False)[n] is not v for n, v in before.items()):
+            trial.fail("fit must not change parameters")
+        odd = [n for n in vars(model) if n not in before and not (n.endswith("_") or n.startswith("_"))]
+        if odd or not any(n.endswith("_") for n in vars(model)):
+            trial.fail(f"what fit learns must end in an underscore; found {odd or 'nothing'}")
+
+    simulate(program, inputs=sample(trial.target).inputs())
+
+
+def _not_fitted(trial: _Trial) -> None:
+    def program(s: Session) -> None:
+        for name in ("predict", "predict_proba", "decision_function"):
+            if hasattr(trial.model, name):
+                _refused(trial, f"{name} before fit", UsageError, getattr(trial.clone(), name), s.constant([[0.0]]))
+
+    simulate(program)
+
+
+def _wrong_input(trial: _Trial) -> None:
+    """Each wrong call raises before anything is sent, at all parties alike."""
+
+    def program(s: Session) -> None:
+        x, y, more = s.secret("x", _OWNER), s.secret("y", _OWNER), trial.durations(s)
+
+        def expect(what: str, error: type[Exception], *given: Any, **options: Any) -> None:
+            _refused(trial, what, error, trial.clone().fit, *given, **{**more, **options})
+
+        expect("x of one dimension", ShapeError, x[:, 0], y)
+        expect("no rows", ShapeError, x[:0], y[:0], **{n: v[:0] for n, v in more.items()})
+        expect("no columns", ShapeError, x[:, :0], y)
+        expect("fewer targets than rows", ShapeError, x, y[:-1])
+        expect("targets of two dimensions", ShapeError, x, y.reshape((-1, 1)))
+        expect("no target", UsageError, x)
+        expect("a target by name without a table", UsageError, x, "y")
+        expect("a mask of another length", ShapeError, x, y, valid=s.constant(np.ones(ROWS - 1, np.int64)))
+        expect("weights of another length", PrivityError, x, y, sample_weight=np.ones(ROWS - 1))
+        expect("public negative weights", UsageError, x, y, sample_weight=-np.ones(ROWS))
+
+    simulate(program, inputs=sample(trial.target).inputs())
+
+
+def _refused(trial: _Trial, what: str, error: type[Exception], call: Any, *given: Any, **options: Any) -> None:
+    try:
+        call(*given, **options)
+    except error:
+        return
+    except Exception as other:
+        trial.fail(f"{what} must raise {error.__name__}, not {type(other).__name__}: {other}")
+    trial.fail(f"{what} must raise {error.__name__}, nothing was raised")
+
+
+def _negative_weights(trial: _Trial) -> None:
+    weights = np.ones(ROWS)
+    weights[5] = -1.0
+    try:
+        trial.learnt(sample(trial.target), ["sample_weight"], sample_weight=Input(weights, bound=2.0))
+    except RangeViolated:
+        return
+    trial.fail("a secret negative weight must raise RangeViolated")
+
+
+def _padding(trial: _Trial) -> None:
+    more = sample(trial.target, ROWS + 9)
+    order = np.argsort(
+        (np.arange(ROWS + 9) * 7) % (ROWS + 9)
+    )  # padding rows among the others, with values of their own
+    mixed = more.rows(order)
+    masked = trial.learnt(mixed, ["valid"], valid=(order < ROWS).astype(np.int64))
+    trial.same("rows that are not valid must change nothing", trial.plain(), masked)
+
+
+def _weights(trial: _Trial) -> None:
+    data = sample(trial.target)
+    times = np.where(np.arange(ROWS) % 3 == 0, 2, np.where(np.arange(ROWS) % 7 == 1, 0, 1))
+    repeated = trial.learnt(data.rows(np.repeat(np.arange(ROWS), times)))
+    weighted = trial.learnt(data, ["sample_weight"], sample_weight=Input(times.astype(np.float64), bound=4.0))
+    trial.same("a weight of 2 must count as the row twice, of 0 as no row", repeated, weighted)
+
+
+def _columns(trial: _Trial) -> None:
+    data = sample(trial.target)
+    order = np.array([2, 0, 1])
+    plain = trial.plain()
+    moved = trial.learnt(Sample(data.x[:, order], data.y, data.duration))
+    for name in ("coef_", "standard_errors_"):
+        if name in plain:
+            index = np.append(order, np.arange(COLUMNS, plain[name].shape[-1]))
+            plain[name] = plain[name][..., index]
+    trial.same("columns in another order must give the same weights in that order", plain, moved)
+
+
+def _table(trial: _Trial) -> None:
+    """On a table with padding rows and on the arrays that it holds."""
+    data = sample(trial.target)
+    survival = data.duration is not None
+    names = tuple(f"c{i}" for i in range(COLUMNS))
+    fields = [Field(n, "number", _X_BOUND, _X_BOUND) for n in names]
+    features = data.x
+    if data.duration is not None:
+        fields.append(Field("duration", "number", _LARGEST, _LARGEST))
+        features = np.column_stack([data.x, data.duration])
+    whole = data.y.dtype.kind == "i"
+    label = Field("y", "integer", 1.0, _LARGEST) if whole else Field("y", "number", _LARGEST, _LARGEST)
+    info = TableInfo(_TABLE, tuple(fields), label, ROWS + 5)
+
+    def program(s: Session) -> tuple[dict[str, Any], dict[str, Any]]:
+        table = s.table(_TABLE)
+        one, other = trial.clone(), trial.clone()
+        one.fit(table, **({"duration": "duration"} if survival else {}))
+        if tuple(one.names_)[:COLUMNS] != names:
+            trial.fail(f"names_ must be those of the table's columns, found {one.names_}")
+        more = {"duration": table["duration"]} if survival else {}
+        other.fit(table.matrix(names), table["y"], valid=table.valid, **more)
+        return _opened(s, one), _opened(s, other)
+
+    inputs = {_OWNER: table_inputs(info, features, data.y.astype(np.float64))}
+    one, other = simulate(program, inputs=inputs, tables={_TABLE: info}).output
+    trial.same("a table must give what its arrays give", other, one)
+
+
+def _run(trial: _Trial, data: Sample) -> tuple[Simulation, Any]:
+    models: list[Any] = []
+
+    def program(s: Session) -> dict[str, str]:
+        model = trial.fit(trial.clone(), s)
+        if s.me == s.compute[0]:
+            models.append(model)
+        return {n: repr(v) for n, v in vars(model).items()} | {"": repr(model)}
+
+    return simulate(program, inputs=data.inputs()), models[0]
+
+
+def _opens_nothing(trial: _Trial) -> None:
+    """Besides 'range ok', nothing; and neither text nor traffic depends on the data."""
+    one, model = _run(trial, sample(trial.target))
+    other, _ = _run(trial, sample(trial.target, shift=1000))
+    names = {line["name"] for line in one.opened}
+    if names - {RANGE_GUARD}:
+        trial.fail(f"fit must open nothing but {RANGE_GUARD!r}, it opened {', '.join(sorted(names - {RANGE_GUARD}))}")
+    if (one.rounds, one.payload_sent) != (other.rounds, other.payload_sent):
+        trial.fail("rounds and bytes must depend on shapes only")
+    shown = [n for n, text in one.output.items() if n.startswith("_") is False and text != other.output[n]]
+    if shown:
+        trial.fail(f"the text of {', '.join(n or 'the estimator' for n in shown)} depends on the data")
+    for secret in (v for v in vars(model).values() if isinstance(v, SecureArray)):
+        try:
+            np.asarray(secret)
+        except UsageError:
+            continue
+        trial.fail("what is learnt must stay secret")
+
+
+def _predicts(trial: _Trial) -> None:
+    def program(s: Session) -> dict[str, Any]:
+        model = trial.fit(trial.clone(), s)
+        x = s.secret("x", _OWNER)
+        given = {
+            n: getattr(model, n)(x) for n in ("predict", "predict_proba", "decision_function") if hasattr(model, n)
+        }
+        if any(not isinstance(v, SecureArray) or v.shape[:1] != (ROWS,) for v in given.values()):
+            trial.fail("predictions must be secret arrays with a row for each row")
+        if hasattr(model, "decision_function"):
+            _refused(trial, "x with other columns", ShapeError, model.decision_function, x[:, 1:])
+        return {n: np.asarray(s.reveal(v, to="all", name=n, reason="conformance")) for n, v in given.items()}
+
+    got = simulate(program, inputs=sample(trial.target).inputs()).output
+    if not got or not all(np.isfinite(v.astype(np.float64)).all() for v in got.values()):
+        trial.fail("expected predict with finite values")
+    if trial.target in ("binary", "classes"):
+        right = float(np.mean(got["predict"].astype(np.int64) == sample(trial.target).y))
+        if right < 0.6:
+            trial.fail(f"only {right:.0%} of its own training rows are predicted right")
+
+
+CHECKS: Final[dict[str, Callable[[_Trial], None]]] = {
+    "parameters": _parameters,
+    "fit returns self": _fit_returns_self,
+    "not fitted": _not_fitted,
+    "wrong input": _wrong_input,
+    "negative weights": _negative_weights,
+    "padding": _padding,
+    "weights": _weights,
+    "columns": _columns,
+    "table": _table,
+    "opens nothing": _opens_nothing,
+    "predicts": _predicts,
+}
+"""The checks by name, in the order in which they run."""

@@ -1,0 +1,175 @@
+"""Every estimator keeps the contract, and the checks find those that do not."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+import pytest
+
+from privity.errors import ShapeError, UsageError
+from privity.ml.conformance import CHECKS, check_estimator, check_parameters
+from privity.ml.cox import CoxPHRegressor
+from privity.ml.estimator import Estimator, rows_of
+from privity.ml.glm import GammaRegressor, NegativeBinomialRegressor, PoissonRegressor, TweedieRegressor
+from privity.ml.lasso import ElasticNet, Lasso
+from privity.ml.least_squares import LinearRegression, Ridge
+from privity.ml.linear import LogisticRegression
+from privity.ml.multinomial import MultinomialLogisticRegression
+from privity.ml.opened import KINDS
+from privity.ml.preprocessing import (
+    Clip,
+    KBinsDiscretizer,
+    LogTransformer,
+    MinMaxScaler,
+    OneHotEncoder,
+    OrdinalEncoder,
+    Pipeline,
+    PowerTransformer,
+    RobustScaler,
+    SimpleImputer,
+    StandardScaler,
+    WOEEncoder,
+)
+from privity.ml.saving import kinds
+from privity.ml.selection import GridSearchCV
+from privity.ml.svm import LinearSVC
+
+# Mini-batches are of rows as they stand, so padding, repeated rows and the way of a table change which rows meet.
+BATCHES = ("padding", "weights", "table", "negative weights")
+MODELS: list[tuple[Estimator, tuple[str, ...]]] = [
+    (LinearSVC(alpha=0.05, max_iter=5), ()),
+    (CoxPHRegressor(max_iter=4), ()),
+    (MultinomialLogisticRegression(3, alpha=0.05, max_iter=4), ()),
+    (MultinomialLogisticRegression(3, alpha=0.05, solver="accelerated", max_iter=24), ()),
+    (LogisticRegression(solver="newton", alpha=0.01), ()),
+    (LogisticRegression(epochs=3, batch_size=16, learning_rate=0.5), BATCHES),
+    (LinearRegression(), ()),
+    (Ridge(), ()),
+    (Lasso(alpha=0.05), ()),
+    (ElasticNet(alpha=0.05), ()),
+    (PoissonRegressor(max_iter=5), ()),
+    (GammaRegressor(max_iter=6), ()),
+    (TweedieRegressor(max_iter=6), ()),
+    (NegativeBinomialRegressor(max_iter=5), ()),
+]
+OTHERS: list[Estimator] = [  # what learns from tables, or through another estimator
+    GridSearchCV(LinearSVC(), {"alpha": [0.1]}, scoring="accuracy"),
+    Clip(low=-1.0, high=1.0), KBinsDiscretizer(), LogTransformer(), MinMaxScaler(), OneHotEncoder(), OrdinalEncoder(),
+    Pipeline([("scale", StandardScaler()), ("model", LinearSVC())]), PowerTransformer(), RobustScaler(),
+    SimpleImputer(), StandardScaler(), WOEEncoder(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("model", "skip"), MODELS, ids=lambda v: repr(v)[:60] if isinstance(v, Estimator) else "")
+def test_estimators_keep_the_contract(model: Estimator, skip: tuple[str, ...]) -> None:
+    assert check_estimator(model, skip=skip) == tuple(name for name in CHECKS if name not in skip)
+
+
+@pytest.mark.parametrize("other", OTHERS, ids=lambda t: type(t).__name__)
+def test_all_others_keep_their_parameters(other: Estimator) -> None:
+    check_parameters(other)
+
+
+def test_every_estimator_is_checked() -> None:
+    public = {k for k in kinds().values() if hasattr(k, "fit") and not inspect.isabstract(k) and "__init__" in vars(k)}
+    assert {type(m) for m, _ in MODELS} | {type(t) for t in OTHERS} == public
+    assert {type(m).__name__ for m, _ in MODELS} == set(KINDS)
+
+
+class Careless(Estimator):
+    """A mean that does what a test says is wrong."""
+
+    def __init__(self, fault: str = "") -> None:
+        self.fault = fault
+
+    def fit(self, x: Any, y: Any = None, *, valid: Any = None, sample_weight: Any = None) -> Any:
+        if self.fault == "wrong input":
+            rows = x
+            self.coef_ = rows.mean(0)
+            return self
+        rows = rows_of("Careless", x, y, valid=valid, sample_weight=sample_weight)
+        if rows.y.ndim != 1 and self.fault != "shape of y":
+            raise ShapeError("Careless: expected y (n,)")
+        weight = rows.weight
+        if weight is not None and self.fault != "negative weights":
+            weight.session.guard((weight < 0).numeric().sum().ring_share())
+        values = rows.x
+        if weight is not None and self.fault != "weights":
+            values = values * weight.reshape((-1, 1))
+        self.coef_ = values.sum(0) * (1.0 / 64)
+        if self.fault == "padding":
+            self.coef_ = values.mean(0)
+        if self.fault == "columns":
+            self.coef_ = self.coef_ + np.arange(3.0)
+        if self.fault == "table" and rows.names[0] == "c0":
+            self.coef_ = self.coef_ * 2
+        if self.fault == "opens nothing":
+            rows.x.session.reveal(rows.x[0, 0], to="all", name="peek", reason="curiosity")
+        self.names_ = rows.names
+        if self.fault == "fit returns self":
+            return None
+        if self.fault == "parameters of fit":
+            self.fault = "other"
+        return self
+
+    def predict(self, x: Any) -> Any:
+        if self.fault != "not fitted":
+            self.fitted("coef_")
+        if self.fault == "predicts":
+            return 1.0
+        return x[:, 0]
+
+
+def test_a_careful_one_passes() -> None:
+    assert check_estimator(Careless(), target="number") == tuple(CHECKS)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("wrong input", "x of one dimension must raise ShapeError"),
+        ("shape of y", "targets of two dimensions must raise ShapeError"),
+        ("negative weights", "must raise RangeViolated"),
+        ("weights", "a weight of 2 must count as the row twice"),
+        ("padding", "rows that are not valid must change nothing: coef_"),
+        ("columns", "columns in another order"),
+        ("table", "a table must give what its arrays give"),
+        ("opens nothing", "it opened peek"),
+        ("fit returns self", "fit must return the estimator"),
+        ("parameters of fit", "fit must not change parameters"),
+        ("not fitted", "predict before fit must raise UsageError"),
+        ("predicts", "predictions must be secret arrays"),
+    ],
+)
+def test_each_fault_is_found(fault: str, message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        for name in CHECKS:  # the one that is meant, and none before it
+            check_estimator(Careless(fault), target="number", skip=[n for n in CHECKS if n != name])
+            if name == fault:
+                break
+
+
+def test_parameters_must_be_stored_as_they_are() -> None:
+    class Changes(Estimator):
+        def __init__(self, order: Any = ()) -> None:
+            self.order = list(order)
+
+    class Adds(Estimator):
+        def __init__(self) -> None:
+            self.ready = True
+
+    with pytest.raises(AssertionError, match="the constructor changes order"):
+        check_parameters(Changes())
+    with pytest.raises(AssertionError, match="the constructor sets ready"):
+        check_parameters(Adds())
+
+
+def test_what_cannot_be_checked_is_said() -> None:
+    with pytest.raises(UsageError, match="say with target="):
+        check_estimator(Careless())
+    with pytest.raises(UsageError, match="unknown checks"):
+        check_estimator(Careless(), target="number", skip=["everything"])
+    with pytest.raises(UsageError, match="unknown target"):
+        check_estimator(Careless(), target="colour")
