@@ -55,6 +55,9 @@ def test_two_owners_find_their_common_keys_until_the_limit(owners: Path) -> None
     assert (owners / "bank.out.csv").read_text() == "id\n" + "".join(f"00{i}\n" for i in range(21, 31))
     assert (owners / "clinic.out.csv").read_text() == "ID\n" + "".join(f" {i} \n" for i in range(21, 31))
 
+    (entry,) = json.loads((owners / "certificates" / "bank.comparisons.json").read_text())
+    assert (entry["peer"], entry["size"], entry["peer_size"]) == ("clinic", 30, 60) and len(entry["sha256"]) == 64
+
     with (owners / "clinic.csv").open("a") as file:
         file.write("1\n")
     ended = both(owners, "--normalize", "trim,strip-zeros", "--to", "clinic")

@@ -25,12 +25,13 @@ _MAX_FILE: Final = 16 << 20
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One run: when (UTC), with whom, on which file (SHA-256, hex), with how many keys."""
+    """One run: when (UTC), with whom, on which file (SHA-256, hex), with how many keys here and, if it ended, there."""
 
     date: str
     peer: str
     sha256: Annotated[str, msgspec.Meta(max_length=64)]
     size: int
+    peer_size: int | None = None
 
 
 class Comparisons:
@@ -65,10 +66,22 @@ class Comparisons:
         with self._locked():
             runs = self.check(sha256, limit) + 1
             now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
-            entries = [*self._entries(), Entry(now, peer, sha256, size)]
-            text = msgspec.json.format(msgspec.json.encode(entries), indent=1)
-            write_together({self._path: text + b"\n"})
+            self._write([*self._entries(), Entry(now, peer, sha256, size)])
         return runs
+
+    def ended(self, peer: str, sha256: str, peer_size: int) -> None:
+        """Note how many keys the peer had in the last run with it. Raises OutputError, ConfigError."""
+        with self._locked():
+            entries = self._entries()
+            for at in reversed(range(len(entries))):
+                if (entries[at].peer, entries[at].sha256) == (peer, sha256):
+                    entries[at] = msgspec.structs.replace(entries[at], peer_size=peer_size)
+                    self._write(entries)
+                    return
+
+    def _write(self, entries: list[Entry]) -> None:
+        text = msgspec.json.format(msgspec.json.encode(entries), indent=1)
+        write_together({self._path: text + b"\n"})
 
     def _entries(self) -> list[Entry]:
         try:

@@ -97,6 +97,7 @@ def compare(task: Comparison) -> tuple[Common, ComparisonReport]:
     except BaseException as error:
         channel.abort(type(error).__name__)
         raise
+    comparisons.ended(task.peer, task.source, common.peer_size)
     return common, ComparisonReport(
         party=task.me,
         peer=task.peer,
