@@ -14,7 +14,8 @@ from sklearn.datasets import load_breast_cancer
 import privity as pv
 from privity import stats
 from privity.errors import RangeViolated, ShapeError, UsageError
-from privity.session import Session
+from privity.ml import metrics
+from privity.session import Declared, Session
 from privity.stats import pvalues
 
 DATA, Y = load_breast_cancer(return_X_y=True)
@@ -245,3 +246,25 @@ def test_without_scipy_the_error_says_what_to_install(monkeypatch: pytest.Monkey
         pvalues.of_t(2.0, 5.0)
     assert pvalues.of_chi2(3.841458820694124, 1) == pytest.approx(0.05)
     assert pvalues.of_normal(1.959963984540054) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("n", [20, 500_000])
+def test_bounds_leave_room_for_many_rows(n: int) -> None:
+    """Planned on shapes: no sum or product may pass 62 bits by its bound, whatever the number of rows."""
+    known = {"t": Declared((n,), 4096.0, 0), "e": Declared((n,), 1.0, 0), "g": Declared((n,), 1.0, 0)}
+    known["x"] = Declared((n,), 4.0, 18)
+
+    def program(s: Session) -> None:
+        t, e, g, x = (s.secret(name, "bank") for name in ("t", "e", "g", "x"))
+        for found in (
+            stats.mean(x, valid=e), stats.variance(x, valid=e), stats.correlation(x.reshape(-1, 1), valid=e),
+            stats.crosstab(e, g, rows=2, columns=2).chi2(), stats.ttest(x, g), stats.logrank(t, e, g),
+            stats.kaplan_meier(t, e, at=[5]), stats.quantile(x, 0.5, valid=e), stats.mannwhitneyu(x, g),
+        ):  # fmt: skip
+            found.open(to="all", name="x", reason="test")
+        metrics.roc_auc_score(g, x, sample_weight=x)
+        metrics.average_precision_score(g, x)
+        metrics.concordance_index(t, x, e)
+        metrics.r2_score(x, x)
+
+    assert pv.plan(program, inputs={"bank": known}).rounds > 0

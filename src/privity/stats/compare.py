@@ -167,9 +167,10 @@ def mannwhitneyu(x: SecureArray, group: SecureArray, *, valid: SecureArray | Non
     twice = pairs_in_order(flag, hits, misses, before)
     both = hits + misses
     size = ((both - both.rearranged(layout.shifted(1))) * flag).stated(n)
-    cubes = (size * (size * size - 1).stated(n * n)).stated(n**3).sum().stated(n**3)
+    cubed = (size * (size * size - 1).stated(n * n)).stated(n**3)
+    cubes = SecureArray(x.session, cubed.ring_share().map(layout.total(None, False)), 0, n**3)
     rows = (curve.positive + curve.negative).stated(n)
-    ties = ratio(cubes, (rows * (rows - 1)).stated(n * n), n + 1, 20)
+    ties = ratio(cubes, (rows * (rows - 1)).stated(n * n), n + 1, fitting_scale(3 * n * n, 20, 59))
     spread = ratio((rows + 1 - ties).stated(n + 1), pairs, 3.0, 40)
     lead = (twice - pairs).stated(n * n)  # 2 (U - n1 n0 / 2)
     ahead = (abs(lead) - 1).stated(n * n)

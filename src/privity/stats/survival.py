@@ -16,7 +16,7 @@ from ..disclosure import opened_where
 from ..errors import ShapeError, UsageError
 from ..functions import concatenate, sort_by, sqrt, stack
 from ..functions.order import sort_key
-from ..functions.ratio import ratio
+from ..functions.ratio import fitting_scale, ratio
 from ..functions.tables import cumsum
 from ..ml.metrics.sample import binary
 from ..mpc import orders, tables
@@ -198,7 +198,8 @@ def logrank(
     )  # fmt: skip  # without an event r / (r - 1) may reach 2; such rows expect nothing
     variance = (expected * (part[0] * part[1]).stated(2.01)).stated(float(n)).sum().stated(float(n))
     off = (died[1].sum().stated(float(n)) - expected.sum()).stated(float(n))
-    square = off.multiply(off, scale=min(18, 60 - 2 * int(n).bit_length()))
+    off = off.rescaled(min(off.scale, fitting_scale(float(n) ** 2, 2 * off.scale, 60) // 2))
+    square = off.multiply(off, scale=fitting_scale(8.0 * n**2, min(18, 2 * off.scale), 58))
     statistic = ratio(square, variance, 4.0 * n + 16)
     counts = stack([totals[1], (totals[0] - totals[1]).stated(float(n))])
     return LogRank(statistic, counts)

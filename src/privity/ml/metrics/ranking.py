@@ -16,7 +16,7 @@ from ...functions.ratio import fitting_scale, ratio
 from ...functions.tables import cumsum
 from ...mpc import tables
 from ...ring import layout
-from .sample import binary, check_rows, row_weights, weighted_sum
+from .sample import binary, check_rows, row_weights
 
 UNDEFINED = -1.0
 """What a metric of order returns where it has no value: nobody may be told that a class is missing before that."""
@@ -85,7 +85,7 @@ def roc_auc_score(
     -1 where one class is missing: that is not known before the result is opened (scikit-learn: NaN and a warning).
     Counts are exact (with weights: 2^-10 of a weight or better); the quotient has an error of 2^-18, relative 2^-20.
     Cost: one ``sort`` with two columns, then 5 rounds to bring the thresholds together, 2 products, one division of
-    one number. For 100,000 rows about 60 MB a party.
+    one number. For 100,000 rows and scores of 18 bits 35 MB a party.
     """
     curve = curve_of("roc_auc_score", y_true, y_score, valid, sample_weight)
     pairs = curve.pairs
@@ -121,8 +121,9 @@ def average_precision_score(
     flag, hits, misses, before = curve.thresholds()
     gained = ((hits - before) * flag).stated(hits.bound)
     precision = ratio(hits, (hits + misses).stated(2 * hits.bound), 1.0, scale=24)
-    scale = fitting_scale(hits.bound, 24)
+    scale = fitting_scale(hits.bound, 24, 40)
     precision = precision if precision.scale <= scale else precision.rescaled(scale)
-    total = weighted_sum(precision, gained) if gained.bound * 2.0 ** (gained.scale + 24) < 2**60 else None
-    total = (gained.multiply(precision, scale=scale)).sum() if total is None else total
-    return ratio(total.stated(curve.positive.bound), curve.positive, 1.0)
+    terms = gained.multiply(precision, scale=scale).ring_share()
+    # gains add up to the weight of all positives at most
+    total = SecureArray(gained.session, terms.map(layout.total(None, False)), scale, curve.positive.bound * 1.01)
+    return ratio(total, curve.positive, 1.0)
