@@ -18,7 +18,7 @@ RNG = np.random.default_rng(4)
 X = (DIABETES.data[:N, [1, 2, 3, 8]] - DIABETES.data[:N, [1, 2, 3, 8]].mean(0)) / DIABETES.data[:N, [1, 2, 3, 8]].std(0)
 T = np.ceil(400.0 / (1.0 + DIABETES.target[:N]) * RNG.exponential(10.0, N))  # real covariates, durations with ties
 E = (RNG.random(N) < 0.7).astype(np.int64)
-TIMES = np.quantile(T, [0.01, 0.3, 0.3, 0.6, 0.9]) + [0.0, 0.0, 1.0, 0.0, 0.0]
+TIMES = np.quantile(T, [0.01, 0.3, 0.3, 0.6, 0.9]) + np.array([0.0, 0.0, 1.0, 0.0, 0.0])
 
 
 def reference(x: np.ndarray, t: np.ndarray, e: np.ndarray, w: np.ndarray, alpha: float = 0.0) -> Any:
