@@ -232,6 +232,28 @@ def test_the_inverse_of_correlated_columns_of_any_unit(width: int) -> None:
     assert (np.abs(result[1] - exact) / wanted).max() < 2e-2
 
 
+def test_rounds_and_bytes_of_a_step_are_as_declared() -> None:
+    """About 180 rounds and 10.25 bytes an element of x a step, whatever the number of rows."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(2000, 64))
+    y = (rng.random(2000) < 1 / (1 + np.exp(-x[:, 0]))).astype(np.int64)
+
+    def cost(rows: int, steps: int) -> tuple[int, int]:
+        def program(s: pv.Session) -> None:
+            model = LogisticRegression(solver="newton", alpha=0.1, max_iter=steps, tol=None)
+            model.fit(s.secret("x", "hospital"), s.secret("y", "hospital"))
+
+        result = run(program, x[:rows], y[:rows], protocol=pv.Rep3, parties=3)
+        return result.rounds, max(result.payload_sent.values())
+
+    small, large = cost(1000, 1), cost(2000, 1)
+    shorter, longer = cost(1000, 2), cost(2000, 2)
+    assert longer[0] - large[0] <= 200
+    assert abs(large[0] - small[0]) <= 30  # large batches compare in other rounds
+    each = (longer[1] - large[1] - shorter[1] + small[1]) / (1000 * 65)
+    assert 10.2 < each < 14  # the sigmoid and the products with x are spread over 65 columns
+
+
 def test_a_table_that_is_opened_reads_like_a_table() -> None:
     found = Inference(("age", "intercept"), np.array([0.5, -1.0]), np.array([0.1, 0.0]))
     assert np.allclose(found.intervals()[0], 0.5 + 0.1 * norm.ppf([0.025, 0.975]))

@@ -11,7 +11,7 @@ from abc import abstractmethod
 from typing import final
 
 from ..array import SecureArray
-from ..functions import clip, exp, log, reciprocal, sigmoid, softplus, stack, where
+from ..functions import clip, exp, log, reciprocal, sigmoid, softplus, stack
 from .newton import Family
 
 _FINE = 24
@@ -189,8 +189,3 @@ class NegativeBinomial(LogLink):
         t = reciprocal(mu * (mu * self.dispersion + 1), at_most=2.0**16)
         error = (mu - self.y).stated(self.ratio)
         return error * error * t
-
-
-def positive_log(values: SecureArray) -> SecureArray:
-    """log(values), 0 where a value is not above 0."""
-    return where(values > 0, log(values), 0.0)

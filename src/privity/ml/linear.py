@@ -70,7 +70,7 @@ class LogisticRegression(LinearModel):
     batch of B rows: 2 rounds for X w, about 6 for the sigmoid, 2 for the gradient. Means are over the rows of a
     batch, padding counted.
 
-    solver "newton": ``max_iter`` steps, each a pass over all rows: about 210 rounds for 64 columns, and per party 10.25
+    solver "newton": ``max_iter`` steps, each a pass over all rows: about 180 rounds for 64 columns, and per party 10.25
     bytes an element of x. Sets ``standard_errors_`` (from the inverse Hessian, penalty included; 0 for a constant
     column) and ``decrement_``, the last squared step in units of the loss: its root times the root of the rows is how
     many standard errors the last step had. RangeViolated if the decrement exceeds ``tol`` (None: not checked), the
