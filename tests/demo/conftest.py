@@ -6,30 +6,47 @@ import importlib.metadata
 import math
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from privity.demo import support2
 from privity.demo.banks_data import PACKAGE, BankFiles, prepare_banks
+from privity.demo.hospitals_data import HOSPITALS, HospitalFiles, prepare_hospitals
 from privity.demo.result import (
-    DemoResult,
     Coefficient,
+    DemoResult,
     Evaluation,
     Gain,
+    InferenceLine,
     Metric,
+    Newton,
     OpeningLine,
     PartyCost,
+    StageCost,
     Training,
     ViewSummary,
 )
 
 
+def wanted(package: str) -> None:
+    try:
+        importlib.metadata.distribution(package)
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip(f"the demo's data package {package} is not installed")
+
+
 @pytest.fixture(scope="session")
 def bank_files(tmp_path_factory: pytest.TempPathFactory) -> BankFiles:
-    try:
-        importlib.metadata.distribution(PACKAGE)
-    except importlib.metadata.PackageNotFoundError:
-        pytest.skip(f"the demo's data package {PACKAGE} is not installed")
+    wanted(PACKAGE)
     folder: Path = tmp_path_factory.mktemp("banks")
     return prepare_banks(folder)
+
+
+@pytest.fixture(scope="session")
+def hospital_files(tmp_path_factory: pytest.TempPathFactory) -> HospitalFiles:
+    wanted(support2.PACKAGE)
+    folder: Path = tmp_path_factory.mktemp("hospitals")
+    return prepare_hospitals(folder)
 
 
 @pytest.fixture
@@ -80,4 +97,44 @@ def result() -> DemoResult:
         machine="AMD EPYC, 2 cores, 8 GB",
         date="2026-11-23T10:00:00+00:00",
         versions={"privity": "0.1.0", "python": "3.11.9", "numpy": "2.4.6"},
+    )
+
+
+@pytest.fixture
+def hospitals_result(result: DemoResult) -> DemoResult:
+    """A plausible run of the other demo: linked rows, 47 coefficients with standard errors, sections."""
+    gains = {"hospital_1": Gain(0.142, 0.120, 0.164), "hospital_2": Gain(0.044, 0.032, 0.056)}
+    gains |= {"hospital_3": Gain(0.338, 0.309, 0.368)}
+    names = [*(f"diagnosis_group {k} with a long name" for k in range(46)), "(intercept)"]
+    plain = [math.sin(3.0 * k) / 2 for k in range(47)]
+    inference = [InferenceLine.of(n, x + 1e-5, 0.04, x, 0.04) for n, x in zip(names, plain, strict=True)]
+    alone = {hospital: 0.8559 - gain.gain for hospital, gain in gains.items()}
+    evaluation = msgspec.structs.replace(
+        result.evaluation,
+        auc=Metric(alone, 0.8559, 0.8559),
+        average_precision=Metric(alone, 0.8670, 0.8670),
+        auc_gain=gains,
+        average_precision_gain=gains,
+        coefficients=[Coefficient(line.name, line.coefficient, line.plain_coefficient) for line in inference],
+    )
+    compute = result.parties[:3]
+    owners = [PartyCost(hospital, "owner", 0.8, 1_600_000, 0) for hospital in HOSPITALS]
+    everybody = tuple(p.party for p in [*compute, *owners])
+    return msgspec.structs.replace(
+        result,
+        demo="hospitals",
+        evaluation=evaluation,
+        training=Newton(7, 16.0),
+        steps=7,
+        rows=dict(zip(HOSPITALS, (6921, 6428, 6694), strict=True)),
+        parties=[*compute, *owners],
+        openings=[
+            OpeningLine("range guard", (), everybody, "values stayed within their stated bounds", 3),
+            OpeningLine("linked rows", (), everybody, "number of rows in common"),
+            OpeningLine("model", (2, 47), HOSPITALS, "coefficients and standard errors"),
+        ],
+        linked_rows=5608,
+        inference=inference,
+        on_shares={"ROC AUC": (0.86075, 0.86074)},
+        stages=[StageCost("linking patients", 0.45, 268, 37_000_000)],
     )

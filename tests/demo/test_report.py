@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 import msgspec
 import pytest
 
-from privity.demo.plots import agreement_plot, bar_plot, gain_plot, metric_plot
+from privity.demo.plots import agreement_plot, bar_plot, gain_plot, metric_plot, ratio_plot
 from privity.demo.report import render_html, size_text, summary_of_gains
-from privity.demo.result import DemoResult, Coefficient, Gain, Metric, OpeningLine, read_result
+from privity.demo.result import Coefficient, DemoResult, Gain, InferenceLine, Metric, OpeningLine, read_result
 
 VOID = {"meta"}
 EMPTY_SVG = {"line", "circle", "rect"}
@@ -95,6 +95,28 @@ def test_everything_from_outside_is_escaped(result: DemoResult) -> None:
     assert page.count("&lt;img") > 15
 
 
+def test_a_model_with_standard_errors_has_its_section(hospitals_result: DemoResult) -> None:
+    page = render_html(hospitals_result)
+    found = checked(page)
+    assert found.tags.count("svg") == found.tags.count("desc") == 6
+    for words in ("Three hospitals fit one model", "the 5,608 patients in common", "Odds ratio", "z, statsmodels"):
+        assert words in page
+    line = hospitals_result.inference[1]
+    assert f"{line.odds_ratio:.3f} ({line.odds_ratio_low:.3f} to {line.odds_ratio_high:.3f})" in page
+    assert "linking patients" in page and "0.86075" in page and "all parties" in page and "the hospitals" in page
+    assert not re.search(r"[{}]", re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)), "an unfilled placeholder"
+    assert "banks" not in page
+
+
+def test_column_names_are_escaped_wherever_they_stand(hospitals_result: DemoResult) -> None:
+    nasty = '<b onclick="x">&'
+    lines = [msgspec.structs.replace(hospitals_result.inference[0], name=nasty)]
+    page = render_html(msgspec.structs.replace(hospitals_result, inference=lines, on_shares={nasty: (0.5, 0.5)}))
+    assert nasty not in page
+    assert "b" not in checked(page).tags
+    assert page.count("&lt;b onclick") >= 4  # in the plot twice, in its description, in the tables
+
+
 def test_without_views_it_says_so(result: DemoResult) -> None:
     page = render_html(msgspec.structs.replace(result, views=[], parties=[], openings=[]))
     checked(page)
@@ -118,6 +140,8 @@ def test_words_about_gains_are_careful() -> None:
         gain_plot({"ROC AUC": {"a": Gain(0.0, 0.0, 0.0)}}),
         agreement_plot([Coefficient("a", 0.0, 0.0)]),
         bar_plot("Cost", {"bytes": {"a": 0.0, "b": 0.0}}),
+        ratio_plot([InferenceLine.of("a", 0.0, 1e-9, 0.0, 1.0)]),
+        ratio_plot([InferenceLine.of("a", 30.0, 1.0, 0.0, 1.0), InferenceLine.of("b", -30.0, 1.0, 0.0, 1.0)]),
     ],
 )
 def test_plots_of_nothing_are_still_plots(plot: str) -> None:

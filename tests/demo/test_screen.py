@@ -44,6 +44,41 @@ def test_fits_one_screen_and_says_it_all(result: DemoResult) -> None:
         assert words in text
 
 
+@pytest.mark.parametrize("which", ["result", "hospitals_result"])
+def test_eighty_columns_are_enough(which: str, request: pytest.FixtureRequest) -> None:
+    """One line for each row of the table, and for each fact: nothing wraps that is not a sentence."""
+    result: DemoResult = request.getfixturevalue(which)
+    stream = io.StringIO()
+    show_result(Console(file=stream, width=80), result, (Path("out/result.json"),))
+    lines = stream.getvalue().splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 80
+    first = next(i for i, line in enumerate(lines) if line.startswith("on the hold-out"))
+    for owner, line in zip(result.rows, lines[first + 1 :], strict=False):
+        gain = result.evaluation.average_precision_gain[owner]
+        assert line.startswith(f"{owner} alone") and line.rstrip().endswith(f"{gain.low:+.3f} to {gain.high:+.3f}")
+    assert lines[first + 1 + len(result.rows)].startswith("joint, secure")
+    for heading in ("Right?", "What it cost", "What was opened"):  # facts below these are indented, so would not wrap
+        at = lines.index(heading)
+        assert lines[at + 1].startswith("  ")
+    assert all(line.startswith(("  ", "What")) for line in lines[lines.index("Right?") + 1 : -3])
+
+
+def test_openings_name_their_receivers_in_short(hospitals_result: DemoResult) -> None:
+    out, stream = console(terminal=False)
+    show_result(out, hospitals_result)
+    assert "  linked rows: one number, to all parties" in stream.getvalue()
+    assert "  model: 2 × 47 numbers, to the hospitals" in stream.getvalue()
+    assert "z statistic to statsmodels" in stream.getvalue()
+
+
+def test_a_note_that_only_counts_is_not_said_twice() -> None:
+    out, stream = console(terminal=False)
+    with LiveProgress(out, "run", clock=Clock()) as progress:
+        progress.update(2, 7, "step 2/7", 0, 0)
+    assert stream.getvalue() == "run: step 2/7 · – left\n"
+
+
 def test_narrow_terminals_wrap_instead_of_failing(result: DemoResult) -> None:
     stream = io.StringIO()
     show_result(Console(file=stream, width=40), result)

@@ -53,7 +53,7 @@ class Design:
 
 def learn(cells: Cells) -> Design:
     """Means in the place of gaps, then each column's mean and deviation."""
-    fills = {n: float(np.nanmean(x)) for n, x in cells.columns.items() if n not in cells.levels and np.isnan(x).any()}
+    fills = {n: float(np.nanmean(x)) for n, x in cells.columns.items() if n not in cells.levels}
     values, names = _columns(cells, fills)
     sd = values.std(axis=0)
     return Design(names, fills, values.mean(axis=0), np.where(sd == 0, 1.0, sd))

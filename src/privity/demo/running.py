@@ -93,7 +93,7 @@ def told(console: Console, out: Path, result: DemoResult, *, json: bool, started
     """Write result and report, and say what came out."""
     written = write_outputs(out, {"result.json": result.to_json(), "report.html": render_html(result)})
     if json:
-        sys.stdout.write(result.to_json() + "\n")
+        sys.stdout.write(result.to_json())
     else:
         show_result(console, result, tuple(written.values()))
         console.print(f"everything together took {time.monotonic() - started:.1f} s", style="dim")
