@@ -55,7 +55,7 @@ class CoxPHRegressor(LinearModel):
 
     Opens: these two flags, nothing else; the order of the durations, ties and the number of events stay secret. Error:
     measured in docs/models/cox.md, below 1e-5 of coefficients and relative 1e-5 of standard errors. Rounds: a sort,
-    and per step about 110 + 40 d. Bytes per party and step: about 50 n d + 550 n. After fit, all secret: ``coef_``
+    and about 200 per step for up to 64 columns. Bytes per party and step: about 50 n d + 550 n. After fit, all secret: ``coef_``
     (d,), ``standard_errors_`` (d,) from the observed information; ``names_``: of the columns.
     """
 
