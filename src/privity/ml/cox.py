@@ -55,8 +55,8 @@ class CoxPHRegressor(LinearModel):
 
     Opens: these two flags, nothing else; the order of the durations, ties and the number of events stay secret. Error:
     measured in docs/models/cox.md, below 1e-5 of coefficients and relative 1e-5 of standard errors. Rounds: a sort,
-    and about 200 per step for up to 64 columns. Bytes per party and step: about 50 n d + 550 n. After fit, all secret: ``coef_``
-    (d,), ``standard_errors_`` (d,) from the observed information; ``names_``: of the columns.
+    and about 200 per step for up to 64 columns. Bytes per party and step: about 50 n d + 550 n. After fit, all secret:
+    ``coef_`` (d,), ``standard_errors_`` (d,) from the observed information; ``names_``: of the columns.
     """
 
     def __init__(
