@@ -1,0 +1,1 @@
+"""Decision trees on shares: single ones, forests, boosting."""
