@@ -214,10 +214,10 @@ def mean(x: SecureArray, axis: Axis = None, keepdims: bool = False) -> SecureArr
     terms = x.size // max(1, sums.size)
     if terms == 0:
         raise ShapeError(f"mean of an empty array of shape {x.shape}")
-    return _divided(sums, terms, max(x.scale, x.session.fraction_bits))
+    return divided(sums, terms, max(x.scale, x.session.fraction_bits))
 
 
-def _divided(x: SecureArray, n: int, scale: int) -> SecureArray:
+def divided(x: SecureArray, n: int, scale: int) -> SecureArray:
     """x / n for a public n, at ``scale``: by a power of two first where 62 bits have too little room for 1 / n."""
     size = math.log2(max(x.bound * 2.0**x.scale, 1.0))
     digits = math.log2(max(x.bound / n * 2.0**scale, 1.0))  # of the result, and so wanted of 1 / n
@@ -239,7 +239,7 @@ def variance(x: SecureArray, axis: Axis = None, keepdims: bool = False, ddof: in
     terms = x.size // max(1, centre.size)
     if terms <= ddof:
         raise ShapeError(f"var with ddof={ddof} needs more than {ddof} values along the axis, got {terms}")
-    return _divided(squares, terms - ddof, squares.scale)
+    return divided(squares, terms - ddof, squares.scale)
 
 
 def _whole(c: npt.NDArray[Any]) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from ...array import SecureArray
 from ...errors import UsageError
 from ...functions import reciprocal, stack
+from ...functions.arithmetic import divided
 from ...table import FEATURE_BITS, Field, SecureColumn, Table
 from ..estimator import Estimator
 
@@ -107,7 +108,7 @@ def per_row(table: Table, names: Sequence[str], sums: SecureArray, present: Secu
 
     A column must hold a value in at least ``LEAST_FILLED`` of the rows, padding included (guarded).
     """
-    scaled = sums.multiply(1.0 / max(1, table.rows), scale=FEATURE_BITS).stated(1.0 + 2.0**-20)
+    scaled = divided(sums.stated(float(max(1, table.rows))), max(1, table.rows), FEATURE_BITS).stated(1.0 + 2.0**-20)
     if table.valid is None and all(table.column(n).missing is None for n in names):
         return scaled
     share = present.multiply(1.0 / max(1, table.rows), scale=FEATURE_BITS).stated(1.0 + 2.0**-20)
