@@ -75,7 +75,7 @@ def test_all_others_keep_their_parameters(other: Estimator) -> None:
 def test_every_estimator_is_checked() -> None:
     public = {k for k in kinds().values() if hasattr(k, "fit") and not inspect.isabstract(k) and "__init__" in vars(k)}
     checked = {type(m) for m, _ in MODELS} | {type(t) for t in OTHERS}
-    assert checked == public, "a new estimator: add it to MODELS (check_estimator), or to OTHERS where that does not fit"
+    assert checked == public, "a new estimator: add it to MODELS (check_estimator), or to OTHERS if that does not fit"
     assert {type(m).__name__ for m, _ in MODELS} >= set(KINDS)
 
 
