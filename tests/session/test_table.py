@@ -195,7 +195,7 @@ def test_what_a_table_refuses() -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda x, y: (x[:, :], np.where(y > 0, 91.0, y)), r"label 'stay': expected a whole number, found 91.0 in row 1"),
+        (lambda x, y: (x, np.where(y > 0, 91.0, y)), r"label 'stay': expected a whole number, found 91.0 in row 1"),
         (lambda x, y: (np.where(np.arange(4) == 0, np.nan, x), y), r"column 'age': 25 empty cells"),
         (lambda x, y: (np.repeat(x, 3, 0), np.repeat(y, 3)), r"75 rows, but the agreed capacity is 50"),
     ],

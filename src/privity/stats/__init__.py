@@ -4,14 +4,17 @@ Each function returns an object that holds secrets; its ``open(to=, name=, reaso
 ``privity.disclosure``. p values are computed in float64 from opened statistics. See docs/statistics.md.
 """
 
+from .collinearity import variance_inflation
 from .compare import mannwhitneyu, ttest
 from .crosstab import chi2_contingency, crosstab
+from .describe import Description, describe
 from .moments import correlation, covariance, mean, variance
 from .quantiles import quantile
 from .sample import Estimate, TestResult
 from .survival import SurvivalCurve, kaplan_meier, logrank
 
 __all__ = [
+    "Description",
     "Estimate",
     "SurvivalCurve",
     "TestResult",
@@ -19,6 +22,7 @@ __all__ = [
     "correlation",
     "covariance",
     "crosstab",
+    "describe",
     "kaplan_meier",
     "logrank",
     "mannwhitneyu",
@@ -26,4 +30,5 @@ __all__ = [
     "quantile",
     "ttest",
     "variance",
+    "variance_inflation",
 ]
