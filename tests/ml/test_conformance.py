@@ -13,6 +13,7 @@ from privity.ml.conformance import CHECKS, check_estimator, check_parameters
 from privity.ml.cox import CoxPHRegressor
 from privity.ml.estimator import Estimator, rows_of
 from privity.ml.glm import GammaRegressor, NegativeBinomialRegressor, PoissonRegressor, TweedieRegressor
+from privity.ml.kmeans import KMeans
 from privity.ml.lasso import ElasticNet, Lasso
 from privity.ml.least_squares import LinearRegression, Ridge
 from privity.ml.linear import LogisticRegression
@@ -59,6 +60,7 @@ OTHERS: list[Estimator] = [  # what learns from tables, or through another estim
     Clip(low=-1.0, high=1.0), KBinsDiscretizer(), LogTransformer(), MinMaxScaler(), OneHotEncoder(), OrdinalEncoder(),
     Pipeline([("scale", StandardScaler()), ("model", LinearSVC())]), PowerTransformer(), RobustScaler(),
     SimpleImputer(), StandardScaler(), WOEEncoder(),
+    KMeans(),  # no target: its own tests check what else applies
 ]  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from ..ml.linear import LogisticRegression
 from ..ring.fixed import FRACTION_BITS
 from ..session import Input
 from ..types import RANGE_BITS
-from . import curves, factor, glm, ideal, linkage, network
+from . import clusters, curves, factor, glm, ideal, linkage, network
 from .ideal import Ideal
 
 Floats = npt.NDArray[np.float64]
@@ -286,6 +286,11 @@ WORKLOADS: Mapping[str, Workload] = _by_name([
         "glm", "logistic regression by Newton's method, 64 features, to the optimum", (50_000,), _customers,
         glm.train, glm.train_plain, lambda n: (_FEATURES + 1,), lambda n: glm.train_ideal(n, _FEATURES), 5e-3,
         elements=lambda n: 0, repeat=3, smallest=600,
+    ),
+    Workload(
+        "kmeans", "k-means, 10 features, 5 clusters, 10 steps from given centres", (50_000,), clusters.blobs,
+        clusters.centres, clusters.centres_plain, clusters.shape, clusters.centres_ideal, 1e-3,
+        elements=lambda n: 0, repeat=3, smallest=10,
     ),
     Workload(
         "latency", "one logistic prediction, score known to be within 9", (32,), _request(1.0, 0.25, 0.5),

@@ -1,0 +1,80 @@
+"""Rows without a target, as clustering, decomposition and neighbours see them: bounded columns, one weight a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..array import SecureArray
+from ..errors import ShapeError, UsageError
+from ..functions.ratio import fitting_scale
+from ..session import Session
+from ..table import Table
+from .estimator import Rows, rows_of
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """``x`` (n, d) at the session's fractional bits, 0 in rows that do not count; ``names`` of its columns.
+
+    ``weight`` (n,): the row mask times the sample weights, secret, at least 0; None where every row counts once.
+    """
+
+    x: SecureArray
+    weight: SecureArray | None
+    names: tuple[str, ...]
+
+    @property
+    def session(self) -> Session:
+        return self.x.session
+
+    @property
+    def total(self) -> int | SecureArray:
+        """Sum of the weights: a plain number or secret."""
+        return self.x.shape[0] if self.weight is None else self.weight.sum()
+
+    def weighted(self, values: SecureArray) -> SecureArray:
+        """Each row's values (n, k) or (n,) times its weight; no more than 3 rounds."""
+        if self.weight is None:
+            return values
+        weight = self.weight.reshape((-1, *[1] * (values.ndim - 1)))
+        return values.multiply(weight, scale=max(values.scale, self.weight.scale))
+
+
+def points_of(
+    what: str,
+    x: Table | SecureArray,
+    *,
+    valid: SecureArray | None = None,
+    sample_weight: Any = None,
+    feature_bound: float | None = None,
+) -> Points:
+    """Rows of a table or of an array as Points. Errors as ``rows_of``; RangeViolated later for a negative weight.
+
+    ``feature_bound``: |x| stays below it, guarded where the public bound of x is larger; None: that bound.
+    """
+    return points(what, rows_of(what, x, valid=valid, sample_weight=sample_weight, target=False), feature_bound)
+
+
+def points(what: str, rows: Rows, feature_bound: float | None) -> Points:
+    """The same from rows that were read before."""
+    session = rows.x.session
+    if feature_bound is not None and not feature_bound > 0:
+        raise UsageError(f"{what}: expected feature_bound above 0 or None, got {feature_bound!r}")
+    x = rows.x.numeric().rescaled(session.fraction_bits)
+    if feature_bound is not None and x.bound > feature_bound:
+        x = x.assume_bound(feature_bound)
+    weight = rows.weight
+    if weight is not None and weight.bound > 0:
+        session.guard((weight < 0).numeric().sum().ring_share(), f"{what}: weights of at least 0")
+        scale = fitting_scale(weight.bound * x.shape[0], min(weight.scale, session.fraction_bits), 40)
+        weight = weight.rescaled(scale)
+    if rows.valid is not None:
+        weight = rows.valid if weight is None else weight * rows.valid
+    return Points(x, weight, rows.names)
+
+
+def same_columns(what: str, x: SecureArray, columns: int) -> None:
+    """Raise ShapeError unless x (n, d) has as many columns as the model learnt from."""
+    if x.shape[1] != columns:
+        raise ShapeError(f"{what}: expected x with {columns} columns, as it was fitted on, got {x.shape}")
