@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 from ..array import SecureArray
 from ..errors import ShapeError, UsageError
-from ..functions import floor, matmul, minimum, sort, sort_by
+from ..functions import floor, minimum, sort
+from ..functions import quantile as masked_quantile
 from .sample import Estimate, cells
 
 
@@ -36,19 +37,12 @@ def quantile(x: SecureArray, q: npt.ArrayLike, *, valid: SecureArray | None = No
         counts: SecureArray = session.constant(side)
     else:
         mask = given.mask.reshape(-1)
-        (ordered,) = sort_by([(1 - mask).stated(1.0), values], [values])
+        result = masked_quantile(values, flat, valid=mask)
         real = mask.sum().stated(float(n))
         at = ((real - 1) * flat).stated(float(n))
         at = at if at.scale else at.rescaled(session.fraction_bits)
         below = floor(at).stated(float(n))
         part = (at - below).stated(1.0)
-        # 1 in row floor(at): rows up to it, less those before
-        upto = (below.reshape((-1, 1)) >= np.arange(n).reshape((1, -1))).numeric()
-        hot = (upto - upto[:, np.r_[1:n, 0]] * np.r_[np.ones(n - 1, np.int64), 0]).stated(1.0)
-        after = hot[:, np.r_[n - 1, 0 : n - 1]] * np.r_[0, np.ones(n - 1, np.int64)]
-        first = matmul(hot, ordered).stated(values.bound)
-        second = matmul(after, ordered).stated(values.bound)
-        result = first + (second - first) * part
         exact = (part == 0).numeric()
         counts = minimum((below + 1).stated(n + 1.0), (real - below - 1 + exact).stated(n + 1.0))
     result = result.stated(values.bound * 3)
