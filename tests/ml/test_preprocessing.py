@@ -312,14 +312,15 @@ def test_refused(wrong: Callable[[Table], Any], told: str) -> None:
     run(body, gaps=True)
 
 
-def test_a_column_that_varies_little_beside_its_unit_is_scaled_as_precisely() -> None:
+@pytest.mark.parametrize(("rows", "capacity"), [(1400, None), (5608, 7290)])
+def test_a_column_that_varies_little_beside_its_unit_is_scaled_as_precisely(rows: int, capacity: int | None) -> None:
     """pH of blood, 7.4 with a deviation of 0.07 in a unit of 16: a mean off by 1e-6 spoils the variance by 1 %."""
-    ph = np.random.default_rng(1).normal(7.4, 0.07, (1400, 1))
+    ph = np.random.default_rng(1).normal(7.4, 0.07, (rows, 1))
 
     def program(s: pv.Session) -> Any:
         scaler = StandardScaler().fit(s.table("blood"))
         return s.reveal(scaler.inverse_scale_, to="all", name="inverse", reason="test")
 
-    info = TableInfo("blood", (Field("ph", "number", 16.0, 14.0),))
+    info = TableInfo("blood", (Field("ph", "number", 16.0, 14.0),), capacity=capacity)
     found = pv.simulate(program, inputs={"owner": table_inputs(info, ph)}, tables={"blood": info}).output
     assert 16.0 / found[0] == pytest.approx(ph.std(), rel=2e-4)

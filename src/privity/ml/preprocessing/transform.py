@@ -111,12 +111,16 @@ def per_row(table: Table, names: Sequence[str], sums: SecureArray, present: Secu
     scaled = divided(sums.stated(float(max(1, table.rows))), max(1, table.rows), FEATURE_BITS).stated(1.0 + 2.0**-20)
     if table.valid is None and all(table.column(n).missing is None for n in names):
         return scaled
-    share = present.multiply(1.0 / max(1, table.rows), scale=FEATURE_BITS).stated(1.0 + 2.0**-20)
+    share = divided(present.stated(float(max(1, table.rows))), max(1, table.rows), FEATURE_BITS).stated(1.0 + 2.0**-20)
     few = (share < LEAST_FILLED).numeric()
     table.session.guard(
         few.sum().ring_share(), f"{', '.join(names)}: a column is empty in nearly all of the real rows"
     )
     # 1 is added where the guard will fail, so that the quotient stays within its range
     inverse = reciprocal(share + few, scale=25, at_most=1.01 / LEAST_FILLED)
-    return scaled.multiply(inverse, scale=FEATURE_BITS).stated(1.0 + 2.0**-20)
+    quotient = scaled.multiply(inverse, scale=FEATURE_BITS).stated(1.0 + 2.0**-10)
+    # One step of Newton: what the quotient leaves over is divided too. Without it the reciprocal's error of 2^-20 would
+    # show many times as large in the variance of a column that varies little beside its mean.
+    left = (scaled - quotient.multiply(share, scale=FEATURE_BITS)).stated(2 * LEAST_FILLED)
+    return (quotient + left.multiply(inverse, scale=FEATURE_BITS)).stated(1.0 + 2.0**-10)
 
