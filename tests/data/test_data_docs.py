@@ -9,7 +9,6 @@ from pathlib import Path
 from privity.data import TableSchema
 from privity.data.schema import power_of_two_bound
 
-
 PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -47,6 +48,31 @@ def test_banks(tmp_path: Path) -> None:
     assert abs(secure - centralised) < 0.01
     assert "compute_0 got: <withheld: coefficients was opened to bank_a" in out
     assert "opened 1 x coefficients to bank_a, bank_b, bank_c, bank_d, bank_e" in out
+
+
+def test_hospitals(tmp_path: Path) -> None:
+    """The table it prints is that of statsmodels on the rows that all three owners have."""
+    load_diabetes = pytest.importorskip("sklearn.datasets").load_diabetes
+    sm = pytest.importorskip("statsmodels.api")
+    out = run(str(EXAMPLES / "hospitals.py"), folder=tmp_path)
+    assert len((EXAMPLES / "hospitals.py").read_text().splitlines()) < 60
+    data, generator = load_diabetes(), np.random.default_rng(4)
+    bp = data.feature_names.index("bp")
+    values, progressed = data.data.copy(), data.target > np.median(data.target)
+    values[generator.random(len(values)) < 0.1, bp] = np.nan
+    common = set(range(len(values)))
+    for _ in range(3):
+        common &= set(generator.permutation(len(values))[: len(values) * 9 // 10].tolist())
+    rows = values[sorted(common)]
+    rows[:, bp] = np.where(np.isnan(rows[:, bp]), np.nanmean(rows[:, bp]), rows[:, bp])
+    names = ("age", "sex", "bmi", "bp", "s1", "s2", "s5", "s6")
+    x = rows[:, [data.feature_names.index(n) for n in names]]
+    x = np.column_stack([(x - x.mean(0)) / x.std(0), np.ones(len(x))])
+    fit = sm.Logit(progressed[sorted(common)] * 1.0, x).fit(disp=0)
+    assert out.startswith(f"{len(common)} patients are in all three tables; opened: ")
+    lines = [line.split() for line in out.splitlines()]
+    found = np.array([line[1:4] for line in lines if line[0] in (*names, "intercept")], float)
+    np.testing.assert_allclose(found, np.column_stack([fit.params, fit.bse, fit.tvalues]), atol=2e-3)
 
 
 def test_across_processes_as_its_readme_says(tmp_path: Path) -> None:
