@@ -7,23 +7,28 @@ so that no step needs a second copy of everything.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ...array import SecureArray
 from ...errors import UsageError
-from ...functions import concatenate, quantile, stack
+from ...functions import concatenate, one_hot, quantile, sort, stack
 from ...mpc import approx, tables
 from ...mpc.shares import Bits
 from ...ring import layout
 from ...session import Session
-from ...table import Table
+from ...table import Field, Table
 
 ROWS = 4096
 """Rows in a block."""
+EDGE_ROWS = 8192
+"""Rows from which thresholds are learnt; all, if there are fewer."""
+_AT_ONCE = 1 << 22  # elements of the one-hot places of quantiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +56,13 @@ class Bins:
 
 
 class Binner:
-    """Thresholds at quantiles of all owners' rows, secret; or none, where columns hold bins already.
+    """Thresholds at quantiles of all owners' rows, secret; between neighbours, where a column's values are few.
 
-    Whole numbers from 0 below ``max_bins`` (categories, bins that an owner made) are their own bins. Cost of ``fit``:
-    a sort a column; of ``transform``: one comparison a value and threshold, or a decomposition of whole numbers.
+    Whole numbers from 0 below ``max_bins`` (categories, bins that an owner made) are their own bins, and so are the
+    columns of a table whose schema says that they are categories, binary or whole numbers of a small range. Quantiles
+    are those of at most ``EDGE_ROWS`` rows at equal distances. Cost of ``fit``: a sort of these rows a column; where
+    cells may be empty also 24 bytes per party for each of them and threshold. Of ``transform``: one comparison a value
+    and threshold, or a decomposition of whole numbers.
     """
 
     def __init__(self, max_bins: int) -> None:
@@ -63,17 +71,71 @@ class Binner:
         self.max_bins = max_bins
         self.edges: SecureArray | None = None
         self.whole = False
+        self.used: npt.NDArray[np.bool_] | None = None
+        """(thresholds, columns): public, the thresholds that a column has; None: all."""
 
-    def fit(self, x: SecureArray, valid: SecureArray | None) -> Binner:
-        """Learn ``edges`` (max_bins - 1, d) from x (n, d). None where x holds whole numbers below ``max_bins``."""
+    def fit(
+        self,
+        x: SecureArray,
+        valid: SecureArray | None,
+        gaps: SecureArray | None = None,
+        fields: Sequence[Field] | None = None,
+    ) -> Binner:
+        """Learn ``edges`` (max_bins - 1, d) from x (n, d). None where x holds whole numbers below ``max_bins``.
+
+        ``valid`` (n,), ``gaps`` (n, d): rows that count, empty cells. ``fields``: what a table knows of its columns.
+        """
         self.whole = x.kind != "fixed" and x.bound < self.max_bins
         self.columns = x.shape[1]
         if self.whole:
             self.max_bins = max(2, int(x.bound) + 1)
+            return self
+        thresholds, d = self.max_bins - 1, self.columns
+        known = [None if fields is None else own_edges(f, thresholds) for f in fields or [None] * d]
+        free = [c for c, edges in enumerate(known) if edges is None]
+        public = np.zeros((thresholds, d))
+        used = np.ones((thresholds, d), np.bool_)
+        for c, edges in enumerate(known):
+            if edges is not None:
+                public[: len(edges), c] = edges
+                used[len(edges) :, c] = False
+        if free:
+            rows = np.unique(np.linspace(0, x.shape[0] - 1, min(x.shape[0], EDGE_ROWS)).astype(np.int64))
+            found = self._quantiles(
+                x.numeric()[rows][:, free],
+                None if valid is None else valid[rows],
+                None if gaps is None else gaps[rows][:, free],
+            )
+            place = np.full(d, len(free))
+            place[free] = np.arange(len(free))
+            nothing = x.session.constant(np.zeros((thresholds, 1)), scale=found.scale)
+            self.edges = concatenate([found, nothing], axis=1)[:, place] + public
         else:
-            at = np.arange(1, self.max_bins) / self.max_bins
-            self.edges = quantile(x.numeric(), at, axis=0, valid=valid).stated(x.bound)
+            self.edges = x.session.constant(public, scale=max(x.scale, 1))
+        self.edges = self.edges.stated(x.bound + 1)
+        self.used = None if used.all() else used
         return self
+
+    def _quantiles(self, x: SecureArray, valid: SecureArray | None, gaps: SecureArray | None) -> SecureArray:
+        """(max_bins - 1, d). With gaps the value at the place, without: the mean of the two around it."""
+        at = np.arange(1, self.max_bins) / self.max_bins
+        if gaps is None:
+            return quantile(x, at, axis=0, valid=valid)
+        n, d = x.shape
+        real = (1 - gaps).stated(1.0)
+        real = real if valid is None else real * valid.reshape((-1, 1))
+        last = math.ceil(x.bound) + 1
+        behind = ((x - last) * real + last).stated(2.0 * last)
+        width = max(1, _AT_ONCE // (n * len(at)))
+        made = []
+        for low in range(0, d, width):
+            part = slice(low, min(low + width, d))
+            ordered = sort(behind[:, part], axis=0)
+            place = (real[:, part].sum(axis=0) - 1).reshape((1, -1)).multiply(at.reshape((-1, 1)), scale=16)
+            hot = one_hot(place.rescaled(0).stated(float(n)), n).numeric()
+            found = hot.transpose(1, 0, 2).matmul(ordered.T.reshape((-1, n, 1)))
+            made.append(found.reshape((ordered.shape[1], len(at))).T.stated(2.0 * last))
+        return concatenate(made, axis=1)
 
     def transform(self, x: SecureArray, gaps: SecureArray | None, names: Sequence[str]) -> Bins:
         """x (n, d) as bins; ``gaps`` (n, d): 1 where a cell is empty."""
@@ -84,20 +146,28 @@ class Binner:
         spans = [slice(at, min(at + ROWS, n)) for at in range(0, n, ROWS)]
         blocks = []
         for span in spans:
-            cells = x[span].T
+            cells = x[span].numeric().T
+            if gaps is not None:  # an empty cell holds less than any threshold
+                empty = gaps[span].T
+                cells = cells - empty.rescaled(cells.scale) * (2 * math.ceil(x.bound) + 2)
             made = self._whole(cells) if self.whole else self._cut(cells)
             if gaps is not None:
-                empty = gaps[span].T
-                made = made.reshape((thresholds, d, -1)) * (1 - empty).stated(1.0)
-                made = concatenate([made.reshape((thresholds * d, -1)), empty])
+                made = concatenate([made, empty])
             blocks.append(made.stated(1.0))
         return Bins(blocks, gaps is not None, d, thresholds, n, tuple(names))
 
     def _cut(self, cells: SecureArray) -> SecureArray:
         assert self.edges is not None
         d, rows = cells.shape
-        above = cells.reshape((1, d, rows)) >= self.edges.reshape((*self.edges.shape, 1))
-        return above.numeric().reshape((self.edges.shape[0] * d, rows))
+        every = self.edges.shape[0] * d
+        if self.used is None:
+            above = cells.reshape((1, d, rows)) >= self.edges.reshape((*self.edges.shape, 1))
+            return above.numeric().reshape((every, rows))
+        chosen = np.flatnonzero(self.used.reshape(-1))  # no comparison for a threshold that a column does not have
+        above = cells[chosen % d] >= self.edges.reshape((-1, 1))[chosen]
+        place = np.full(every, len(chosen))
+        place[chosen] = np.arange(len(chosen))
+        return concatenate([above.numeric(), cells.session.constant(np.zeros((1, rows), np.int64))])[place]
 
     def _whole(self, cells: SecureArray) -> SecureArray:
         """[code >= k] = XOR of [code = j] for j >= k: local once the codes are one-hot in bits."""
@@ -107,6 +177,20 @@ class Binner:
         up: list[Bits] = [tables.xor_of(hot, range(k, self.max_bins)) for k in range(1, self.max_bins)]
         flags = proto.b2a(tables.joined(up) if len(up) > 1 else up[0])
         return SecureArray(session, flags.map(layout.reshape((len(up) * d, rows))), 0, 1.0)
+
+
+def own_edges(field: Field, thresholds: int) -> npt.NDArray[np.float64] | None:
+    """Public thresholds between a column's values, in its unit, if the schema says that these are few; else None."""
+    if field.coded:
+        last = max(1, len(field.categories) - 1)
+        values = np.arange(last)
+    elif field.kind == "binary":
+        values = np.arange(1)
+    elif field.kind == "integer":
+        values = np.arange(-math.floor(field.bound), math.floor(field.bound))
+    else:
+        return None
+    return (values + 0.5) / field.unit if len(values) <= thresholds else None
 
 
 def cells_of(x: Table | SecureArray) -> tuple[SecureArray, SecureArray | None, tuple[str, ...]]:

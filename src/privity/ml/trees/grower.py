@@ -22,13 +22,13 @@ import numpy.typing as npt
 
 from ...array import SecureArray
 from ...errors import UsageError
-from ...functions import argmax, concatenate, maximum, minimum, one_hot, reciprocal, relu, stack, where
+from ...functions import argmax, concatenate, maximum, minimum, one_hot, relu, stack, where
+from ...functions.ratio import ratio
 from ...ring import layout
 from .bins import Bins
 
 _SUM = 28  # fractional bits of sums over their largest possible value
 _WEIGHT = 22  # of weights in these units
-_LARGEST_WEIGHT = 2.0**10
 _PRODUCT = 60  # bits that a product may take before it is cut
 _VALUE = 18  # fractional bits of a row's weight
 
@@ -37,7 +37,8 @@ _VALUE = 18  # fractional bits of a row's weight
 class Growth:
     """How trees grow: ``depth`` levels of splits; ``reg_lambda``, ``reg_alpha``, ``gamma``, ``min_child_weight`` as in
     XGBoost, lambda + min_child_weight above 0. ``monotone``: per column -1, 0 or 1; None for none. ``bounded``: whether
-    |G| <= H in units of the gradient's bound, as for squared errors; else weights are guarded.
+    |G| <= H in units of the gradient's bound, as for squared errors. ``shrink``: factor on the leaves' weights, after
+    these were cut at ``clipped`` or else guarded to stay below ``largest`` (None: neither).
     """
 
     depth: int
@@ -47,6 +48,9 @@ class Growth:
     min_child_weight: float = 1.0
     monotone: tuple[int, ...] | None = None
     bounded: bool = False
+    shrink: float = 1.0
+    largest: float | None = None
+    clipped: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +160,7 @@ class _Units:
         scaled = SecureArray(x.session, x.ring_share(), x.scale + log, 1.0)
         return scaled.rescaled(self.sum_bits).stated(1.0)
 
-    def weight(self, w: SecureArray) -> SecureArray:
+    def weight(self, w: SecureArray, growth: Growth) -> SecureArray:
         """-w in the gradient's own unit, at most the session's fractional bits."""
         shift = self.log_g - self.log_h
         scale = w.scale - shift
@@ -164,7 +168,13 @@ class _Units:
             w = w.rescaled(w.scale - scale)
             scale = 0
         out = SecureArray(w.session, (-w).ring_share(), scale, w.bound * 2.0**shift)
-        return out.rescaled(min(scale, out.session.fraction_bits))
+        if growth.clipped is not None:
+            out = out.clip(-growth.clipped, growth.clipped)
+        elif growth.largest is not None and out.bound > growth.largest:
+            out = out.assume_bound(growth.largest)
+        bits = min(scale, out.session.fraction_bits)
+        out = out.rescaled(bits)
+        return out if growth.shrink == 1.0 else out.multiply(np.asarray(growth.shrink), scale=bits)
 
 
 class _Splits:
@@ -230,7 +240,8 @@ class _Splits:
         flag = self._flag
         left = where(flag > 0, self._w[0], self._own.rescaled(self._w[0].scale))
         right = self._w[1] * flag
-        made = [self.units.weight(x.stated(self._w[0].bound)) for x in (left, right)]
+        both = stack([left, right]).stated(self._w[0].bound)
+        made = self.units.weight(both, self.growth)
         return made[0], made[1]
 
     def _thresholded(self, g: SecureArray) -> SecureArray:
@@ -250,14 +261,8 @@ class _Splits:
             [(h + (1 - enough).stated(1.0)).reshape((-1,)), (h_all + light).reshape((-1,))]
         ).stated(2.0) + units.reg_lambda
         above = concatenate([g.reshape((-1,)), g_all.reshape((-1,))])
-        at_most = 1.0 / ((units.reg_lambda + units.least_child) * (1 - 2.0**-6))
-        bits = min(22, _PRODUCT - units.sum_bits - math.ceil(math.log2(at_most)))
-        inverse = reciprocal(below, at_most=at_most, scale=bits)
-        w = above.multiply(inverse, scale=_WEIGHT)
-        if self.growth.bounded:
-            w = w.stated(1.01)
-        else:
-            w = w.assume_bound(_LARGEST_WEIGHT)
+        most = 1.01 if self.growth.bounded else 1.02 / (units.reg_lambda + units.least_child)
+        w = ratio(above, below, most, min(_WEIGHT, _PRODUCT - units.sum_bits - math.ceil(math.log2(most))))
         return w[:-nodes].reshape(g.shape), w[-nodes:]
 
     def _ordered(self, w: SecureArray, bins: Bins, limits: tuple[SecureArray, SecureArray] | None) -> SecureArray:
