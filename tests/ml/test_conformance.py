@@ -11,6 +11,7 @@ import pytest
 from privity.errors import ShapeError, UsageError
 from privity.ml.conformance import CHECKS, check_estimator, check_parameters
 from privity.ml.cox import CoxPHRegressor
+from privity.ml.decomposition import PCA, TruncatedSVD
 from privity.ml.estimator import Estimator, rows_of
 from privity.ml.glm import GammaRegressor, NegativeBinomialRegressor, PoissonRegressor, TweedieRegressor
 from privity.ml.kmeans import KMeans
@@ -60,7 +61,7 @@ OTHERS: list[Estimator] = [  # what learns from tables, or through another estim
     Clip(low=-1.0, high=1.0), KBinsDiscretizer(), LogTransformer(), MinMaxScaler(), OneHotEncoder(), OrdinalEncoder(),
     Pipeline([("scale", StandardScaler()), ("model", LinearSVC())]), PowerTransformer(), RobustScaler(),
     SimpleImputer(), StandardScaler(), WOEEncoder(),
-    KMeans(),  # no target: its own tests check what else applies
+    KMeans(), PCA(), TruncatedSVD(),  # no target: its own tests check what else applies
 ]  # fmt: skip
 
 
