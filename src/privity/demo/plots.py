@@ -156,7 +156,7 @@ def ratio_plot(lines: Sequence[InferenceLine]) -> str:
     row, left = 17, 190
     bottom = _TOP + row * len(shown)
     axis = _Axis(min([*reach, 0.0]), max([*reach, 0.0]), left, _WIDTH - _RIGHT)
-    body = [axis.grid(_TOP, bottom, "odds ratio", lambda value: f"{2.0**value:.3g}")]
+    body = [axis.grid(_TOP, bottom, "odds ratio", lambda value: f"{2.0**value:.2g}")]
     body.append(f'<line class="zero" x1="{axis(0):.1f}" x2="{axis(0):.1f}" y1="{_TOP}" y2="{bottom}"/>')
     description = []
     for index, line in enumerate(shown):
