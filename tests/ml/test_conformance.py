@@ -37,6 +37,12 @@ from privity.ml.preprocessing import (
 from privity.ml.saving import kinds
 from privity.ml.selection import GridSearchCV
 from privity.ml.svm import LinearSVC
+from privity.ml.trees.forest import (
+    DecisionTreeClassifier,
+    DecisionTreeRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 
 # Mini-batches are of rows as they stand, so padding, repeated rows and the way of a table change which rows meet.
 BATCHES = ("padding", "weights", "table", "negative weights")
@@ -62,6 +68,7 @@ OTHERS: list[Estimator] = [  # what learns from tables, or through another estim
     Pipeline([("scale", StandardScaler()), ("model", LinearSVC())]), PowerTransformer(), RobustScaler(),
     SimpleImputer(), StandardScaler(), WOEEncoder(),
     KMeans(), PCA(), TruncatedSVD(),  # no target: its own tests check what else applies
+    DecisionTreeClassifier(), DecisionTreeRegressor(), RandomForestClassifier(), RandomForestRegressor(),
 ]  # fmt: skip
 
 
