@@ -1,0 +1,178 @@
+"""Naive Bayes on shares against scikit-learn: all four models, masks, weights, tables of categories and bad input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import sklearn.naive_bayes as plain
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.preprocessing import StandardScaler
+
+import privity as pv
+from privity.errors import PrivityError, RangeViolated, ShapeError, UsageError
+from privity.ml.conformance import check_estimator
+from privity.ml.naive_bayes import BernoulliNB, CategoricalNB, GaussianNB, MultinomialNB, NaiveBayes
+from privity.mpc.plain import InsecurePlain
+from privity.table import Field, TableInfo, table_inputs
+
+LOADED = {f.__name__[5:]: f(return_X_y=True) for f in (load_iris, load_wine, load_breast_cancer)}
+DATA = {name: (StandardScaler().fit_transform(x), y) for name, (x, y) in LOADED.items()}
+DIGITS, DIGIT = (v[:400] for v in load_digits(return_X_y=True))
+COUNTED = ("class_log_prior_", "feature_log_prob_")
+
+
+def fitted(model: NaiveBayes, x: np.ndarray, y: np.ndarray, masks: tuple[str, ...] = (), **more: Any) -> Any:
+    """What a fit learns and predicts for its own rows, opened, and the run."""
+
+    def program(s: pv.Session) -> dict[str, Any]:
+        given = s.secret("x", "o")
+        made = model.clone().fit(given, s.secret("y", "o"), **{name: s.secret(name, "o") for name in masks})
+        names = [n for n in vars(made) if n.endswith("_") and isinstance(getattr(made, n), pv.SecureArray)]
+        found = {n: getattr(made, n) for n in names}
+        found |= {n: getattr(made, n)(given) for n in ("predict", "predict_proba", "predict_log_proba")}
+        return {n: s.reveal(v, to="all", name=n, reason="test") for n, v in found.items()}
+
+    data = x if x.dtype.kind == "i" else pv.Input(x, bound=16.0)
+    run = pv.simulate(program, inputs={"o": {"x": data, "y": y, **more}}, check_range=True)
+    return run.output, run
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_gaussian_is_that_of_scikit_learn(name: str) -> None:
+    x, y = DATA[name]
+    got, run = fitted(GaussianNB(int(y.max()) + 1), x, y)
+    best = plain.GaussianNB(var_smoothing=1e-3).fit(x, y)
+    for learnt in ("theta_", "var_", "class_prior_"):
+        assert np.abs(got[learnt] - getattr(best, learnt)).max() < 1e-5
+    assert np.array_equal(got["predict"], best.predict(x))
+    assert np.abs(got["predict_proba"] - best.predict_proba(x)).max() < 1e-3
+    assert run.rounds <= 140 + 3 * 130 + 100  # fit, three times the densities, and what softmax takes
+    assert {line["name"] for line in run.opened} <= {*got, "range guard"}
+
+
+def test_gaussian_with_padding_weights_and_given_priors() -> None:
+    x, y = DATA["iris"]
+    weight = np.random.default_rng(2).integers(0, 3, len(x)).astype(float)
+    rows, labels = np.vstack([x, np.full((9, 4), 3.0)]), np.r_[y, np.full(9, 2)]
+    masks = {"valid": np.r_[np.ones(150, int), np.zeros(9, int)], "sample_weight": pv.Input(np.r_[weight, np.ones(9)])}
+    masks["sample_weight"] = pv.Input(np.r_[weight, np.ones(9)], bound=2.0)
+    got, _ = fitted(GaussianNB(3, priors=(0.2, 0.3, 0.5)), rows, labels, tuple(masks), **masks)
+    repeated = np.repeat(np.arange(150), weight.astype(int))
+    best = plain.GaussianNB(priors=[0.2, 0.3, 0.5], var_smoothing=1e-3).fit(x[repeated], y[repeated])
+    assert np.abs(got["theta_"] - best.theta_).max() < 2e-5 and np.abs(got["var_"] - best.var_).max() < 2e-5
+    assert np.array_equal(got["predict"][:150], best.predict(x))
+
+
+@pytest.mark.parametrize("prior", [True, False])
+def test_bernoulli_is_that_of_scikit_learn(prior: bool) -> None:
+    got, _ = fitted(BernoulliNB(10, binarize=8.0, alpha=0.5, fit_prior=prior), DIGITS / 1.0, DIGIT)
+    agree(got, plain.BernoulliNB(binarize=8.0, alpha=0.5, fit_prior=prior).fit(DIGITS, DIGIT), DIGITS)
+    bits = (DIGITS > 8).astype(np.int64)
+    got, _ = fitted(BernoulliNB(10, binarize=None), bits, DIGIT)
+    agree(got, plain.BernoulliNB(binarize=None).fit(bits, DIGIT), bits)
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+def test_multinomial_is_that_of_scikit_learn(weighted: bool) -> None:
+    x = DIGITS.astype(np.int64)
+    weight = np.random.default_rng(4).uniform(0, 2, len(x)) if weighted else np.ones(len(x))
+    masks = {"sample_weight": pv.Input(weight, bound=2.0)} if weighted else {}
+    got, _ = fitted(MultinomialNB(10), x, DIGIT, tuple(masks), **masks)
+    agree(got, plain.MultinomialNB().fit(x, DIGIT, weight), x)
+
+
+def agree(got: dict[str, np.ndarray], best: Any, x: np.ndarray) -> None:
+    for learnt in COUNTED:
+        assert np.abs(got[learnt] - getattr(best, learnt)).max() < 5e-5
+    assert np.array_equal(got["predict"], best.predict(x))
+    assert np.abs(got["predict_proba"] - best.predict_proba(x)).max() < 1e-3
+
+
+def test_categorical_is_that_of_scikit_learn_on_arrays_and_tables() -> None:
+    codes = np.floor(DIGITS[:300, 18:24] / 4.001).astype(np.int64)
+    codes[:, 2] = np.minimum(codes[:, 2], 2)
+    y = (DIGIT[:300] > 4).astype(np.int64)
+    best = plain.CategoricalNB(min_categories=[4, 4, 3, 4, 4, 4]).fit(codes, y)
+    got, _ = fitted(CategoricalNB(2, n_categories=(4, 4, 3, 4, 4, 4)), codes, y)
+    assert np.abs(got["feature_log_prob_"] - np.hstack(best.feature_log_prob_)).max() < 5e-5
+    assert np.array_equal(got["predict"], best.predict(codes))
+    sizes = (4, 4, 3, 4, 4, 4)
+    fields = tuple(Field(f"c{j}", "category", categories=tuple("abcd"[:c])) for j, c in enumerate(sizes))
+    info = TableInfo("t", fields, Field("y", "binary"), 320)
+
+    def program(s: pv.Session) -> Any:
+        table = s.table("t")
+        made = CategoricalNB(2).fit(table)
+        assert made.names_ == tuple(f"c{j}" for j in range(6)) and made.starts_[-1] == 23
+        found = {"p": made.feature_log_prob_, "predict": made.predict(table)}
+        return {n: s.reveal(v, to="all", name=n, reason="test") for n, v in found.items()}
+
+    inputs = {"o": table_inputs(info, codes.astype(float), y.astype(float))}
+    got = pv.simulate(program, inputs=inputs, tables={"t": info}).output
+    assert np.abs(got["p"] - np.hstack(best.feature_log_prob_)).max() < 5e-5
+    assert np.array_equal(got["predict"][:300], best.predict(codes))
+
+
+def test_a_code_that_was_never_seen_counts_for_nothing() -> None:
+    x, y = np.array([[0, 1], [1, 0], [0, 1], [1, 1]]), np.array([0, 1, 0, 1])
+
+    def program(s: pv.Session) -> Any:
+        made = CategoricalNB(2, n_categories=(2, 2)).fit(s.secret("x", "o"), s.secret("y", "o"))
+        p = made.predict_proba(s.constant(np.array([[5, 1], [0, 1]])))
+        return s.reveal(p, to="all", name="p", reason="test")
+
+    got = pv.simulate(program, inputs={"o": {"x": x, "y": y}}).output
+    assert np.abs(got[0] - [0.6, 0.4]).max() < 1e-4  # the second column alone: 3/4 and 2/4
+    assert got[1, 0] > 0.8
+
+
+def test_constant_columns_and_classes_without_rows() -> None:
+    x, y = DATA["iris"]
+    got, _ = fitted(GaussianNB(4), np.column_stack([x, np.ones(150)]), y)
+    best = plain.GaussianNB(var_smoothing=1e-3).fit(x, y)
+    assert np.array_equal(got["predict"], best.predict(x)) and not got["theta_"][3].any()
+
+
+@pytest.mark.parametrize(
+    ("model", "x", "y", "says"),
+    [
+        (GaussianNB(3), DATA["iris"][0], np.full(150, 3), "from 0 to classes - 1"),
+        (GaussianNB(3), DATA["iris"][0] / 64, DATA["iris"][1], "beyond its public bound"),  # not standardised
+        (MultinomialNB(2), np.full((4, 2), -1), np.array([0, 1, 0, 1]), "at least 0"),
+        (BernoulliNB(2, binarize=None), np.full((4, 2), 2), np.array([0, 1, 0, 1]), "0 or 1"),
+    ],
+)
+def test_secret_values_outside_the_model_are_found(model: NaiveBayes, x: Any, y: Any, says: str) -> None:
+    with pytest.raises(RangeViolated, match=says):
+        fitted(model, x, y)
+
+
+@pytest.mark.parametrize(
+    "model", [GaussianNB(3), BernoulliNB(3), BernoulliNB(3, binarize=0.25)], ids=["normal", "zero", "quarter"]
+)
+def test_conformance(model: NaiveBayes) -> None:
+    check_estimator(model, target="classes", skip=("predicts",) if isinstance(model, BernoulliNB) else ())
+
+
+def test_wrong_settings_are_refused() -> None:
+    def program(s: pv.Session) -> None:
+        x, y = s.constant(np.eye(4)), s.constant(np.array([0, 1, 0, 1]))
+        for model in (GaussianNB(1), GaussianNB(2, var_smoothing=0.0), BernoulliNB(2, alpha=0.0), MultinomialNB(0)):
+            with pytest.raises(UsageError, match="expected"):
+                model.fit(x, y)
+        with pytest.raises(UsageError, match="priors above 0 for 2 classes"):
+            GaussianNB(2, priors=(0.5, 0.6)).fit(x, y)
+        with pytest.raises(UsageError, match="n_categories"):
+            CategoricalNB(2).fit(x, y)
+        with pytest.raises(UsageError, match="integer codes"):
+            CategoricalNB(2, n_categories=(2, 2, 2, 2)).fit(x, y)
+        with pytest.raises(ShapeError, match="for 4 columns"):
+            CategoricalNB(2, n_categories=(2, 2)).fit(x.astype("int"), y)
+        with pytest.raises(ShapeError, match="4 columns"):
+            MultinomialNB(2).fit(x, y).predict(x[:, :3])
+        with pytest.raises(PrivityError, match="too few digits"):
+            GaussianNB(2, feature_bound=None).fit(x.stated(2.0**10), y).predict(x.stated(2.0**10))
+
+    pv.simulate(program, protocol=InsecurePlain, parties=1)
