@@ -150,6 +150,7 @@ def _sum_up(
         kernels=kernels.BUILD,
         machine=describe_machine(),
         elements=workload.elements(size) or None,
+        peak_mib=max(max(party["peak_mib"]) for party in parties),
         p50_ms=float(np.percentile(walls, 50)) * 1e3 if workload.latency else None,
         p99_ms=float(np.percentile(walls, 99)) * 1e3 if workload.latency else None,
     )

@@ -6,6 +6,7 @@ the owner, which compares it with float64. Only the middle is the workload's own
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -33,10 +34,11 @@ def _repetition(s: Session, workload: Workload, owner: str, names: list[str], ex
     begin = time.perf_counter()
     secrets = {name: s.secret(name, owner) for name in names}
     shared = time.perf_counter()
+    prepared = secrets if workload.prepare is None else workload.prepare(secrets)
     together(s)
     cpu_start, start = time.process_time(), time.perf_counter()
     with s.stage(workload.name):
-        result = workload.secure(secrets)
+        result = workload.secure(prepared)
     end = time.perf_counter()
     together(s)  # what sender threads still had to seal and send counts as CPU time of this repetition
     cpu_end, before = time.process_time(), time.perf_counter()
@@ -46,6 +48,7 @@ def _repetition(s: Session, workload: Workload, owner: str, names: list[str], ex
         "share_s": shared - begin,
         "wall_s": end - start,
         "open_s": after - before,
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "cpu_start": cpu_start,
         "cpu_end": cpu_end,
         "rounds": s.stages[-1].rounds,

@@ -6,6 +6,7 @@ import math
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from ..ml.linear import LogisticRegression
 from ..ring.fixed import FRACTION_BITS
 from ..session import Input
 from ..types import RANGE_BITS
-from . import clusters, curves, factor, glm, ideal, linkage, network
+from . import clusters, curves, factor, glm, ideal, linkage, network, trees
 from .ideal import Ideal
 
 Floats = npt.NDArray[np.float64]
@@ -27,7 +28,8 @@ Secrets = Mapping[str, SecureArray]
 _ANY = 2.0 ** (RANGE_BITS - FRACTION_BITS) * (1 - 2.0**-50)  # the largest public bound: nothing is known of the values
 FUNCTIONS = ("exp", "log", "reciprocal", "rsqrt", "softmax")
 LINKAGE = ("linkage-shares", "linkage-left")
-GROUPS = {"functions": FUNCTIONS, "linkage": LINKAGE}
+TREES = ("boosting", "small-tree")
+GROUPS = {"functions": FUNCTIONS, "linkage": LINKAGE, "trees": TREES}
 _FEATURES, _BATCH, _EPOCHS, _RATE = 64, 1024, 5, 0.1  # of the logistic regression
 
 
@@ -39,7 +41,7 @@ class Workload:
     plain: the same in NumPy, float64. outputs: size -> shape of the result. ideal: size -> what the machine allows.
     elements: size -> number that bytes are divided by (0: no such number). tolerance: a larger error is a failure.
     repeat: timed repetitions. warm_up: untimed ones before. latency: report percentiles of the repetitions.
-    opens: names of single numbers that the timed part opens to all.
+    opens: names of single numbers that the timed part opens to all. prepare: what is made of the inputs before, untimed.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Workload:
     latency: bool = False
     smallest: int = 1
     opens: tuple[str, ...] = ()
+    prepare: Callable[[Secrets], Mapping[str, Any]] | None = None
 
 
 def find(name: str) -> tuple[Workload, ...]:
@@ -368,5 +371,15 @@ WORKLOADS: Mapping[str, Workload] = _by_name([
         "latency-softmax", "the same with its softmax: class probabilities", (1,), network.request,
         network.probabilities, network.probabilities_plain, lambda n: (n, 10), network.probabilities_ideal, 1e-3,
         elements=lambda n: 0, repeat=100, warm_up=10, latency=True,
+    ),
+    Workload(
+        "boosting", "one boosted tree, 50 columns of 32 bins that were made before, depth 5", (50_000,),
+        trees.BOOSTING.rows, trees.BOOSTING.round, trees.BOOSTING.round_plain, trees.BOOSTING.outputs,
+        trees.BOOSTING.ideal, 1e-2, repeat=3, smallest=64, prepare=trees.BOOSTING.binned,
+    ),
+    Workload(
+        "small-tree", "one tree, 8 columns of 32 bins that were made before, depth 4", (10_000,),
+        trees.SMALL.rows, trees.SMALL.round, trees.SMALL.round_plain, trees.SMALL.outputs,
+        trees.SMALL.ideal, 1e-2, repeat=5, smallest=64, prepare=trees.SMALL.binned,
     ),
 ])

@@ -91,7 +91,7 @@ class Binner:
             self.max_bins = max(2, int(x.bound) + 1)
             return self
         thresholds, d = self.max_bins - 1, self.columns
-        known = [None if fields is None else own_edges(f, thresholds) for f in fields or [None] * d]
+        known = [None] * d if fields is None else [own_edges(f, thresholds) for f in fields]
         free = [c for c, edges in enumerate(known) if edges is None]
         public = np.zeros((thresholds, d))
         used = np.ones((thresholds, d), np.bool_)
@@ -190,7 +190,7 @@ def own_edges(field: Field, thresholds: int) -> npt.NDArray[np.float64] | None:
         values = np.arange(-math.floor(field.bound), math.floor(field.bound))
     else:
         return None
-    return (values + 0.5) / field.unit if len(values) <= thresholds else None
+    return np.asarray((values + 0.5) / field.unit) if len(values) <= thresholds else None
 
 
 def cells_of(x: Table | SecureArray) -> tuple[SecureArray, SecureArray | None, tuple[str, ...]]:

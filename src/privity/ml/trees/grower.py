@@ -31,6 +31,7 @@ _SUM = 28  # fractional bits of sums over their largest possible value
 _WEIGHT = 22  # of weights in these units
 _PRODUCT = 60  # bits that a product may take before it is cut
 _VALUE = 18  # fractional bits of a row's weight
+_FEW_NODES = 5  # from which a product with the bins is computed in tiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,11 +307,11 @@ def _both_ways(x: SecureArray, bins: Bins) -> SecureArray:
 def _histogram(bins: Bins, rows: SecureArray, groups: int) -> SecureArray:
     """Sums over the rows beyond each threshold, (groups, k, width), for ``rows`` (groups * k, rows): one product."""
     share = rows.ring_share()
-    pairs = [
-        (share.map(layout.take((slice(None), span))), block.ring_share().map(layout.transpose(None)))
+    pairs = [  # the big matrix on the left: it is read where it lies
+        (block.ring_share(), share.map(layout.then(layout.take((slice(None), span)), layout.transpose(None))))
         for span, block in zip(bins.spans(), bins.blocks, strict=True)
     ]
-    total = rows.session.protocol.matmul_sum(pairs)
+    total = rows.session.protocol.matmul_sum(pairs).map(layout.transpose(None))
     bound = rows.bound * bins.rows
     rows.session.fits(bound, rows.scale, "a histogram's sum")
     made = SecureArray(rows.session, total, rows.scale, bound)
@@ -319,7 +320,10 @@ def _histogram(bins: Bins, rows: SecureArray, groups: int) -> SecureArray:
 
 def _routes(bins: Bins, chosen: SecureArray, *, whole: bool = True) -> SecureArray:
     """chosen @ block for all blocks: (nodes, rows). For one-hot rows: 1 where a row goes right."""
-    parts = [chosen.matmul(block) for block in bins.blocks]
+    if chosen.shape[0] < _FEW_NODES:  # the big matrix is read where it lies
+        parts = [block.T.matmul(chosen.T).T for block in bins.blocks]
+    else:
+        parts = [chosen.matmul(block) for block in bins.blocks]
     made = parts[0] if len(parts) == 1 else concatenate(parts, axis=1)
     return made.stated(1.0) if whole else made.stated(2 * chosen.bound)
 

@@ -1,0 +1,415 @@
+"""Gradient-boosted trees on shares, with XGBoost's parameters and formulas (tree_method="hist").
+
+    f_0 = base score;   f_t = f_(t-1) + learning_rate * (tree grown on the gradients of the loss at f_(t-1))
+
+Trees, thresholds, leaves, margins and which row falls where stay secret; the number of rounds, the depth and which rows
+and columns a tree may use (by ``random_state``) are public. Source: Chen and Guestrin, KDD 2016.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self, final
+
+import numpy as np
+import numpy.typing as npt
+
+from ...array import SecureArray
+from ...errors import ShapeError, UsageError
+from ...functions import argmax, concatenate, exp, sigmoid, softmax
+from ...table import Table
+from ..design import settle
+from ..estimator import Estimator, Rows, rows_of
+from .bins import ROWS, Binner, Bins, cells_of
+from .grower import Growth, Trees, grow
+from .objectives import NAMES, Logistic, Objective, Poisson, Softmax, SquaredError, Tweedie
+
+_HINT = (
+    "Targets: 0 and 1 for binary:logistic, 0 to classes - 1 for multi:softmax, at least 0 for count:poisson and "
+    "reg:tweedie. Weights: at least 0. Margins: lower learning_rate, or raise reg_lambda or min_child_weight"
+)
+_TOGETHER = 1 << 23  # leaves times rows of trees that are asked at once
+
+Constraints = Mapping[str, int] | Sequence[int] | None
+
+
+class GradientBoosting(Estimator):
+    """What the classifier and the regressor share; parameters as in XGBoost.
+
+    n_estimators: rounds, each one tree, or one for each class of several. max_depth: levels of splits; trees are
+    complete, as where one stops is secret. max_bins: at most so many bins a column (see ``Binner``). reg_lambda,
+    reg_alpha, gamma, min_child_weight: as in XGBoost; reg_lambda + min_child_weight above 0. subsample,
+    colsample_bytree: shares of rows and columns that a tree learns from, drawn publicly by ``random_state``.
+    monotone_constraints: -1, 0 or 1 for each column, or by name. base_score: the first prediction (a probability or a
+    mean), None: the mean target, secret. Empty cells of a table go to the side that serves best, as in XGBoost.
+
+    ``fit`` opens one flag 'range ok', and another before columns are sorted. After fit, all secret: ``splits_`` (a list
+    by level), ``left_``, ``right_``: the trees side by side, as ``Trees``; ``edges_``: thresholds (None where columns
+    are their own bins); ``base_``: first margins. ``names_``: of the columns.
+    """
+
+    n_estimators: int
+    max_depth: int
+    learning_rate: float
+    max_bins: int
+    reg_lambda: float
+    reg_alpha: float
+    gamma: float
+    min_child_weight: float
+    subsample: float
+    colsample_bytree: float
+    monotone_constraints: Constraints
+    base_score: float | None
+    objective: str
+    random_state: int
+
+    def fit(
+        self,
+        x: Table | SecureArray,
+        y: SecureArray | str | None = None,
+        *,
+        valid: SecureArray | None = None,
+        sample_weight: Any = None,
+    ) -> Self:
+        """Learn from x (n, d) and y (n,). Raises UsageError, ShapeError, RangeViolated (see the class)."""
+        what = type(self).__name__
+        self._check()
+        given = _Given.of(what, x, y, valid, sample_weight)
+        rows = given.rows
+        assert rows.y is not None
+        if rows.y.ndim != 1:
+            raise ShapeError(f"{what}: expected y of shape (n,), got {rows.y.shape}")
+        monotone = self._monotone(rows.names)
+        session = rows.x.session
+        objective = self._objective(rows.y)
+        objective.guard(rows.valid)
+        weight = _weight(objective, rows)
+        binner = Binner(self.max_bins).fit(rows.x, rows.valid, given.gaps, given.fields)
+        bins = binner.transform(rows.x, given.gaps, rows.names)
+        self.base_ = objective.start(weight, self.base_score)
+        self._keep(binner, rows.names, objective.unit)
+        self.gaps_ = given.gaps is not None
+        growth = Growth(
+            self.max_depth, self.reg_lambda, self.reg_alpha / objective.unit, self.gamma / objective.unit**2,
+            self.min_child_weight, monotone, objective.bounded and weight is None, self.learning_rate,
+            objective.largest, objective.clipped,
+        )  # fmt: skip
+        self._rounds(bins, objective, weight, growth)
+        settle(session, what, _HINT)
+        return self
+
+    def _rounds(self, bins: Bins, objective: Objective, weight: SecureArray | None, growth: Growth) -> None:
+        lanes, n, session = objective.lanes, bins.rows, self.base_.session
+        margin = self.base_.reshape((-1, 1)) + session.constant(np.zeros((lanes, n)))
+        inside = session.constant(np.ones((lanes, n)))
+        generator = np.random.default_rng(self.random_state)  # public choices: the same at all parties
+        made: list[Trees] = []
+        for k in range(self.n_estimators):
+            if objective.margin is not None and k:
+                margin = margin.assume_bound(objective.margin)
+            g, h = objective.derivatives(margin)
+            use = _drawn(generator, self.subsample, n)
+            if weight is not None:
+                applied = weight if use is None else weight * use
+                g, h = (v.multiply(applied.reshape((1, -1))).stated(v.bound * weight.bound) for v in (g, h))
+            elif use is not None:
+                g, h = g * use, h * use
+            allowed = self._columns(generator, lanes, bins.columns)
+            trees, values = grow(bins, g, h, inside, growth, allowed)
+            made.append(trees)
+            margin = margin + values
+            session.progress(k + 1, self.n_estimators, f"round {k + 1}/{self.n_estimators}")
+        self.splits_ = [concatenate([t.splits[level] for t in made]) for level in range(self.max_depth)]
+        self.left_, self.right_ = (concatenate([getattr(t, side) for t in made]) for side in ("left", "right"))
+
+    def _columns(self, generator: np.random.Generator, lanes: int, d: int) -> npt.NDArray[np.bool_] | None:
+        """(lanes, d): as many columns as XGBoost would take, the same for all classes."""
+        if self.colsample_bytree >= 1:
+            return None
+        marks = np.zeros((lanes, d), np.bool_)
+        marks[:, generator.permutation(d)[: max(1, int(self.colsample_bytree * d))]] = True
+        return marks
+
+    def decision_function(self, x: Table | SecureArray) -> SecureArray:
+        """Margins, secret: (n,), or (n, classes). Rounds: 2 a level and 3, for as many trees as fit side by side."""
+        self.fitted("splits_")
+        margin = self._margins(x)
+        return margin.reshape((-1,)) if margin.shape[0] == 1 else margin.T
+
+    def _margins(self, x: Table | SecureArray) -> SecureArray:
+        """(lanes, n)."""
+        what = type(self).__name__
+        values, gaps, names = cells_of(x)
+        if values.ndim != 2 or values.shape[1] != len(self.names_):
+            raise ShapeError(f"{what}: expected x with {len(self.names_)} columns as in fit, got {values.shape}")
+        if isinstance(x, Table) and names != tuple(self.names_):
+            raise UsageError(f"{what}: expected the columns {', '.join(self.names_)} as in fit, got {', '.join(names)}")
+        if gaps is not None and not self.gaps_:
+            raise UsageError(f"{what}: cells may be empty here, but none could be in fit; fill them in first")
+        if gaps is None and self.gaps_:
+            gaps = values.session.constant(np.zeros(values.shape, np.int64))
+        lanes, parts = self.base_.shape[0], []
+        for low in range(0, values.shape[0], ROWS):
+            span = slice(low, min(low + ROWS, values.shape[0]))
+            bins = self._binner(values).transform(values[span], None if gaps is None else gaps[span], names)
+            parts.append(self._sum(bins).reshape((lanes, -1)))
+        total = parts[0] if len(parts) == 1 else concatenate(parts, axis=1)
+        made = total + self.base_.reshape((-1, 1))
+        return made if self.unit_ == 1 else _in_units(made, self.unit_)
+
+    def _sum(self, bins: Bins) -> SecureArray:
+        """All trees' weights for rows in bins, added up by lane, (lanes, n)."""
+        lanes, depth = self.base_.shape[0], len(self.splits_)
+        leaves = 1 << (depth - 1)
+        rounds = self.left_.shape[0] // (leaves * lanes)
+        width = max(1, _TOGETHER // (leaves * lanes * bins.rows))
+        total: SecureArray | None = None
+        for low in range(0, rounds, width):
+            high = min(low + width, rounds)
+            count = (high - low) * lanes
+
+            def part(array: SecureArray, nodes: int, low: int = low, high: int = high) -> SecureArray:
+                return array[low * lanes * nodes : high * lanes * nodes]
+
+            trees = Trees(
+                [part(s, 1 << level) for level, s in enumerate(self.splits_)],
+                part(self.left_, leaves), part(self.right_, leaves), count,
+            )  # fmt: skip
+            some = trees.predict(bins).reshape((high - low, lanes, bins.rows)).sum(axis=0)
+            total = some if total is None else total + some
+        assert total is not None
+        return total
+
+    def _keep(self, binner: Binner, names: tuple[str, ...], unit: float) -> None:
+        self.edges_, self.used_, self.bins_ = binner.edges, binner.used, binner.max_bins
+        self.names_, self.unit_ = names, unit
+
+    def _binner(self, x: SecureArray) -> Binner:
+        """The one that ``fit`` made."""
+        made = Binner(self.bins_)
+        made.edges, made.used, made.columns, made.whole = self.edges_, self.used_, len(self.names_), self.edges_ is None
+        if made.whole and (x.kind == "fixed" or x.bound >= self.bins_):
+            raise UsageError(
+                f"{type(self).__name__}: columns were whole numbers below {self.bins_} in fit, but here they are {x!r}"
+            )
+        return made
+
+    def _monotone(self, names: tuple[str, ...]) -> tuple[int, ...] | None:
+        wanted = self.monotone_constraints
+        if wanted is None:
+            return None
+        if isinstance(wanted, Mapping):
+            unknown = sorted(set(wanted) - set(names))
+            if unknown:
+                raise UsageError(f"monotone_constraints: no columns {', '.join(unknown)}; there are {', '.join(names)}")
+            wanted = [wanted.get(n, 0) for n in names]
+        if len(wanted) != len(names) or any(v not in (-1, 0, 1) for v in wanted):
+            raise UsageError(f"monotone_constraints: expected -1, 0 or 1 for each of {len(names)} columns: {wanted}")
+        return tuple(wanted) if any(wanted) else None
+
+    def _check(self) -> None:
+        name = type(self).__name__
+        if not isinstance(self.n_estimators, int) or self.n_estimators < 1 or self.max_depth < 1 or self.max_bins < 2:
+            raise UsageError(f"{name}: expected n_estimators >= 1, max_depth >= 1 and max_bins >= 2")
+        if not 0 < self.learning_rate <= 1 or not (0 < self.subsample <= 1 and 0 < self.colsample_bytree <= 1):
+            raise UsageError(f"{name}: expected learning_rate, subsample and colsample_bytree above 0 and at most 1")
+        if min(self.reg_lambda, self.reg_alpha, self.gamma, self.min_child_weight) < 0:
+            raise UsageError(f"{name}: expected reg_lambda, reg_alpha, gamma and min_child_weight of at least 0")
+        if not self.reg_lambda + self.min_child_weight > 0:
+            raise UsageError(f"{name}: expected reg_lambda + min_child_weight above 0")
+        if self.objective not in self._objectives():
+            raise UsageError(
+                f"{name}: expected objective to be one of {', '.join(self._objectives())}, got {self.objective!r}"
+            )
+
+    @abstractmethod
+    def _objectives(self) -> tuple[str, ...]: ...
+
+    @abstractmethod
+    def _objective(self, y: SecureArray) -> Objective: ...
+
+
+@final
+class GradientBoostingClassifier(GradientBoosting):
+    """Classes from boosted trees; see ``GradientBoosting``.
+
+    objective: "binary:logistic" (y of 0 and 1), "multi:softmax" or "multi:softprob" (the same; y of 0 to classes - 1,
+    ``classes`` public; all classes' trees of a round grow side by side). None: by ``classes``. scale_pos_weight: factor
+    on the weights of rows with y = 1, binary only.
+    """
+
+    def __init__(
+        self,
+        classes: int = 2,
+        *,
+        n_estimators: int = 100,
+        max_depth: int = 4,
+        learning_rate: float = 0.3,
+        max_bins: int = 32,
+        reg_lambda: float = 1.0,
+        reg_alpha: float = 0.0,
+        gamma: float = 0.0,
+        min_child_weight: float = 1.0,
+        subsample: float = 1.0,
+        colsample_bytree: float = 1.0,
+        scale_pos_weight: float = 1.0,
+        monotone_constraints: Constraints = None,
+        base_score: float | None = None,
+        objective: str = "auto",
+        random_state: int = 0,
+    ) -> None:
+        self.classes = classes
+        self.n_estimators = n_estimators
+        self.max_depth = max_depth
+        self.learning_rate = learning_rate
+        self.max_bins = max_bins
+        self.reg_lambda = reg_lambda
+        self.reg_alpha = reg_alpha
+        self.gamma = gamma
+        self.min_child_weight = min_child_weight
+        self.subsample = subsample
+        self.colsample_bytree = colsample_bytree
+        self.scale_pos_weight = scale_pos_weight
+        self.monotone_constraints = monotone_constraints
+        self.base_score = base_score
+        self.objective = objective
+        self.random_state = random_state
+
+    def predict(self, x: Table | SecureArray) -> SecureArray:
+        """Secret booleans (n,): margin above 0; of several classes the likeliest, secret integers."""
+        margin = self.decision_function(x)
+        return margin > 0 if margin.ndim == 1 else argmax(margin, axis=1)
+
+    def predict_proba(self, x: Table | SecureArray) -> SecureArray:
+        """Secret: the probability of class 1 (n,), error at most 2^-14 and the margin's; or of each class (n, k)."""
+        margin = self.decision_function(x)
+        return sigmoid(margin) if margin.ndim == 1 else softmax(margin, axis=1)
+
+    def _objectives(self) -> tuple[str, ...]:
+        return ("auto", *NAMES[:1]) if self.classes == 2 else ("auto", *NAMES[1:3])
+
+    def _objective(self, y: SecureArray) -> Objective:
+        if not isinstance(self.classes, int) or self.classes < 2 or not self.scale_pos_weight > 0:
+            raise UsageError("GradientBoostingClassifier: expected classes >= 2 and scale_pos_weight > 0")
+        if y.kind == "fixed":
+            raise UsageError(
+                "GradientBoostingClassifier: expected y as integers or booleans, got fixed-point values; use "
+                "y.astype('int')"
+            )
+        whole = y.numeric()
+        if self.classes == 2:
+            return Logistic(whole, float(self.scale_pos_weight))
+        if self.scale_pos_weight != 1:
+            raise UsageError("GradientBoostingClassifier: scale_pos_weight is for two classes; give sample_weight")
+        return Softmax(whole, self.classes)
+
+
+@final
+class GradientBoostingRegressor(GradientBoosting):
+    """Numbers from boosted trees; see ``GradientBoosting``.
+
+    objective: "reg:squarederror"; "count:poisson" (max_delta_step 0.7, as in XGBoost, on leaves only); "reg:tweedie"
+    with ``tweedie_variance_power``. Targets' public bounds set the resolution: 2^-18 of them for squared errors. Means
+    of the other two stay within e^9.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_estimators: int = 100,
+        max_depth: int = 4,
+        learning_rate: float = 0.3,
+        max_bins: int = 32,
+        reg_lambda: float = 1.0,
+        reg_alpha: float = 0.0,
+        gamma: float = 0.0,
+        min_child_weight: float = 1.0,
+        subsample: float = 1.0,
+        colsample_bytree: float = 1.0,
+        monotone_constraints: Constraints = None,
+        base_score: float | None = None,
+        objective: str = "reg:squarederror",
+        tweedie_variance_power: float = 1.5,
+        random_state: int = 0,
+    ) -> None:
+        self.n_estimators = n_estimators
+        self.max_depth = max_depth
+        self.learning_rate = learning_rate
+        self.max_bins = max_bins
+        self.reg_lambda = reg_lambda
+        self.reg_alpha = reg_alpha
+        self.gamma = gamma
+        self.min_child_weight = min_child_weight
+        self.subsample = subsample
+        self.colsample_bytree = colsample_bytree
+        self.monotone_constraints = monotone_constraints
+        self.base_score = base_score
+        self.objective = objective
+        self.tweedie_variance_power = tweedie_variance_power
+        self.random_state = random_state
+
+    def predict(self, x: Table | SecureArray) -> SecureArray:
+        """Expected target of each row (n,), secret."""
+        margin = self.decision_function(x)
+        return margin if self.objective == "reg:squarederror" else exp(margin)
+
+    def _objectives(self) -> tuple[str, ...]:
+        return NAMES[3:]
+
+    def _objective(self, y: SecureArray) -> Objective:
+        number = y.numeric()
+        if self.objective == "reg:squarederror":
+            return SquaredError(number)
+        if self.objective == "count:poisson":
+            return Poisson(number)
+        return Tweedie(number, self.tweedie_variance_power)
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """Rows with their empty cells: ``gaps`` (n, d) or None; ``fields`` of a table's columns or None."""
+
+    rows: Rows
+    gaps: SecureArray | None
+    fields: tuple[Any, ...] | None
+
+    @staticmethod
+    def of(what: str, x: Any, y: Any, valid: SecureArray | None, weight: Any) -> _Given:
+        if not isinstance(x, Table):
+            return _Given(rows_of(what, x, y, valid=valid, sample_weight=weight), None, None)
+        if valid is not None:
+            raise UsageError(f"{what}: a table carries its own row mask; valid= goes with arrays only")
+        if isinstance(y, str):
+            target, table = x[y], x.select([n for n in x.feature_names if n != y])
+        else:
+            target, table = x.label if y is None else y, x
+        values, gaps, names = cells_of(table)
+        rows = rows_of(what, values, target, valid=x.valid, sample_weight=weight)
+        return _Given(Rows(rows.x, rows.y, rows.valid, rows.weight, names), gaps, table.fields)
+
+
+def _weight(objective: Objective, rows: Rows) -> SecureArray | None:
+    """What each row counts, (n,), guarded to be at least 0; None if all count alike."""
+    weight = rows.weight
+    if weight is not None:
+        weight.session.guard((weight < 0).numeric().sum().ring_share())
+    factor = objective.factor() if isinstance(objective, Logistic) else None
+    if factor is not None:
+        weight = factor if weight is None else weight.multiply(factor).stated(weight.bound * factor.bound)
+    if rows.valid is None:
+        return weight
+    return rows.valid if weight is None else (weight * rows.valid).stated(weight.bound)
+
+
+def _drawn(generator: np.random.Generator, share: float, n: int) -> npt.NDArray[np.int64] | None:
+    """1 for the rows of a tree, each with the chance ``share``."""
+    return None if share >= 1 else (generator.random(n) < share).astype(np.int64)
+
+
+def _in_units(x: SecureArray, unit: float) -> SecureArray:
+    """x * unit for a power of two, at the session's fractional bits or what is there. Local for units from 1."""
+    bits = round(np.log2(unit))
+    moved = SecureArray(x.session, x.ring_share(), x.scale - min(bits, x.scale), x.bound * 2.0 ** min(bits, x.scale))
+    return moved if bits <= x.scale else moved * 2 ** (bits - x.scale)
