@@ -252,14 +252,16 @@ def _listen_here(group: Consortium, party: str) -> socket.socket | None:
 
 
 def _run_here(task: Task, listener: socket.socket | None, view_folder: Path | None, progress: Any) -> PartyReport:
-    recorder = ViewRecorder(view_folder / task.me) if view_folder is not None else None
+    recorder: ViewRecorder | None = None
     try:
+        if view_folder is not None:
+            recorder = ViewRecorder(view_folder / task.me)
         report = run_party(replace(task, listener=listener, progress=progress, recorder=recorder))
         if recorder is not None:
             recorder.close()
     except BaseException:
-        if recorder is not None:
-            forget(recorder.folder)
+        if view_folder is not None:
+            forget(view_folder / task.me)  # also of a view whose files were just being made
         raise
     return report
 
