@@ -181,8 +181,9 @@ class CountedBayes(NaiveBayes):
     """What the models of counts share: ``alpha`` (Laplace smoothing) and ``fit_prior`` (else all classes alike).
 
     Rounds: about 140 to fit, 30 to predict. Bytes per party and row: about 16 classes to fit and 35 classes to predict,
-    and what the columns cost: see docs/models/naive_bayes.md. Errors of logarithms: 2^-15. After fit, secret: ``class_count_``,
-    ``class_log_prior_`` (classes,), ``feature_count_`` and ``feature_log_prob_`` (classes, columns); ``names_``.
+    and what the columns cost: see docs/models/naive_bayes.md. Errors of logarithms: 2^-15. After fit, secret:
+    ``class_count_``, ``class_log_prior_`` (classes,), ``feature_count_`` and ``feature_log_prob_`` (classes, columns);
+    ``names_``: of the columns.
     """
 
     alpha: float
