@@ -45,6 +45,7 @@ from privity.ml.trees.forest import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
+from privity.ml.trees.isolation import IsolationForest
 
 # Mini-batches are of rows as they stand, so padding, repeated rows and the way of a table change which rows meet.
 BATCHES = ("padding", "weights", "table", "negative weights")
@@ -73,6 +74,7 @@ OTHERS: list[Estimator] = [  # what learns from tables, or through another estim
     KNeighborsClassifier(2), KNeighborsRegressor(),
     KMeans(), PCA(), TruncatedSVD(),  # no target: its own tests check what else applies
     DecisionTreeClassifier(), DecisionTreeRegressor(), RandomForestClassifier(), RandomForestRegressor(),
+    IsolationForest(),
 ]  # fmt: skip
 
 

@@ -252,7 +252,8 @@ def test_constant_columns_and_one_class() -> None:
 
 
 @pytest.mark.parametrize("model", [
-    DecisionTreeClassifier(3, max_depth=2, max_bins=6), RandomForestClassifier(3, n_estimators=2, max_depth=3, max_bins=6, max_features=None),
+    DecisionTreeClassifier(3, max_depth=2, max_bins=6), 
+    RandomForestClassifier(3, n_estimators=2, max_depth=3, max_bins=6, max_features=None),
 ], ids=lambda m: type(m).__name__)  # fmt: skip
 def test_classifiers_keep_the_contract(model: Forest) -> None:
     check_estimator(model, target="classes")
