@@ -10,7 +10,7 @@ import numpy as np
 
 from ...array import SecureArray
 from ...errors import UsageError
-from ...functions import argmax, one_hot, quantile
+from ...functions import argmax, one_hot, quantile, stack
 from ...table import Field, SecureColumn, Table
 from .transform import Transform, chosen, filled, per_row, present_cells, swapped
 
@@ -27,7 +27,8 @@ class SimpleImputer(Transform):
     the column's own unit, or a category). ``columns`` None: all with empty cells that suit. ``add_indicator``: a binary
     column ``missing_<name>`` for each. A column that is empty in nearly all rows raises RangeViolated (later).
 
-    One product per cell; median: a sort a column. After fit: ``statistics_``, by column, secret and in units.
+    One product per cell, all columns together; median: a sort a column. After fit: ``statistics_``, by column, in units
+    and secret.
     """
 
     def __init__(
@@ -61,13 +62,13 @@ class SimpleImputer(Transform):
         self.fitted("statistics_")
         made: dict[str, list[SecureColumn]] = {}
         added: list[SecureColumn] = []
+        filling = self._fillings(table)
         for name in self.columns_:
             column = table.column(name)
             if column.missing is None:
                 continue
-            fill = self.statistics_[name]
-            values = column.values + column.missing * fill  # an empty cell holds 0
-            values = values.stated(max(column.values.bound, fill.bound))
+            values = column.values + filling[name]  # an empty cell holds 0
+            values = values.stated(max(column.values.bound, self.statistics_[name].bound))
             kind = "number" if self.strategy in ("mean", "median") else column.field.kind
             field = replace(column.field, kind=kind, missing=False)
             made[name] = [SecureColumn(field, values)]
@@ -77,6 +78,20 @@ class SimpleImputer(Transform):
         if not added:
             return out
         return out.replaced([out.column(n) for n in out.feature_names] + added + _label(out))
+
+    def _fillings(self, table: Table) -> dict[str, SecureArray]:
+        """What is added to each column: one product for all columns of a scale."""
+        by_scale: dict[int, list[str]] = {}
+        for name in self.columns_:
+            if table.column(name).missing is not None:
+                by_scale.setdefault(table.column(name).values.numeric().scale, []).append(name)
+        found: dict[str, SecureArray] = {}
+        for scale, names in by_scale.items():
+            gaps = [table.column(n).missing for n in names]
+            fills = stack([self.statistics_[n] for n in names]).rescaled(scale)
+            product = stack(gaps, axis=1) * fills
+            found |= {n: product[:, i] for i, n in enumerate(names)}
+        return found
 
     def _suits(self, field: Field) -> bool:
         if self.strategy in ("mean", "median"):
