@@ -18,6 +18,7 @@ from privity.ml.kmeans import KMeans
 from privity.ml.lasso import ElasticNet, Lasso
 from privity.ml.least_squares import LinearRegression, Ridge
 from privity.ml.linear import LogisticRegression
+from privity.ml.mixture import GaussianMixture
 from privity.ml.multinomial import MultinomialLogisticRegression
 from privity.ml.naive_bayes import BernoulliNB, CategoricalNB, GaussianNB, MultinomialNB
 from privity.ml.neighbors import KNeighborsClassifier, KNeighborsRegressor
@@ -72,7 +73,7 @@ OTHERS: list[Estimator] = [  # what learns from tables, or through another estim
     SimpleImputer(), StandardScaler(), WOEEncoder(),
     GaussianNB(2), BernoulliNB(2), MultinomialNB(2), CategoricalNB(2),  # nothing that is learnt has the names of a line
     KNeighborsClassifier(2), KNeighborsRegressor(),
-    KMeans(), PCA(), TruncatedSVD(),  # no target: its own tests check what else applies
+    KMeans(), GaussianMixture(), PCA(), TruncatedSVD(),  # no target: its own tests check what else applies
     DecisionTreeClassifier(), DecisionTreeRegressor(), RandomForestClassifier(), RandomForestRegressor(),
     IsolationForest(),
 ]  # fmt: skip
