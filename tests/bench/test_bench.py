@@ -20,8 +20,8 @@ from privity.errors import UsageError
 from privity.jobs.job import JobSpec
 
 SMALL = {
-    "matmul": 5, "logistic": 96, "glm": 600, "boosting": 300, "small-tree": 300, "latency": 3, "latency-any": 40, "cholesky": 6, "mlp": 40,
-    "latency-mlp": 1, "latency-softmax": 1,
+    "matmul": 5, "logistic": 96, "glm": 600, "boosting": 300, "small-tree": 300, "latency": 3,
+    "latency-any": 40, "cholesky": 6, "mlp": 40, "latency-mlp": 1, "latency-softmax": 1,
 }  # fmt: skip
 FIELDS = {
     "workload", "size", "protocol", "link", "wall_s", "cpu_s", "bytes_sent", "rounds", "max_abs_error",

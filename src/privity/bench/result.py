@@ -12,8 +12,8 @@ class BenchResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     parties together, all threads. bytes_sent: on the wire by each party, headers and tags included. rounds: exchanges.
     max_abs_error: against float64, over all repetitions. plain_wall_s, plain_cpu_s: the same in NumPy. ideal_s: see
     ``ideal``. share_s, open_s: sharing the inputs before and opening the result after, not part of wall_s. p50_ms,
-    p99_ms: of wall_s over the repetitions; latencies only. elements: what bytes are divided by for people. peak_mib: most memory
-    that a party's process held at any time, the sharing and what is made before included.
+    p99_ms: of wall_s over the repetitions; latencies only. elements: what bytes are divided by for people. peak_mib:
+    most memory that a party's process held at any time, the sharing and what is made before included.
     """
 
     workload: str

@@ -41,7 +41,8 @@ class Workload:
     plain: the same in NumPy, float64. outputs: size -> shape of the result. ideal: size -> what the machine allows.
     elements: size -> number that bytes are divided by (0: no such number). tolerance: a larger error is a failure.
     repeat: timed repetitions. warm_up: untimed ones before. latency: report percentiles of the repetitions.
-    opens: names of single numbers that the timed part opens to all. prepare: what is made of the inputs before, untimed.
+    opens: names of single numbers that the timed part opens to all. prepare: what is made of the inputs
+    before, untimed.
     """
 
     name: str

@@ -40,7 +40,7 @@ class Plain:
                             heavy = min(h[right].sum(), h[here & ~right].sum()) >= growth.min_child_weight
                             if heavy and score > best:
                                 best, choice = score, (t, c, right_gaps, right)
-                if choice is not None and best - self.score(g, h, here, growth) <= 2 * growth.gamma:
+                if choice is not None and best - self.score(g, h, here, growth) <= growth.gamma:
                     choice = None
                 splits.append(None if choice is None else choice[:3])
                 right = here & False if choice is None else choice[3]
@@ -106,7 +106,7 @@ def secure(x: Any, g: Any, h: Any, growth: Growth, bins: int = 6, gaps: Any = No
 
 
 GROWTHS = [
-    Growth(1), Growth(3), Growth(3, reg_lambda=0.1, min_child_weight=8.0), Growth(4, gamma=1.5),
+    Growth(1), Growth(3), Growth(3, reg_lambda=0.1, min_child_weight=8.0), Growth(4, gamma=3.0),
     Growth(2, reg_alpha=6.0), Growth(3, reg_lambda=0.0, min_child_weight=2.0), Growth(3, gamma=1e5),
 ]  # fmt: skip
 

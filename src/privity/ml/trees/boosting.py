@@ -10,21 +10,22 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, Self, final
 
 import numpy as np
 import numpy.typing as npt
 
 from ...array import SecureArray
-from ...errors import ShapeError, UsageError
+from ...errors import UsageError
 from ...functions import argmax, concatenate, exp, sigmoid, softmax
 from ...table import Table
 from ..design import settle
-from ..estimator import Estimator, Rows, rows_of
-from .bins import ROWS, Binner, Bins, cells_of
+from ..estimator import Estimator
+from .bins import ROWS, Bins
 from .grower import Growth, Trees, grow
 from .objectives import NAMES, Logistic, Objective, Poisson, Softmax, SquaredError, Tweedie
+from .rows import TreeRows, bins_again, learn_bins, tree_rows
 
 _HINT = (
     "Targets: 0 and 1 for binary:logistic, 0 to classes - 1 for multi:softmax, at least 0 for count:poisson and "
@@ -46,8 +47,9 @@ class GradientBoosting(Estimator):
     mean), None: the mean target, secret. Empty cells of a table go to the side that serves best, as in XGBoost.
 
     ``fit`` opens one flag 'range ok', and another before columns are sorted. After fit, all secret: ``splits_`` (a list
-    by level), ``left_``, ``right_``: the trees side by side, as ``Trees``; ``edges_``: thresholds (None where columns
-    are their own bins); ``base_``: first margins. ``names_``: of the columns.
+    by level), ``left_``, ``right_``: all trees side by side, as ``Trees``, those of a round next to each other;
+    ``binner_``: what the ``Binner`` learnt; ``base_``: first margins (lanes,). Leaves and ``base_``
+    are in units of ``unit_``. ``names_``: of the columns.
     """
 
     n_estimators: int
@@ -76,21 +78,16 @@ class GradientBoosting(Estimator):
         """Learn from x (n, d) and y (n,). Raises UsageError, ShapeError, RangeViolated (see the class)."""
         what = type(self).__name__
         self._check()
-        given = _Given.of(what, x, y, valid, sample_weight)
-        rows = given.rows
+        rows = tree_rows(what, x, y, valid=valid, sample_weight=sample_weight)
         assert rows.y is not None
-        if rows.y.ndim != 1:
-            raise ShapeError(f"{what}: expected y of shape (n,), got {rows.y.shape}")
         monotone = self._monotone(rows.names)
-        session = rows.x.session
+        session = rows.session
         objective = self._objective(rows.y)
         objective.guard(rows.valid)
         weight = _weight(objective, rows)
-        binner = Binner(self.max_bins).fit(rows.x, rows.valid, given.gaps, given.fields)
-        bins = binner.transform(rows.x, given.gaps, rows.names)
+        bins, self.binner_ = learn_bins(rows, self.max_bins)
         self.base_ = objective.start(weight, self.base_score)
-        self._keep(binner, rows.names, objective.unit)
-        self.gaps_ = given.gaps is not None
+        self.names_, self.units_, self.unit_ = rows.names, rows.units, objective.unit
         growth = Growth(
             self.max_depth, self.reg_lambda, self.reg_alpha / objective.unit, self.gamma / objective.unit**2,
             self.min_child_weight, monotone, objective.bounded and weight is None, self.learning_rate,
@@ -141,20 +138,16 @@ class GradientBoosting(Estimator):
     def _margins(self, x: Table | SecureArray) -> SecureArray:
         """(lanes, n)."""
         what = type(self).__name__
-        values, gaps, names = cells_of(x)
-        if values.ndim != 2 or values.shape[1] != len(self.names_):
-            raise ShapeError(f"{what}: expected x with {len(self.names_)} columns as in fit, got {values.shape}")
-        if isinstance(x, Table) and names != tuple(self.names_):
-            raise UsageError(f"{what}: expected the columns {', '.join(self.names_)} as in fit, got {', '.join(names)}")
-        if gaps is not None and not self.gaps_:
-            raise UsageError(f"{what}: cells may be empty here, but none could be in fit; fill them in first")
-        if gaps is None and self.gaps_:
-            gaps = values.session.constant(np.zeros(values.shape, np.int64))
+        rows = tree_rows(what, x, target=False)
+        if isinstance(x, Table) and rows.names != tuple(self.names_):
+            raise UsageError(
+                f"{what}: expected the columns {', '.join(self.names_)} as in fit, got {', '.join(rows.names)}"
+            )
         lanes, parts = self.base_.shape[0], []
-        for low in range(0, values.shape[0], ROWS):
-            span = slice(low, min(low + ROWS, values.shape[0]))
-            bins = self._binner(values).transform(values[span], None if gaps is None else gaps[span], names)
-            parts.append(self._sum(bins).reshape((lanes, -1)))
+        for low in range(0, rows.rows, ROWS):
+            span = slice(low, min(low + ROWS, rows.rows))
+            part = replace(rows, cells=rows.cells[span], gaps=None if rows.gaps is None else rows.gaps[span])
+            parts.append(self._sum(bins_again(what, part, self.binner_)).reshape((lanes, -1)))
         total = parts[0] if len(parts) == 1 else concatenate(parts, axis=1)
         made = total + self.base_.reshape((-1, 1))
         return made if self.unit_ == 1 else _in_units(made, self.unit_)
@@ -181,20 +174,6 @@ class GradientBoosting(Estimator):
             total = some if total is None else total + some
         assert total is not None
         return total
-
-    def _keep(self, binner: Binner, names: tuple[str, ...], unit: float) -> None:
-        self.edges_, self.used_, self.bins_ = binner.edges, binner.used, binner.max_bins
-        self.names_, self.unit_ = names, unit
-
-    def _binner(self, x: SecureArray) -> Binner:
-        """The one that ``fit`` made."""
-        made = Binner(self.bins_)
-        made.edges, made.used, made.columns, made.whole = self.edges_, self.used_, len(self.names_), self.edges_ is None
-        if made.whole and (x.kind == "fixed" or x.bound >= self.bins_):
-            raise UsageError(
-                f"{type(self).__name__}: columns were whole numbers below {self.bins_} in fit, but here they are {x!r}"
-            )
-        return made
 
     def _monotone(self, names: tuple[str, ...]) -> tuple[int, ...] | None:
         wanted = self.monotone_constraints
@@ -310,7 +289,7 @@ class GradientBoostingClassifier(GradientBoosting):
 class GradientBoostingRegressor(GradientBoosting):
     """Numbers from boosted trees; see ``GradientBoosting``.
 
-    objective: "reg:squarederror"; "count:poisson" (max_delta_step 0.7, as in XGBoost, on leaves only); "reg:tweedie"
+    objective: "reg:squarederror"; "count:poisson" (max_delta_step 0.7, as in XGBoost); "reg:tweedie"
     with ``tweedie_variance_power``. Targets' public bounds set the resolution: 2^-18 of them for squared errors. Means
     of the other two stay within e^9.
     """
@@ -367,40 +346,13 @@ class GradientBoostingRegressor(GradientBoosting):
         return Tweedie(number, self.tweedie_variance_power)
 
 
-@dataclass(frozen=True, slots=True)
-class _Given:
-    """Rows with their empty cells: ``gaps`` (n, d) or None; ``fields`` of a table's columns or None."""
-
-    rows: Rows
-    gaps: SecureArray | None
-    fields: tuple[Any, ...] | None
-
-    @staticmethod
-    def of(what: str, x: Any, y: Any, valid: SecureArray | None, weight: Any) -> _Given:
-        if not isinstance(x, Table):
-            return _Given(rows_of(what, x, y, valid=valid, sample_weight=weight), None, None)
-        if valid is not None:
-            raise UsageError(f"{what}: a table carries its own row mask; valid= goes with arrays only")
-        if isinstance(y, str):
-            target, table = x[y], x.select([n for n in x.feature_names if n != y])
-        else:
-            target, table = x.label if y is None else y, x
-        values, gaps, names = cells_of(table)
-        rows = rows_of(what, values, target, valid=x.valid, sample_weight=weight)
-        return _Given(Rows(rows.x, rows.y, rows.valid, rows.weight, names), gaps, table.fields)
-
-
-def _weight(objective: Objective, rows: Rows) -> SecureArray | None:
-    """What each row counts, (n,), guarded to be at least 0; None if all count alike."""
-    weight = rows.weight
-    if weight is not None:
-        weight.session.guard((weight < 0).numeric().sum().ring_share())
+def _weight(objective: Objective, rows: TreeRows) -> SecureArray | None:
+    """What each row counts, (n,); None if all count alike."""
+    weight = rows.counted()
     factor = objective.factor() if isinstance(objective, Logistic) else None
-    if factor is not None:
-        weight = factor if weight is None else weight.multiply(factor).stated(weight.bound * factor.bound)
-    if rows.valid is None:
-        return weight
-    return rows.valid if weight is None else (weight * rows.valid).stated(weight.bound)
+    if factor is None or weight is None:
+        return factor if weight is None else weight
+    return weight.multiply(factor).stated(weight.bound * factor.bound)
 
 
 def _drawn(generator: np.random.Generator, share: float, n: int) -> npt.NDArray[np.int64] | None:

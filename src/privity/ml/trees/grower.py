@@ -3,8 +3,8 @@
     score = G_L^2 / (H_L + lambda) + G_R^2 / (H_R + lambda)
 
 for the sums G and H of gradients and second derivatives of the rows to the left and right of a threshold. The best
-score of a node, less its own G^2 / (H + lambda), must exceed twice gamma, else it does not split: its rows all go left,
-as rows of a node that splits might. Every tree is complete: its shape depends on the depth alone.
+score of a node, less its own G^2 / (H + lambda), must exceed gamma, else it does not split: its rows all go left, as
+rows of a node that splits might. Every tree is complete: its shape depends on the depth alone.
 
 For a level of N nodes and n rows each party sends 8 bytes for every element of: histograms of the right children (N
 times columns * thresholds; left ones by subtraction), where each row goes (N n), and the rows' gradients there (3 N n);
@@ -38,8 +38,9 @@ _FEW_NODES = 5  # from which a product with the bins is computed in tiles
 class Growth:
     """How trees grow: ``depth`` levels of splits; ``reg_lambda``, ``reg_alpha``, ``gamma``, ``min_child_weight`` as in
     XGBoost, lambda + min_child_weight above 0. ``monotone``: per column -1, 0 or 1; None for none. ``bounded``: whether
-    |G| <= H in units of the gradient's bound, as for squared errors. ``shrink``: factor on the leaves' weights, after
-    these were cut at ``clipped`` or else guarded to stay below ``largest`` (None: neither).
+    |G| <= H in units of the gradient's bound, as for squared errors. ``shrink``: factor on the leaves' weights.
+    ``clipped``: largest weight of a candidate, larger ones are cut (XGBoost's max_delta_step). ``largest``: of a leaf,
+    guarded. None: neither.
     """
 
     depth: int
@@ -169,9 +170,7 @@ class _Units:
             w = w.rescaled(w.scale - scale)
             scale = 0
         out = SecureArray(w.session, (-w).ring_share(), scale, w.bound * 2.0**shift)
-        if growth.clipped is not None:
-            out = out.clip(-growth.clipped, growth.clipped)
-        elif growth.largest is not None and out.bound > growth.largest:
+        if growth.largest is not None and out.bound > growth.largest:
             out = out.assume_bound(growth.largest)
         bits = min(scale, out.session.fraction_bits)
         out = out.rescaled(bits)
@@ -210,8 +209,13 @@ class _Splits:
             self.session, proto.and_(*(proto.map_bits(heavy, layout.take(k)) for k in range(2)))
         ).numeric()
         w, w_all = self._weights(both_g, both_h, enough, g_all, h_all)
-        score = both_g.multiply(w, scale=units.sum_bits).sum(axis=0)
-        own = g_all.multiply(w_all, scale=units.sum_bits)
+        if growth.clipped is None:
+            score = both_g.multiply(w, scale=units.sum_bits).sum(axis=0)
+            own = g_all.multiply(w_all, scale=units.sum_bits)
+        else:
+            most = growth.clipped * 2.0 ** (units.log_h - units.log_g)
+            w, w_all = (x.clip(-most, most) for x in (w, w_all))
+            score, own = self._cut_score(both_g, both_h, w).sum(axis=0), self._cut_score(g_all, h_all, w_all)
         if growth.monotone is not None:
             enough = enough * self._ordered(w, bins, limits)
         score = score * enough
@@ -224,7 +228,7 @@ class _Splits:
         picked = hot.reshape((nodes, 1, -1)).matmul(values).reshape((nodes, 3))
         gain = picked[:, 0].stated(score.bound) - own
         # a gain within the error of rounding is none, as in XGBoost
-        needed = 2 * growth.gamma * 2.0 ** (units.log_h - 2 * units.log_g) + 2.0 ** (3 - units.sum_bits)
+        needed = growth.gamma * 2.0 ** (units.log_h - 2 * units.log_g) + 2.0 ** (3 - units.sum_bits)
         splits_here = (gain > needed).numeric()
         hot = hot * splits_here.reshape((-1, 1))
         self._w = [picked[:, k].stated(w.bound) for k in (1, 2)]
@@ -244,6 +248,11 @@ class _Splits:
         both = stack([left, right]).stated(self._w[0].bound)
         made = self.units.weight(both, self.growth)
         return made[0], made[1]
+
+    def _cut_score(self, g: SecureArray, h: SecureArray, w: SecureArray) -> SecureArray:
+        """w (2 G - (H + lambda) w): what a weight is worth that is not G / (H + lambda) but was cut."""
+        pull = (h + self.units.reg_lambda).multiply(w, scale=self.units.sum_bits)
+        return (g * 2 - pull).multiply(w, scale=self.units.sum_bits)
 
     def _thresholded(self, g: SecureArray) -> SecureArray:
         """The sum of gradients, drawn towards 0 by alpha."""

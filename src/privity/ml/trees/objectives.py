@@ -21,6 +21,7 @@ from ...functions.ratio import ratio
 _BITS = 18  # fractional bits of gradients
 _LEAST_MEAN = 2.0**-10  # of a target that is at least 0, where margins are logarithms
 _LARGEST_LOG = 9.0  # of |margin| where means are e^margin
+_LEAST_LOG = -7.0  # below, gradients stay what they are there
 
 Pair = tuple[SecureArray, SecureArray]
 
@@ -172,17 +173,17 @@ class _LogLink(Objective):
         return log(found).stated(_LARGEST_LOG)
 
     def _powers(self, margin: SecureArray, *factors: float) -> list[SecureArray]:
-        """e^(factor * margin) for each factor, in one batch; the margin counts as at most ``top``."""
-        below = clip(margin, -_LARGEST_LOG, self.top)
+        """e^(factor * margin) for each factor, in one batch; margins count as at least -7 and at most ``top``."""
+        below = clip(margin, _LEAST_LOG, self.top)
         scaled = stack([below * f for f in factors])
         made = exp(scaled.stated(max(abs(f) for f in factors) * _LARGEST_LOG))
-        ends = [math.exp(max(f * self.top, -f * _LARGEST_LOG)) * 1.01 for f in factors]
+        ends = [math.exp(max(f * self.top, f * _LEAST_LOG)) * 1.01 for f in factors]
         return [made[k].stated(e) for k, e in enumerate(ends)]
 
 
 @final
 class Poisson(_LogLink):
-    """count:poisson, e^f - y f: e^f - y and e^(f + 0.7); leaves at most 0.7, XGBoost's max_delta_step."""
+    """count:poisson, e^f - y f: e^f - y and e^(f + 0.7); weights at most 0.7, XGBoost's max_delta_step."""
 
     clipped = 0.7
 
