@@ -33,6 +33,7 @@ PUBLIC_CHOICES = {
     "ml.trees.boosting": "which rows and columns a tree learns from, the same at all parties",
     "ml.trees.isolation": "which rows and columns each tree sees, and draws among thresholds, the same at all parties",
     "ml.kmeans": "which rows are the first centres, the same at all parties",
+    "ml.factorization": "first factors of the items, the same at all parties",
     "functions.decompose": "start vectors and vectors to check with, the same at all parties",
     "demo.bootstrap": "resampling of results that were opened",
     "demo.banks_data": "the demo's hold-out",

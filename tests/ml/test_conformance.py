@@ -13,6 +13,7 @@ from privity.ml.conformance import CHECKS, check_estimator, check_parameters
 from privity.ml.cox import CoxPHRegressor
 from privity.ml.decomposition import PCA, TruncatedSVD
 from privity.ml.estimator import Estimator, rows_of
+from privity.ml.factorization import MatrixFactorization
 from privity.ml.glm import GammaRegressor, NegativeBinomialRegressor, PoissonRegressor, TweedieRegressor
 from privity.ml.kmeans import KMeans
 from privity.ml.lasso import ElasticNet, Lasso
@@ -73,6 +74,7 @@ OTHERS: list[Estimator] = [  # what learns from tables, or through another estim
     SimpleImputer(), StandardScaler(), WOEEncoder(),
     GaussianNB(2), BernoulliNB(2), MultinomialNB(2), CategoricalNB(2),  # nothing that is learnt has the names of a line
     KNeighborsClassifier(2), KNeighborsRegressor(),
+    MatrixFactorization(),  # of a matrix of ratings
     KMeans(), GaussianMixture(), PCA(), TruncatedSVD(),  # no target: its own tests check what else applies
     DecisionTreeClassifier(), DecisionTreeRegressor(), RandomForestClassifier(), RandomForestRegressor(),
     IsolationForest(),
