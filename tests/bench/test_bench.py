@@ -22,6 +22,7 @@ from privity.jobs.job import JobSpec
 SMALL = {
     "matmul": 5, "logistic": 96, "glm": 600, "boosting": 300, "small-tree": 300, "latency": 3,
     "latency-any": 40, "cholesky": 6, "mlp": 40, "latency-mlp": 1, "latency-softmax": 1,
+    "random-forest": 1000, "decision-tree": 600,
 }  # fmt: skip
 FIELDS = {
     "workload", "size", "protocol", "link", "wall_s", "cpu_s", "bytes_sent", "rounds", "max_abs_error",

@@ -18,7 +18,7 @@ from ..ml.linear import LogisticRegression
 from ..ring.fixed import FRACTION_BITS
 from ..session import Input
 from ..types import RANGE_BITS
-from . import clusters, curves, factor, glm, ideal, linkage, network, trees
+from . import clusters, curves, factor, forest, glm, ideal, linkage, network, trees
 from .ideal import Ideal
 
 Floats = npt.NDArray[np.float64]
@@ -29,7 +29,8 @@ _ANY = 2.0 ** (RANGE_BITS - FRACTION_BITS) * (1 - 2.0**-50)  # the largest publi
 FUNCTIONS = ("exp", "log", "reciprocal", "rsqrt", "softmax")
 LINKAGE = ("linkage-shares", "linkage-left")
 TREES = ("boosting", "small-tree")
-GROUPS = {"functions": FUNCTIONS, "linkage": LINKAGE, "trees": TREES}
+FOREST = ("random-forest", "decision-tree")
+GROUPS = {"functions": FUNCTIONS, "linkage": LINKAGE, "trees": TREES, "forest": FOREST}
 _FEATURES, _BATCH, _EPOCHS, _RATE = 64, 1024, 5, 0.1  # of the logistic regression
 
 
@@ -382,5 +383,15 @@ WORKLOADS: Mapping[str, Workload] = _by_name([
         "small-tree", "one tree, 8 columns of 32 bins that were made before, depth 4", (10_000,),
         trees.SMALL.rows, trees.SMALL.round, trees.SMALL.round_plain, trees.SMALL.outputs,
         trees.SMALL.ideal, 1e-2, repeat=5, smallest=64, prepare=trees.SMALL.binned,
+    ),
+    Workload(
+        "random-forest", "10 trees, 20 columns of 16 bins, 4 tried at a node, depth 6, bins included", (10_000,),
+        forest.FOREST.inputs, forest.FOREST.fit, forest.FOREST.fit_plain, forest.FOREST.outputs,
+        forest.FOREST.ideal, 1e-2, elements=lambda n: 0, repeat=3, smallest=600,
+    ),
+    Workload(
+        "decision-tree", "one tree by Gini, 8 columns of 32 bins, depth 4, bins included", (10_000,),
+        forest.TREE.inputs, forest.TREE.fit, forest.TREE.fit_plain, forest.TREE.outputs,
+        forest.TREE.ideal, 1e-2, elements=lambda n: 0, repeat=5, smallest=600,
     ),
 ])
