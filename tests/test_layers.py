@@ -36,6 +36,7 @@ PUBLIC_CHOICES = {
     "ml.factorization": "first factors of the items, the same at all parties",
     "functions.decompose": "start vectors and vectors to check with, the same at all parties",
     "demo.bootstrap": "resampling of results that were opened",
+    "demo.boosted": "which rows are left out, public",
     "demo.banks_data": "the demo's hold-out",
     "demo.hospitals_data": "hold-out, and who was treated where",
     "bench.curves": "data to measure with",

@@ -152,5 +152,5 @@ def test_the_program_on_shares_is_statsmodels_on_the_joined_rows(some_files: Hos
     assert opened.design.fills == pytest.approx({n: clear.fills[n] for n in opened.design.fills}, rel=1e-4)
     np.testing.assert_allclose(opened.design.sd, clear.sd, rtol=1e-4)
     assert [line["name"] for line in ran.opened if line["name"] != "range guard"] == [
-        "linked rows", "model", "fills", "moments", "auc", "accuracy", "brier",
+        "linked rows", "model", "fills", "moments", "trees_auc", "auc", "accuracy", "brier",
     ]  # fmt: skip

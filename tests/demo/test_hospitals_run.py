@@ -35,10 +35,13 @@ def test_the_demo_reaches_what_it_claims(hospital_files: HospitalFiles, tmp_path
     assert all(abs(line.z - line.plain_z) < 0.01 * max(1.0, abs(line.plain_z)) for line in result.inference)
     assert all(abs(secure - clear) < 1e-3 for secure, clear in result.on_shares.values())
     assert all(gain.low > 0 for gain in result.evaluation.auc_gain.values())
+    assert result.trees is not None and abs(result.trees.auc - result.trees.plain_auc) < 0.03  # other rows left out
     assert "Odds ratio" in (tmp_path / "report.html").read_text()
 
     opened = {line.name: line for line in result.openings}
-    assert set(opened) == {"range guard", "linked rows", "model", "fills", "moments", "auc", "accuracy", "brier"}
+    assert set(opened) == {
+        "range guard", "linked rows", "model", "fills", "moments", "trees_auc", "auc", "accuracy", "brier",
+    }  # fmt: skip
     assert opened["linked rows"].shape == () and opened["linked rows"].count == 1
     words = sum(line.count * (line.shape[0] if line.shape else 1) * (line.shape[1] if len(line.shape) > 1 else 1)
                 for line in result.openings)  # fmt: skip

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from privity.demo.result import DemoResult
+from privity.demo.report import render_html
+from privity.demo.result import DemoResult, TreesLine
 from privity.demo.screen import LiveProgress, duration, show_result
 from privity.types import Progress
 
@@ -135,3 +136,11 @@ def test_a_new_phase_starts_a_new_estimate() -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(-1, "0 s"), (59.4, "59 s"), (65, "1 min 05 s"), (7800, "2 h 10 min")])
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_the_line_of_boosted_trees(result: DemoResult) -> None:
+    trees = TreesLine(20, 3, 16, 1402, 0.8491, 0.8582, 7.9, 0.05)
+    out = Console(record=True, width=80, file=io.StringIO())
+    show_result(out, msgspec.structs.replace(result, trees=trees))
+    assert "20 boosted trees in 7.9 s: ROC AUC 0.8491" in out.export_text()
+    assert "0.8582" in render_html(msgspec.structs.replace(result, trees=trees))

@@ -20,6 +20,7 @@ from . import banks_program
 from .banks_data import BANKS, BankFiles, prepare_banks
 from .banks_eval import Model, Rows, evaluate, moments, pool, sgd_logistic, standardise
 from .banks_program import BANKS_TRAINING
+from .boosted import OPENED, compare_trees
 from .result import DemoResult
 from .running import Ran, costs, opening, run_parties, table_section, told
 
@@ -47,6 +48,7 @@ def job_text(schema: TableSchema) -> str:
         "# Everything that may be opened; whoever asks for more gets nothing.",
         *opening("coefficients", [len(schema.features) + 1], "owners"),
         *opening("accuracy", [], "owners"),
+        *opening(OPENED, [], "owners"),
         *opening("loss", [], "all", BANKS_TRAINING.epochs),
         *table_section(schema, BANKS),
     ]
@@ -82,6 +84,9 @@ def _result(files: BankFiles, ran: Ran) -> DemoResult:
         features=len(names),
         train_wall_s=ran.seconds("training"),
         plain_wall_s=plain_wall_s,
+        trees=compare_trees(
+            x, y, float(ran.reports[BANKS[0]].output[OPENED]), ran.seconds("boosted trees"), same_rows=True
+        ),
         **costs(ran, ["scikit-learn"]),
     )
 

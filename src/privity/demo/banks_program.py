@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import privity as pv
+from privity.demo.boosted import OPENED, trees_auc
 from privity.demo.result import Training
 from privity.ml.linear import LogisticRegression
 from privity.ml.metrics import accuracy_score
@@ -58,6 +59,8 @@ def program(s: pv.Session) -> dict[str, Any]:
         model.fit(x, customers.label, valid=customers.valid)
     with s.stage("metrics"):
         correct = accuracy_score(customers.label, model.predict(x), valid=customers.valid)
+    with s.stage("boosted trees"):
+        trees = trees_auc(customers)
     with s.stage("opening"):
         coefficients = scaler.unscale(model.coefficients_)
         return {
@@ -67,4 +70,5 @@ def program(s: pv.Session) -> dict[str, Any]:
             "accuracy": s.reveal(
                 correct, to=banks, name="accuracy", reason="how well the model fits the training rows"
             ),
+            OPENED: s.reveal(trees, to=banks, name=OPENED, reason="boosted trees, judged on rows they did not see"),
         }

@@ -17,8 +17,9 @@ from ..jobs.files import write_outputs
 from ..jobs.run import PartyReport
 from ..relations import LINKED_ROWS
 from . import hospitals_program
+from .boosted import OPENED, compare_trees
 from .hospitals_data import HOSPITALS, TABLES, HospitalFiles, prepare_hospitals
-from .hospitals_eval import Design, Opened, compare
+from .hospitals_eval import Design, Opened, compare, joined
 from .hospitals_program import COEFFICIENT_BOUND, STEPS
 from .result import DemoResult, Newton
 from .running import Ran, costs, opening, run_parties, table_section, told
@@ -62,7 +63,7 @@ def job_text(schemas: Mapping[str, TableSchema]) -> str:
         *opening("model", [2, width + 1], "owners"),
         *opening("fills", [len(_gaps(schemas))], "owners"),
         *opening("moments", [2, width], "owners"),
-        *(line for name in ("auc", "accuracy", "brier") for line in opening(name, [], "owners")),
+        *(line for name in (OPENED, "auc", "accuracy", "brier") for line in opening(name, [], "owners")),
     ]
     for hospital, table in zip(HOSPITALS, TABLES, strict=True):
         lines += table_section(schemas[table], [hospital])
@@ -72,6 +73,8 @@ def job_text(schemas: Mapping[str, TableSchema]) -> str:
 def _result(files: HospitalFiles, ran: Ran) -> DemoResult:
     names = column_names(files.schemas)
     compared = compare(files, _opened(files, ran.reports, names))
+    rows = joined(files)
+    given = ran.reports[HOSPITALS[0]].output
     linked = int(ran.first.output["linked_rows"])
     if linked != files.common:
         raise PrivityError(f"{linked} patients were linked, but the files have {files.common} in common: please report")
@@ -88,6 +91,10 @@ def _result(files: HospitalFiles, ran: Ran) -> DemoResult:
         linked_rows=linked,
         inference=compared.inference,
         on_shares=compared.on_shares,
+        trees=compare_trees(
+            np.column_stack(list(rows.columns.values())), rows.died, float(given[OPENED]),
+            ran.seconds("boosted trees"), same_rows=False,
+        ),
         **costs(ran, ["scikit-learn", "statsmodels"]),
     )
 

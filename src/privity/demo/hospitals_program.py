@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import privity as pv
+from privity.demo.boosted import OPENED, trees_auc
 from privity.demo.hospitals_data import HOSPITALS, TABLES
 from privity.ml.inference import Inference, open_inference
 from privity.ml.linear import LogisticRegression
@@ -42,6 +43,8 @@ def program(s: pv.Session) -> dict[str, Any]:
             "accuracy": accuracy_score(died, probability > 0.5, valid=x.valid),
             "brier": brier_score_loss(died, probability, valid=x.valid),
         }
+    with s.stage("boosted trees"):
+        trees = trees_auc(patients)  # with their categories and empty cells
     assert model.standard_errors_ is not None
     with s.stage("opening"):
         fills = pv.stack([imputer.statistics_[n] for n in imputer.columns_])
@@ -60,6 +63,7 @@ def program(s: pv.Session) -> dict[str, Any]:
             ),
             "fills": to_hospitals(fills, "fills", "what the model puts in the place of an empty cell"),
             "moments": to_hospitals(moments, "moments", "by which the model standardises each column"),
+            OPENED: to_hospitals(trees, OPENED, "boosted trees, judged on patients they did not see"),
             **{n: to_hospitals(v, n, "how well the model fits the linked patients") for n, v in metrics.items()},
         }  # fmt: skip
 

@@ -85,6 +85,22 @@ class InferenceLine(msgspec.Struct, frozen=True):
         )  # fmt: skip
 
 
+class TreesLine(msgspec.Struct, frozen=True):
+    """Boosted trees on shares and (plain) in the clear on pooled rows: ROC AUC on ``left_out`` rows, seconds to train.
+
+    Of the secure run the seconds include thresholds, bins and the predictions of the rows left out.
+    """
+
+    rounds: int
+    depth: int
+    bins: int
+    left_out: int
+    auc: float
+    plain_auc: float
+    wall_s: float
+    plain_wall_s: float
+
+
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """How good the joint model is, and how near to the same computation in the clear.
 
@@ -160,7 +176,8 @@ class DemoResult(msgspec.Struct, frozen=True, kw_only=True):
     sentence each from the protocol's card. kernels: the build of the native kernels. machine: processor, cores,
     memory. date: start, ISO 8601 with time zone. versions: of Privity, Python and the libraries used. linked_rows:
     that all owners have, where rows were linked. inference: coefficients with standard errors. on_shares: metrics of
-    the training rows, computed on shares and in the clear. stages: of the program.
+    the training rows, computed on shares and in the clear. stages: of the program. trees: boosted trees on the same
+    rows.
     """
 
     demo: Literal["banks", "hospitals"] = "banks"
@@ -189,6 +206,7 @@ class DemoResult(msgspec.Struct, frozen=True, kw_only=True):
     inference: list[InferenceLine] = []
     on_shares: dict[str, tuple[float, float]] = {}
     stages: list[StageCost] = []
+    trees: TreesLine | None = None
 
     @property
     def slowdown(self) -> float:
