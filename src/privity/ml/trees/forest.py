@@ -105,9 +105,9 @@ class Forest(Estimator):
         return made
 
     def _draw(self, span: slice, columns: int) -> Draw:
-        """The columns that each node may use, drawn anew for each; public."""
+        """The columns that each node may use, drawn anew for each and in a drawn order, which decides ties; public."""
         tried = columns_to_try(type(self).__name__, self.max_features, columns)
-        if tried == columns:
+        if tried == columns and self.n_estimators == 1:
             return lambda level: None
 
         def draw(level: int) -> npt.NDArray[np.int64]:
@@ -115,7 +115,7 @@ class Forest(Estimator):
                 np.random.default_rng([self.random_state, tree, 1 + level]).random((1 << level, columns))
                 for tree in range(span.start, span.stop)
             ]
-            return np.sort(np.concatenate(nodes).argsort(axis=1)[:, :tried], axis=1)
+            return np.concatenate(nodes).argsort(axis=1)[:, :tried]
 
         return draw
 

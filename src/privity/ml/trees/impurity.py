@@ -37,7 +37,8 @@ _MEAN = 22  # of differences of means
 
 Integers = npt.NDArray[np.int64]
 Draw = Callable[[int], Integers | None]
-"""Level -> the columns that each node may use, (nodes of all trees, columns to try), public; None: all."""
+"""Level -> the columns that each node may use, (nodes of all trees, columns to try), public; None: all. Among equal
+gains the first of these columns wins, at its lowest threshold, as in scikit-learn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class Grown:
 def grow_by_impurity(bins: Bins, sums: Sums, limits: Limits, draw: Draw) -> Grown:
     """Trees of ``sums.weight.shape[0]``. A split needs enough on both sides, no gain: as in scikit-learn.
 
-    Among equal gains the lowest threshold wins, then the first column. Opens nothing; the shape depends on public
+    Without columns drawn the lowest threshold wins among equal gains, then the first column. Opens nothing; the shape depends on public
     sizes alone.
     """
     count, rows = sums.weight.shape
@@ -249,7 +250,7 @@ def _places(bins: Bins, columns: Integers | None) -> tuple[Integers | None, Inte
     if columns is None:
         return None, None
     step = np.arange(bins.thresholds) * bins.columns
-    where = (step[:, None] + columns[:, None, :]).reshape(len(columns), -1)
+    where = (columns[:, :, None] + step).reshape(len(columns), -1)
     if bins.gaps:
         where = np.concatenate([where, where + bins.splits], axis=1)
     back = np.full((len(columns), bins.splits * (2 if bins.gaps else 1)), where.shape[1])
