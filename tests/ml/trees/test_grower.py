@@ -153,6 +153,8 @@ def test_blocks_of_rows_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = secure(x, g, h, Growth(3))
     monkeypatch.setattr("privity.ml.trees.bins.ROWS", 128)
     assert secure(x, g, h, Growth(3))["levels"] == whole["levels"]
+    monkeypatch.setattr("privity.ml.trees.bins.IN_MEMORY", 0)  # bins in temporary files
+    assert secure(x, g, h, Growth(3))["levels"] == whole["levels"]
 
 
 def test_rounds_and_bytes_depend_on_public_sizes_alone() -> None:

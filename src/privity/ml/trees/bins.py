@@ -21,6 +21,7 @@ from ...functions import concatenate, one_hot, quantile, sort, stack
 from ...mpc import approx, tables
 from ...mpc.shares import Bits
 from ...ring import layout
+from ...ring.storage import on_disk
 from ...session import Session
 from ...table import Field, Table
 
@@ -28,6 +29,8 @@ ROWS = 4096
 """Rows in a block."""
 EDGE_ROWS = 8192
 """Rows from which thresholds are learnt; all, if there are fewer."""
+IN_MEMORY = 1 << 31
+"""Bytes of bins at a party up to which they stay in memory; more lie in nameless temporary files."""
 _AT_ONCE = 1 << 22  # elements of the one-hot places of quantiles
 
 
@@ -145,6 +148,7 @@ class Binner:
         thresholds = self.max_bins - 1
         spans = [slice(at, min(at + ROWS, n)) for at in range(0, n, ROWS)]
         blocks = []
+        large = 16 * n * d * thresholds > IN_MEMORY
         for span in spans:
             cells = x[span].numeric().T
             if gaps is not None:  # an empty cell holds less than any threshold
@@ -153,7 +157,8 @@ class Binner:
             made = self._whole(cells) if self.whole else self._cut(cells)
             if gaps is not None:
                 made = concatenate([made, empty])
-            blocks.append(made.stated(1.0))
+            made = made.stated(1.0)
+            blocks.append(made.rearranged(on_disk) if large else made)
         return Bins(blocks, gaps is not None, d, thresholds, n, tuple(names))
 
     def _cut(self, cells: SecureArray) -> SecureArray:
