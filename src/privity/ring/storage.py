@@ -18,7 +18,7 @@ from ..types import Ring
 def on_disk(x: Ring) -> Ring:
     """A copy of x, not to be written to, in a nameless file of the folder for temporary files (TMPDIR).
 
-    Raises OutputError if there is no room. Stand-ins for shapes (arrays that are not of ring elements) stay as they are.
+    Raises OutputError if there is no room. Stand-ins for shapes (arrays of other types) stay as they are.
     """
     if x.dtype != np.uint64 or x.size == 0:
         return x
