@@ -96,8 +96,8 @@ class Grown:
 def grow_by_impurity(bins: Bins, sums: Sums, limits: Limits, draw: Draw) -> Grown:
     """Trees of ``sums.weight.shape[0]``. A split needs enough on both sides, no gain: as in scikit-learn.
 
-    Without columns drawn the lowest threshold wins among equal gains, then the first column. Opens nothing; the shape depends on public
-    sizes alone.
+    Without columns drawn the lowest threshold wins among equal gains, then the first column. Opens nothing; the shape
+    depends on public sizes alone.
     """
     count, rows = sums.weight.shape
     parts = [sums.weight.reshape((1, count, rows)), sums.values]
