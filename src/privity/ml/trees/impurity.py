@@ -9,7 +9,7 @@ with g, h the sums in the node over its weight: differences of means, so that no
 
 Rows go to a level's N nodes for 8 N n bytes per party, and their sums (weight, and one for each class but the first)
 along with them; at the last level nothing moves. A histogram is 8 bytes for each sum, node, column and threshold;
-scoring is about 350 bytes for each candidate (measured in tests), and only of the columns drawn for the node. Source:
+scoring is about 550 bytes for each candidate in small batches, and only of the columns drawn for the node. Source:
 Breiman and others, Classification and Regression Trees, 1984, chapters 2 and 8.
 """
 
