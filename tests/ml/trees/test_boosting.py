@@ -49,6 +49,8 @@ def same_as_xgboost(model: Any, x: Any, y: Any, weight: Any, tolerance: float, b
     """Equal margins in nearly all rows: where two splits tie within rounding a few rows may go elsewhere."""
     options = {k: v for k, v in model.get_params().items() if k not in ("max_bins", "classes", "random_state")}
     options = {k: v for k, v in options.items() if v is not None}
+    if options.get("objective") != "reg:tweedie":
+        options.pop("tweedie_variance_power", None)
     kind = xgboost.XGBClassifier if isinstance(model, GradientBoostingClassifier) else xgboost.XGBRegressor
     if options.get("objective") == "auto":
         del options["objective"]
