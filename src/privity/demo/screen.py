@@ -160,8 +160,8 @@ def _trees(result: DemoResult) -> str:
         return ""
     t = result.trees
     return (
-        f"\n  {t.rounds} boosted trees in {t.wall_s:.1f} s: ROC AUC {t.auc:.4f} on rows left out, "
-        f"in the clear {t.plain_auc:.4f}"
+        f"\n  {t.rounds} boosted trees in {t.wall_s:.1f} s: ROC AUC {t.auc:.4f} on rows left out "
+        f"(clear {t.plain_auc:.4f})"
     )
 
 
