@@ -20,8 +20,8 @@ from ..errors import OutputError
 
 _SHORTEST = 2560  # bytes: ten expected per byte value, the usual rule for a chi-square test
 SIGNIFICANCE = 1e-6
-"""Corrected p below which a view counts as telling. With 1e-3, one run of eight parties in a hundred would cry wolf; data
-that lacks its mask is far below either."""
+"""Corrected p below which a view counts as telling. With 1e-3, one run of eight parties in a hundred would cry wolf;
+data that lacks its mask is far below either."""
 
 
 class Received(msgspec.Struct, frozen=True, array_like=True):
