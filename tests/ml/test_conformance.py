@@ -41,6 +41,7 @@ from privity.ml.preprocessing import (
 from privity.ml.saving import kinds
 from privity.ml.selection import GridSearchCV
 from privity.ml.svm import LinearSVC
+from privity.ml.trees.boosting import GradientBoostingClassifier, GradientBoostingRegressor
 from privity.ml.trees.forest import (
     DecisionTreeClassifier,
     DecisionTreeRegressor,
@@ -77,7 +78,7 @@ OTHERS: list[Estimator] = [  # what learns from tables, or through another estim
     MatrixFactorization(),  # of a matrix of ratings
     KMeans(), GaussianMixture(), PCA(), TruncatedSVD(),  # no target: its own tests check what else applies
     DecisionTreeClassifier(), DecisionTreeRegressor(), RandomForestClassifier(), RandomForestRegressor(),
-    IsolationForest(),
+    IsolationForest(), GradientBoostingClassifier(), GradientBoostingRegressor(),
 ]  # fmt: skip
 
 
