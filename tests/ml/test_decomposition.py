@@ -40,12 +40,13 @@ def fitted(model: Decomposition, x: np.ndarray, valid: np.ndarray | None = None,
 
 
 def agree(got: dict[str, np.ndarray], best: Any, x: np.ndarray) -> None:
-    assert np.abs(got["components_"] - best.components_).max() < 3e-6  # signs too
-    assert np.abs(got["singular_values_"] / best.singular_values_ - 1).max() < 2e-5
-    assert np.abs(got["explained_variance_"] - best.explained_variance_).max() < 5e-5
-    assert np.abs(got["explained_variance_ratio_"] - best.explained_variance_ratio_).max() < 8e-6
-    assert np.abs(got["transform"][: len(x)] - best.transform(x)).max() < 3e-5
-    assert np.abs(got["back"][: len(x)] - best.inverse_transform(best.transform(x))).max() < 5e-5
+    """Limits: at least three times the largest error of hundreds of runs, for the roundings are drawn anew each time."""
+    assert np.abs(got["components_"] - best.components_).max() < 1e-5  # signs too
+    assert np.abs(got["singular_values_"] / best.singular_values_ - 1).max() < 4e-5
+    assert np.abs(got["explained_variance_"] - best.explained_variance_).max() < 1.5e-4
+    assert np.abs(got["explained_variance_ratio_"] - best.explained_variance_ratio_).max() < 4e-5
+    assert np.abs(got["transform"][: len(x)] - best.transform(x)).max() < 8e-5
+    assert np.abs(got["back"][: len(x)] - best.inverse_transform(best.transform(x))).max() < 8e-5
 
 
 @pytest.mark.parametrize("masked", [False, True])
