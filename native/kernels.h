@@ -36,8 +36,8 @@ struct Kernels {
 
   // c (m rows of n words, `pitch` words apart) = sum of `count` terms of inner length k. False: out of memory.
   bool (*gemm)(std::size_t m, std::size_t n, std::size_t k, const Term* terms, int count, u64* c, std::size_t pitch);
-  // sum[i] += x[i, :] @ v, for m rows of k words.
-  void (*gemv)(std::size_t m, std::size_t k, Matrix x, const u64* v, u64* sum);
+  // sum[j * pitch + i] += x[i, :] @ v[j], for m rows of k words and n vectors of k words, one after the other.
+  void (*thin)(std::size_t m, std::size_t k, Matrix x, std::size_t n, const u64* v, u64* sum, std::size_t pitch);
 
   void (*rep3_mul)(std::size_t n, const u64* xa, const u64* xb, const u64* ya, const u64* yb, const u64* ra,
                    const u64* rb, u64* out);

@@ -27,13 +27,14 @@
 #include "bits.h"
 #include "elementwise.h"
 #include "gemm.h"
+#include "thin.h"
 #include "trees.h"
 
 namespace privity {
 
 extern const Kernels PRIVITY_TABLE;
 const Kernels PRIVITY_TABLE = {
-    PRIVITY_LEVEL, gemm,      gemv,        rep3_mul,  rep3_and,  rep3_dot,    trunc_known_u, trunc_known_v,
+    PRIVITY_LEVEL, gemm,      thin,        rep3_mul,  rep3_and,  rep3_dot,    trunc_known_u, trunc_known_v,
     bit_times,     monomials, fold_digits, and_level, to_planes, from_planes, pack_low,      unpack_low,
 };
 

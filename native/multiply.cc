@@ -14,57 +14,83 @@ namespace {
 
 using std::size_t;
 
-// Up to this many columns (or rows) of the result, the big matrix is read in place once for each: packing it for gemm
-// would cost more than it saves.
-constexpr size_t kThin = 4;
+// Up to this many columns (or rows) of the result, the big matrix is read once in place for all of them: packing it for
+// gemm would cost more than it saves.
+constexpr size_t kThin = 16;
+constexpr size_t kTimesThin = 6;  // so many times the few it must be
+constexpr size_t kLongRow = 48;   // words from which it pays to sum within a row for more than kOneTile vectors
+constexpr size_t kOneTile = 4;
 
 // A thread is worth its start (about 20 microseconds) from this many products on.
 constexpr double kProductsPerThread = 4e6;
 
-bool readable_in_lines(const Matrix& x) { return x.row == 1 || x.col == 1; }
+bool same(const Matrix& x, const Matrix& y) { return x.data == y.data && x.row == y.row && x.col == y.col; }
 
-void copy_column(size_t k, const Matrix& y, const Matrix& also, u64* to) {
-  for (size_t p = 0; p < k; ++p) to[p] = *y.from(p, 0).data;
-  if (also.data != nullptr) {
-    for (size_t p = 0; p < k; ++p) to[p] += *also.from(p, 0).data;
+// The columns of y + also (also.data may be null), one after the other; some rows at a time, which stay in the cache.
+void copy_columns(size_t k, size_t n, const Matrix& y, const Matrix& also, u64* to) {
+  constexpr size_t piece = 256;
+  for (size_t start = 0; start < k; start += piece) {
+    const size_t end = std::min(k, start + piece);
+    for (size_t j = 0; j < n; ++j) {
+      u64* column = to + j * k;
+      for (size_t p = start; p < end; ++p) column[p] = *y.from(p, j).data;
+      if (also.data == nullptr) continue;
+      for (size_t p = start; p < end; ++p) column[p] += *also.from(p, j).data;
+    }
   }
 }
 
-// Few columns: c[:, j] = sum of left @ (right + also)[:, j].
+// Few columns: the big matrices are on the left.
 void few_columns(const Kernels& kernels, size_t m, size_t n, size_t k, const std::vector<Term>& terms, u64* c,
                  size_t pitch) {
-  std::vector<u64> column(k), sum(m);
-  for (size_t j = 0; j < n; ++j) {
-    std::fill(sum.begin(), sum.end(), u64{0});
-    for (const Term& term : terms) {
-      const Matrix also = term.also.data == nullptr ? term.also : term.also.from(0, j);
-      copy_column(k, term.right.from(0, j), also, column.data());
-      kernels.gemv(m, k, term.left, column.data(), sum.data());
-    }
-    for (size_t i = 0; i < m; ++i) c[i * pitch + j] = sum[i];
+  std::vector<u64> vectors(n * k), sum(n * m);
+  for (const Term& term : terms) {
+    copy_columns(k, n, term.right, term.also, vectors.data());
+    kernels.thin(m, k, term.left, n, vectors.data(), sum.data(), m);
+  }
+  for (size_t i = 0; i < m; ++i) {
+    for (size_t j = 0; j < n; ++j) c[i * pitch + j] = sum[j * m + i];
   }
 }
 
-// Few rows: the transposed product. Both right and also are big now, so the row of left goes to each in turn.
+// Few rows: the transposed product. left @ (right + also) + left' @ right = (left + left') @ right + left @ also, so
+// that each big matrix is read once.
 void few_rows(const Kernels& kernels, size_t m, size_t n, size_t k, const std::vector<Term>& terms, u64* c,
               size_t pitch) {
-  std::vector<u64> row(k);
-  for (size_t i = 0; i < m; ++i) {
-    u64* sum = c + i * pitch;
-    std::fill(sum, sum + n, u64{0});
-    for (const Term& term : terms) {
-      copy_column(k, term.left.from(i, 0).transposed(), Matrix{nullptr, 0, 0}, row.data());
-      kernels.gemv(n, k, term.right.transposed(), row.data(), sum);
-      if (term.also.data != nullptr) kernels.gemv(n, k, term.also.transposed(), row.data(), sum);
+  std::vector<u64> vectors(m * k);
+  const Matrix none{nullptr, 0, 0};
+  for (size_t i = 0; i < m; ++i) std::fill(c + i * pitch, c + i * pitch + n, u64{0});
+  for (size_t t = 0; t < terms.size(); ++t) {
+    const Term& term = terms[t];
+    const bool shared = t + 1 < terms.size() && same(terms[t + 1].right, term.right) && terms[t + 1].also.data == nullptr;
+    const Matrix second = shared ? terms[t + 1].left.transposed() : none;
+    copy_columns(k, m, term.left.transposed(), second, vectors.data());
+    kernels.thin(n, k, term.right.transposed(), m, vectors.data(), c, pitch);
+    if (term.also.data != nullptr) {
+      if (shared) copy_columns(k, m, term.left.transposed(), none, vectors.data());
+      kernels.thin(n, k, term.also.transposed(), m, vectors.data(), c, pitch);
     }
+    if (shared) ++t;
   }
 }
 
-bool all_lines(const std::vector<Term>& terms, bool left) {
+// Whether `few` vectors of k words are better multiplied with the big matrix where it lies.
+bool thin_enough(size_t few, size_t big, size_t k, const Matrix& x) {
+  if (few > kThin || big < few || (few > kOneTile && big < kTimesThin * few)) return false;
+  return x.row == 1 || (x.col == 1 && (few <= kOneTile || k >= kLongRow));
+}
+
+bool few_columns_pay(size_t m, size_t n, size_t k, const std::vector<Term>& terms) {
   for (const Term& term : terms) {
-    if (left && !readable_in_lines(term.left)) return false;
-    if (!left && !readable_in_lines(term.right)) return false;
-    if (!left && term.also.data != nullptr && !readable_in_lines(term.also)) return false;
+    if (!thin_enough(n, m, k, term.left)) return false;
+  }
+  return true;
+}
+
+bool few_rows_pay(size_t m, size_t n, size_t k, const std::vector<Term>& terms) {
+  for (const Term& term : terms) {
+    if (!thin_enough(m, n, k, term.right.transposed())) return false;
+    if (term.also.data != nullptr && !thin_enough(m, n, k, term.also.transposed())) return false;
   }
   return true;
 }
@@ -120,8 +146,8 @@ void multiply_threaded(const Kernels& kernels, size_t m, size_t n, size_t k, con
 void multiply(const Kernels& kernels, size_t m, size_t n, size_t k, const std::vector<Term>& terms, u64* c,
               size_t pitch, unsigned threads) {
   if (m == 0 || n == 0) return;
-  if (n <= kThin && n <= m && all_lines(terms, true)) return few_columns(kernels, m, n, k, terms, c, pitch);
-  if (m <= kThin && all_lines(terms, false)) return few_rows(kernels, m, n, k, terms, c, pitch);
+  if (few_columns_pay(m, n, k, terms)) return few_columns(kernels, m, n, k, terms, c, pitch);
+  if (few_rows_pay(m, n, k, terms)) return few_rows(kernels, m, n, k, terms, c, pitch);
   const double products = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
   const double useful = products * static_cast<double>(terms.size()) / kProductsPerThread;
   if (useful < threads) threads = static_cast<unsigned>(useful);
