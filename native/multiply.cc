@@ -62,8 +62,9 @@ void few_rows(const Kernels& kernels, size_t m, size_t n, size_t k, const std::v
   for (size_t i = 0; i < m; ++i) std::fill(c + i * pitch, c + i * pitch + n, u64{0});
   for (size_t t = 0; t < terms.size(); ++t) {
     const Term& term = terms[t];
-    const bool shared = t + 1 < terms.size() && same(terms[t + 1].right, term.right) && terms[t + 1].also.data == nullptr;
-    const Matrix second = shared ? terms[t + 1].left.transposed() : none;
+    const Term* next = t + 1 < terms.size() ? &terms[t + 1] : nullptr;
+    const bool shared = next != nullptr && same(next->right, term.right) && next->also.data == nullptr;
+    const Matrix second = shared ? next->left.transposed() : none;
     copy_columns(k, m, term.left.transposed(), second, vectors.data());
     kernels.thin(n, k, term.right.transposed(), m, vectors.data(), c, pitch);
     if (term.also.data != nullptr) {

@@ -77,8 +77,9 @@ void rows_band(size_t k, const u64* x, ptrdiff_t row, size_t n, const u64* v, si
 void short_rows(size_t m, size_t k, const u64* x, ptrdiff_t row, size_t n, const u64* v, u64* sum, size_t pitch) {
   for (size_t j = 0; j < n; ++j) {
     for (size_t i = 0; i < m; ++i) {
+      const u64* from = x + static_cast<ptrdiff_t>(i) * row;
       u64 total = 0;
-      for (size_t p = 0; p < k; ++p) total += x[static_cast<ptrdiff_t>(i) * row + static_cast<ptrdiff_t>(p)] * v[j * k + p];
+      for (size_t p = 0; p < k; ++p) total += from[p] * v[j * k + p];
       sum[j * pitch + i] += total;
     }
   }
