@@ -28,6 +28,8 @@ from .points import Points, points_of, same_columns
 
 SMALLEST_SHARE = 2.0**-12
 """Every component must stand for this share of the (mean square) variance at least; guarded."""
+_SMALLEST_MOMENT = 2.0**-22
+"""The mean second moment of the columns must be this at least, 16 units of the matrix; guarded. Less is roundings."""
 _VECTOR = 28  # fractional bits of a unit vector, and of a matrix of trace 1
 _MOMENT = 26  # of second moments
 _LOADING = 24  # of components that rows are multiplied with
@@ -44,9 +46,9 @@ class Decomposition(Estimator):
     bound).
 
     Opens: 'range ok', which says that bounds hold and that every component stands for 2^-12 of the whole at least;
-    else RangeViolated. Rounds: about k (41 m + 70) + 60, with a mask 70 more. Bytes per party: about
-    k d^2 (21 m + 350) + 240 d^2 + 9000 k m, and with a mask 20 n d. Signs as in scikit-learn: a component's largest
-    loading is positive.
+    else RangeViolated, as where the second moments of the columns (variances, for PCA) are below 2^-22 on average.
+    Rounds: about k (41 m + 70) + 60, with a mask 70 more. Bytes per party: about k d^2 (21 m + 350) + 240 d^2 +
+    9000 k m, and with a mask 20 n d. Signs as in scikit-learn: a component's largest loading is positive.
     """
 
     n_components: int
@@ -221,8 +223,11 @@ def leading_vectors(
     rest = ratio(matrix, trace, 1.0, scale=_VECTOR).stated(1.01)
     vectors: list[SecureArray] = []
     shares: list[SecureArray] = []
+    hint = f"{what}: every component stands for 2^-12 of the variance at least; ask for fewer, drop constant columns"
+    session.guard((trace < _SMALLEST_MOMENT * matrix.shape[0]).numeric().ring_share(), hint)
     for number in range(count):
-        vector = _one_vector(rest if number == 0 else ratio(rest, _trace(rest), 1.0, scale=_VECTOR), squarings)
+        left = _trace(rest)
+        vector = _one_vector(rest if number == 0 else ratio(rest, left, 1.0, scale=_VECTOR), squarings)
         if vectors:
             known = concatenate(vectors, axis=1)
             vector = vector - _product(known, _product(known.T, vector))
@@ -236,10 +241,9 @@ def leading_vectors(
         half = image - vector.multiply(share.multiply(np.asarray(0.5), scale=_VECTOR), scale=_VECTOR)
         both = concatenate([vector, half.stated(1.01)], axis=1)
         rest = (rest - _product(both, concatenate([half.stated(1.01), vector], axis=1).T)).stated(1.01)
-        session.guard(
-            (share < SMALLEST_SHARE).numeric().sum().ring_share(),
-            f"{what}: every component stands for 2^-12 of the variance at least; ask for fewer, drop constant columns",
-        )
+        # What is left is asked too: where it is roundings, the vector is noise of any length, and its share any number.
+        parts = concatenate([share.reshape((1,)), left.reshape((1,))])
+        session.guard((parts < SMALLEST_SHARE).numeric().sum().ring_share(), hint)
         vectors.append(vector)
         shares.append(share.reshape((1,)))
         session.progress(number + 1, count, f"component {number + 1}/{count}")
