@@ -18,12 +18,11 @@ from rich.console import Console
 
 from .data.key_file import csv_column, read_keys
 from .data.keys import STEPS
-from .data.linkages import LinkageLog
 from .data.load import load_arrays, load_inputs, load_schemas, table_info
 from .data.shapes import Size, planned_inputs, read_size
 from .demo.screen import LiveProgress
 from .errors import ConfigError, PrivityError
-from .jobs.comparisons import DEFAULT_LIMIT
+from .jobs.comparisons import Comparisons
 from .jobs.consortium import Consortium, load_consortium
 from .jobs.files import check_writable, write_outputs
 from .jobs.founding import init_consortium
@@ -109,17 +108,18 @@ def make_task(
             f"{len(consortium.compute)}: {', '.join(consortium.compute)}"
         )
     spec.openings_for(consortium.names, consortium.compute, consortium.owners)
+    identity, log = consortium.identity(party), Comparisons.of(consortium, party)
     return Task(
         me=party,
         consortium=consortium,
-        identity=consortium.identity(party),
+        identity=identity,
         program=function,
         program_hash=program_hash,
         job=spec,
         load_inputs=lambda: {
             **load_inputs(
-                schemas, paths, party, context=(consortium.hash().hex(), spec.name), note=note or _note(party),
-                log=LinkageLog(consortium.path.parent / f"{party}.linkages.jsonl"),
+                schemas, paths, party, context=(consortium.hash().hex(), spec.name), log=log,
+                note=note or _note(party),
             ),
             **load_arrays(spec.arrays, array_paths, party),
         },
@@ -381,14 +381,12 @@ def psi(
     if out is not None:
         check_writable(out.parent)
     file = read_keys(keys, column, steps)
-    allowed = own.most_intersections if limit is None else limit
     listens = not group.pair(me, peer)[0]
     assert own.endpoint is not None or not listens
     common, report = compare(
         Comparison(
             me, peer, group, identity, file.items, file.digest,
-            limit=DEFAULT_LIMIT if allowed is None else allowed,
-            book=identity.key_path.with_suffix(".comparisons.json"), say=say, steps=steps, to=to,
+            log=Comparisons.of(group, me, limit), say=say, steps=steps, to=to,
             listener=listen(own.endpoint) if listens and own.endpoint is not None else None,
             deadline_s=start_timeout, idle_s=timeout,
         )

@@ -11,7 +11,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,12 +49,14 @@ DEFAULT_BOUND = 1024.0
 class Input:
     """What an owner brings: values (real, integer or bool), a public bound on |x| and the fractional bits.
 
-    ``scale`` None: the session's default for reals, 0 for integers and booleans.
+    ``scale`` None: the session's default for reals, 0 for integers and booleans. ``on_share`` is called each time just
+    before shares of the values leave their owner, when all parties have agreed on what everybody brings.
     """
 
     values: npt.NDArray[Any] = field(repr=False)
     bound: float | None = None
     scale: int | None = None
+    on_share: Callable[[], None] | None = field(default=None, repr=False)
 
     def declared(self, fraction_bits: int) -> Declared:
         """The public part: shape, bound and scale."""
@@ -275,6 +277,8 @@ class Session:
 
     def _encode_own(self, name: str, known: Declared) -> Ring:
         own = self._own[name]
+        if own.on_share is not None:
+            own.on_share()
         what = f"{self.me}: input {name!r}"
         values = np.asarray(own.values)
         if values.dtype.kind in "biu" and known.scale == 0:

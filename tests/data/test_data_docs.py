@@ -24,4 +24,4 @@ def test_the_documented_schema_of_a_table_with_keys_is_accepted() -> None:
     assert [column.role for column in schema.columns] == ["key", "feature", "feature"]
     assert schema.columns[0].kind == "text" and schema.columns[1].missing
     assert schema.missing_values == ("", "NA", "?") and schema.owners == ("hospital_3",)
-    assert (schema.duplicates, schema.link_limit) == ("refuse", 10)
+    assert schema.duplicates == "refuse"

@@ -1,17 +1,17 @@
-"""Keys on their way from a file to shares: repeats, other spellings, and how often they may take part."""
+"""Keys on their way from a file to shares: repeats, other spellings, and when a run with them counts."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from privity.data.linkages import LinkageLog
-from privity.data.load import load_inputs, load_schemas
-from privity.errors import ConfigError, DataError
+import privity as pv
+from privity.data.load import load_inputs, load_schemas, table_info
+from privity.errors import ConfigError, DataError, UsageError
+from privity.jobs.comparisons import Comparisons
 
 COLUMNS = [
     {"name": "pid", "role": "key", "normalize": ["trim", "casefold", "strip_zeros"]},
@@ -21,7 +21,7 @@ COLUMNS = [
 ]
 
 
-def load(folder: Path, rows: str, log: LinkageLog | None = None, **table: Any) -> tuple[dict[str, Any], list[str]]:
+def load(folder: Path, rows: str, log: Comparisons | None = None, **table: Any) -> tuple[dict[str, Any], list[str]]:
     path = folder / "people.csv"
     path.write_text("pid,born,age,ward\n" + rows)
     schemas = load_schemas({"people": {"columns": COLUMNS, **table}})
@@ -65,26 +65,49 @@ def test_cells_that_do_not_fit_are_named(tmp_path: Path, rows: str, told: str) -
         load(tmp_path, rows)
 
 
-def test_the_same_data_takes_part_only_so_often(tmp_path: Path) -> None:
-    log = LinkageLog(tmp_path / "keys" / "one.linkages.jsonl")
+def test_a_run_counts_once_and_from_the_moment_in_which_keys_are_shared(tmp_path: Path) -> None:
+    log = Comparisons(tmp_path / "one.comparisons.json", 2)
     rows = "1,1980,44,a\n2,1980,45,a\n"
-    for _ in range(2):
-        _, notes = load(tmp_path, rows, log, link_limit=2)
-        assert notes == []
-    with pytest.raises(DataError, match=r"took part in 2 linkages, as often as its limit"):
-        load(tmp_path, rows, log, link_limit=2)
-    _, notes = load(tmp_path, rows + "3,1980,46,b\n", log, link_limit=2)
-    assert len(notes) == 1 and "has changed since its last linkage" in notes[0] and "3 rows" in notes[0]
-    lines = [json.loads(line) for line in log.path.read_text().splitlines()]
-    assert [line["rows"] for line in lines] == [2, 2, 3]
-    assert lines[0]["sha256"] == lines[1]["sha256"] != lines[2]["sha256"]
-    assert log.path.stat().st_mode & 0o777 == 0o600
+    inputs, notes = load(tmp_path, rows, log)
+    assert log.entries() == [] and notes == []  # read, but what the others bring may still be refused
+    schemas = load_schemas({"people": {"columns": COLUMNS}})
+
+    def program(s: Any) -> Any:
+        counts = [len(log.entries())]
+        for _ in range(2):
+            s.table("people")
+            counts.append(len(log.entries()))
+        return counts
+
+    run = pv.simulate(program, inputs={"one": inputs}, tables={"people": table_info(schemas["people"])})
+    assert run.outputs["one"] == [0, 1, 1]
+    (entry,) = log.entries()
+    assert (entry.table, entry.job, entry.size, entry.peer) == ("people", "c j", 2, None)
+
+    again, notes = load(tmp_path, rows, log)
+    assert notes == []
+    again["people.keys"].on_share()
+    with pytest.raises(UsageError, match=r"one: the file of table 'people' \(.* was compared 2 times already"):
+        load(tmp_path, rows, log)
+    _, notes = load(tmp_path, rows + "3,1980,46,b\n", log)
+    assert len(notes) == 1 and "changed since the last linkage of table 'people'" in notes[0]
+
+
+def test_a_limit_that_was_reached_meanwhile_stops_the_keys(tmp_path: Path) -> None:
+    """Two runs that were admitted at the same time: the second one ends before its keys leave."""
+    log = Comparisons(tmp_path / "one.comparisons.json", 1)
+    first, second = (load(tmp_path, "1,1980,44,a\n", log)[0] for _ in range(2))
+    first["people.keys"].on_share()
+    info = {"people": table_info(load_schemas({"people": {"columns": COLUMNS}})["people"])}
+    with pytest.raises(UsageError, match="the limit is 1"):
+        pv.simulate(lambda s: s.table("people"), inputs={"one": second}, tables=info)
+    assert len(log.entries()) == 1
 
 
 def test_a_damaged_log_stops_the_run(tmp_path: Path) -> None:
-    log = LinkageLog(tmp_path / "one.linkages.jsonl")
-    log.path.write_text('{"date": "today"}\n')
-    with pytest.raises(DataError, match="is damaged"):
+    log = Comparisons(tmp_path / "one.comparisons.json", 10)
+    log.path.write_text('[{"date": "today"}]\n')
+    with pytest.raises(ConfigError, match=r"cannot read .*one.comparisons.json"):
         load(tmp_path, "1,1980,44,a\n", log)
 
 

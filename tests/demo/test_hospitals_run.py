@@ -9,17 +9,18 @@ from pathlib import Path
 
 import msgspec
 
-from privity.data.linkages import LinkageLog
 from privity.demo.hospitals_data import HOSPITALS, HospitalFiles
 from privity.demo.result import read_result
+from privity.jobs.comparisons import Comparisons
 from privity.jobs.view import Received
 
 
 def test_the_demo_reaches_what_it_claims(hospital_files: HospitalFiles, tmp_path: Path) -> None:
     """Result against statsmodels, the report, what was opened, and what a curious receiver sees of it."""
-    old = tmp_path / "consortium" / "hospital_2.linkages.jsonl"
+    log = Comparisons(tmp_path / "consortium" / "certificates" / "hospital_2.comparisons.json", 10)
+    log.path.parent.mkdir(parents=True)
     for run in range(10):  # demonstrations of earlier days, as often as the limit allows
-        LinkageLog(old).admit("bedside", "ab" * 32, 1, f"run {run}", 10)
+        log.book("ab" * 32, 1, job=f"run {run}", table="bedside")
     command = ["demo", "hospitals", "--json", "--record-view", "--out", str(tmp_path)]
     ran = subprocess.run(
         [sys.executable, "-m", "privity", *command], capture_output=True, text=True, check=False, timeout=240
@@ -56,4 +57,4 @@ def test_the_demo_reaches_what_it_claims(hospital_files: HospitalFiles, tmp_path
         for entry in view:
             sent[entry.source] += entry.size
         assert sent == {f"compute_{k}": 8 * words for k in range(3)}
-    assert [run.rows for run in LinkageLog(old).runs()] == [hospital_files.rows["hospital_2"]]
+    assert [run.size for run in log.entries()] == [hospital_files.rows["hospital_2"]]

@@ -44,7 +44,6 @@ folder = "{folder}"
 
 [tables.people]
 owners = ["clinic"]
-link_limit = 3
 columns = [
     {{ name = "pid", role = "key", kind = "text", normalize = ["trim", "casefold", "strip_zeros"] }},
     {{ name = "age", kind = "integer", bound = 120 }},
@@ -98,8 +97,8 @@ def edit_job(site: Any, old: str, new: str) -> None:
 
 
 def log(site: Any, owner: str) -> list[dict[str, Any]]:
-    path = site.folder / f"{owner}.linkages.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    path = site.folder / "certificates" / f"{owner}.comparisons.json"
+    return json.loads(path.read_text()) if path.exists() else []
 
 
 def test_good_tables_are_linked(clinics: Any) -> None:
@@ -138,7 +137,7 @@ def test_a_key_twice(clinics: Any) -> None:
     outcome = clinics.run("--out", clinics.folder / "out")
     message = clinics.assert_failed(outcome, 1, "lab: table 'tests': rows 48 and 61 have the same key", "'first'")
     assert "33" not in message
-    assert log(clinics, "lab") == []  # no key left the house, so it does not count
+    assert [log(clinics, owner) for owner in OWNERS] == [[], []]  # no key left any house, so it counts for nobody
 
 
 def test_a_key_twice_and_the_rule_for_it(clinics: Any) -> None:
@@ -163,7 +162,7 @@ def test_a_number_here_and_a_text_there(clinics: Any) -> None:
     assert caught.value.exit_code == 3
     assert "the job differs (hash " in str(caught.value)
     assert not clinics.processes()
-    assert log(clinics, "lab") == []
+    assert [log(clinics, owner) for owner in OWNERS] == [[], []]
 
 
 def test_a_text_where_the_key_is_a_number(clinics: Any) -> None:
@@ -200,7 +199,7 @@ def test_a_constant_column(clinics: Any) -> None:
 # ----------------------------------------------------------------------------------------- the same data, and other
 
 
-CHANGED = "table 'tests' has changed since its last linkage on "
+CHANGED = "the keys have changed since the last linkage of table 'tests' on "
 
 
 def test_a_table_that_changed_is_noted_and_logged(clinics: Any) -> None:
@@ -211,7 +210,7 @@ def test_a_table_that_changed_is_noted_and_logged(clinics: Any) -> None:
     runs = log(clinics, "lab")
     assert f"lab | {CHANGED}" in outcome.err
     note = re.sub(r"\s+", " ", outcome.err)
-    assert f"sha256 {runs[0]['sha256'][:12]}..., 60 rows, is now {runs[1]['sha256'][:12]}..., 61 rows" in note
+    assert f"sha256 {runs[0]['sha256'][:12]}, 60 rows then, {runs[1]['sha256'][:12]} now" in note
     assert "clinic | " not in outcome.err  # nothing changed there
     assert [len({run["sha256"] for run in log(clinics, owner)}) for owner in OWNERS] == [1, 2]
 
@@ -224,18 +223,19 @@ def test_the_note_reaches_the_owner_on_a_host_of_its_own(clinics: Any) -> None:
     assert {outcome.code for outcome in said.values()} == {0}
     assert f"lab: {CHANGED}" in said.pop("lab").err
     for name, outcome in said.items():
-        assert "has changed" not in outcome.err, name
+        assert "have changed" not in outcome.err, name
 
 
 def test_the_limit_of_linkages(clinics: Any) -> None:
-    edit_job(clinics, "link_limit = 3", "link_limit = 1")
+    text = clinics.consortium.read_text()
+    clinics.consortium.write_text(text.replace('name = "clinic"', 'name = "clinic"\nmost_comparisons = 1'))
     assert clinics.run().code == 0
     outcome = clinics.run("--out", clinics.folder / "out")
     clinics.assert_failed(
-        outcome, 1, "clinic: table 'people': the keys of this file already took part in 1 linkages", "link_limit = 1",
-        "clinic.linkages.jsonl",
+        outcome, 2, "clinic: the file of table 'people' (sha256 ", "was compared 1 times already and the limit is 1",
+        "most_comparisons", "clinic.comparisons.json",
     )  # fmt: skip
-    assert len(log(clinics, "clinic")) == 1
+    assert [len(log(clinics, owner)) for owner in OWNERS] == [1, 1]  # the refused run counts for nobody
 
 
 # --------------------------------------------------------------------------------------------------- a party that dies

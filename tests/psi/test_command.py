@@ -11,9 +11,7 @@ from pathlib import Path
 import pytest
 
 from privity.data.key_file import csv_column, read_keys
-from privity.errors import ConfigError, DataError, UsageError
-from privity.jobs.comparisons import Comparisons
-from privity.jobs.consortium import load_consortium
+from privity.errors import ConfigError, DataError
 from privity.jobs.founding import init_consortium
 
 
@@ -81,19 +79,6 @@ def test_owners_that_spell_keys_in_other_ways_do_not_start(owners: Path) -> None
     assert all("normalize" in error for error in errors), errors
 
 
-def test_runs_are_counted_by_the_content_of_the_file(tmp_path: Path) -> None:
-    book = Comparisons(tmp_path / "bank.comparisons.json")
-    assert [book.book(peer, "a" * 64, 5, 3) for peer in ("clinic", "shop", "clinic")] == [1, 2, 3]
-    with pytest.raises(UsageError, match="limit is 3"):
-        book.book("lab", "a" * 64, 5, 3)
-    assert book.book("clinic", "b" * 64, 5, 3) == 1
-    assert list(book.remarks("clinic", "b" * 64)) == [] == list(book.remarks("lab", "c" * 64))
-    assert "bbbbbbbbbbbb then, cccccccccccc now" in next(book.remarks("clinic", "c" * 64))
-    (tmp_path / "bank.comparisons.json").write_text("nonsense")
-    with pytest.raises(ConfigError, match="cannot read"):
-        book.check("a" * 64, 3)
-
-
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -137,7 +122,3 @@ def test_who_listens(tmp_path: Path) -> None:
     ):  # fmt: skip
         with pytest.raises(ConfigError, match=says):
             group.pair(me, peer)
-    path = tmp_path / "consortium.toml"
-    path.write_text(path.read_text().replace('name = "bank"', 'name = "bank"\nmost_intersections = 3'))
-    assert load_consortium(path).party("bank").most_intersections == 3
-    assert load_consortium(path).hash() == group.hash()

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import ConfigError, DataError
+from ..jobs.comparisons import Comparisons
 from ..jobs.job import ArraySpec
 from ..session import Input
 from ..table import Field, TableInfo, table_inputs
 from .keys import Rows, Words, deduplicate, fingerprints, job_salt
-from .linkages import LinkageLog
 from .schema import Column, TableSchema, power_of_two_bound
 from .tables import OwnerTable, read_table
 
@@ -74,14 +75,15 @@ def load_inputs(
     owner: str,
     *,
     context: Sequence[str] = (),
-    log: LinkageLog | None = None,
+    log: Comparisons | None = None,
     note: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Input]:
     """Read this owner's tables. Raises DataError for what does not fit, ConfigError for an unknown table.
 
     ``context``: what all owners know of the job (the consortium's hash, the job's name), so that the same keys have
-    other fingerprints in another job. ``log``: counts the linkages of tables with keys (None: they are not counted,
-    for data that is no secret). ``note`` is told what the owner should know.
+    other fingerprints in another job. ``log``: counts the linkages of tables with keys, each run once and from the
+    moment in which its keys are shared (None: they are not counted, for data that is no secret); raises UsageError here
+    where the file may take part no more. ``note`` is told what the owner should know.
     """
     inputs: dict[str, Input] = {}
     for name, path in paths.items():
@@ -98,12 +100,28 @@ def load_inputs(
             values, label = values[kept], None if label is None else label[kept]
             if len(kept) < len(table.values):
                 note(f"table {name!r}: {len(table.values) - len(kept)} rows repeat a key and are left out")
-            if log is not None:
-                changed = log.admit(name, table.digest, len(table.values), " ".join(context), schema.link_limit)
-                if changed is not None:
-                    note(changed)
         inputs.update(table_inputs(table_info(schema), values, label, keys))
+        if schema.keys and log is not None:
+            log.check(table.digest, f"{owner}: the file of table {name!r}")
+            changed = log.changed(table.digest, table=name)
+            if changed is not None:
+                note(changed)
+            counted = f"{name}.keys"
+            inputs[counted] = replace(inputs[counted], on_share=_counting(log, name, table, " ".join(context)))
     return inputs
+
+
+def _counting(log: Comparisons, name: str, table: OwnerTable, job: str) -> Callable[[], None]:
+    """Counts the run when it is first called, however often the program shares the keys."""
+    booked = False
+
+    def count() -> None:
+        nonlocal booked
+        if not booked:
+            log.book(table.digest, len(table.values), job=job, table=name)
+            booked = True
+
+    return count
 
 
 def _keys(table: OwnerTable, schema: TableSchema, context: Sequence[str]) -> tuple[Rows, Words]:

@@ -144,8 +144,7 @@ class TableSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     owners: the parties that must bring the table (None: whoever does). If one does not, the job stops.
 
     missing_values: what an empty cell looks like in columns that may have them. duplicates: what happens to rows of one
-    owner with equal keys: ``refuse`` the file, keep the ``first`` or the ``last`` row. link_limit: how often an owner
-    lets the keys of one and the same file take part in a linkage, as each opens a number of common rows.
+    owner with equal keys: ``refuse`` the file, keep the ``first`` or the ``last`` row.
 
     Raises ConfigError if there is no column to share, a name comes twice, there are two labels, or the capacity
     is not positive.
@@ -157,7 +156,6 @@ class TableSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     owners: tuple[str, ...] | None = None
     missing_values: tuple[str, ...] = ("",)
     duplicates: Duplicates = "refuse"
-    link_limit: int = 10
 
     def __post_init__(self) -> None:
         where = f"table {self.name!r}"
@@ -176,8 +174,6 @@ class TableSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
         if not any(column.role != "ignore" for column in self.columns):
             raise ConfigError(f"{where}: expected at least one column with the role 'feature', 'label' or 'key'.")
-        if self.link_limit < 1:
-            raise ConfigError(f"{where}: expected a link_limit of at least 1, found {self.link_limit}.")
         if self.capacity is not None and self.capacity < 1:
             raise ConfigError(
                 f"{where}: expected a capacity of at least 1 row, found {self.capacity}. "

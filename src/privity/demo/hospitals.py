@@ -122,6 +122,6 @@ report.html   what happened, with plots and tables
 result.json   the same figures for programs
 job.toml      the openings list and the tables' schemas, as every party read it
 data/         each hospital's own file, the patients set aside, and the source as CSV
-consortium/   parties, endpoints, certificates (made for this run only); each hospital's count of linkages
+consortium/   parties, endpoints, certificates (made for this run only); each hospital's count of runs
 views/        all that each party received, if recorded
 """

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from rich.console import Console
 
 from ..data.schema import TableSchema
+from ..jobs.comparisons import Comparisons
 from ..jobs.consortium import Consortium
 from ..jobs.files import write_outputs
 from ..jobs.founding import init_consortium
@@ -66,7 +67,7 @@ def run_parties(
         out / "consortium", COMPUTE, list(tables), list(tables), overwrite=True, days=2
     )
     for owner in tables:  # a new consortium on public data: counts of earlier demonstrations would only stop this one
-        (consortium.path.parent / f"{owner}.linkages.jsonl").unlink(missing_ok=True)
+        Comparisons.of(consortium, owner).path.unlink(missing_ok=True)
     write_outputs(out, {"job.toml": job})
     views = out / "views" if record_view else None
     arguments = party_arguments(

@@ -1,8 +1,9 @@
-"""How often an owner's keys were compared with others': a small file beside its private key.
+"""How often an owner's keys were compared with others': a small file beside its private key, and the limit.
 
-Each run tells the other owner which of *its* keys are here. Who may run again and again with other keys can ask for
-anybody, so runs on the same file are counted, whoever the peer is, and refused beyond a limit. A file with other
-content counts anew; the log says that it has changed.
+Each set intersection tells the other owner which of *its* keys are here, each linkage opens a number of common rows.
+Who may run again and again with other keys can ask for anybody, so runs on the same file are counted, of both kinds
+together and whoever took part, and refused beyond a limit. A file with other content counts anew; the log says that it
+has changed.
 """
 
 from __future__ import annotations
@@ -18,87 +19,121 @@ from typing import Annotated, Final
 import msgspec
 
 from ..errors import ConfigError, OutputError, UsageError
+from .consortium import Consortium
 from .files import write_together
 
-DEFAULT_LIMIT: Final = 10
 _MAX_FILE: Final = 16 << 20
 
+Count = Annotated[int, msgspec.Meta(ge=0)]
 
-class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One run: when (UTC), with whom, on which file (SHA-256, hex), with how many keys here and, if it ended, there."""
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """One run on a file: when (UTC), its SHA-256 (hex) and number of keys.
+
+    An intersection names the peer and, once it has ended, how many keys that one had; a linkage its job and the table.
+    """
 
     date: str
-    peer: str
-    sha256: Annotated[str, msgspec.Meta(max_length=64)]
-    size: int
-    peer_size: int | None = None
+    sha256: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+    size: Count
+    peer: str | None = None
+    peer_size: Count | None = None
+    job: str | None = None
+    table: str | None = None
 
 
 class Comparisons:
-    """The runs of one owner. The file is made with the first one; two processes never write it at the same time."""
+    """The runs of one owner. The file is made with the first one; two processes never write it at the same time.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    ``limit``: how many runs there may be on one file. Every method raises ConfigError for a file that is damaged: a
+    count that starts anew would protect nobody.
+    """
 
-    def check(self, sha256: str, limit: int) -> int:
-        """How many runs there were on this file. Raises UsageError if there may be no more, ConfigError."""
-        runs = sum(entry.sha256 == sha256 for entry in self._entries())
-        if runs >= limit:
+    def __init__(self, path: Path, limit: int) -> None:
+        self.path = path
+        self.limit = limit
+
+    @classmethod
+    def of(cls, consortium: Consortium, me: str, limit: int | None = None) -> Comparisons:
+        """Those of a party whose private key is here; ``limit`` None: the one of its consortium file."""
+        party = consortium.party(me)
+        if party.key_path is None:
+            raise ConfigError(f"{consortium.path}: no private key of {me} here; comparisons are counted beside it")
+        path = party.key_path.with_suffix(".comparisons.json")
+        old = consortium.path.parent / f"{me}.linkages.jsonl"
+        if old.exists():
+            raise ConfigError(
+                f"{old} counts linkages in a form that is no longer read; runs are counted in {path} now. Move the old "
+                "file away once you and your data protection officer agree that its runs need not count any more"
+            )
+        return cls(path, party.most_comparisons if limit is None else limit)
+
+    def check(self, sha256: str, what: str = "this file") -> int:
+        """How many runs there were on this file. Raises UsageError, naming ``what``, if there may be no more."""
+        runs = sum(entry.sha256 == sha256 for entry in self.entries())
+        if runs >= self.limit:
             raise UsageError(
-                f"this file (sha256 {sha256[:12]}) was compared {runs} times already and the limit is {limit}: every "
-                "run tells the other owner which of its keys are here. If you agree to more, raise most_intersections "
-                f"in the consortium file or give --limit; the runs are listed in {self._path}"
+                f"{what} (sha256 {sha256[:12]}) was compared {runs} times already and the limit is {self.limit}: "
+                "every run tells others how many of its keys they share, or which. If you agree to more, raise "
+                f"most_comparisons in the consortium file (or give psi --limit); the runs are listed in {self.path}"
             )
         return runs
 
-    def remarks(self, peer: str, sha256: str) -> Iterator[str]:
-        """What the log should say of earlier runs with this peer."""
-        before = [entry for entry in self._entries() if entry.peer == peer]
-        if before and before[-1].sha256 != sha256:
-            last = before[-1]
-            yield (
-                f"the keys have changed since the last run with {peer} on {last.date}: sha256 {last.sha256[:12]} then, "
-                f"{sha256[:12]} now; what differs between two results tells about the keys that were added or removed"
-            )
+    def changed(self, sha256: str, *, peer: str | None = None, table: str | None = None) -> str | None:
+        """What the owner should know if the last run with this peer, or of this table, was on other content."""
+        before = [entry for entry in self.entries() if (entry.peer, entry.table) == (peer, table)]
+        if not before or before[-1].sha256 == sha256:
+            return None
+        last, run = before[-1], f"run with {peer}" if table is None else f"linkage of table {table!r}"
+        return (
+            f"the keys have changed since the last {run} on {last.date}: sha256 {last.sha256[:12]}, {last.size} rows "
+            f"then, {sha256[:12]} now; what differs between two results tells about the keys that were added or removed"
+        )
 
-    def book(self, peer: str, sha256: str, size: int, limit: int) -> int:
-        """Count one more run, and say how many there are now. Raises UsageError beyond the limit, OutputError."""
+    def book(
+        self, sha256: str, size: int, *, peer: str | None = None, job: str | None = None, table: str | None = None
+    ) -> int:
+        """Count one more run, on the disk when it returns, and say how many there are now.
+
+        Raises UsageError beyond the limit, OutputError.
+        """
         with self._locked():
-            runs = self.check(sha256, limit) + 1
+            runs = self.check(sha256) + 1
             now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
-            self._write([*self._entries(), Entry(now, peer, sha256, size)])
+            self._write([*self.entries(), Entry(date=now, sha256=sha256, size=size, peer=peer, job=job, table=table)])
         return runs
 
     def ended(self, peer: str, sha256: str, peer_size: int) -> None:
-        """Note how many keys the peer had in the last run with it. Raises OutputError, ConfigError."""
+        """Note how many keys the peer had in the last run with it. Raises OutputError."""
         with self._locked():
-            entries = self._entries()
+            entries = self.entries()
             for at in reversed(range(len(entries))):
                 if (entries[at].peer, entries[at].sha256) == (peer, sha256):
                     entries[at] = msgspec.structs.replace(entries[at], peer_size=peer_size)
                     self._write(entries)
                     return
 
-    def _write(self, entries: list[Entry]) -> None:
-        text = msgspec.json.format(msgspec.json.encode(entries), indent=1)
-        write_together({self._path: text + b"\n"})
-
-    def _entries(self) -> list[Entry]:
+    def entries(self) -> list[Entry]:
+        """All runs so far, oldest first."""
         try:
-            if self._path.stat().st_size > _MAX_FILE:
-                raise ConfigError(f"{self._path} is larger than {_MAX_FILE} bytes; is it the list of comparisons?")
-            return msgspec.json.decode(self._path.read_bytes(), type=list[Entry])
+            if self.path.stat().st_size > _MAX_FILE:
+                raise ConfigError(f"{self.path} is larger than {_MAX_FILE} bytes; is it the list of comparisons?")
+            return msgspec.json.decode(self.path.read_bytes(), type=list[Entry])
         except FileNotFoundError:
             return []
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, ValueError) as error:  # msgspec's errors and those of UTF-8 are ValueErrors
             raise ConfigError(
-                f"cannot read {self._path}, which counts comparisons ({error}); repair it, or agree with your data "
+                f"cannot read {self.path}, which counts comparisons ({error}); repair it, or agree with your data "
                 "protection officer to move it away"
             ) from None
 
+    def _write(self, entries: list[Entry]) -> None:
+        text = msgspec.json.format(msgspec.json.encode(entries), indent=1)
+        write_together({self.path: text + b"\n"})
+
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        lock = self._path.with_name(f".{self._path.name}.lock")
+        lock = self.path.with_name(f".{self.path.name}.lock")
         try:
             handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:

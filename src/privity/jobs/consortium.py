@@ -12,7 +12,8 @@
     customers = "data/customers.csv"
 
 A party's own file may also say `minimum_group = 25`: no aggregate of fewer rows is then opened, whatever the job says;
-and an owner's `most_intersections = 3`: so often may one file of keys be compared with other owners' (10 if not said).
+and an owner's `most_comparisons = 3`: so often may one file of keys take part in a linkage or a set intersection (10 if
+not said).
 
 Paths are relative to the file. The order of the compute parties is their order in the protocol. The *hash* of a
 consortium covers the public part only (names, roles, endpoints, fingerprints), so that it is the same at all parties.
@@ -39,6 +40,9 @@ NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _FINGERPRINT: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _MAX_FILE: Final = 1 << 20
 
+MOST_COMPARISONS: Final = 10
+"""How often the keys of one file may be compared with other owners', unless its owner says otherwise."""
+
 
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     name: str
@@ -50,7 +54,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     tables: dict[str, str] = {}
     arrays: dict[str, str] = {}
     minimum_group: Annotated[int, msgspec.Meta(ge=0, le=1 << 31)] = 0
-    most_intersections: Annotated[int, msgspec.Meta(ge=0, le=1 << 31)] | None = None
+    most_comparisons: Annotated[int, msgspec.Meta(ge=0, le=1 << 31)] = MOST_COMPARISONS
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,7 +65,8 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Party:
     """One organisation of the consortium. ``key_path`` is None where this host does not hold the party's key.
 
-    minimum_group: fewest rows of an aggregate that this party lets be opened; 0 leaves it to the job.
+    minimum_group: fewest rows of an aggregate that this party lets be opened; 0 leaves it to the job. most_comparisons:
+    how often the keys of one of its files may be compared with others'.
     """
 
     name: str
@@ -73,7 +78,7 @@ class Party:
     tables: dict[str, Path] = field(default_factory=dict)
     arrays: dict[str, Path] = field(default_factory=dict)
     minimum_group: int = 0
-    most_intersections: int | None = None
+    most_comparisons: int = MOST_COMPARISONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +221,7 @@ def load_consortium(path: Path) -> Consortium:
             tables={name: folder / table for name, table in entry.tables.items()},
             arrays={name: folder / array for name, array in entry.arrays.items()},
             minimum_group=entry.minimum_group,
-            most_intersections=entry.most_intersections,
+            most_comparisons=entry.most_comparisons,
         )
         for entry in file.party
     )

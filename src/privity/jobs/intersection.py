@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 
 import msgspec
 
@@ -28,8 +27,8 @@ from .run import Interrupted
 class Comparison:
     """What one owner needs. ``items``: its keys, normalised; ``source``: SHA-256 of the file they came from (hex).
 
-    steps: the names of the normalisation, which must be the same at both. limit: runs on the same file. book: where
-    runs are counted. say: takes lines for the log. deadline_s: for the peer to come. idle_s: for any single message.
+    steps: the names of the normalisation, which must be the same at both. log: where runs are counted. say: takes lines
+    for the terminal. deadline_s: for the peer to come. idle_s: for any single message.
     """
 
     me: str
@@ -38,8 +37,7 @@ class Comparison:
     identity: Identity
     items: Sequence[bytes]
     source: str
-    limit: int
-    book: Path
+    log: Comparisons
     say: Callable[[str], None]
     steps: Sequence[str] = ()
     to: str = BOTH
@@ -71,10 +69,10 @@ def compare(task: Comparison) -> tuple[Common, ComparisonReport]:
     The run is booked once the peer has come and before anything that depends on the keys is sent; it counts even if it
     fails later.
     """
-    comparisons = Comparisons(task.book)
-    comparisons.check(task.source, task.limit)
-    for line in comparisons.remarks(task.peer, task.source):
-        task.say(line)
+    task.log.check(task.source)
+    changed = task.log.changed(task.source, peer=task.peer)
+    if changed is not None:
+        task.say(changed)
     dial, accept = task.consortium.pair(task.me, task.peer)
     kernels.keep_freed_memory()
     try:
@@ -85,7 +83,7 @@ def compare(task: Comparison) -> tuple[Common, ComparisonReport]:
         raise Interrupted(f"{task.me} was interrupted while it waited for {task.peer}") from None
     start, cpu = time.monotonic(), _cpu_seconds()
     try:
-        runs = comparisons.book(task.peer, task.source, len(task.items), task.limit)
+        runs = task.log.book(task.source, len(task.items), peer=task.peer)
         common = intersect(channel, task.peer, task.items, to=task.to)
         channel.close()
     except PrivityError as error:
@@ -97,7 +95,7 @@ def compare(task: Comparison) -> tuple[Common, ComparisonReport]:
     except BaseException as error:
         channel.abort(type(error).__name__)
         raise
-    comparisons.ended(task.peer, task.source, common.peer_size)
+    task.log.ended(task.peer, task.source, common.peer_size)
     return common, ComparisonReport(
         party=task.me,
         peer=task.peer,
@@ -105,7 +103,7 @@ def compare(task: Comparison) -> tuple[Common, ComparisonReport]:
         peer_size=common.peer_size,
         common=None if common.rows is None else int(common.rows.size),
         runs=runs,
-        limit=task.limit,
+        limit=task.log.limit,
         rounds=ROUNDS - (task.to != BOTH),
         bytes_sent=channel.bytes_sent,
         wall_s=time.monotonic() - start,
