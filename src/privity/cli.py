@@ -6,8 +6,8 @@ import os
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -71,6 +71,8 @@ StoreOption = Annotated[
     Path | None, typer.Option("--store", help="Folder where each party keeps shares that outlive the run.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
+DemoOutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder for the report, result.json and data.")]
+DemoRecordOption = Annotated[bool, typer.Option(help="Record and examine what each party saw.")]
 
 
 def make_task(
@@ -443,36 +445,37 @@ def consortium_init(
 
 @demo_app.command("banks")
 def demo_banks(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the report, result.json and data.")] = Path(
-        "privity-demo-banks"
-    ),
+    out: DemoOutOption = Path("privity-demo-banks"),
     json: JsonOption = False,
-    record_view: Annotated[bool, typer.Option(help="Record and examine what each party saw.")] = True,
+    record_view: DemoRecordOption = True,
     timeout: IdleOption = 60.0,
 ) -> None:
     """Five banks train one credit-default model; no bank shows a row to anybody."""
-    try:
+    with _demo_packages():
         from .demo.banks import run_banks
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"the demo needs {error.name}; install it with: pip install 'privity[demo]'") from None
     run_banks(out, json=json, record_view=record_view, timeout_s=timeout)
 
 
 @demo_app.command("hospitals")
 def demo_hospitals(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the report, result.json and data.")] = Path(
-        "privity-demo-hospitals"
-    ),
+    out: DemoOutOption = Path("privity-demo-hospitals"),
     json: JsonOption = False,
-    record_view: Annotated[bool, typer.Option(help="Record and examine what each party saw.")] = True,
+    record_view: DemoRecordOption = True,
     timeout: IdleOption = 60.0,
 ) -> None:
     """Three hospitals link their patients in secret and fit one model with standard errors."""
-    try:
+    with _demo_packages():
         from .demo.hospitals import run_hospitals
+    run_hospitals(out, json=json, record_view=record_view, timeout_s=timeout)
+
+
+@contextmanager
+def _demo_packages() -> Iterator[None]:
+    """Around an import of a demo. Raises ConfigError that says how to install what it lacks."""
+    try:
+        yield
     except ModuleNotFoundError as error:
         raise ConfigError(f"the demo needs {error.name}; install it with: pip install 'privity[demo]'") from None
-    run_hospitals(out, json=json, record_view=record_view, timeout_s=timeout)
 
 
 @app.command()
