@@ -192,8 +192,8 @@ def test_points_of_both_choices_are_uniform_to_the_sender(together: Together) ->
     assert chosen == [pair[int(choice)] for pair, choice in zip(pairs, choices, strict=True)]
     assert len({key for pair in pairs for key in pair}) == 600
     points = np.frombuffer(next(c for c in seen if c.me == "bank").view[0][1], np.uint8).reshape(300, 64)
-    for choice in (False, True):
-        assert deviation([row.tobytes() for row in points[choices == choice]]) < SIGMAS
+    for choice in (False, True):  # 8 sigmas: the largest of 11,175 pairs, and the points are new in each run
+        assert deviation([row.tobytes() for row in points[choices == choice]]) < 8
 
 
 @pytest.mark.usefixtures("ideal_transfers")
@@ -306,9 +306,7 @@ def test_a_peer_that_dies_or_stays_silent_ends_the_run(together: Together, numbe
 
 
 def test_a_set_too_large_is_refused_before_memory_is_taken(together: Together, numbered: Numbered) -> None:
-    bank, _ = together(
-        lambda c: intersect(c, "clinic", numbered(2)), lambda c: c.tell("bank", offer(LARGEST + 1)), idle_s=1.0
-    )
+    bank, _ = together(lambda c: intersect(c, "clinic", numbered(2)), lambda c: c.tell("bank", offer(LARGEST + 1)))
     assert isinstance(bank, WireError) and "clinic" in str(bank)
 
 

@@ -86,7 +86,7 @@ def test_uniform_integers_take_every_value_once() -> None:
 def test_bernoulli(drawn: Compute, p: float) -> None:
     got = drawn(lambda s: random.bernoulli(s, p, (N // 4, 4)))
     assert got.dtype == bool and got.shape == (N // 4, 4)
-    assert abs(got.mean() - p) <= 6 * math.sqrt(p * (1 - p) / N) + 2.0**-32
+    assert abs(got.mean() - p) <= 6 * math.sqrt(p * (1 - p) / N) + 2.0**-32 + (p < 1e-6) / N  # one head may be chance
 
 
 def test_bernoulli_of_an_array(drawn: Compute) -> None:
