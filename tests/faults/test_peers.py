@@ -34,12 +34,13 @@ def test_a_party_is_killed_in_the_middle(site: Any, victim: str) -> None:
 
 def test_a_party_hangs(site: Any) -> None:
     site.write_job(steps=LONG)
-    running = site.start_run("--timeout", "3")
+    running = site.start_run("--timeout", "5")
     site.until_reached()
     site.kill("compute_1", signal.SIGSTOP)
-    outcome = running.finish(3 + site.ended_within_s)
-    message = site.assert_failed(outcome, 3, "compute_1 hung and was ended")
-    assert re.search(r"waited 3 s for step \d+ from compute_", message)
+    outcome = running.finish()
+    message = site.assert_failed(outcome, 3, "hung and was ended")
+    assert re.search(r"compute_1(, \w+)* hung and was ended", message)  # others too, where they are slow to report
+    assert re.search(r"waited 5 s for step \d+ from compute_", message)
 
 
 def test_killed_on_hosts_of_their_own(site: Any) -> None:
@@ -122,7 +123,7 @@ main(sys.argv[1:])
 def test_another_version(site: Any) -> None:
     parties = {
         name: site.start_run(
-            "--party", name, "--start-timeout", "8", python=["-c", OTHER_VERSION] if name == "compute_0" else None
+            "--party", name, "--start-timeout", "15", python=["-c", OTHER_VERSION] if name == "compute_0" else None
         )
         for name in (*COMPUTE, "bank_a")
     }
