@@ -219,6 +219,22 @@ nb::object rep3_dot(nb::handle xa, nb::handle xb, nb::handle ya, nb::handle yb, 
   return result;
 }
 
+nb::object rep3_select(nb::handle xa, nb::handle xb, nb::handle ya, nb::handle yb, nb::handle out) {
+  PyArrayObject *x[2], *y[2];
+  if (!same_rings({xa, xb}, x, 2) || !same_rings({ya, yb}, y, 2) || PyArray_DIM(x[0], 1) != PyArray_DIM(y[0], 0)) {
+    return nb::none();
+  }
+  const npy_intp dims[2] = {PyArray_DIM(x[0], 0), PyArray_DIM(y[0], 1)};
+  nb::object result = target(out, 2, dims, {x[0], x[1], y[0], y[1]}, false);
+  if (!result.is_valid()) return nb::none();
+  const size_t m = static_cast<size_t>(dims[0]), w = static_cast<size_t>(dims[1]);
+  const size_t k = static_cast<size_t>(PyArray_DIM(x[0], 1));
+  u64* to = words_of(result);
+  const Unlocked unlocked(static_cast<double>(m) * static_cast<double>(k) * static_cast<double>(w));
+  active().rep3_select(m, k, w, words_of(x[0]), words_of(x[1]), words_of(y[0]), words_of(y[1]), to);
+  return result;
+}
+
 nb::object trunc_known_u(nb::handle u, nb::handle d, nb::handle ra, nb::handle mask_b, nb::handle out) {
   PyArrayObject* in[3];
   long long bits = 0;
@@ -489,6 +505,7 @@ NB_MODULE(_native, m) {
   m.def("rep3_mul", &rep3_mul, arg("xa"), arg("xb"), arg("ya"), arg("yb"), arg("ra"), arg("rb"), arg("out") = none);
   m.def("rep3_dot", &rep3_dot, arg("xa"), arg("xb"), arg("ya"), arg("yb"), arg("out") = none);
   m.def("rep3_and", &rep3_and, arg("xa"), arg("xb"), arg("ya"), arg("yb"), arg("ra"), arg("rb"), arg("out") = none);
+  m.def("rep3_select", &rep3_select, arg("xa"), arg("xb"), arg("ya"), arg("yb"), arg("out") = none);
   m.def("to_planes", &to_planes, arg("x"), arg("k"), arg("out") = none);
   m.def("from_planes", &from_planes, arg("planes"), arg("n"), arg("out") = none);
   m.def("pack_low", &pack_low, arg("x"), arg("k"), arg("out") = none);

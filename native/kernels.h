@@ -45,6 +45,10 @@ struct Kernels {
                    const u64* rb, u64* out);
   void (*rep3_dot)(std::size_t m, std::size_t k, const u64* xa, const u64* xb, const u64* ya, const u64* yb, u64* out);
 
+  // out[i] = XOR over p of x[i, p] & y[p] of this party's parts: x 0/1 words (m, k), y k lines of w words, out m lines.
+  void (*rep3_select)(std::size_t m, std::size_t k, std::size_t w, const u64* xa, const u64* xb, const u64* ya,
+                      const u64* yb, u64* out);
+
   void (*trunc_known_u)(std::size_t n, const u64* u, int d, const u64* ra, const u64* mask_b, u64* a, u64* b);
   void (*trunc_known_v)(std::size_t n, const u64* v, int d, const u64* t, u64* out);
   void (*bit_times)(std::size_t n, const u64* m, const u64* v, const u64* r, int d, u64* out);

@@ -27,6 +27,7 @@
 #include "bits.h"
 #include "elementwise.h"
 #include "gemm.h"
+#include "select.h"
 #include "thin.h"
 #include "trees.h"
 
@@ -34,8 +35,8 @@ namespace privity {
 
 extern const Kernels PRIVITY_TABLE;
 const Kernels PRIVITY_TABLE = {
-    PRIVITY_LEVEL, gemm,      thin,        rep3_mul,  rep3_and,  rep3_dot,    trunc_known_u, trunc_known_v,
-    bit_times,     monomials, fold_digits, and_level, to_planes, from_planes, pack_low,      unpack_low,
+    PRIVITY_LEVEL, gemm,      thin,      rep3_mul,    rep3_and,  rep3_dot,  rep3_select, trunc_known_u, trunc_known_v,
+    bit_times,     monomials, fold_digits, and_level, to_planes, from_planes, pack_low,  unpack_low,
 };
 
 }  // namespace privity

@@ -163,6 +163,17 @@ def test_empty_and_unit_matrices(protocol: Factory, m: int, k: int, n: int) -> N
     np.testing.assert_array_equal(got, wrapped(x.astype(object) @ y.astype(object) if k else np.zeros((m, n), object)))
 
 
+@pytest.mark.parametrize(("m", "k", "n"), [(1, 1, 1), (5, 3, 64), (4, 40, 200), (3, 9, 0)])
+def test_products_of_matrices_of_bits(protocol: Factory, m: int, k: int, n: int) -> None:
+    x, y = draw((m, k), 1) & 1, draw((n,), 62)
+
+    def program(p: Any, a: Share, b: Share) -> Bits:
+        return p.bit_matmul(p.a2bits(a), p.bits(b, k))  # type: ignore[no-any-return]
+
+    rows = np.array([(y >> j) & 1 for j in range(k)]).reshape(k, n)
+    np.testing.assert_array_equal(bits(protocol, program, x, y).reshape(m, n), (x @ rows) % 2)
+
+
 @pytest.mark.parametrize("batch", [(), (1,), (3,), (2, 2), (0,)])
 def test_stacks_of_matrices_take_the_rounds_of_one(protocol: Factory, batch: tuple[int, ...]) -> None:
     x, y, c = draw((*batch, 3, 4), 28), draw((*batch, 4, 2), 28, 1), draw((*batch, 5, 3), 28, 2)

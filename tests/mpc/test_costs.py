@@ -59,6 +59,7 @@ CASES: list[Case] = [
     *[("bits", {"count": c}, lambda p, n, c=c: p.bits(trivial((n,)), c)) for c in (1, 2, 3, 17, 40, 64)],
     *[("is_zero", {"bits": b}, lambda p, n, b=b: p.is_zero(trivial((n,)), b)) for b in (1, 2, 19, 64)],
     *[("and_", {"planes": c}, lambda p, n, c=c: p.and_(planes(n, c), planes(n, c))) for c in (1, 5)],
+    ("and_", {"planes": 3}, lambda p, n: p.bit_matmul(p.a2bits(trivial((3, 5))), planes(n, 5))),
     *[("b2a", {"planes": c}, lambda p, n, c=c: p.b2a(planes(n, c))) for c in (1, 5)],
     ("shuffle", {}, lambda p, n: p.shuffle([trivial((n,))], p.mix(n))),
     ("shuffle", {}, lambda p, n: p.shuffle([trivial((n,))], p.mix(n), undo=True)),

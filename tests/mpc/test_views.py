@@ -107,6 +107,9 @@ PRIMITIVES: dict[str, Program] = {
     "bits": lambda p, s: p.bits(s[0], 13),
     "is_zero": lambda p, s: p.is_zero(s[0], 64),
     "and": lambda p, s: p.and_(bit_planes(s[0], 5), bit_planes(s[1], 5)),
+    "product of bits": lambda p, s: p.bit_matmul(
+        p.a2bits(s[0].map(layout.take(slice(15))).map(layout.reshape((3, 5)))), bit_planes(s[1], 5)
+    ),
     "b2a": lambda p, s: p.b2a(bit_planes(s[0], 3)),
     "inject": lambda p, s: p.inject(bit_planes(s[0], 1), s[1]),
     "sine series": lambda p, s: p.sine_series(s[0], 23, [0.5, -0.25, 2.0], 18),

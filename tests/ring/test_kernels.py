@@ -126,6 +126,21 @@ def test_row_products(m: int, k: int, seed: int, how: int) -> None:
     same(kernels.rep3_dot(*[strided(a, how) for a in arrays]), reference.rep3_dot(*arrays))
 
 
+@given(m=st.integers(0, 9), k=st.integers(0, 40), w=sizes, seed=seeds, how=layouts)
+@few
+def test_products_of_bits(m: int, k: int, w: int, seed: int, how: int) -> None:
+    marks = [draw(seed + i, m, k) & np.uint64(1) for i in range(2)]
+    lines = [draw(seed + 2 + i, k, w) for i in range(2)]
+    came = kernels.rep3_select(*[strided(a, how) for a in (*marks, *lines)])
+    same(came, reference.rep3_select(*marks, *lines))
+    # x0 y0 + x0 y1 + x1 y0 + x1 y1 over bits, of which the last product is another party's
+    whole = kernels.rep3_select(*marks, *lines) ^ kernels.rep3_select(marks[1], marks[1] * 0, lines[1], lines[1] * 0)
+    wanted = np.zeros((m, w), np.uint64)
+    for p in range(k):
+        wanted ^= np.where(marks[0][:, p : p + 1] ^ marks[1][:, p : p + 1], lines[0][p] ^ lines[1][p], np.uint64(0))
+    same(whole, wanted)
+
+
 # ---------------------------------------------------------------------------------------------------- elementwise
 
 ELEMENTWISE: dict[str, Callable[[Any, list[Ring], int], Any]] = {
@@ -295,6 +310,10 @@ REFUSED: list[tuple[type[Exception], str, tuple[Any, ...]]] = [
     (ShapeError, "rep3_and", (X, X, X, X, X, X, X[:3].copy())),
     (ShapeError, "rep3_dot", (X, X, X, X)),
     (ShapeError, "rep3_dot", (M, M, M, M.T)),
+    (ShapeError, "rep3_select", (M, M, M, M)),
+    (ShapeError, "rep3_select", (M, M.T, M.T, M.T)),
+    (ShapeError, "rep3_select", (M, M, M.T, M)),
+    (ShapeError, "rep3_select", (X, X, M, M)),
     (UsageError, "to_planes", (X, 0)),
     (UsageError, "to_planes", (X, 65)),
     (UsageError, "to_planes", (X, True)),

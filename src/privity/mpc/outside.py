@@ -140,6 +140,10 @@ class Outside(Protocol):
         self._spend("and_", b.size, planes=b.planes)
         return b
 
+    def bit_matmul(self, x: Bits, y: Bits) -> Bits:
+        self._spend("and_", y.size, planes=x.shape[0])
+        return Bits((), y.shape, x.shape[0])
+
     def b2a(self, b: Bits) -> Share:
         self._spend("b2a", b.size, planes=b.planes, **self._adder)
         return Share((), b.shape if b.planes == 1 else (b.planes, *b.shape))

@@ -142,6 +142,12 @@ class InsecurePlain(Protocol):
     def and_(self, b: Bits, c: Bits) -> Bits:
         return Bits((b.parts[0] & c.parts[0],), b.shape, b.planes)
 
+    def bit_matmul(self, x: Bits, y: Bits) -> Bits:
+        ring = self.party.ring
+        marks = ring.from_planes(x.parts[0], x.size).reshape(x.shape)
+        nothing = layout.zeros_like(y.parts[0])
+        return Bits((ring.rep3_select(marks, layout.zeros_like(marks), y.parts[0], nothing),), y.shape, x.shape[0])
+
     def b2a(self, b: Bits) -> Share:
         ring = self.party.ring
         rows = [ring.from_planes(b.parts[0][j : j + 1], b.size).reshape(b.shape) for j in range(b.planes)]

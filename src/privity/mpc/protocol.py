@@ -173,6 +173,10 @@ class Protocol(ABC):
         """AND, plane by plane."""
 
     @abstractmethod
+    def bit_matmul(self, x: Bits, y: Bits) -> Bits:
+        """Matrix product over GF(2): x (m, k) of one plane, y k planes of n elements -> m planes of n elements."""
+
+    @abstractmethod
     def b2a(self, b: Bits) -> Share:
         """Bits as ring integers 0/1: shape (planes, *shape) if there are several planes, else shape."""
 

@@ -351,6 +351,9 @@ class Rep3(Protocol):
     def and_(self, b: Bits, c: Bits) -> Bits:
         return rep3_bits.and_(self, b, c)
 
+    def bit_matmul(self, x: Bits, y: Bits) -> Bits:
+        return rep3_bits.matmul(self, x, y)
+
     def b2a(self, b: Bits) -> Share:
         return rep3_bits.b2a(self, b)
 

@@ -73,6 +73,17 @@ def _and_blocks(proto: Rep3, blocks: Sequence[Block], shape: tuple[int, ...]) ->
     return Bits((z, nxt), shape, len(z))
 
 
+def matmul(proto: Rep3, x: Bits, y: Bits) -> Bits:
+    """x (m, k) times the k planes of y: as ``and_``, each party adds its parts of all products up before it sends."""
+    p, k = proto.party, proto.party.ring
+    marks = [k.from_planes(part, x.size).reshape(x.shape) for part in x.parts]
+    z = k.rep3_select(*marks, *y.parts)
+    z ^= (proto.low.words(z.size) ^ proto.high.words(z.size)).reshape(z.shape)
+    nxt = layout.empty(z.shape)
+    p.exchange([((p.index - 1) % 3, z)], [((p.index + 1) % 3, nxt)], "bits")
+    return Bits((z, nxt), y.shape, x.shape[0])
+
+
 def _planes(b: Bits, key: slice | list[int]) -> Parts:
     """Some planes of every component."""
     return tuple(part[key] for part in b.parts)

@@ -86,6 +86,25 @@ def rep3_dot(xa: Ring, xb: Ring, ya: Ring, yb: Ring, out: Ring | None = None) ->
     return _compute(np.uint64, "rep3_dot", tuple(arrays.values()), (np.shape(xa)[0],), out)
 
 
+def rep3_select(xa: Ring, xb: Ring, ya: Ring, yb: Ring, out: Ring | None = None) -> Ring:
+    """XOR over p of ``x[:, p] & (ya[p] ^ yb[p])`` for xa and of ``x[:, p] & ya[p]`` for xb: a product over bits.
+
+    ``xa``, ``xb`` (m, k) words 0 or 1; ``ya``, ``yb`` (k, W), 64 elements a word: -> (m, W). Time does not depend on
+    any value.
+    """
+    if _native is not None:
+        done = _native.rep3_select(xa, xb, ya, yb, out)
+        if done is not None:
+            return done
+    given = {"xa": xa, "xb": xb, "ya": ya, "yb": yb}
+    arrays = {name: _ring("rep3_select", name, a, 2) for name, a in given.items()}
+    _need_same("rep3_select", {name: arrays[name] for name in ("xa", "xb")})
+    _need_same("rep3_select", {name: arrays[name] for name in ("ya", "yb")})
+    _need_product("rep3_select", arrays["xa"], arrays["ya"])
+    shape = (arrays["xa"].shape[0], arrays["ya"].shape[1])
+    return _compute(np.uint64, "rep3_select", tuple(arrays.values()), shape, out)
+
+
 def rep3_and(xa: Ring, xb: Ring, ya: Ring, yb: Ring, ra: Ring, rb: Ring, out: Ring | None = None) -> Ring:
     """``xa & (ya ^ yb) ^ xb & ya ^ ra ^ rb``, elementwise: the product of ``rep3_mul`` over bits, 64 at a time."""
     if _native is not None:

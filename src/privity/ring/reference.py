@@ -44,6 +44,16 @@ def rep3_and(xa: Ring, xb: Ring, ya: Ring, yb: Ring, ra: Ring, rb: Ring, out: Ri
     return _deliver((xa & (ya ^ yb)) ^ (xb & ya) ^ ra ^ rb, out)
 
 
+def rep3_select(xa: Ring, xb: Ring, ya: Ring, yb: Ring, out: Ring | None = None) -> Ring:
+    """XOR over p of ``x[:, p] & y[p]``, this party's part: x 0/1 words twice (m, k), y twice (k, W) -> (m, W)."""
+    made = np.zeros((xa.shape[0], ya.shape[1]), ya.dtype)
+    both = ya ^ yb
+    for p in range(xa.shape[1]):
+        one, two = (np.negative(x[:, p : p + 1]) for x in (xa, xb))
+        made ^= (both[p] & one) ^ (ya[p] & two)
+    return _deliver(made, out)
+
+
 def to_planes(x: Ring, k: int, out: Ring | None = None) -> Ring:
     """The low k bits of n values as k bit planes: (n,) -> (k, W).
 

@@ -57,6 +57,10 @@ class SmallRing:
         """``xa & (ya ^ yb) ^ xb & ya ^ ra ^ rb``; every bit of a word counts here."""
         return reference.rep3_and(xa, xb, ya, yb, ra, rb, out)
 
+    def rep3_select(self, xa: Ring, xb: Ring, ya: Ring, yb: Ring, out: Ring | None = None) -> Ring:
+        """XOR over p of ``x[:, p] & y[p]``, this party's part."""
+        return reference.rep3_select(xa, xb, ya, yb, out)
+
     def to_planes(self, x: Ring, k: int, out: Ring | None = None) -> Ring:
         """The low ``k`` bits as planes; at most the ring's."""
         self._need("planes", k, 1, self.BITS)
