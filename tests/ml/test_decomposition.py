@@ -13,7 +13,6 @@ from sklearn.preprocessing import StandardScaler
 
 import privity as pv
 from privity.errors import RangeViolated, ShapeError, UsageError
-from privity.ml.conformance import check_estimator
 from privity.ml.decomposition import PCA, Decomposition, TruncatedSVD
 from privity.mpc.plain import InsecurePlain
 from privity.table import TableInfo, numbers, table_inputs
@@ -113,12 +112,6 @@ def test_a_table_with_padding_gives_what_its_rows_give() -> None:
 
     got = pv.simulate(program, inputs=parts, tables={"t": info}).output
     assert np.abs(got - PlainPCA(2).fit(x).components_).max() < 1e-4
-
-
-@pytest.mark.parametrize("model", [PCA(2, squarings=3), TruncatedSVD(2, squarings=3)])
-def test_conformance(model: Decomposition) -> None:
-    skip = ("wrong input", "negative weights", "weights", "padding", "columns", "table", "predicts")
-    check_estimator(model, target="number", skip=skip)  # no target, no weights; the others are tested above
 
 
 def test_wrong_input_is_refused() -> None:

@@ -13,7 +13,6 @@ from sklearn.preprocessing import StandardScaler
 import privity as pv
 from privity.errors import RangeViolated, ShapeError, UsageError
 from privity.functions.nearest import nearest_few, nearest_one
-from privity.ml.conformance import check_estimator
 from privity.ml.kmeans import KMeans
 from privity.mpc.plain import InsecurePlain
 from privity.table import TableInfo, numbers, table_inputs
@@ -103,11 +102,6 @@ def test_cost_of_a_step_is_what_the_page_says() -> None:
     sent = {p: spent[1].payload_sent[p] - spent[0].payload_sent[p] for p in spent[0].payload_sent}
     assert rounds <= 50 + 9 * 3
     assert sum(sent.values()) / 3 <= 42 * 2000 * 8 + 220 * 8 * 5
-
-
-def test_conformance() -> None:
-    skip = ("wrong input", "padding", "weights", "columns", "table")  # no target; the others are tested above
-    check_estimator(KMeans(3, max_iter=2), target="number", skip=skip)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from sklearn.preprocessing import StandardScaler
 
 import privity as pv
 from privity.errors import ShapeError, UsageError
-from privity.ml.conformance import check_estimator
 from privity.ml.mixture import GaussianMixture
 from privity.mpc.plain import InsecurePlain
 from privity.table import TableInfo, numbers, table_inputs
@@ -78,11 +77,6 @@ def test_constant_columns_do_no_harm_and_tables_are_read() -> None:
 
     got = pv.simulate(program, inputs={"o": table_inputs(info, x / 4)}, tables={"t": info}).output
     assert np.abs(got[:, 4] - 0.25).max() < 1e-3 and np.abs(got).max() < 1
-
-
-def test_conformance() -> None:
-    skip = ("wrong input", "negative weights", "weights", "padding", "columns", "table")  # no target, no weights
-    check_estimator(GaussianMixture(2, max_iter=1), target="number", skip=skip)
 
 
 def test_wrong_input_is_refused() -> None:

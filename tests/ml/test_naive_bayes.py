@@ -12,7 +12,6 @@ from sklearn.preprocessing import StandardScaler
 
 import privity as pv
 from privity.errors import PrivityError, RangeViolated, ShapeError, UsageError
-from privity.ml.conformance import check_estimator
 from privity.ml.naive_bayes import BernoulliNB, CategoricalNB, GaussianNB, MultinomialNB, NaiveBayes
 from privity.mpc.plain import InsecurePlain
 from privity.table import Field, TableInfo, table_inputs
@@ -147,13 +146,6 @@ def test_constant_columns_and_classes_without_rows() -> None:
 def test_secret_values_outside_the_model_are_found(model: NaiveBayes, x: Any, y: Any, says: str) -> None:
     with pytest.raises(RangeViolated, match=says):
         fitted(model, x, y)
-
-
-@pytest.mark.parametrize(
-    "model", [GaussianNB(3), BernoulliNB(3), BernoulliNB(3, binarize=0.25)], ids=["normal", "zero", "quarter"]
-)
-def test_conformance(model: NaiveBayes) -> None:
-    check_estimator(model, target="classes", skip=("predicts",) if isinstance(model, BernoulliNB) else ())
 
 
 def test_wrong_settings_are_refused() -> None:

@@ -14,7 +14,6 @@ from sklearn.preprocessing import StandardScaler
 import privity as pv
 from privity.errors import RangeViolated, ShapeError, UsageError
 from privity.ml import neighbors
-from privity.ml.conformance import check_estimator
 from privity.ml.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from privity.mpc.plain import InsecurePlain
 from privity.table import Field, TableInfo, numbers, table_inputs
@@ -109,14 +108,6 @@ def test_a_table_with_padding() -> None:
     got = pv.simulate(program, inputs=parts, tables={"t": info}).output
     best = PlainClassifier(3).fit(x, y).predict(x)
     assert np.array_equal(np.r_[got[:80], got[90:160]], best)
-
-
-@pytest.mark.parametrize(
-    ("model", "target"), [(KNeighborsClassifier(3, 3), "classes"), (KNeighborsRegressor(3), "number")]
-)
-def test_conformance(model: Any, target: str) -> None:
-    skip = ("negative weights", "weights", "wrong input")  # there are no weights; refusals are tested below
-    check_estimator(model, target=target, skip=skip)
 
 
 def test_wrong_input_is_refused() -> None:

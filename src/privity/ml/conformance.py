@@ -4,76 +4,35 @@
 
 runs the estimator on small made-up data in simulations and raises AssertionError, naming the check and what was found,
 where it does not keep the contract: parameters, refusals, row masks, sample weights, order of columns, tables and
-arrays, and what is opened or shown. For estimators of your own: subclass ``Estimator``, then call this in a test.
+arrays, and what is opened or shown. What two fits learnt is compared by coefficients, and where there are none by what
+they answer for the same rows. For estimators of your own: subclass ``Estimator``, then call this in a test.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from ..array import SecureArray
 from ..errors import PrivityError, RangeViolated, ShapeError, UsageError
 from ..session import RANGE_GUARD, Input, Session
 from ..simulation import Simulation, simulate
-from ..table import Field, TableInfo, table_inputs
+from ..table import Field, Table, TableInfo, table_inputs
 from .estimator import Estimator
 from .opened import KINDS
+from .samples import BOUND, CODES, COLUMNS, LARGEST, NO_TARGET, OWNER, ROWS, Columns, Floats, Sample, sample
 
-ROWS, COLUMNS = 48, 3
 _TARGETS: Final = {
     "identity": "number", "log": "count", "logistic": "binary", "margin": "binary", "softmax": "classes",
     "hazard": "survival",
 }  # fmt: skip
-_OWNER = "owner"
+_LEARNT: Final = ("coef_", "intercept_", "standard_errors_")
+_ANSWERS: Final = ("decision_function", "predict_proba", "score_samples", "transform", "predict")
 _TABLE = "sample"
-_X_BOUND, _LARGEST = 8.0, 64.0
-
-Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Made-up rows: ``x`` (n, d), ``y`` (n,), ``duration`` (n,) for survival, else None."""
-
-    x: Floats
-    y: npt.NDArray[Any]
-    duration: Floats | None = None
-
-    def rows(self, index: Any) -> Sample:
-        return Sample(self.x[index], self.y[index], None if self.duration is None else self.duration[index])
-
-    def inputs(self, **more: Any) -> dict[str, dict[str, Any]]:
-        data: dict[str, Any] = {"x": Input(self.x, bound=_X_BOUND), "y": self.y, **more}
-        if self.y.dtype.kind == "f":
-            data["y"] = Input(self.y, bound=_LARGEST)
-        if self.duration is not None:
-            data["duration"] = Input(self.duration, bound=_LARGEST)
-        return {_OWNER: data}
-
-
-def sample(target: str, rows: int = ROWS, shift: int = 0) -> Sample:
-    """Rows with a target of this kind: number, count, binary, classes (0 to 2) or survival. The same at each call."""
-    place = np.arange(1 + shift, rows + shift + 1)
-    uniform = np.sin(np.outer(place, np.arange(1, 4 * COLUMNS + 5)) * 12.9898) * 43758.5453 % 1.0
-    x = 1.7 * (uniform[:, : 4 * COLUMNS].reshape(rows, COLUMNS, 4).sum(axis=2) - 2.0)
-    linear = x @ np.linspace(0.8, -0.5, COLUMNS) + 0.2
-    noise = uniform[:, -1]
-    if target == "number":
-        return Sample(x, linear + noise)
-    if target == "count":
-        return Sample(x, np.floor(2.0 * noise + np.exp(linear / 2.0)).astype(np.int64) + 1)
-    if target == "binary":
-        return Sample(x, (linear + 3.0 * noise > 1.6).astype(np.int64))
-    if target == "classes":
-        return Sample(x, (np.digitize(linear + 2.0 * noise, [0.6, 1.6])).astype(np.int64))
-    if target == "survival":
-        return Sample(x, (uniform[:, -2] > 0.3).astype(np.int64), np.ceil(8.0 * noise * np.exp(-linear / 2.0)))
-    raise UsageError(f"sample: unknown target {target!r}; expected one of {', '.join(sorted(set(_TARGETS.values())))}")
 
 
 @dataclass(frozen=True)
@@ -83,13 +42,30 @@ class _Trial:
     model: Estimator
     target: str
     tolerance: float
+    columns: Columns = "numbers"
     known: dict[str, dict[str, Floats]] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Floats]:
         """What it learns from the sample as it is: fitted once for all checks."""
         if not self.known:
-            self.known["plain"] = self.learnt(sample(self.target))
+            self.known["plain"] = self.learnt(self.sample())
         return dict(self.known["plain"])
+
+    def sample(self, rows: int = ROWS, shift: int = 0) -> Sample:
+        return sample(self.target, rows, shift, self.columns)
+
+    def takes(self, name: str) -> bool:
+        """Whether ``fit`` has such an argument."""
+        return name in inspect.signature(type(self.model).fit).parameters  # type: ignore[attr-defined]
+
+    @property
+    def answers(self) -> list[str]:
+        """Names of its methods that answer for rows, the finest first."""
+        return [name for name in _ANSWERS if hasattr(self.model, name)]
+
+    def given(self, x: Any, y: Any, **options: Any) -> dict[str, Any]:
+        """Arguments of ``fit``, ``y`` only where there is a target."""
+        return {"x": x, **({} if self.target == NO_TARGET else {"y": y}), **options}
 
     def clone(self) -> Any:
         return self.model.clone()
@@ -99,21 +75,29 @@ class _Trial:
 
     def fit(self, model: Any, s: Session, **options: Any) -> Any:
         """``fit`` on the arrays of a sample."""
-        x, y = s.secret("x", _OWNER), s.secret("y", _OWNER)
-        return model.fit(x, y, **self.durations(s), **options)
+        return model.fit(**self.given(s.secret("x", OWNER), s.secret("y", OWNER), **self.durations(s), **options))
 
     def durations(self, s: Session) -> dict[str, Any]:
-        return {"duration": s.secret("duration", _OWNER)} if self.target == "survival" else {}
+        return {"duration": s.secret("duration", OWNER)} if self.target == "survival" else {}
 
     def learnt(self, data: Sample, masks: Sequence[str] = (), **arrays: Any) -> dict[str, Floats]:
-        """What a fresh clone learns, opened; ``masks``: names of ``arrays`` that ``fit`` is given."""
+        """What a fresh clone learns, opened; ``masks``: names of ``arrays`` that ``fit`` is given. ``asked``, the rows
+        for which it answers: those of the sample unless they are among ``arrays``.
+        """
 
         def program(s: Session) -> dict[str, Any]:
-            given = {name: s.secret(name, _OWNER) for name in masks}
-            return _opened(s, self.fit(self.model.clone(), s, **given))
+            given = {name: s.secret(name, OWNER) for name in masks}
+            return self.opened(s, self.fit(self.model.clone(), s, **given), s.secret("asked", OWNER))
 
-        result: dict[str, Floats] = simulate(program, inputs=data.inputs(**arrays)).output
+        result: dict[str, Floats] = simulate(program, inputs=data.inputs(**{"asked": self.sample().x} | arrays)).output
         return result
+
+    def opened(self, s: Session, model: Any, asked: SecureArray | Table) -> dict[str, Any]:
+        """What can be compared of a fitted model: its coefficients, else its answers for the rows ``asked``."""
+        found = {n: v for n in _LEARNT if isinstance(v := getattr(model, n, None), SecureArray)}
+        if not found and self.answers:
+            found = {self.answers[0]: getattr(model, self.answers[0])(asked)}
+        return {n: np.asarray(s.reveal(v, to="all", name=n, reason="conformance")) for n, v in found.items()}
 
     def same(self, what: str, one: dict[str, Floats], other: dict[str, Floats]) -> None:
         for name, value in one.items():
@@ -123,20 +107,21 @@ class _Trial:
                 self.fail(f"{what}: {name} differs by {gap:.2g}, at most {self.tolerance * size:.2g} is expected")
 
 
-def _opened(s: Session, model: Any) -> dict[str, Any]:
-    """What can be compared of a fitted model."""
-    names = [n for n in ("coef_", "intercept_", "standard_errors_") if isinstance(getattr(model, n, None), SecureArray)]
-    return {n: np.asarray(s.reveal(getattr(model, n), to="all", name=n, reason="conformance")) for n in names}
-
-
 def check_estimator(
-    estimator: Estimator, *, target: str | None = None, tolerance: float = 2e-3, skip: Sequence[str] = ()
+    estimator: Estimator,
+    *,
+    target: str | None = None,
+    tolerance: float = 2e-3,
+    columns: Columns = "numbers",
+    skip: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """Run all checks on an estimator whose ``fit`` takes x, y, valid and sample_weight; returns their names.
 
-    ``target``: kind of target (see ``sample``), None: by the estimator's name. ``tolerance``: on what is learnt, in
-    units of the largest element or 1. ``skip``: names of checks that do not apply; say why where you skip one. Raises
-    AssertionError, and UsageError for an unknown name.
+    ``target``: kind of target (see ``sample``), None: by the estimator's name; "none": ``fit`` learns from x alone.
+    ``columns``: "counts" or "codes" for whole numbers (see ``samples``). ``tolerance``: on what is learnt, in
+    units of the largest element or 1. ``skip``: names of checks that do not apply; say why where you skip one. A
+    ``fit`` without ``sample_weight`` is not checked for weights. Raises AssertionError, and UsageError for an unknown
+    name.
     """
     unknown = set(skip) - set(CHECKS)
     if unknown:
@@ -146,7 +131,7 @@ def check_estimator(
         if kind is None:
             raise UsageError(f"check_estimator: say with target= what {type(estimator).__name__} predicts")
         target = _TARGETS[kind]
-    trial = _Trial(estimator, target, tolerance)
+    trial = _Trial(estimator, target, tolerance, columns)
     done = tuple(name for name in CHECKS if name not in skip)
     for name in done:
         CHECKS[name](trial)
@@ -198,14 +183,13 @@ def _fit_returns_self(trial: _Trial) -> None:
         if odd or not any(n.endswith("_") for n in vars(model)):
             trial.fail(f"what fit learns must end in an underscore; found {odd or 'nothing'}")
 
-    simulate(program, inputs=sample(trial.target).inputs())
+    simulate(program, inputs=trial.sample().inputs())
 
 
 def _not_fitted(trial: _Trial) -> None:
     def program(s: Session) -> None:
-        for name in ("predict", "predict_proba", "decision_function"):
-            if hasattr(trial.model, name):
-                _refused(trial, f"{name} before fit", UsageError, getattr(trial.clone(), name), s.constant([[0.0]]))
+        for name in trial.answers:
+            _refused(trial, f"{name} before fit", UsageError, getattr(trial.clone(), name), s.constant([[0.0]]))
 
     simulate(program)
 
@@ -214,23 +198,26 @@ def _wrong_input(trial: _Trial) -> None:
     """Each wrong call raises before anything is sent, at all parties alike."""
 
     def program(s: Session) -> None:
-        x, y, more = s.secret("x", _OWNER), s.secret("y", _OWNER), trial.durations(s)
+        x, y, more = s.secret("x", OWNER), s.secret("y", OWNER), trial.durations(s)
 
-        def expect(what: str, error: type[Exception], *given: Any, **options: Any) -> None:
-            _refused(trial, what, error, trial.clone().fit, *given, **{**more, **options})
+        def expect(what: str, error: type[Exception], **given: Any) -> None:
+            _refused(trial, what, error, trial.clone().fit, **{**more, **given})
 
-        expect("x of one dimension", ShapeError, x[:, 0], y)
-        expect("no rows", ShapeError, x[:0], y[:0], **{n: v[:0] for n, v in more.items()})
-        expect("no columns", ShapeError, x[:, :0], y)
-        expect("fewer targets than rows", ShapeError, x, y[:-1])
-        expect("targets of two dimensions", ShapeError, x, y.reshape((-1, 1)))
-        expect("no target", UsageError, x)
-        expect("a target by name without a table", UsageError, x, "y")
-        expect("a mask of another length", ShapeError, x, y, valid=s.constant(np.ones(ROWS - 1, np.int64)))
-        expect("weights of another length", PrivityError, x, y, sample_weight=np.ones(ROWS - 1))
-        expect("public negative weights", UsageError, x, y, sample_weight=-np.ones(ROWS))
+        expect("x of one dimension", ShapeError, **trial.given(x[:, 0], y))
+        expect("no rows", ShapeError, **trial.given(x[:0], y[:0]), **{n: v[:0] for n, v in more.items()})
+        expect("no columns", ShapeError, **trial.given(x[:, :0], y))
+        mask = s.constant(np.ones(ROWS - 1, np.int64))
+        expect("a mask of another length", ShapeError, **trial.given(x, y, valid=mask))
+        if trial.target != NO_TARGET:
+            expect("fewer targets than rows", ShapeError, x=x, y=y[:-1])
+            expect("targets of two dimensions", ShapeError, x=x, y=y.reshape((-1, 1)))
+            expect("no target", UsageError, x=x)
+            expect("a target by name without a table", UsageError, x=x, y="y")
+        if trial.takes("sample_weight"):
+            expect("weights of another length", PrivityError, **trial.given(x, y, sample_weight=np.ones(ROWS - 1)))
+            expect("public negative weights", UsageError, **trial.given(x, y, sample_weight=-np.ones(ROWS)))
 
-    simulate(program, inputs=sample(trial.target).inputs())
+    simulate(program, inputs=trial.sample().inputs())
 
 
 def _refused(trial: _Trial, what: str, error: type[Exception], call: Any, *given: Any, **options: Any) -> None:
@@ -244,17 +231,19 @@ def _refused(trial: _Trial, what: str, error: type[Exception], call: Any, *given
 
 
 def _negative_weights(trial: _Trial) -> None:
+    if not trial.takes("sample_weight"):
+        return
     weights = np.ones(ROWS)
     weights[5] = -1.0
     try:
-        trial.learnt(sample(trial.target), ["sample_weight"], sample_weight=Input(weights, bound=2.0))
+        trial.learnt(trial.sample(), ["sample_weight"], sample_weight=Input(weights, bound=2.0))
     except RangeViolated:
         return
     trial.fail("a secret negative weight must raise RangeViolated")
 
 
 def _padding(trial: _Trial) -> None:
-    more = sample(trial.target, ROWS + 9)
+    more = trial.sample(ROWS + 9)
     order = np.argsort(
         (np.arange(ROWS + 9) * 7) % (ROWS + 9)
     )  # padding rows among the others, with values of their own
@@ -264,7 +253,9 @@ def _padding(trial: _Trial) -> None:
 
 
 def _weights(trial: _Trial) -> None:
-    data = sample(trial.target)
+    if not trial.takes("sample_weight"):
+        return
+    data = trial.sample()
     times = np.where(np.arange(ROWS) % 3 == 0, 2, np.where(np.arange(ROWS) % 7 == 1, 0, 1))
     repeated = trial.learnt(data.rows(np.repeat(np.arange(ROWS), times)))
     weighted = trial.learnt(data, ["sample_weight"], sample_weight=Input(times.astype(np.float64), bound=4.0))
@@ -272,29 +263,33 @@ def _weights(trial: _Trial) -> None:
 
 
 def _columns(trial: _Trial) -> None:
-    data = sample(trial.target)
+    data = trial.sample()
     order = np.array([2, 0, 1])
     plain = trial.plain()
-    moved = trial.learnt(Sample(data.x[:, order], data.y, data.duration))
+    moved = trial.learnt(Sample(data.x[:, order], data.y, data.duration), asked=data.x[:, order])
     for name in ("coef_", "standard_errors_"):
         if name in plain:
             index = np.append(order, np.arange(COLUMNS, plain[name].shape[-1]))
             plain[name] = plain[name][..., index]
-    trial.same("columns in another order must give the same weights in that order", plain, moved)
+    trial.same("columns in another order must give the same weights or answers", plain, moved)
 
 
 def _table(trial: _Trial) -> None:
     """On a table with padding rows and on the arrays that it holds."""
-    data = sample(trial.target)
+    data = trial.sample()
     survival = data.duration is not None
     names = tuple(f"c{i}" for i in range(COLUMNS))
-    fields = [Field(n, "number", _X_BOUND, _X_BOUND) for n in names]
-    features = data.x
+    fields = [Field(n, "number", BOUND, BOUND) for n in names]
+    if trial.columns == "counts":
+        fields = [Field(n, "integer", BOUND, CODES - 1.0) for n in names]
+    elif trial.columns == "codes":
+        fields = [Field(n, "category", categories=tuple(f"v{k}" for k in range(CODES))) for n in names]
+    features: Floats = data.x.astype(np.float64)
     if data.duration is not None:
-        fields.append(Field("duration", "number", _LARGEST, _LARGEST))
+        fields.append(Field("duration", "number", LARGEST, LARGEST))
         features = np.column_stack([data.x, data.duration])
     whole = data.y.dtype.kind == "i"
-    label = Field("y", "integer", 1.0, _LARGEST) if whole else Field("y", "number", _LARGEST, _LARGEST)
+    label = Field("y", "integer", 1.0, LARGEST) if whole else Field("y", "number", LARGEST, LARGEST)
     info = TableInfo(_TABLE, tuple(fields), label, ROWS + 5)
 
     def program(s: Session) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -304,10 +299,11 @@ def _table(trial: _Trial) -> None:
         if tuple(one.names_)[:COLUMNS] != names:
             trial.fail(f"names_ must be those of the table's columns, found {one.names_}")
         more = {"duration": table["duration"]} if survival else {}
-        other.fit(table.matrix(names), table["y"], valid=table.valid, **more)
-        return _opened(s, one), _opened(s, other)
+        x = table.matrix(names) if trial.columns != "codes" else table.block(names)
+        other.fit(**trial.given(x, table["y"], valid=table.valid, **more))
+        return trial.opened(s, one, table), trial.opened(s, other, x)
 
-    inputs = {_OWNER: table_inputs(info, features, data.y.astype(np.float64))}
+    inputs = {OWNER: table_inputs(info, features, data.y.astype(np.float64))}
     one, other = simulate(program, inputs=inputs, tables={_TABLE: info}).output
     trial.same("a table must give what its arrays give", other, one)
 
@@ -326,8 +322,8 @@ def _run(trial: _Trial, data: Sample) -> tuple[Simulation, Any]:
 
 def _opens_nothing(trial: _Trial) -> None:
     """Besides 'range ok', nothing; and neither text nor traffic depends on the data."""
-    one, model = _run(trial, sample(trial.target))
-    other, _ = _run(trial, sample(trial.target, shift=1000))
+    one, model = _run(trial, trial.sample())
+    other, _ = _run(trial, trial.sample(shift=1000))
     names = {line["name"] for line in one.opened}
     if names - {RANGE_GUARD}:
         trial.fail(f"fit must open nothing but {RANGE_GUARD!r}, it opened {', '.join(sorted(names - {RANGE_GUARD}))}")
@@ -347,21 +343,19 @@ def _opens_nothing(trial: _Trial) -> None:
 def _predicts(trial: _Trial) -> None:
     def program(s: Session) -> dict[str, Any]:
         model = trial.fit(trial.clone(), s)
-        x = s.secret("x", _OWNER)
-        given = {
-            n: getattr(model, n)(x) for n in ("predict", "predict_proba", "decision_function") if hasattr(model, n)
-        }
+        x = s.secret("x", OWNER)
+        given = {n: getattr(model, n)(x) for n in trial.answers}
         if any(not isinstance(v, SecureArray) or v.shape[:1] != (ROWS,) for v in given.values()):
             trial.fail("predictions must be secret arrays with a row for each row")
-        if hasattr(model, "decision_function"):
-            _refused(trial, "x with other columns", ShapeError, model.decision_function, x[:, 1:])
+        if trial.answers and trial.answers[0] != "predict":
+            _refused(trial, "x with other columns", ShapeError, getattr(model, trial.answers[0]), x[:, 1:])
         return {n: np.asarray(s.reveal(v, to="all", name=n, reason="conformance")) for n, v in given.items()}
 
-    got = simulate(program, inputs=sample(trial.target).inputs()).output
+    got = simulate(program, inputs=trial.sample().inputs()).output
     if not got or not all(np.isfinite(v.astype(np.float64)).all() for v in got.values()):
         trial.fail("expected predict with finite values")
     if trial.target in ("binary", "classes"):
-        right = float(np.mean(got["predict"].astype(np.int64) == sample(trial.target).y))
+        right = float(np.mean(got["predict"].astype(np.int64) == trial.sample().y))
         if right < 0.6:
             trial.fail(f"only {right:.0%} of its own training rows are predicted right")
 

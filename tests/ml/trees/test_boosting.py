@@ -13,7 +13,6 @@ from sklearn.metrics import r2_score, roc_auc_score
 import privity as pv
 from privity.errors import RangeViolated, UsageError
 from privity.jobs.view import SIGNIFICANCE, _uniform_p
-from privity.ml.conformance import check_estimator
 from privity.ml.trees.boosting import GradientBoostingClassifier, GradientBoostingRegressor
 from privity.table import Field, TableInfo, table_inputs
 from privity.testing import ByteView
@@ -206,18 +205,6 @@ def test_a_monotone_column() -> None:
     for k in range(8):
         rows = x[:, 1] == k
         assert (np.diff(got[rows][np.argsort(x[rows, 0], kind="stable")]) >= -1e-3).all()
-
-
-@pytest.mark.parametrize(
-    ("model", "target"),
-    [
-        (GradientBoostingClassifier(n_estimators=2, max_depth=2, max_bins=4), "binary"),
-        (GradientBoostingClassifier(3, n_estimators=2, max_depth=2, max_bins=4), "classes"),
-        (GradientBoostingRegressor(n_estimators=2, max_depth=2, max_bins=4), "number"),
-    ],
-)
-def test_the_contract_of_estimators(model: Any, target: str) -> None:
-    check_estimator(model, target=target)
 
 
 # -- bad input ---------------------------------------------------------------------------------------------------

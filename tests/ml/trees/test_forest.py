@@ -12,7 +12,6 @@ from sklearn.metrics import r2_score, roc_auc_score
 
 import privity as pv
 from privity.errors import PrivityError, RangeViolated, ShapeError, UsageError
-from privity.ml.conformance import check_estimator
 from privity.ml.saving import load, save
 from privity.ml.trees.forest import (
     DecisionTreeClassifier,
@@ -249,21 +248,6 @@ def test_constant_columns_and_one_class() -> None:
     assert np.allclose(fitted(DecisionTreeClassifier(max_depth=2, max_bins=BINS), x, np.ones_like(y))[:, 1], 1)
     numbers = fitted(DecisionTreeRegressor(max_depth=2, max_bins=BINS), x, np.full(len(y), 3.25))
     assert np.allclose(numbers, 3.25, atol=1e-4)
-
-
-@pytest.mark.parametrize("model", [
-    DecisionTreeClassifier(3, max_depth=2, max_bins=6), 
-    RandomForestClassifier(3, n_estimators=2, max_depth=3, max_bins=6, max_features=None),
-], ids=lambda m: type(m).__name__)  # fmt: skip
-def test_classifiers_keep_the_contract(model: Forest) -> None:
-    check_estimator(model, target="classes")
-
-
-@pytest.mark.parametrize("model", [
-    DecisionTreeRegressor(max_depth=2, max_bins=6), RandomForestRegressor(n_estimators=2, max_depth=2, max_bins=6),
-], ids=lambda m: type(m).__name__)  # fmt: skip
-def test_regressors_keep_the_contract(model: Forest) -> None:
-    check_estimator(model, target="number")
 
 
 @pytest.mark.parametrize(("model", "said"), [

@@ -12,7 +12,6 @@ from sklearn.metrics import roc_auc_score
 
 import privity as pv
 from privity.errors import ShapeError, UsageError
-from privity.ml.conformance import check_estimator
 from privity.ml.saving import load, save
 from privity.ml.trees.isolation import IsolationForest, normal_length
 
@@ -147,12 +146,6 @@ def test_rounds_and_bytes_depend_on_public_sizes_alone() -> None:
 
     assert cost(data()) == cost(np.zeros((200, 4)))
     assert cost(data())[0] <= 240
-
-
-def test_the_contract_of_estimators() -> None:
-    """No target and no weights, and what it learns is not compared by coefficients."""
-    skip = ("wrong input", "negative weights", "weights", "table", "padding")
-    check_estimator(IsolationForest(n_estimators=3, max_samples=16), target="number", skip=skip)
 
 
 @pytest.mark.parametrize(("model", "said"), [
