@@ -20,6 +20,7 @@ from .data.key_file import csv_column, read_keys
 from .data.keys import STEPS
 from .data.load import load_arrays, load_inputs, load_schemas, table_info
 from .data.shapes import Size, planned_inputs, read_size
+from .data.thresholds import Thresholds
 from .demo.screen import LiveProgress
 from .errors import ConfigError, PrivityError
 from .jobs.comparisons import Comparisons
@@ -122,6 +123,7 @@ def make_task(
             **load_inputs(
                 schemas, paths, party, context=(consortium.hash().hex(), spec.name), log=log,
                 note=note or _note(party),
+                thresholds=Thresholds(identity.key_path.with_suffix(".bins.json"), party),
             ),
             **load_arrays(spec.arrays, array_paths, party),
         },

@@ -103,7 +103,8 @@ def intersect(*tables: Table, name: str = "common rows") -> dict[str, Any]:
 def concat(tables: Sequence[Table], name: str | None = None) -> Table:
     """The rows of all tables, one table below the other. Local.
 
-    Columns must be the same, with the same kinds, units and categories. Raises UsageError naming one that differs.
+    Columns must be the same, with the same kinds, units and categories, and cut into bins at the same thresholds if
+    they are. Raises UsageError naming one that differs.
     """
     if not tables:
         raise UsageError("concat: expected at least one table")
@@ -112,6 +113,13 @@ def concat(tables: Sequence[Table], name: str | None = None) -> Table:
         if other.columns != first.columns or other.label_name != first.label_name:
             raise UsageError(f"concat: {other.name!r} has columns {other.columns}, {first.name!r} {first.columns}")
         for field, its in zip(first.fields, other.fields, strict=True):
+            if field.cut_at != its.cut_at:
+                ways = [f"{t.name!r}: {f.cut_at or 'not cut'}" for t, f in ((first, field), (other, its))]
+                raise UsageError(
+                    f"concat: column {field.name!r} is cut into other bins ({'; '.join(ways)}). State the same "
+                    "thresholds in both schemas (bins = [18, 25, 40]), or leave bins out of both: models then find "
+                    "common thresholds on shares"
+                )
             if (field.kind, field.unit, field.categories) != (its.kind, its.unit, its.categories):
                 raise UsageError(f"concat: column {field.name!r} differs in kind, unit or categories in {other.name!r}")
     session = first.session

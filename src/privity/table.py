@@ -39,6 +39,9 @@ class Field:
     ``unit``: the power of two by which numbers were divided (1 for categories). ``bound``: on |x|, in the column's own
     unit. ``categories``: what the codes 0, 1, 2 ... stand for. ``missing``: whether cells may be empty. ``owners``: who
     brought it.
+
+    Numbers that their owner cut into bins are categories in order. ``edges``: the thresholds, where they are agreed on
+    and public; ``cut``: the table whose thresholds these are, where the owner learnt them and nobody else knows them.
     """
 
     name: str
@@ -48,11 +51,20 @@ class Field:
     categories: tuple[str, ...] = ()
     missing: bool = False
     owners: tuple[str, ...] = ()
+    edges: tuple[float, ...] = ()
+    cut: str = ""
 
     @property
     def coded(self) -> bool:
         """Whether its values are codes of categories."""
         return self.kind == "category"
+
+    @property
+    def cut_at(self) -> str:
+        """Where an owner cut it into bins: equal words if and only if equal bins mean the same; "" if nobody did."""
+        if self.edges:
+            return f"at the agreed {', '.join(format(edge, '.17g') for edge in self.edges)}"
+        return f"where {' and '.join(self.owners)} cut the table {self.cut!r}" if self.cut else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -571,7 +583,8 @@ class GroupBy:
 def read(session: Session, info: TableInfo, owners: Sequence[str] | None = None) -> Table:
     """The table of all owners that brought it, rows in the order of the parties (or of ``owners``).
 
-    Raises UsageError if nobody brought it, or not everybody who must.
+    Raises UsageError if nobody brought it, or not everybody who must, or if several owners each cut a column into bins
+    of their own.
     """
     first = next(iter(table_shapes(info, 0)))
     brought = session.owners(first)
@@ -584,6 +597,13 @@ def read(session: Session, info: TableInfo, owners: Sequence[str] | None = None)
         )
     if not names:
         raise UsageError(f"no owner brought the table {info.name!r}; owners name their file in the consortium file")
+    own = [f.name for f in info.fields if f.cut]
+    if own and len(names) > 1:
+        raise UsageError(
+            f"table {info.name!r}: {', '.join(names)} each cut {', '.join(own)} at thresholds of their own, so equal "
+            "bins do not mean the same. State the same thresholds for all in the schema (bins = [18, 25, 40]), or "
+            "leave bins out: models then find common thresholds on shares"
+        )
 
     def brought_by_all(part: str) -> SecureArray:
         return concatenate([session.secret(f"{info.name}.{part}", owner) for owner in names])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import ConfigError, DataError
 from ..jobs.comparisons import Comparisons
@@ -17,27 +18,56 @@ from ..table import Field, TableInfo, table_inputs
 from .keys import Rows, Words, deduplicate, fingerprints, job_salt
 from .schema import Column, TableSchema, power_of_two_bound
 from .tables import OwnerTable, read_table
+from .thresholds import Thresholds
+
+Floats = npt.NDArray[np.float64]
 
 
 def load_schemas(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, TableSchema]:
     """The job file's ``[tables.NAME]`` sections. Raises ConfigError."""
-    return {name: TableSchema.from_mapping(name, raw) for name, raw in tables.items()}
+    schemas = {name: TableSchema.from_mapping(name, raw) for name, raw in tables.items()}
+    for schema in schemas.values():
+        _check_bins_of(schema, schemas)
+    return schemas
+
+
+def _check_bins_of(schema: TableSchema, schemas: Mapping[str, TableSchema]) -> None:
+    """The other table must be cut by itself, and have the same columns with bins."""
+    if schema.bins_of is None:
+        return
+    source = schemas.get(schema.bins_of)
+    if source is None or source.bins_of is not None:
+        found = "not in the job" if source is None else f"itself cut like {source.bins_of!r}"
+        raise ConfigError(f"table {schema.name!r}: bins_of = {schema.bins_of!r}, which is {found}; name another table")
+    theirs = {c.name: (c.kind, c.bound, c.bins) for c in source.features}
+    for column in schema.features:
+        if isinstance(column.bins, int) and theirs.get(column.name) != (column.kind, column.bound, column.bins):
+            raise ConfigError(
+                f"table {schema.name!r}: bins_of = {source.name!r}, but {column.name!r} has another kind, bound or "
+                "number of bins there; make the two columns alike"
+            )
 
 
 def table_info(schema: TableSchema) -> TableInfo:
     """The public part that a session knows of a table."""
     return TableInfo(
         schema.name,
-        tuple(_field(c) for c in schema.features),
-        _field(schema.label) if schema.label is not None else None,
+        tuple(_field(c, schema.cut_as) for c in schema.features),
+        _field(schema.label, "") if schema.label is not None else None,
         schema.capacity,
         schema.owners,
         bool(schema.keys),
     )
 
 
-def _field(column: Column) -> Field:
-    """Numbers are divided by a power of two; whole labels and codes are shared as they are."""
+def _field(column: Column, cut_as: str) -> Field:
+    """Numbers are divided by a power of two; whole labels and codes are shared as they are, bins as categories."""
+    if isinstance(column.bins, int):
+        return Field(column.name, "category", 1.0, column.shared_bound, column.bin_names, column.missing, cut=cut_as)
+    if column.bins:
+        return Field(
+            column.name, "category", 1.0, column.shared_bound, column.bin_names, column.missing, edges=column.bins
+        )
     as_it_is = column.kind == "category" or (column.role == "label" and column.kind != "number")
     assert column.kind != "text"
     return Field(
@@ -77,16 +107,19 @@ def load_inputs(
     context: Sequence[str] = (),
     log: Comparisons | None = None,
     note: Callable[[str], None] = lambda text: None,
+    thresholds: Thresholds | None = None,
 ) -> dict[str, Input]:
     """Read this owner's tables. Raises DataError for what does not fit, ConfigError for an unknown table.
 
     ``context``: what all owners know of the job (the consortium's hash, the job's name), so that the same keys have
     other fingerprints in another job. ``log``: counts the linkages of tables with keys, each run once and from the
     moment in which its keys are shared (None: they are not counted, for data that is no secret); raises UsageError here
-    where the file may take part no more. ``note`` is told what the owner should know.
+    where the file may take part no more. ``note`` is told what the owner should know. ``thresholds``: where the owner
+    keeps those that it learnt (None: nowhere).
     """
+    thresholds = thresholds or Thresholds(None, owner)
     inputs: dict[str, Input] = {}
-    for name, path in paths.items():
+    for name, path in sorted(paths.items(), key=lambda item: _takes_others_bins(schemas, item[0])):
         if name not in schemas:
             have = ", ".join(schemas) or "none"
             raise ConfigError(f"{owner} brings a table {name!r}, but the job describes: {have}; correct one of the two")
@@ -100,6 +133,7 @@ def load_inputs(
             values, label = values[kept], None if label is None else label[kept]
             if len(kept) < len(table.values):
                 note(f"table {name!r}: {len(table.values) - len(kept)} rows repeat a key and are left out")
+        values = _cut(schema, values, table.digest, thresholds, note)
         inputs.update(table_inputs(table_info(schema), values, label, keys))
         if schema.keys and log is not None:
             log.check(table.digest, f"{owner}: the file of table {name!r}")
@@ -109,6 +143,26 @@ def load_inputs(
             counted = f"{name}.keys"
             inputs[counted] = replace(inputs[counted], on_share=_counting(log, name, table, " ".join(context)))
     return inputs
+
+
+def _takes_others_bins(schemas: Mapping[str, TableSchema], name: str) -> bool:
+    return name in schemas and schemas[name].bins_of is not None
+
+
+def _cut(
+    schema: TableSchema, values: Floats, digest: str, thresholds: Thresholds, note: Callable[[str], None]
+) -> Floats:
+    """The features (rows, d) with bins in the place of the columns that have them."""
+    at = {c.name: i for i, c in enumerate(schema.features) if c.bins != ()}
+    if not at:
+        return values
+    codes, learnt = thresholds.codes(schema, {name: values[:, i] for name, i in at.items()}, digest)
+    if learnt and thresholds.path is not None:
+        note(f"table {schema.name!r}: its bins were learnt from these rows and are kept in {thresholds.path}")
+    values = values.copy()
+    for name, i in at.items():
+        values[:, i] = codes[name]
+    return values
 
 
 def _counting(log: Comparisons, name: str, table: OwnerTable, job: str) -> Callable[[], None]:

@@ -11,6 +11,7 @@ import difflib
 import hashlib
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, Literal
 
 import msgspec
@@ -27,8 +28,11 @@ LARGEST_BOUND = 2.0**53
 
 SMALLEST_BOUND = 2.0**-53
 
+MOST_BINS = 256
+"""Bins into which an owner may cut a column."""
+
 _LONGEST_NAME = 128
-_HASH_DOMAIN = b"privity table schema 2\n"
+_HASH_DOMAIN = b"privity table schema 3\n"
 
 
 class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,6 +50,9 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     normalize: for keys, steps that owners apply before comparing, in order; see docs/linkage.md.
     transform: a public function that each owner applies to its own cells before sharing, where it costs nothing:
     ``none``, or ``signed_log`` for heavy-tailed amounts, x -> sign(x) * ln(1 + |x|).
+    bins: for number and integer features, into which bins the owner cuts its cells; only the number of the bin is
+    shared. A list of ascending thresholds, which are public (the first bin is below the first of them, a value on one
+    belongs above it); or how many bins (2 to 256), and the owner cuts at quantiles of its own rows, which stay there.
 
     Raises ConfigError if the name is empty, padded, too long or unprintable, if the bound is not in
     [2^-53, 2^53], not 1 for a binary column or below 1 for an integer column, or if a kind, a role and the other fields
@@ -60,6 +67,7 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     categories: tuple[str, ...] = ()
     missing: bool = False
     normalize: tuple[str, ...] = ()
+    bins: int | tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.name or self.name != self.name.strip() or not self.name.isprintable():
@@ -94,6 +102,8 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
         self._check_role()
         self._check_categories()
+        if self.bins != ():
+            self._check_bins()
 
     def _check_role(self) -> None:
         if self.role == "key" and self.kind not in ("text", "integer"):
@@ -128,9 +138,46 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if any(c != c.strip() or not c.isprintable() for c in self.categories):
             raise ConfigError(f"column {self.name!r}: categories must be printable and without spaces around them.")
 
+    def _check_bins(self) -> None:
+        if self.role != "feature" or self.kind not in ("number", "integer"):
+            raise ConfigError(
+                f"column {self.name!r}: bins are for features of kind number or integer, found a {self.role} of kind "
+                f"{self.kind!r}. Leave bins out."
+            )
+        if self.transform != "none":
+            raise ConfigError(
+                f"column {self.name!r}: a transform changes nothing about bins, which are cut in the column's own "
+                "unit. Leave the transform out."
+            )
+        if isinstance(self.bins, int):
+            if not 2 <= self.bins <= MOST_BINS:
+                raise ConfigError(
+                    f"column {self.name!r}: expected 2 to {MOST_BINS} bins, found {self.bins}. For a single threshold "
+                    "write it as a list: bins = [30]."
+                )
+        elif not (
+            len(self.bins) < MOST_BINS
+            and all(a < b for a, b in pairwise(self.bins))
+            and all(-self.bound < edge <= self.bound for edge in self.bins)
+        ):
+            raise ConfigError(
+                f"column {self.name!r}: expected at most {MOST_BINS - 1} thresholds in ascending order, each within "
+                f"the column's bound of {self.bound:.17g}, found bins = {list(self.bins)[:8]}. Correct the list."
+            )
+
+    @property
+    def bin_names(self) -> tuple[str, ...]:
+        """What its bins are called: by the public thresholds, or by number; none if it is not cut."""
+        if isinstance(self.bins, int):
+            return tuple(f"bin {k}" for k in range(self.bins))
+        edges = [format(edge, ".17g") for edge in self.bins]
+        return (f"below {edges[0]}", *(f"from {edge}" for edge in edges)) if edges else ()
+
     @property
     def shared_bound(self) -> float:
         """Public bound on the magnitude after the transform: what the shares hold."""
+        if self.bins != ():
+            return float(len(self.bin_names) - 1)
         if self.kind == "category":
             return float(max(1, len(self.categories) - 1))
         return math.log1p(self.bound) if self.transform == "signed_log" else self.bound
@@ -146,8 +193,11 @@ class TableSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     missing_values: what an empty cell looks like in columns that may have them. duplicates: what happens to rows of one
     owner with equal keys: ``refuse`` the file, keep the ``first`` or the ``last`` row.
 
-    Raises ConfigError if there is no column to share, a name comes twice, there are two labels, or the capacity
-    is not positive.
+    bins_of: another table, at whose learnt thresholds the owner cuts this one too: rows to predict fall into the bins
+    of the rows that a model was trained on.
+
+    Raises ConfigError if there is no column to share, a name comes twice, there are two labels, the capacity is not
+    positive, or several owners would each learn thresholds of a column.
     """
 
     name: str
@@ -156,6 +206,7 @@ class TableSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     owners: tuple[str, ...] | None = None
     missing_values: tuple[str, ...] = ("",)
     duplicates: Duplicates = "refuse"
+    bins_of: str | None = None
 
     def __post_init__(self) -> None:
         where = f"table {self.name!r}"
@@ -174,6 +225,15 @@ class TableSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
         if not any(column.role != "ignore" for column in self.columns):
             raise ConfigError(f"{where}: expected at least one column with the role 'feature', 'label' or 'key'.")
+        own = [column.name for column in self.features if isinstance(column.bins, int)]
+        if own and self.owners is not None and len(self.owners) > 1:
+            raise ConfigError(
+                f"{where}: {', '.join(self.owners)} would each cut {', '.join(own)} at thresholds of their own, so "
+                "equal bins would not mean the same. State thresholds for all of them (bins = [18, 25, 40]), or leave "
+                "bins out: models then find common thresholds on shares."
+            )
+        if self.bins_of is not None and not own:
+            raise ConfigError(f"{where}: bins_of is for columns with a number of bins, found none. Leave it out.")
         if self.capacity is not None and self.capacity < 1:
             raise ConfigError(
                 f"{where}: expected a capacity of at least 1 row, found {self.capacity}. "
@@ -197,7 +257,7 @@ class TableSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The inverse of ``from_mapping`` with all defaults written out (the name is the key in the file)."""
         mapping: dict[str, Any] = msgspec.to_builtins(self)
         del mapping["name"]
-        for optional in ("capacity", "owners"):
+        for optional in ("capacity", "owners", "bins_of"):
             if mapping[optional] is None:
                 del mapping[optional]  # TOML knows no null
         return mapping
@@ -221,6 +281,11 @@ class TableSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def keys(self) -> tuple[Column, ...]:
         """Columns with the role ``key``, in file order: together they name a row."""
         return tuple(column for column in self.columns if column.role == "key")
+
+    @property
+    def cut_as(self) -> str:
+        """The table whose learnt thresholds cut this one's columns."""
+        return self.bins_of or self.name
 
     @property
     def digest(self) -> str:

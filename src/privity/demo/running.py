@@ -143,7 +143,7 @@ def table_section(schema: TableSchema, owners: Sequence[str]) -> list[str]:
 def _inline(column: Mapping[str, Any]) -> str:
     # what the schema says by itself
     defaults: dict[str, Any] = {
-        "role": "feature", "transform": "none", "categories": (), "missing": False, "normalize": ()
+        "role": "feature", "transform": "none", "categories": (), "missing": False, "normalize": (), "bins": (),
     }  # fmt: skip
     if column["kind"] in ("binary", "category") or column["role"] == "key":
         defaults["bound"] = 1.0

@@ -8,7 +8,7 @@ so that no step needs a second copy of everything.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +65,7 @@ class Binner:
     columns of a table whose schema says that they are categories, binary or whole numbers of a small range. Quantiles
     are those of at most ``EDGE_ROWS`` rows at equal distances. Cost of ``fit``: a sort of these rows a column; where
     cells may be empty also 24 bytes per party for each of them and threshold. Of ``transform``: one comparison a value
-    and threshold, or a decomposition of whole numbers.
+    and threshold (25 bytes); of whole numbers one decomposition and 8 bytes a threshold.
     """
 
     def __init__(self, max_bins: int) -> None:
@@ -73,7 +73,9 @@ class Binner:
             raise UsageError(f"max_bins: expected at least 2, got {max_bins}")
         self.max_bins = max_bins
         self.edges: SecureArray | None = None
-        self.whole = False
+        """(thresholds, columns); None where all columns hold whole numbers."""
+        self.counts: tuple[int, ...] = ()
+        """For each column how many whole numbers from 0 it holds, which are its bins; 0: it is cut at ``edges``."""
         self.used: npt.NDArray[np.bool_] | None = None
         """(thresholds, columns): public, the thresholds that a column has; None: all."""
 
@@ -88,14 +90,18 @@ class Binner:
 
         ``valid`` (n,), ``gaps`` (n, d): rows that count, empty cells. ``fields``: what a table knows of its columns.
         """
-        self.whole = x.kind != "fixed" and x.bound < self.max_bins
-        self.columns = x.shape[1]
-        if self.whole:
-            self.max_bins = max(2, int(x.bound) + 1)
+        self.columns = d = x.shape[1]
+        whole = max(2, int(x.bound) + 1) if x.kind != "fixed" and x.bound < self.max_bins else 0
+        self.counts = (whole,) * d if fields is None else tuple(max(_coded(f, self.max_bins), whole) for f in fields)
+        if all(self.counts):
+            self.max_bins = max(self.counts)
             return self
-        thresholds, d = self.max_bins - 1, self.columns
+        thresholds = self.max_bins - 1
         known = [None] * d if fields is None else [own_edges(f, thresholds) for f in fields]
         free = [c for c, edges in enumerate(known) if edges is None]
+        if not free:  # no histogram over thresholds that no column has
+            thresholds = max(len(edges) for edges in known if edges is not None)
+            self.max_bins = thresholds + 1
         public = np.zeros((thresholds, d))
         used = np.ones((thresholds, d), np.bool_)
         for c, edges in enumerate(known):
@@ -140,8 +146,16 @@ class Binner:
             made.append(found.reshape((ordered.shape[1], len(at))).T.stated(2.0 * last))
         return concatenate(made, axis=1)
 
-    def transform(self, x: SecureArray, gaps: SecureArray | None, names: Sequence[str]) -> Bins:
-        """x (n, d) as bins; ``gaps`` (n, d): 1 where a cell is empty."""
+    def transform(
+        self,
+        x: SecureArray,
+        gaps: SecureArray | None,
+        names: Sequence[str],
+        codes: Mapping[int, SecureArray] | None = None,
+    ) -> Bins:
+        """x (n, d) as bins; ``gaps`` (n, d): 1 where a cell is empty; ``codes``: column -> its whole numbers (n,), 0 in
+        empty cells. A column that is not among them is compared.
+        """
         if x.ndim != 2 or x.shape[1] != self.columns:
             raise UsageError(f"expected rows of {self.columns} columns, as the trees were trained on, got {x.shape}")
         n, d = x.shape
@@ -149,39 +163,95 @@ class Binner:
         spans = [slice(at, min(at + ROWS, n)) for at in range(0, n, ROWS)]
         blocks = []
         large = 16 * n * d * thresholds > IN_MEMORY
+        counts = self.counts or (self.max_bins,) * d
+        given = {c: v for c, v in (codes or {}).items() if counts[c]}
+        if self.edges is None and len(given) < d:
+            clean = x if gaps is None else (x.numeric() * (1 - gaps)).stated(x.bound)
+            given = {c: clean[:, c] for c in range(d)}
+        whole = stack(list(given.values()), axis=1).numeric() if given else None
         for span in spans:
-            cells = x[span].numeric().T
-            if gaps is not None:  # an empty cell holds less than any threshold
-                empty = gaps[span].T
-                cells = cells - empty.rescaled(cells.scale) * (2 * math.ceil(x.bound) + 2)
-            made = self._whole(cells) if self.whole else self._cut(cells)
-            if gaps is not None:
+            empty = None if gaps is None else gaps[span].T
+            made = self._bits(x[span], empty, None if whole is None else whole[span].T, list(given), counts)
+            if empty is not None:
                 made = concatenate([made, empty])
             made = made.stated(1.0)
             blocks.append(made.rearranged(on_disk) if large else made)
         return Bins(blocks, gaps is not None, d, thresholds, n, tuple(names))
 
-    def _cut(self, cells: SecureArray) -> SecureArray:
+    def _bits(
+        self,
+        x: SecureArray,
+        empty: SecureArray | None,
+        whole: SecureArray | None,
+        at: Sequence[int],
+        counts: Sequence[int],
+    ) -> SecureArray:
+        """(thresholds * d, rows) for x (rows, d), of which ``whole`` (k, rows) are the columns ``at``."""
+        rows, d = x.shape
+        every = (self.max_bins - 1) * d
+        has = np.ones((self.max_bins - 1, d), np.bool_) if self.used is None else self.used
+        compared = np.flatnonzero((has & ~np.isin(np.arange(d), at)).reshape(-1))
+        parts, places = [], []
+        if len(compared):
+            cells = x.numeric().T
+            if empty is not None:  # an empty cell holds less than any threshold
+                cells = cells - empty.rescaled(cells.scale) * (2 * math.ceil(x.bound) + 2)
+            parts.append(self._cut(cells, compared))
+            places.append(compared)
+        if whole is not None:
+            flags, steps, columns = _reached(whole, [counts[c] for c in at])
+            parts.append(flags)
+            places.append(steps * d + np.asarray(at)[columns])
+        found = np.concatenate(places)
+        if len(found) == every:
+            made = parts[0] if len(parts) == 1 else concatenate(parts)
+            return made if np.array_equal(found, np.arange(every)) else made[np.argsort(found)]
+        place = np.full(every, len(found))  # a threshold that a column does not have: no row reaches it
+        place[found] = np.arange(len(found))
+        return concatenate([*parts, x.session.constant(np.zeros((1, rows), np.int64))])[place]
+
+    def _cut(self, cells: SecureArray, chosen: npt.NDArray[np.int64]) -> SecureArray:
+        """Whether cells (d, rows) reach the chosen thresholds, (chosen, rows)."""
         assert self.edges is not None
         d, rows = cells.shape
-        every = self.edges.shape[0] * d
-        if self.used is None:
+        if len(chosen) == self.edges.shape[0] * d:
             above = cells.reshape((1, d, rows)) >= self.edges.reshape((*self.edges.shape, 1))
-            return above.numeric().reshape((every, rows))
-        chosen = np.flatnonzero(self.used.reshape(-1))  # no comparison for a threshold that a column does not have
-        above = cells[chosen % d] >= self.edges.reshape((-1, 1))[chosen]
-        place = np.full(every, len(chosen))
-        place[chosen] = np.arange(len(chosen))
-        return concatenate([above.numeric(), cells.session.constant(np.zeros((1, rows), np.int64))])[place]
+            return above.numeric().reshape((len(chosen), rows))
+        return (cells[chosen % d] >= self.edges.reshape((-1, 1))[chosen]).numeric()
 
-    def _whole(self, cells: SecureArray) -> SecureArray:
-        """[code >= k] = XOR of [code = j] for j >= k: local once the codes are one-hot in bits."""
-        session, proto, (d, rows) = cells.session, cells.session.protocol, cells.shape
-        share = cells.numeric().ring_share().map(layout.reshape((-1,)))
-        hot = tables.one_hot(proto, share, self.max_bins, approx.bits_for(cells.bound, 0))
-        up: list[Bits] = [tables.xor_of(hot, range(k, self.max_bins)) for k in range(1, self.max_bins)]
-        flags = proto.b2a(tables.joined(up) if len(up) > 1 else up[0])
-        return SecureArray(session, flags.map(layout.reshape((len(up) * d, rows))), 0, 1.0)
+
+def _reached(
+    codes: SecureArray, counts: Sequence[int]
+) -> tuple[SecureArray, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """[code >= k] for k = 1 to count - 1 of each column, (pairs, rows); the k - 1 and the column of each pair.
+
+    ``codes`` (columns, rows), whole numbers below the column's count. [code >= k] = XOR of [code = j] for j >= k: local
+    once the codes are one-hot in bits. Rows are filled up to whole words, so that planes fall apart into columns.
+    """
+    session, proto, (d, rows) = codes.session, codes.session.protocol, codes.shape
+    words = -(-rows // 64)
+    filled = codes.numeric()
+    if 64 * words > rows:
+        filled = concatenate([filled, session.constant(np.zeros((d, 64 * words - rows), np.int64))], axis=1)
+    share = filled.ring_share().map(layout.reshape((-1,)))
+    most = max(counts)
+    hot = tables.one_hot(proto, share, most, approx.bits_for(codes.bound, 0))
+    up = [hot.rows(most - 1, most)]
+    for k in range(most - 2, 0, -1):
+        up.append(proto.xor(up[-1], hot.rows(k, k + 1)))
+    planes = tables.joined(up[::-1])
+    steps, columns = np.nonzero(np.arange(1, most)[:, None] < np.asarray(counts))
+    wanted = ((steps * d + columns) * words)[:, None] + np.arange(words)
+    pick = layout.then(layout.reshape((1, -1)), layout.take((slice(None), wanted.reshape(-1))))
+    chosen = Bits(tuple(layout.asarray(pick(p)) for p in planes.parts), (64 * wanted.size,))
+    flags = proto.b2a(chosen).map(layout.reshape((len(steps), 64 * words)))
+    return SecureArray(session, flags.map(layout.take((slice(None), slice(0, rows)))), 0, 1.0), steps, columns
+
+
+def _coded(field: Field, most: int) -> int:
+    """How many categories a column has, if they may be bins; else 0."""
+    count = max(2, len(field.categories))
+    return count if field.coded and count <= most else 0
 
 
 def own_edges(field: Field, thresholds: int) -> npt.NDArray[np.float64] | None:

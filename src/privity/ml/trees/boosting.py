@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Self, final
 
 import numpy as np
@@ -146,8 +145,7 @@ class GradientBoosting(Estimator):
         lanes, parts = self.base_.shape[0], []
         for low in range(0, rows.rows, ROWS):
             span = slice(low, min(low + ROWS, rows.rows))
-            part = replace(rows, cells=rows.cells[span], gaps=None if rows.gaps is None else rows.gaps[span])
-            parts.append(self._sum(bins_again(what, part, self.binner_)).reshape((lanes, -1)))
+            parts.append(self._sum(bins_again(what, rows.part(span), self.binner_)).reshape((lanes, -1)))
         total = parts[0] if len(parts) == 1 else concatenate(parts, axis=1)
         made = total + self.base_.reshape((-1, 1))
         return made if self.unit_ == 1 else _in_units(made, self.unit_)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ class TreeRows:
 
     ``y`` (n,) in its own unit, or None. ``valid``, ``weight`` (n,): as in ``estimator.Rows``, the weights guarded to
     be at least 0. ``units`` (d): by which the numbers were divided. ``fields``: what a table knows of its columns.
+    ``codes``: column -> codes (n,) as whole numbers, of a table's categories.
     """
 
     cells: SecureArray
@@ -32,6 +33,7 @@ class TreeRows:
     names: tuple[str, ...]
     units: tuple[float, ...]
     fields: Sequence[Field] | None
+    codes: Mapping[int, SecureArray]
 
     @property
     def session(self) -> Session:
@@ -40,6 +42,12 @@ class TreeRows:
     @property
     def rows(self) -> int:
         return self.cells.shape[0]
+
+    def part(self, span: slice) -> TreeRows:
+        """Some of the rows, to predict: cells alone."""
+        gaps = None if self.gaps is None else self.gaps[span]
+        codes = {c: v[span] for c, v in self.codes.items()}
+        return replace(self, cells=self.cells[span], gaps=gaps, y=None, valid=None, weight=None, codes=codes)
 
     def counted(self) -> SecureArray | None:
         """Each row's weight, 0 in rows that do not count; None: all are 1."""
@@ -63,6 +71,7 @@ def tree_rows(
     if sample_weight is not None and not isinstance(sample_weight, SecureArray) and not np.any(sample_weight):
         raise UsageError(f"{what}: all weights are 0; at least one row must count")
     gaps, fields, units = None, None, None
+    codes: dict[int, SecureArray] = {}
     if isinstance(x, Table):
         if valid is not None:
             raise UsageError(f"{what}: a table carries its own row mask; valid= goes with arrays only")
@@ -74,6 +83,7 @@ def tree_rows(
             y = x.label
         cells, gaps, names = cells_of(x)
         fields, units, real = x.fields, tuple(float(u) for u in x.units), x.valid
+        codes = {c: x.column(f.name).values for c, f in enumerate(fields) if f.coded}
         rows = rows_of(what, cells, y, sample_weight=sample_weight, target=target)
     else:
         rows = rows_of(what, x, y, valid=valid, sample_weight=sample_weight, target=target)
@@ -84,25 +94,53 @@ def tree_rows(
         session = rows.x.session
         session.guard((rows.weight < 0).numeric().sum().ring_share(), f"{what}: weights are at least 0")
     units = units or (1.0,) * len(names)
-    return TreeRows(rows.x, gaps, rows.y, real, rows.weight, names, units, fields)
+    return TreeRows(rows.x, gaps, rows.y, real, rows.weight, names, units, fields, codes)
 
 
 def learn_bins(rows: TreeRows, max_bins: int) -> tuple[Bins, dict[str, Any]]:
-    """Bins of rows, and what ``bins_again`` needs for others: plain values and secret arrays, which can be saved."""
+    """Bins of rows, and what ``bins_again`` needs for others: plain values and secret arrays, which can be saved.
+
+    Also, of columns that an owner cut: ``cut_at``, name -> ``Field.cut_at`` (None: nothing is known of an array's
+    columns), and ``agreed``, name -> the thresholds where they are public.
+    """
     binner = Binner(max_bins).fit(rows.cells, rows.valid, rows.gaps, rows.fields)
-    kept = {**vars(binner), "gaps": rows.gaps is not None}
-    return binner.transform(rows.cells, rows.gaps, rows.names), kept
+    agreed = {f.name: f.edges for f in rows.fields or () if f.coded and f.edges}
+    kept = {**vars(binner), "gaps": rows.gaps is not None, "cut_at": _cut_at(rows), "agreed": agreed}
+    return binner.transform(rows.cells, rows.gaps, rows.names, rows.codes), kept
 
 
 def bins_again(what: str, rows: TreeRows, kept: dict[str, Any]) -> Bins:
-    """Other rows in the same bins. Raises ShapeError for other columns, UsageError for empty cells where none were."""
+    """Other rows in the same bins. Raises ShapeError for other columns, UsageError for empty cells where none were, and
+    where an owner cut a column elsewhere than in the rows that were learnt from.
+    """
     if rows.cells.shape[1] != kept["columns"]:
         raise ShapeError(f"{what}: expected {kept['columns']} columns, as in training, got {rows.cells.shape[1]}")
+    _same_cuts(what, rows, kept)
     gaps = rows.gaps
     if gaps is not None and not kept["gaps"]:
         raise UsageError(f"{what}: cells may be empty here, but not where it was trained; fill them in first")
     if gaps is None and kept["gaps"]:
         gaps = rows.session.constant(np.zeros(rows.cells.shape, np.int64))
     binner = Binner(kept["max_bins"])
-    vars(binner).update({name: value for name, value in kept.items() if name != "gaps"})
-    return binner.transform(rows.cells, gaps, rows.names)
+    vars(binner).update({name: kept[name] for name in (*vars(binner), "columns") if name in kept})
+    return binner.transform(rows.cells, gaps, rows.names, rows.codes)
+
+
+def _cut_at(rows: TreeRows) -> dict[str, str] | None:
+    """Where owners cut columns into bins; None: nothing is known of the columns."""
+    if rows.fields is None:
+        return None
+    return {f.name: f.cut_at for f in rows.fields if f.coded and f.cut_at}
+
+
+def _same_cuts(what: str, rows: TreeRows, kept: dict[str, Any]) -> None:
+    then, now = kept.get("cut_at"), _cut_at(rows)
+    if then is None or now is None:
+        return
+    for name in sorted({*then, *now}):
+        if then.get(name) != now.get(name):
+            raise UsageError(
+                f"{what}: column {name!r} was cut into bins {then.get(name, 'by nobody')} where the model was trained, "
+                f"and {now.get(name, 'by nobody')} here; state the same bins in both schemas (bins_of = TABLE takes "
+                "those that an owner learnt for another table)"
+            )
