@@ -75,7 +75,7 @@ def test_the_example_across_processes_runs(tmp_path: Path) -> None:
 
     def command(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "privity", *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=120
+            [sys.executable, "-m", "privity", *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=600
         )
 
     founded = command("consortium", "init", ".", "--owner", "bank_a", "--owner", "bank_b")

@@ -20,7 +20,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 def python(code: str) -> str:
     """What a fresh interpreter, which finds the package where this one does, prints."""
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60,
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
     )
     assert done.returncode == 0, done.stderr
@@ -56,7 +56,7 @@ def test_build_is_announced() -> None:
 
 @pytest.mark.parametrize("command", [["-m", "privity", "version"]])
 def test_version_command_names_version_and_kernels(command: list[str]) -> None:
-    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert PROJECT["version"] in done.stdout and kernels.BUILD in done.stdout
 

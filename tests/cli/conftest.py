@@ -76,7 +76,7 @@ def privity(start: Callable[..., subprocess.Popen[str]]) -> Privity:
 
     def running(*arguments: Any, closed: bool = False, **environment: str) -> Ended:
         process = start(*arguments, closed=closed, **environment)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
         assert "Traceback" not in out + err, err
         return Ended(process.returncode, out, err)
 

@@ -76,7 +76,7 @@ def test_separate_processes_with_json_and_reports(
     options["bank_a"] += ["--array", "x=x.npy"]
     started = {name: start("run", "program.py", *line) for name, line in options.items()}
     for name, process in started.items():
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
         assert json.loads(out)[name]["output"] == 3.25
         report = json.loads((sum_job / "results" / name / "report.json").read_text())

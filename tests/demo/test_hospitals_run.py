@@ -23,7 +23,7 @@ def test_the_demo_reaches_what_it_claims(hospital_files: HospitalFiles, tmp_path
         log.book("ab" * 32, 1, job=f"run {run}", table="bedside")
     command = ["demo", "hospitals", "--json", "--record-view", "--out", str(tmp_path)]
     ran = subprocess.run(
-        [sys.executable, "-m", "privity", *command], capture_output=True, text=True, check=False, timeout=240
+        [sys.executable, "-m", "privity", *command], capture_output=True, text=True, check=False, timeout=900
     )
     assert ran.returncode == 0, ran.stderr
     assert "three hospitals, one model: linking patients" in ran.stderr

@@ -30,7 +30,7 @@ def both(folder: Path, *options: str) -> list[tuple[int, str, str]]:
               "--out", f"{me}.out.csv", "--json", "--start-timeout", "20", *options)
         for me, peer, column in sides
     ]  # fmt: skip
-    ended = [(*process.communicate(timeout=60), process.returncode) for process in started]
+    ended = [(*process.communicate(timeout=300), process.returncode) for process in started]
     assert all("Traceback" not in out + err for out, err, _ in ended), ended
     return [(code, out, err) for out, err, code in ended]
 
@@ -65,7 +65,7 @@ def test_two_owners_find_their_common_keys_until_the_limit(owners: Path) -> None
 
     line = ("--party", "bank", "--with", "clinic", "--keys", "bank.csv", "--column", "id")
     refused = start(owners, *line, "--limit", "2")
-    _, err = refused.communicate(timeout=30)
+    _, err = refused.communicate(timeout=300)
     assert refused.returncode == 2 and "limit is 2" in err and "bank.comparisons.json" in err
 
 
@@ -74,7 +74,7 @@ def test_owners_that_spell_keys_in_other_ways_do_not_start(owners: Path) -> None
     clinic = start(
         owners, "--party", "clinic", "--with", "bank", "--keys", "clinic.csv", "--column", "ID", "--normalize", "trim"
     )
-    errors = [process.communicate(timeout=60)[1] for process in (bank, clinic)]
+    errors = [process.communicate(timeout=300)[1] for process in (bank, clinic)]
     assert bank.returncode == clinic.returncode == 3
     assert all("normalize" in error for error in errors), errors
 
