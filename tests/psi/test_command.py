@@ -27,7 +27,7 @@ def both(folder: Path, *options: str) -> list[tuple[int, str, str]]:
     sides = (("bank", "clinic", "id"), ("clinic", "bank", "ID"))
     started = [
         start(folder, "--party", me, "--with", peer, "--keys", f"{me}.csv", "--column", column,
-              "--out", f"{me}.out.csv", "--json", "--start-timeout", "20", *options)
+              "--out", f"{me}.out.csv", "--json", "--start-timeout", "60", *options)
         for me, peer, column in sides
     ]  # fmt: skip
     ended = [(*process.communicate(timeout=300), process.returncode) for process in started]
