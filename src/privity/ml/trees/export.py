@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ Integers = npt.NDArray[np.int64]
 LINKS: Final = ("identity", "log", "logistic", "softmax", "shares")
 """What becomes of a row's sums: the prediction itself, e to it, a probability, probabilities of classes, or these as
 they are (one sum for two classes: that of class 1)."""
+_FAR: Final = float(np.finfo(np.float32).max)  # beyond every value, also in single precision
 _OBJECTIVES: Final = {
     "identity": "reg:squarederror", "shares": "reg:squarederror", "log": "count:poisson",
     "logistic": "binary:logistic", "softmax": "multi:softprob",
@@ -41,7 +42,9 @@ def open_trees(
     whether empty cells go right; ``name_leaves`` (k, t, 2^D); ``name_base`` (lanes,) for boosted trees;
     ``name_thresholds`` (t, 2^D - 1), the values of the thresholds that are used, if ``thresholds`` and they are secret;
     ``name_covers`` (t, 2^D), what the rows in each leaf weigh, if ``covers`` (forests): small ones are about few rows.
-    Without thresholds the model is one of bin numbers. One round and 8 bytes per party and node, besides the openings.
+    Without thresholds the model is one of bin numbers, and so it is in columns that their owner cut at thresholds of
+    its own (``OpenedTrees.binned``); where the schema states the thresholds, they are put in. One round and 8 bytes per
+    party and node, besides the openings.
 
     Raises UsageError for a model without trees or not fitted, and what ``Session.reveal`` raises.
     """
@@ -88,10 +91,13 @@ def open_trees(
         threshold = (code - 1) // columns + 0.5
     made = _forest(model, opened) if isinstance(model, Forest) else _boosted(model, opened)
     again = len(made["values"]) // len(feature)  # one tree for each class
-    return OpenedTrees(
+    whole = thresholds or edges is None
+    cut = tuple(kept.get("cut_at") or ()) if whole else tuple(model.names_)
+    trees = OpenedTrees(
         feature=np.repeat(feature, again, axis=0), threshold=np.repeat(threshold, again, axis=0),
-        gap_right=np.repeat(gap_right, again, axis=0), names=tuple(model.names_), **made,
+        gap_right=np.repeat(gap_right, again, axis=0), names=tuple(model.names_), binned=cut, **made,
     )  # fmt: skip
+    return trees.in_values(kept.get("agreed") or {}) if whole else trees
 
 
 def _forest(model: Forest, opened: dict[str, Any]) -> dict[str, Any]:
@@ -122,7 +128,8 @@ class OpenedTrees:
     """Complete binary trees, breadth first: ``feature``, ``threshold``, ``gap_right`` (trees, nodes); ``values``,
     ``covers`` (trees, leaves), covers None if not known; ``lane`` (trees,): the sum to which a tree adds; ``base``
     (lanes,). A row goes right where its value is at least the threshold, or is empty (NaN) and ``gap_right``; feature
-    -1: always left. Values are in columns' own units, or bin numbers if thresholds were not opened. ``link``: of LINKS.
+    -1: always left. Values are in columns' own units; in the columns ``binned`` they are bin numbers (from 0), and rows
+    to predict must hold these there. ``link``: of LINKS.
     """
 
     feature: Integers
@@ -134,6 +141,23 @@ class OpenedTrees:
     link: str
     names: tuple[str, ...]
     covers: Floats | None = None
+    binned: tuple[str, ...] = ()
+
+    def in_values(self, thresholds: Mapping[str, Sequence[float]]) -> OpenedTrees:
+        """The same model on values in the place of bin numbers, for whoever knows the thresholds: column -> thresholds,
+        ascending, as ``privity.data.thresholds.Thresholds.of`` gives them to the owner. A value is in bin k if it
+        reaches k of them. Raises UsageError for a column that is not in bins.
+        """
+        made = self.threshold.copy()
+        for name, edges in thresholds.items():
+            if name not in self.binned:
+                have = ", ".join(self.binned) or "none"
+                raise UsageError(f"in_values: {name!r} is no column in bins; columns in bins: {have}")
+            # bin 0 is reached by every value; a bin beyond the last threshold, by none
+            ends = np.array([-_FAR, *edges, _FAR])
+            at = self.feature == self.names.index(name)
+            made[at] = ends[np.clip(np.ceil(made[at]), 0, len(ends) - 1).astype(np.int64)]
+        return replace(self, threshold=made, binned=tuple(n for n in self.binned if n not in thresholds))
 
     def decision_function(self, x: npt.ArrayLike) -> Floats:
         """Sums (n, lanes) for x (n, d), NaN for empty cells."""
@@ -218,7 +242,8 @@ class OpenedTrees:
     def to_xgboost_json(self) -> str:
         """The model in XGBoost's JSON, which ``Booster.load_model`` reads; thresholds and leaves in single precision.
 
-        Forests become regressions of the shares of classes (one target for each of more than two).
+        Columns in bins are listed in the booster's attribute ``binned``. Forests become regressions of the shares of
+        classes (one target for each of more than two).
         """
         d, lanes = len(self.names), len(self.base)
         trees = [tree.to_xgboost(k, d) for k, tree in enumerate(self._trees())]
@@ -241,7 +266,8 @@ class OpenedTrees:
             "cats": {"enc": [], "feature_segments": [], "sorted_idx": []},
         }
         learner = {
-            "attributes": {}, "feature_names": list(self.names), "feature_types": ["float"] * d,
+            "attributes": {"binned": json.dumps(self.binned)} if self.binned else {},
+            "feature_names": list(self.names), "feature_types": ["float"] * d,
             "gradient_booster": {"model": model, "name": "gbtree"},
             "learner_model_param": {
                 "base_score": "[" + ",".join(repr(float(b)) for b in base) + "]", "boost_from_average": "0",
@@ -264,6 +290,7 @@ class OpenedTrees:
         """The model as ONNX (a TreeEnsembleRegressor and its link): input ``x`` (n, d), floats; extra ``onnx``.
 
         Outputs: classifiers ``label`` (n,) integers and ``probabilities`` (n, classes); others ``prediction`` (n,).
+        Properties: ``columns``, and ``binned`` for those in bins.
         """
         try:
             from onnx import TensorProto, checker, helper, numpy_helper
@@ -309,7 +336,7 @@ class OpenedTrees:
             producer_name="privity",
         )  # fmt: skip
         model.ir_version = 8
-        helper.set_model_props(model, {"columns": json.dumps(list(self.names))})
+        helper.set_model_props(model, {n: json.dumps(v) for n, v in (("columns", self.names), ("binned", self.binned))})
         checker.check_model(model)
         return bytes(model.SerializeToString())
 
