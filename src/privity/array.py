@@ -343,8 +343,8 @@ class SecureArray:
 
     __abs__ = abs
 
-    def clip(self, low: float, high: float) -> SecureArray:
-        """x limited to [low, high], both public."""
+    def clip(self, low: npt.ArrayLike, high: npt.ArrayLike) -> SecureArray:
+        """x limited to [low, high], both public: numbers, or arrays like x."""
         return select.clip(self, low, high)
 
     # -- shape -------------------------------------------------------------------------------------------------

@@ -198,6 +198,98 @@ def test_curves() -> None:
     assert np.allclose(got["alcohol"], (np.sqrt(WINE[:, 0] + 1) - 1) / 0.5, atol=1e-3)
 
 
+WIDE = (4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0)
+"""Units of columns that keep as many fractional bits as the session has: one batch."""
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+@pytest.mark.parametrize(
+    ("curve", "plain_curve"),
+    [
+        (Clip(low=0.5, high=3.0), lambda x: np.clip(x, 0.5, 3.0)),
+        (Clip(low=-1.0, high=2.0), lambda x: np.clip(x, -1.0, 2.0)),
+        (LogTransformer(offset=1.0), np.log1p),
+        (PowerTransformer(lambdas=0.5), lambda x: 2 * (np.sqrt(1 + x) - 1)),
+        (PowerTransformer(lambdas={f"c{i}": (0.0, 2.0)[i % 2] for i in range(6)}, method="box-cox"), None),
+    ],
+    ids=["clip", "clip around 0", "log", "power", "two exponents"],
+)
+def test_rounds_do_not_grow_with_the_columns(
+    curve: Any, plain_curve: Callable[[np.ndarray], np.ndarray] | None, gaps: bool
+) -> None:
+    """Each column comes out as it does alone, under its own bound."""
+    x = RNG.random((40, 6)) * 3.5 + 0.1
+    x[(RNG.random(x.shape) < 0.2) & gaps] = np.nan
+
+    def curved(names: list[str]) -> tuple[dict[str, np.ndarray], dict[str, float], int]:
+        at = [int(n[1]) for n in names]
+        fields = tuple(Field(f"c{i}", "number", WIDE[i], WIDE[i], missing=gaps) for i in at)
+        info = TableInfo("t", fields, None, 50)
+
+        def program(s: pv.Session) -> Any:
+            table = s.table("t")
+            with s.stage("curve"):
+                made = curve.clone().fit_transform(table)
+            bounds = {n: made[n].bound for n in names}
+            opened = {n: s.reveal(made[n], to="all", name=n, reason="test")[:40] for n in names}
+            return opened, bounds, s.stages[0].rounds
+
+        return pv.simulate(program, inputs={"o": table_inputs(info, x[:, at])}, tables={"t": info}).output
+
+    names = [f"c{i}" for i in range(6)]
+    together, bounds, rounds = curved(names)
+    batches = []
+    for i, name in ((0, "c0"), (5, "c5")):
+        alone, bound, fewest = curved([name])
+        batches.append(fewest)
+        assert bounds[name] <= bound[name] * 1.01, "the bound of another column"
+        wanted = plain_curve(x[:, i]) if plain_curve else (np.log(x[:, i]) if i == 0 else (x[:, i] ** 2 - 1) / 2)
+        for got in (together[name], alone[name]):
+            assert np.allclose(got, np.nan_to_num(wanted), rtol=2e-4, atol=2e-3)
+    # a larger batch may take another circuit, with a few rounds more
+    assert rounds <= 1.2 * (sum(batches) if plain_curve is None else max(batches)), "one batch for each exponent"
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+def test_categories_of_all_columns_are_counted_in_one_batch(gaps: bool) -> None:
+    codes = RNG.integers(0, 5, (60, 6)) % np.array([2, 3, 5, 5, 4, 3])
+    data = codes.astype(float)
+    data[(RNG.random(data.shape) < 0.2) & gaps] = np.nan
+    bad = (RNG.random(60) < 0.4).astype(float)
+    fields = tuple(
+        Field(f"c{i}", "category", 1.0, float(k - 1), tuple("abcde"[:k]), gaps)
+        for i, k in enumerate((2, 3, 5, 5, 4, 3))
+    )  # fmt: skip
+    info = TableInfo("t", fields, Field("bad", "binary"), 70)
+
+    def learnt(names: list[str]) -> tuple[dict[str, np.ndarray], dict[str, Any], list[int]]:
+        def program(s: pv.Session) -> Any:
+            table = s.table("t")
+            with s.stage("evidence"):
+                woe = WOEEncoder(names).fit(table)
+            with s.stage("frequent"):
+                filled = SimpleImputer(names, strategy="most_frequent").fit(table)
+            opened = {n: s.reveal(woe.woe_[n], to="all", name=n, reason="test") for n in names}
+            most = {n: s.reveal(v, to="all", name=n, reason="test") for n, v in filled.statistics_.items()}
+            return opened, most, [stage.rounds for stage in s.stages]
+
+        return pv.simulate(program, inputs={"o": table_inputs(info, data, bad)}, tables={"t": info}).output
+
+    names = [f.name for f in fields]
+    opened, most, rounds = learnt(names)
+    _, _, alone = learnt(["c2"])
+    assert all(r <= 1.2 * a for r, a in zip(rounds, alone, strict=True))
+    for i, field in enumerate(fields):
+        here = ~np.isnan(data[:, i])
+        counts = np.array([[np.sum((data[here, i] == k) & (bad[here] == b)) for k in range(len(field.categories))]
+                           for b in (0.0, 1.0)])  # fmt: skip
+        share = (counts + 0.5) / (counts + 0.5).sum(axis=1, keepdims=True)
+        assert np.allclose(opened[field.name], np.log(share[0] / share[1]), atol=2e-3)
+        if gaps:
+            assert most[field.name] == counts.sum(axis=0).argmax()
+    assert bool(most) == gaps
+
+
 @pytest.mark.parametrize("method", ["yeo-johnson", "box-cox"])
 @pytest.mark.parametrize("power", [0.0, 0.5, 1.0, 2.0])
 def test_powers(method: Any, power: float) -> None:

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..array import SecureArray, broadcast_shapes, secure, session_of
 from ..errors import UsageError
@@ -130,17 +131,18 @@ def absolute(x: SecureArray) -> SecureArray:
     return SecureArray(x.session, result.ring_share(), x.scale, x.bound)
 
 
-def clip(x: SecureArray, low: float, high: float) -> SecureArray:
-    """x limited to [low, high] (public numbers, rounded to x's fractional bits), exactly.
+def clip(x: SecureArray, low: npt.ArrayLike, high: npt.ArrayLike) -> SecureArray:
+    """x limited to [low, high] (public numbers or arrays, rounded to x's fractional bits), exactly.
 
-    Both comparisons in one batch: the rounds of a sign and 6; twice the bytes of ``maximum``.
+    Both comparisons in one batch, and both products: the rounds of a sign and 3; twice the bytes of ``maximum``.
     """
-    if not low <= high:
-        raise UsageError(f"clip: expected low <= high, got {low} and {high}")
+    least, most = np.asarray(low), np.asarray(high)
+    if not (least <= most).all():
+        raise UsageError(f"clip: expected low <= high, got {low!r} and {high!r}")
     x = x.numeric()
-    if x.scale == 0 and not (float(low).is_integer() and float(high).is_integer()):
+    if x.scale == 0 and not (least == np.floor(least)).all() & (most == np.floor(most)).all():
         x = x.rescaled(x.session.fraction_bits)
-    flags = stack([x - low, high - x]) < 0
-    below, above = flags[0], flags[1]
-    result = x + below * (low - x) + above * (high - x)
-    return SecureArray(x.session, result.ring_share(), x.scale, min(x.bound, max(abs(low), abs(high))) + 2.0**-x.scale)
+    room = stack([x - least, most - x])
+    lacking = (room < 0) * room
+    bound = min(x.bound, max(np.abs(least).max(initial=0.0), np.abs(most).max(initial=0.0))) + 2.0**-x.scale
+    return (x - lacking[0] + lacking[1]).stated(bound)

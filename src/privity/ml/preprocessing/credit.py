@@ -8,14 +8,16 @@ Scorecards (2006), chapter 6.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+
+import numpy as np
 
 from ...array import SecureArray
 from ...errors import UsageError
-from ...functions import log, matmul, reciprocal, stack
+from ...functions import concatenate, log, matmul, reciprocal, stack
 from ...table import Field, SecureColumn, Table
-from .encode import one_hot_columns
+from .encode import batches_of_levels, one_hot_batch
 from .transform import Transform, chosen, swapped
 
 _BITS = 26
@@ -42,38 +44,53 @@ class WOEEncoder(Transform):
         if label is None or table.label_name is None or table.column(table.label_name).field.kind != "binary":
             raise UsageError("WOEEncoder: needs a table with a binary label (0 good, 1 bad)")
         self.columns_ = chosen(self, table, _is_category, "categories; bin numbers first with KBinsDiscretizer")
-        hot = one_hot_columns(table, self.columns_)
+        self.levels_ = {n: len(table.column(n).field.categories) for n in self.columns_}
         self.woe_: dict[str, SecureArray] = {}
         self.information_value_: dict[str, SecureArray] = {}
-        for name in self.columns_:
-            self.woe_[name], self.information_value_[name] = self._evidence(hot[name], label, table.rows)
+        for batch, hot in self._flags(table):
+            woe, value = self._evidence(hot, label, [self.levels_[n] for n in batch])
+            self.woe_ |= {n: woe[i, : self.levels_[n]] for i, n in enumerate(batch)}
+            self.information_value_ |= {n: value[i] for i, n in enumerate(batch)}
         self.feature_names_out_ = table.feature_names
         return self
 
     def transform(self, table: Table) -> Table:
         self.fitted("woe_")
-        hot = one_hot_columns(table, self.columns_)
         made: dict[str, list[SecureColumn]] = {}
-        for name in self.columns_:
-            column, woe = table.column(name), self.woe_[name]
-            values = matmul(hot[name], woe.reshape((-1, 1))).reshape((table.rows,)).stated(woe.bound)
-            field = replace(column.field, kind="number", unit=1.0, bound=woe.bound, categories=(), missing=False)
-            made[name] = [SecureColumn(field, values)]
+        for batch, hot in self._flags(table):
+            most = hot.shape[2]
+            woes = stack([concatenate([self.woe_[n], np.zeros(most - self.levels_[n])]) for n in batch])
+            values = matmul(hot, woes.reshape((len(batch), most, 1))).stated(woes.bound)
+            for i, name in enumerate(batch):
+                field = table.column(name).field
+                field = replace(field, kind="number", unit=1.0, bound=woes.bound, categories=(), missing=False)
+                made[name] = [SecureColumn(field, values[i, :, 0])]
         return swapped(table, made, clean=True)
 
-    def _evidence(self, hot: SecureArray, label: SecureArray, rows: int) -> tuple[SecureArray, SecureArray]:
-        levels = hot.shape[1]
-        bad = matmul(label.reshape((1, -1)), hot).reshape((levels,)).stated(float(rows))
-        counts = stack([hot.sum(axis=0).stated(float(rows)) - bad, bad]).stated(float(rows))
-        smooth = counts + self.smoothing
-        per_row = 1.0 / (rows + levels * self.smoothing)
+    def _flags(self, table: Table) -> Iterator[tuple[list[str], SecureArray]]:
+        """Columns that are treated together, and their flags (k, n, most levels)."""
+        for batch in batches_of_levels(self.levels_):
+            most = max(self.levels_[n] for n in batch)
+            yield batch, one_hot_batch(table, {n: table.column(n).values for n in batch}, most)
+
+    def _evidence(
+        self, hot: SecureArray, label: SecureArray, levels: Sequence[int]
+    ) -> tuple[SecureArray, SecureArray]:
+        """Evidence (k, most levels) and information value (k,) of k columns from ``hot`` (k, n, most levels)."""
+        columns, rows, most = hot.shape
+        has = (np.arange(most) < np.asarray(levels)[:, None]).astype(np.float64)  # which levels a column has
+        flat = hot.transpose(1, 0, 2).reshape((rows, columns * most))
+        bad = matmul(label.reshape((1, -1)), flat).reshape((columns, most)).stated(float(rows))
+        counts = stack([hot.sum(axis=1).stated(float(rows)) - bad, bad]).stated(float(rows))
+        smooth = counts + self.smoothing * has
+        per_row = 1.0 / (rows + np.asarray(levels)[:, None] * self.smoothing)
         share = smooth.multiply(per_row, scale=_BITS).stated(1.0)  # of all rows
-        total = share.sum(axis=1).stated(1.0).reshape((2, 1))
+        total = share.sum(axis=2).stated(1.0).reshape((2, columns, 1))
         within = share.multiply(reciprocal(total, at_most=1024.0, scale=_BITS - 6), scale=_BITS).stated(1.0 + 2.0**-8)
         logs = log(within)
         woe = logs[0] - logs[1]
         gap = within[0] - within[1]
-        return woe, (gap * woe).sum()
+        return woe, ((gap * woe) * has.astype(np.int64)).sum(axis=1)
 
 
 def _is_category(field: Field) -> bool:

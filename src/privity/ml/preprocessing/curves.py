@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
+import numpy as np
+
 from ...array import SecureArray
 from ...errors import UsageError
-from ...functions import log, power, where
+from ...functions import log, power, stack, where
 from ...table import SecureColumn, Table
-from .transform import Transform, chosen, is_number, numbers_out, swapped
+from .transform import Transform, chosen, columns_out, is_number, present_cells, swapped, together
 
 _NUMBERS = "numbers; encode categories first"
 
 
 class Clip(Transform):
-    """Numbers cut to [low, high], public, in the column's own unit. Two comparisons a value; empty cells stay empty."""
+    """Numbers cut to [low, high], public, in the column's own unit. Empty cells stay empty.
+
+    Two comparisons a value, exactly; rounds as ``privity.clip``, all columns together.
+    """
 
     def __init__(self, columns: Sequence[str] | None = None, *, low: float, high: float) -> None:
         self.columns = columns
@@ -33,23 +38,32 @@ class Clip(Transform):
 
     def transform(self, table: Table) -> Table:
         self.fitted("columns_")
+        columns = {n: table.column(n) for n in self.columns_}
+        largest = max(abs(self.low), abs(self.high))
+
+        def cut(names: Sequence[str], x: SecureArray) -> SecureArray:
+            units = np.array([columns[n].field.unit for n in names])
+            return x.clip(self.low / units, self.high / units)
+
+        values = together({n: c.values.numeric() for n, c in columns.items()}, cut)
+        inside = self.low <= 0 <= self.high
+        if not inside:  # an empty cell holds 0 and was moved to a limit
+            gappy = {n: x for n, x in values.items() if columns[n].missing is not None}
+            values |= together(gappy, lambda names, x: x * present_cells(table, names))
         made: dict[str, list[SecureColumn]] = {}
-        for name in self.columns_:
-            column = table.column(name)
-            unit = column.field.unit
-            cut = column.values.numeric().clip(self.low / unit, self.high / unit)
-            if column.missing is not None and not self.low <= 0 <= self.high:
-                cut = cut * (1 - column.missing).stated(1.0)
-            bound = min(column.field.bound, max(abs(self.low), abs(self.high)))
-            made[name] = [SecureColumn(replace(column.field, bound=bound), cut, column.missing)]
-        return swapped(table, made, clean=self.low <= 0 <= self.high)
+        for name, column in columns.items():
+            cells, field = values[name], replace(column.field, bound=min(column.field.bound, largest))
+            bound = min(column.values.bound, largest / field.unit) + 2.0**-cells.scale
+            made[name] = [SecureColumn(field, cells.stated(bound), column.missing)]
+        return swapped(table, made, clean=inside)
 
 
 class LogTransformer(Transform):
     """ln(x + offset), for columns whose values are above -offset: smaller ones are taken as the smallest number.
 
     ``offset``: public, in the column's own unit (1: log1p). Where an owner can do this to its own cells, the schema's
-    transform "signed_log" costs nothing. Error and cost as ``privity.log``. Empty cells stay empty.
+    transform "signed_log" costs nothing. Error and cost as ``privity.log``; rounds do not grow with the columns, as all
+    whose unit leaves them as many fractional bits are one batch. Empty cells stay empty.
     """
 
     def __init__(self, columns: Sequence[str] | None = None, *, offset: float = 1.0) -> None:
@@ -65,7 +79,7 @@ class LogTransformer(Transform):
 
     def transform(self, table: Table) -> Table:
         self.fitted("columns_")
-        return _applied(table, self.columns_, lambda name, x: log(x + self.offset))
+        return columns_out(table, together(_natural(table, self.columns_), lambda names, x: log(x + self.offset)))
 
 
 class PowerTransformer(Transform):
@@ -74,7 +88,8 @@ class PowerTransformer(Transform):
     ``lambdas``: one for all columns, or by name. scikit-learn estimates them by maximum likelihood from the rows; here
     they are public choices, as for 0 (logarithm), 0.5 (square root) or 1 (unchanged). "box-cox" wants values above 0:
     (x^l - 1) / l, ln x for l = 0. "yeo-johnson" wants any: with x + 1 for x >= 0, and -((1 - x)^(2 - l) - 1) / (2 - l)
-    below. Error and cost as ``privity.power`` and ``privity.log``. Empty cells stay empty.
+    below. Error and cost as ``privity.power`` and ``privity.log``; columns with one exponent and equal fractional bits
+    are one batch. Empty cells stay empty.
     """
 
     def __init__(
@@ -101,10 +116,15 @@ class PowerTransformer(Transform):
 
     def transform(self, table: Table) -> Table:
         self.fitted("columns_")
-        return _applied(table, self.columns_, self._curve)
+        columns = _natural(table, self.columns_)
+        made = together(columns, lambda names, x: self._curve(self._exponent(names[0]), x), self._exponent)
+        reach = {n: self._reach(self._exponent(n), columns[n].bound) for n in made}
+        return columns_out(table, {n: y.stated(min(y.bound, reach[n])) for n, y in made.items()})
 
-    def _curve(self, name: str, x: SecureArray) -> SecureArray:
-        exponent = self.lambdas[name] if isinstance(self.lambdas, Mapping) else self.lambdas
+    def _exponent(self, name: str) -> float:
+        return self.lambdas[name] if isinstance(self.lambdas, Mapping) else self.lambdas
+
+    def _curve(self, exponent: float, x: SecureArray) -> SecureArray:
         if self.method == "box-cox":
             return _box_cox(x, exponent)
         if exponent == 1:
@@ -113,6 +133,16 @@ class PowerTransformer(Transform):
         negative = x < 0
         size = where(negative, -x, x) + 1.0
         return where(negative, -_box_cox(size, 2 - exponent), _box_cox(size, exponent))
+
+    def _reach(self, exponent: float, bound: float) -> float:
+        """Largest magnitude of a result for |x| <= bound, with room for the error of the curve."""
+        if self.method == "yeo-johnson":
+            ends = [_plain_box_cox(1 + bound, e) for e in (exponent, 2 - exponent)]
+        elif exponent > 0:
+            ends = [_plain_box_cox(bound, exponent), 1 / exponent]  # the latter at 0
+        else:
+            return math.inf
+        return max(map(abs, ends)) * (1 + 2.0**-10) + 2.0**-8 * max(1.0, 1 / abs(exponent or 1.0))
 
 
 def _box_cox(x: SecureArray, exponent: float) -> SecureArray:
@@ -123,12 +153,16 @@ def _box_cox(x: SecureArray, exponent: float) -> SecureArray:
     return (power(x, exponent) - 1.0) * (1.0 / exponent)
 
 
-def _applied(table: Table, names: Sequence[str], curve: Callable[[str, SecureArray], SecureArray]) -> Table:
-    """A curve of each column in its own unit. Precision: the session's fractional bits."""
-    out = table
-    for name in names:
-        x = table.column(name).natural
-        bits = table.session.fraction_bits
-        y = curve(name, x if 0 < x.scale <= bits and math.isfinite(x.bound) else x.rescaled(bits))
-        out = numbers_out(out, [name], y.reshape((-1, 1)))
-    return out
+def _plain_box_cox(x: float, exponent: float) -> float:
+    return math.log(x) if exponent == 0 else (x**exponent - 1) / exponent
+
+
+def _natural(table: Table, names: Sequence[str]) -> dict[str, SecureArray]:
+    """Columns in their own units, with at most the session's fractional bits; whole numbers with all of them."""
+    bits = table.session.fraction_bits
+    columns = {n: table.column(n).natural.numeric() for n in names}
+    fine = [n for n, x in columns.items() if x.scale > bits]
+    if fine:
+        cut = stack([columns[n] for n in fine], axis=1).rescaled(bits)
+        columns |= {n: cut[:, i].stated(columns[n].bound + 2.0**-bits) for i, n in enumerate(fine)}
+    return {n: x if x.scale else x.rescaled(bits) for n, x in columns.items()}

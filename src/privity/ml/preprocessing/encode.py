@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -82,17 +82,23 @@ class OneHotEncoder(Transform):
 def one_hot_columns(table: Table, names: Sequence[str]) -> dict[str, SecureArray]:
     """Column -> (n, categories) 0/1 integers; 0 for empty cells and in rows that are not real."""
     levels = {n: len(table.column(n).field.categories) for n in names}
-    together = [n for n in names if levels[n] <= _AT_ONCE]
     found: dict[str, SecureArray] = {}
-    for batch in [together, *([n] for n in names if n not in together)]:
-        if not batch:
-            continue
-        most = max(levels[n] for n in batch)
-        codes = stack([table.column(n).values for n in batch])
-        hot = one_hot(codes, most).numeric() * present_cells(table, batch).T.reshape((len(batch), table.rows, 1))
-        for i, name in enumerate(batch):
-            found[name] = hot[i][:, : levels[name]].stated(1.0)
+    for batch in batches_of_levels(levels):
+        hot = one_hot_batch(table, {n: table.column(n).values for n in batch}, max(levels[n] for n in batch))
+        found |= {n: hot[i][:, : levels[n]] for i, n in enumerate(batch)}
     return found
+
+
+def batches_of_levels(levels: Mapping[str, int]) -> list[list[str]]:
+    """Which columns are decomposed together: all with few levels, and each of the others alone."""
+    few = [n for n in levels if levels[n] <= _AT_ONCE]
+    return [batch for batch in (few, *([n] for n in levels if n not in few)) if batch]
+
+
+def one_hot_batch(table: Table, codes: Mapping[str, SecureArray], levels: int) -> SecureArray:
+    """(k, n, levels) 0/1 integers of k columns of codes; 0 for empty cells and in rows that are not real."""
+    present = present_cells(table, list(codes)).T.reshape((len(codes), table.rows, 1))
+    return (one_hot(stack(list(codes.values())), levels).numeric() * present).stated(1.0)
 
 
 class OrdinalEncoder(Transform):

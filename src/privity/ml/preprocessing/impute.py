@@ -10,9 +10,10 @@ import numpy as np
 
 from ...array import SecureArray
 from ...errors import UsageError
-from ...functions import argmax, one_hot, quantile, stack
+from ...functions import argmax, quantile, stack
 from ...table import Field, SecureColumn, Table
-from .transform import Transform, chosen, filled, per_row, present_cells, swapped
+from .encode import batches_of_levels, one_hot_batch
+from .transform import Transform, chosen, filled, per_row, swapped, together
 
 Strategy = Literal["mean", "median", "most_frequent", "constant"]
 
@@ -116,17 +117,24 @@ class SimpleImputer(Transform):
         if self.strategy == "median":
             middle = quantile(table.block(names), 0.5, axis=0, valid=filled(table, names))
             return {n: middle[i] for i, n in enumerate(names)}
-        one = self._frequent if self.strategy == "most_frequent" else self._constant
-        return {n: one(table, n) for n in names}
+        if self.strategy == "most_frequent":
+            return self._frequent(table)
+        return {n: self._constant(table, n) for n in names}
 
-    def _frequent(self, table: Table, name: str) -> SecureArray:
-        column = table.column(name)
-        levels = _levels(column.field)
-        assert levels is not None
-        codes = column.values if column.field.coded else column.natural.round()
-        hot = one_hot(codes, levels).numeric() * present_cells(table, [name])
-        best = argmax(hot.sum(axis=0))
-        return best if column.field.coded else best * (1.0 / column.field.unit)
+    def _frequent(self, table: Table) -> dict[str, SecureArray]:
+        columns = {n: table.column(n) for n in self.columns_}
+        numbers = {n: c.natural.numeric() for n, c in columns.items() if not c.field.coded}
+        codes = {n: c.values for n, c in columns.items() if c.field.coded}
+        codes |= together(numbers, lambda names, x: x.round())
+        levels = {n: _levels(c.field) or 0 for n, c in columns.items()}
+        found: dict[str, SecureArray] = {}
+        for batch in batches_of_levels(levels):
+            hot = one_hot_batch(table, {n: codes[n] for n in batch}, max(levels[n] for n in batch))
+            best = argmax(hot.sum(axis=1), axis=1)  # levels that a column does not have count 0 and come last
+            for i, name in enumerate(batch):
+                most = best[i].stated(float(max(1, levels[name] - 1)))
+                found[name] = most if name not in numbers else most * (1.0 / columns[name].field.unit)
+        return found
 
     def _constant(self, table: Table, name: str) -> SecureArray:
         field = table.column(name).field

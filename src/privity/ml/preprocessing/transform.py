@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -77,15 +77,37 @@ def swapped(table: Table, made: dict[str, list[SecureColumn]], *, clean: bool) -
 
 def numbers_out(table: Table, names: Sequence[str], values: SecureArray) -> Table:
     """``values`` (n, k), in natural units, in the place of the named columns; 0 stays in empty cells."""
-    gaps = [i for i, n in enumerate(names) if table.column(n).missing is not None]
-    if gaps:
-        values = values * present_cells(table, names)
+    return columns_out(table, {n: values[:, i] for i, n in enumerate(names)})
+
+
+def columns_out(table: Table, values: Mapping[str, SecureArray]) -> Table:
+    """``numbers_out`` for columns (n,) by name, each with its own scale and bound: one product for all of a scale."""
+    gappy = {n: x for n, x in values.items() if table.column(n).missing is not None}
+    present = together(gappy, lambda names, x: x * present_cells(table, names))
     made: dict[str, list[SecureColumn]] = {}
-    for i, name in enumerate(names):
-        old = table.column(name)
-        field = replace(old.field, kind="number", unit=1.0, bound=values.bound, categories=())
-        made[name] = [SecureColumn(field, values[:, i], old.missing)]
+    for name, x in {**values, **present}.items():
+        old, bound = table.column(name), values[name].bound
+        field = replace(old.field, kind="number", unit=1.0, bound=bound, categories=())
+        made[name] = [SecureColumn(field, x.stated(bound), old.missing)]
     return swapped(table, made, clean=False)
+
+
+def together(
+    columns: Mapping[str, SecureArray],
+    apply: Callable[[Sequence[str], SecureArray], SecureArray],
+    alike: Callable[[str], Any] = lambda name: None,
+) -> dict[str, SecureArray]:
+    """What ``apply(names, (n, k))`` makes of columns (n,): called once for all of one scale for which ``alike`` says
+    the same, so that rounds do not grow with the columns. All of a batch have its largest bound.
+    """
+    batches: dict[Any, list[str]] = {}
+    for name, x in columns.items():
+        batches.setdefault((x.scale, alike(name)), []).append(name)
+    found: dict[str, SecureArray] = {}
+    for names in batches.values():
+        results = apply(names, stack([columns[n] for n in names], axis=1))
+        found |= {n: results[:, i] for i, n in enumerate(names)}
+    return found
 
 
 def present_cells(table: Table, names: Sequence[str]) -> SecureArray:
