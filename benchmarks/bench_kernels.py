@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from privity.ring import kernels, reference
+from privity.ring import kernels, reference, trig
 
 Ring = npt.NDArray[np.uint64]
 ITEMS = 1 << 20
@@ -69,6 +69,10 @@ def cases(door: Any, threads: dict[str, int], fast: bool) -> Iterator[tuple[str,
         stream = door.pack_low(a, k)
         yield f"pack_low 1M, k={k}", partial(door.pack_low, a, k, stream), ITEMS, "G words/s"
         yield f"unpack_low 1M, k={k}", partial(door.unpack_low, stream, k, ITEMS, out), ITEMS, "G words/s"
+    waves, angle = (kernels if door is not reference else trig), a[:1024]
+    dealt, factors = draw(24, 1024), np.array([range(1, 13), [0] * 12], np.uint64)
+    yield "waves 1024, 12 harmonics", partial(waves.waves, angle, 23, 12, 24), 12 * 1024, "G waves/s"
+    yield "wave_sum 1024, 12 harmonics", partial(waves.wave_sum, angle, dealt, 23, factors, 28), 12 * 1024, "G waves/s"
     tiny = [draw(4) for _ in range(6)]
 
     def calls() -> None:

@@ -403,6 +403,54 @@ nb::object and_level(nb::handle sa, nb::handle sb, nb::handle ra, nb::handle rb)
   return result;
 }
 
+// ---------------------------------------------------------------------------------------------------- sine series
+
+constexpr long long kMostHarmonics = 32, kLongestTurn = 60;
+
+// The pairs of all chunks of an angle of `turn_bits` bits: see waves.h.
+bool wave_tables(nb::handle h, long long turn_bits, PyArrayObject*& tables) {
+  npy_intp pairs = 0;
+  for (long long low = 0; low < turn_bits; low += 12) pairs += npy_intp{1} << (turn_bits - low < 12 ? turn_bits - low : 12);
+  tables = ring(h, 2);
+  return tables != nullptr && PyArray_DIM(tables, 0) == pairs && PyArray_DIM(tables, 1) == 2;
+}
+
+nb::object waves_of(nb::handle angle, nb::handle tables, nb::handle turn_bits, nb::handle count, nb::handle scale) {
+  PyArrayObject *in = ring(angle, 1), *pairs = nullptr;
+  long long turn = 0, most = 0, bits = 0;
+  if (in == nullptr || !count_from(turn_bits, 1, kLongestTurn, turn) || !count_from(count, 1, kMostHarmonics, most) ||
+      !count_from(scale, 1, 30, bits) || !wave_tables(tables, turn, pairs)) {
+    return nb::none();
+  }
+  const npy_intp n = PyArray_SIZE(in), dims[2] = {2 * static_cast<npy_intp>(most), n};
+  nb::object result = target(nb::none(), 2, dims, {}, false);
+  u64* to = words_of(result);
+  const Unlocked unlocked(2.0 * static_cast<double>(most) * static_cast<double>(n));
+  active().waves(static_cast<size_t>(n), words_of(in), words_of(pairs), static_cast<int>(turn), static_cast<int>(most),
+                 static_cast<int>(bits), to);
+  return result;
+}
+
+nb::object wave_sum_of(nb::handle angle, nb::handle dealt, nb::handle tables, nb::handle turn_bits, nb::handle factors,
+                       nb::handle shift) {
+  PyArrayObject *in = ring(angle, 1), *from = ring(dealt, 2), *weights = ring(factors, 2), *pairs = nullptr;
+  long long turn = 0, cut = 0;
+  if (in == nullptr || from == nullptr || weights == nullptr || PyArray_DIM(weights, 0) != 2 ||
+      !count_from(turn_bits, 1, kLongestTurn, turn) || !count_from(shift, 1, 62, cut) ||
+      !wave_tables(tables, turn, pairs)) {
+    return nb::none();
+  }
+  const npy_intp n = PyArray_SIZE(in), most = PyArray_DIM(weights, 1), dims[1] = {n};
+  if (most < 1 || most > kMostHarmonics || PyArray_DIM(from, 0) != 2 * most || PyArray_DIM(from, 1) != n) return nb::none();
+  nb::object result = target(nb::none(), 1, dims, {}, false);
+  u64* to = words_of(result);
+  const u64* sines = words_of(weights);
+  const Unlocked unlocked(4.0 * static_cast<double>(most) * static_cast<double>(n));
+  active().wave_sum(static_cast<size_t>(n), words_of(in), words_of(from), words_of(pairs), static_cast<int>(turn),
+                    static_cast<int>(most), sines, sines + most, static_cast<int>(cut), to);
+  return result;
+}
+
 // ---------------------------------------------------------------------------------- private set intersection
 
 // A contiguous array of bytes in one dimension, else null.
@@ -516,6 +564,9 @@ NB_MODULE(_native, m) {
   m.def("monomials", &monomials, arg("planes"), arg("bits"));
   m.def("fold_digits", &fold_digits, arg("x"), arg("planes"), arg("bits"), arg("constant"));
   m.def("and_level", &and_level, arg("sa"), arg("sb"), arg("ra"), arg("rb"));
+  m.def("waves", &waves_of, arg("angle"), arg("tables"), arg("turn_bits"), arg("count"), arg("scale"));
+  m.def("wave_sum", &wave_sum_of, arg("angle"), arg("dealt"), arg("tables"), arg("turn_bits"), arg("factors"),
+        arg("shift"));
   m.def("digest_items", &digest_items_of, arg("data"), arg("offsets"), arg("prefix"));
   m.def("digest_rows", &digest_rows_of, arg("rows"), arg("places"), arg("codes"), arg("mask"));
   m.def("cuckoo", &cuckoo_of, arg("bins"), arg("size"));

@@ -60,6 +60,11 @@ struct Kernels {
   void (*and_level)(std::size_t positions, std::size_t width, const u64* sa, const u64* sb, const u64* ra,
                     const u64* rb, u64* za, u64* zb);
 
+  // Sine series: see waves.h.
+  void (*waves)(std::size_t n, const u64* angle, const u64* tables, int turn_bits, int count, int scale, u64* out);
+  void (*wave_sum)(std::size_t n, const u64* angle, const u64* dealt, const u64* tables, int turn_bits, int count,
+                   const u64* sines, const u64* cosines, int shift, u64* out);
+
   void (*to_planes)(std::size_t n, const u64* x, int k, u64* planes);
   void (*from_planes)(std::size_t n, const u64* planes, int k, u64* x);
   void (*pack_low)(std::size_t n, const u64* x, int k, std::uint8_t* stream);

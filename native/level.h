@@ -30,13 +30,15 @@
 #include "select.h"
 #include "thin.h"
 #include "trees.h"
+#include "waves.h"
 
 namespace privity {
 
 extern const Kernels PRIVITY_TABLE;
 const Kernels PRIVITY_TABLE = {
-    PRIVITY_LEVEL, gemm,      thin,      rep3_mul,    rep3_and,  rep3_dot,  rep3_select, trunc_known_u, trunc_known_v,
-    bit_times,     monomials, fold_digits, and_level, to_planes, from_planes, pack_low,  unpack_low,
+    PRIVITY_LEVEL, gemm,      thin,        rep3_mul,  rep3_and, rep3_dot, rep3_select, trunc_known_u, trunc_known_v,
+    bit_times,     monomials, fold_digits, and_level, waves,    wave_sum, to_planes,   from_planes,   pack_low,
+    unpack_low,
 };
 
 }  // namespace privity

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privity.errors import ShapeError, UsageError
-from privity.ring import kernels, reference
+from privity.ring import kernels, reference, trig
 
 native = getattr(kernels, "_native", None)
 LEVELS: list[str] = native.levels() if native is not None else ["reference"]
@@ -292,6 +292,36 @@ def test_numpy_integers_and_subclasses_are_welcome() -> None:
     assert kernels.rep3_and(*[x.view(np.recarray)] * 6).shape == (100,)
 
 
+# --------------------------------------------------------------------------------------------------- sine series
+
+
+@given(n=sizes, turn=st.integers(1, 60), count=st.integers(1, 33), scale=st.integers(1, 30), seed=seeds, how=layouts)
+@few
+def test_waves(n: int, turn: int, count: int, scale: int, seed: int, how: int) -> None:
+    angle = draw(seed, n)
+    same(kernels.waves(strided(angle, how), turn, count, scale), trig.waves(angle, turn, count, scale))
+
+
+@given(n=sizes, turn=st.integers(1, 60), count=st.integers(1, 33), shift=st.integers(1, 40), seed=seeds, how=layouts)
+@few
+def test_wave_sums(n: int, turn: int, count: int, shift: int, seed: int, how: int) -> None:
+    rng = np.random.default_rng(seed)
+    angle, dealt = draw(seed, n), draw(seed + 1, 2 * count, n)
+    factors = (rng.integers(-(2**32), 2**32, (2, count)) * rng.integers(0, 2, (2, 1))).view(np.uint64)
+    came = kernels.wave_sum(strided(angle, how), strided(dealt, how), turn, strided(factors, how), shift)
+    same(came, trig.wave_sum(angle, dealt, turn, factors, shift))
+    more = draw(seed + 2, 2 * count, n)
+    both = came + trig.wave_sum(angle, more, turn, factors, shift)
+    same(kernels.wave_sum(angle, dealt + more, turn, factors, shift), both)
+
+
+def test_waves_are_sines_and_cosines() -> None:
+    angle = np.arange(0, 1 << 20, 997, dtype=np.uint64)
+    exact = 2 * np.pi * np.arange(1, 17)[:, None] * angle / 2**20
+    rows = kernels.waves(angle, 20, 16, 30).view(np.int64) / 2.0**30
+    assert np.abs(rows - np.concatenate([np.cos(exact), np.sin(exact)])).max() < 2.0**-25
+
+
 X = draw(0, 6)
 M = draw(0, 2, 3)
 REFUSED: list[tuple[type[Exception], str, tuple[Any, ...]]] = [
@@ -341,6 +371,14 @@ REFUSED: list[tuple[type[Exception], str, tuple[Any, ...]]] = [
     (ShapeError, "and_level", (draw(0, 3, 3), draw(1, 3, 3), M, M)),
     (ShapeError, "and_level", (draw(0, 3, 3), draw(1, 5, 3), M[:1], M[:1])),
     (UsageError, "bit_times", (X, X, X, 65)),
+    (UsageError, "waves", (X, 61, 3, 24)),
+    (UsageError, "waves", (X, 20, 0, 24)),
+    (UsageError, "waves", (X, 20, 3, 31)),
+    (ShapeError, "waves", (M, 20, 3, 24)),
+    (ShapeError, "wave_sum", (X, draw(0, 6, 6), 20, M[:1], 28)),
+    (ShapeError, "wave_sum", (X, draw(0, 6, 5), 20, M, 28)),
+    (UsageError, "wave_sum", (X, draw(0, 6, 6), 0, M, 28)),
+    (UsageError, "wave_sum", (X, draw(0, 6, 6), 20, M, 0)),
 ]
 
 

@@ -160,19 +160,24 @@ class LogisticRegression(LinearModel):
 
     def _fit_sgd(self, rows: Rows, y: SecureArray, order: Order | None) -> None:
         x, session = rows.x, rows.x.session
-        inputs = with_intercept(x, rows.valid) if self.fit_intercept else x
-        weighted = self._weighted(inputs, y)
-        if rows.weight is not None:
-            weighted = weighted * rows.weight.reshape((-1, 1))
+        weighted = inputs = x
+        if self.class_weight is not None or rows.weight is not None:  # the column of ones has weights, too
+            weighted = inputs = with_intercept(x, rows.valid) if self.fit_intercept else x
+            weighted = self._weighted(inputs, y)
+            if rows.weight is not None:
+                weighted = weighted * rows.weight.reshape((-1, 1))
+        columns = x.shape[1] + self.fit_intercept
         batches = (
             order if order is not None else batch_order(x.shape[0], self.batch_size, self.epochs, self.random_state)
         )
         per_epoch = max(1, len(batches) // self.epochs)
-        state = SGDState(session.constant(np.zeros(inputs.shape[1])))
+        state = SGDState(session.constant(np.zeros(columns)))
         state.coef = state.coef.stated(self.coefficient_bound)
         for chosen in batches:
             last = (state.step + 1) % per_epoch == 0
             x_batch = inputs[chosen]
+            if x_batch.shape[1] < columns:  # here, for a wider copy of the whole matrix costs more
+                x_batch = with_intercept(x_batch, None if rows.valid is None else rows.valid[chosen])
             weighted_batch = x_batch if weighted is inputs else weighted[chosen]
             state = self.step(state, x_batch, weighted_batch, y[chosen], len(batches), last)
             note = f"epoch {(state.step - 1) // per_epoch + 1}/{self.epochs}"

@@ -14,6 +14,7 @@ Paper      Fourier evaluation with masked input: "Curl" (ePrint 2024/1127) lists
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 _DEALT = 24  # fractional bits of the dealt sines and cosines
 _PUBLIC = 22  # fractional bits of weight times public sine or cosine
 _WEIGHT = 20  # fractional bits of the weights
-_BLOCK = 1 << 12  # elements whose harmonics stay in the second-level cache
 
 
 def helper_stream() -> Stream:
@@ -130,7 +130,7 @@ def _series(
     a, b = x.flat()
     if i == 2:
         r = proto.own.words(n)
-        dealt = _table(r, period, count) - proto.high.words(2 * count * n).reshape(2 * count, n)
+        dealt = k.waves(r, period, count, _DEALT) - proto.high.words(2 * count * n).reshape(2 * count, n)
         yield [(0, k.pack_low(a + r, period)), (1, k.pack_low(b + r, period)), (1, dealt)], [], "masked angle"
         return layout.empty(n)
     masked = layout.empty_bytes(packed_size)
@@ -141,43 +141,14 @@ def _series(
         dealt = layout.empty((2 * count, n))
         yield [], [(2, masked), (2, dealt)], "masked angle"
     angle = a + b + k.unpack_low(masked, period, n)
-    z = layout.empty(n)
-    for lo in range(0, n, _BLOCK):
-        part = slice(lo, lo + _BLOCK)
-        z[part] = _combine(angle[part], dealt[:, part], period, weights, cosines)
+    factors = _factors(tuple(weights), tuple(cosines), count)
+    z: Ring = k.wave_sum(angle, dealt, period, factors, trig.SCALE + _WEIGHT - _PUBLIC)
     mask = (proto.high if i == 0 else proto.low).words(n)
     return z + mask + proto.half if i == 0 else z - mask
 
 
-def _table(angle: Ring, period: int, count: int) -> Ring:
-    """Cosines, then sines, of all harmonics at _DEALT fractional bits: (2 count, n)."""
-    table = layout.empty((2 * count, angle.size))
-    for lo in range(0, angle.size, _BLOCK):
-        part = slice(lo, lo + _BLOCK)
-        cos, sin = trig.harmonics(angle[part], period, count)
-        table[:count, part], table[count:, part] = trig.rescaled(cos, _DEALT), trig.rescaled(sin, _DEALT)
-    return table
-
-
-def _combine(angle: Ring, dealt: Ring, period: int, weights: Sequence[float], cosines: Sequence[float]) -> Ring:
-    """This party's additive part of the series at _DEALT + _PUBLIC fractional bits.
-
-    With c, s dealt and C, S of the public angle: sin k x = S c - C s and cos k x = C c + S s.
-    """
-    count = len(dealt) // 2
-    cos, sin = trig.harmonics(angle, period, count)
-    shift = trig.SCALE + _WEIGHT - _PUBLIC
-    total: Ring | None = None
-    for factors, with_cos, with_sin, sign in ((weights, sin, cos, -1), (cosines, cos, sin, 1)):
-        if any(factors):
-            k = len(factors)
-            integer = [round(w * 2**_WEIGHT) for w in factors]
-            terms = trig.weighted(with_cos[:k], integer, shift) * dealt[:k]
-            other = trig.weighted(with_sin[:k], integer, shift) * dealt[count : count + k]
-            if sign > 0:
-                terms += other
-            else:
-                terms -= other
-            part = layout.total(0, False)(terms)
-            total = part if total is None else total + part
-    return layout.zeros((angle.size,)) if total is None else total
+@lru_cache(maxsize=256)
+def _factors(weights: tuple[float, ...], cosines: tuple[float, ...], count: int) -> Ring:
+    """The factors of both series as integers at _WEIGHT fractional bits."""
+    rows = [[round(w * 2**_WEIGHT) for w in row] + [0] * (count - len(row)) for row in (weights, cosines)]
+    return layout.stack([layout.constants(row) for row in rows], 0)

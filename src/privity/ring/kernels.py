@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from privity.errors import ShapeError, UsageError
-from privity.ring import hashing, reference
+from privity.ring import hashing, reference, trig
 from privity.types import Bytes1D, Ring
 
 _Item = TypeVar("_Item", bound=np.generic)
@@ -283,6 +283,46 @@ def and_level(sa: Ring, sb: Ring, ra: Ring, rb: Ring) -> tuple[Ring, Ring]:
         raise ShapeError(f"and_level: {rows} rows go with masks of shape {expected}, came {given['ra'].shape}")
     done = None if _native is None else _native.and_level(*given.values())
     return reference.and_level(*given.values()) if done is None else done
+
+
+def waves(angle: Ring, turn_bits: int, count: int, scale: int) -> Ring:
+    """Cosines, then sines, of 2 pi k angle / 2^turn_bits, k = 1..count, at ``scale`` bits: (n,) -> (2 count, n).
+
+    Ring integers that are the same on every machine. 1 <= turn_bits <= 60, 1 <= scale <= 30.
+    """
+    if _native is not None and type(turn_bits) is int and turn_bits > 0:
+        done = _native.waves(angle, trig.tables(turn_bits), turn_bits, count, scale)
+        if done is not None:
+            return done
+    angle = _ring("waves", "angle", angle, 1)
+    for name, value, most in (("turn_bits", turn_bits, 60), ("count", count, None), ("scale", scale, 30)):
+        _need_count("waves", name, value, 1, most)
+    done = None if _native is None else _native.waves(angle, trig.tables(turn_bits), turn_bits, count, scale)
+    return trig.waves(angle, turn_bits, count, scale) if done is None else done
+
+
+def wave_sum(angle: Ring, dealt: Ring, turn_bits: int, factors: Ring, shift: int) -> Ring:
+    """sum_k a_k sin k(x - r) + b_k cos k(x - r) of the public angle x and dealt waves of r: (n,), (2 count, n) -> (n,).
+
+    Linear in ``dealt``, a share of what ``waves`` gives for r. ``factors``: (2, count), the integers a and b (two's
+    complement, magnitude at most 2^32); their products with waves of x are divided by 2^shift and rounded.
+    """
+    if _native is not None and type(turn_bits) is int and turn_bits > 0:
+        done = _native.wave_sum(angle, dealt, trig.tables(turn_bits), turn_bits, factors, shift)
+        if done is not None:
+            return done
+    angle = _ring("wave_sum", "angle", angle, 1)
+    dealt, factors = _ring("wave_sum", "dealt", dealt, 2), _ring("wave_sum", "factors", factors, 2)
+    _need_count("wave_sum", "turn_bits", turn_bits, 1, 60)
+    _need_count("wave_sum", "shift", shift, 1, 62)
+    count = factors.shape[1]
+    _need_count("wave_sum", "the number of factors", count, 1, None)
+    if len(factors) != 2 or dealt.shape != (2 * count, angle.size):
+        came = f"{factors.shape}, {dealt.shape} and {angle.size} angles"
+        raise ShapeError(f"wave_sum: expected factors (2, count), dealt (2 count, n) and n angles, came {came}")
+    tables = trig.tables(turn_bits)
+    done = None if _native is None else _native.wave_sum(angle, dealt, tables, turn_bits, factors, shift)
+    return trig.wave_sum(angle, dealt, turn_bits, factors, shift) if done is None else done
 
 
 def digest_items(data: Bytes1D, offsets: Ring, prefix: Bytes1D) -> Ring:

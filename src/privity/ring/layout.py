@@ -52,6 +52,10 @@ def broadcast(shape: tuple[int, ...]) -> Local:
 def take(key: Any) -> Local:
     """Basic or advanced indexing with public indices."""
     if isinstance(key, np.ndarray) and key.ndim == 1 and key.dtype.kind == "i":
+        first = int(key[0]) if key.size else -1
+        if first >= 0 and np.array_equal(key, np.arange(first, first + key.size)):  # neighbours need no copy
+            end = first + key.size
+            return lambda x: x[first:end] if end <= len(x) else np.take(x, key, axis=0)
         return lambda x: np.take(x, key, axis=0)  # much faster than x[key] for rows
     return lambda x: np.asarray(x[key])
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import UsageError
 from ..types import Bytes1D, Ring
-from . import reference
+from . import reference, trig
 
 _SMALLEST, _LARGEST = 3, 16
 
@@ -110,6 +110,14 @@ class SmallRing:
     def and_level(self, sa: Ring, sb: Ring, ra: Ring, rb: Ring) -> tuple[Ring, Ring]:
         """One level of a carry tree."""
         return reference.and_level(sa, sb, ra, rb)
+
+    def waves(self, angle: Ring, turn_bits: int, count: int, scale: int) -> Ring:
+        """Harmonics of angles; of an angle all 64 bits count here and below."""
+        return trig.waves(angle, turn_bits, count, scale)
+
+    def wave_sum(self, angle: Ring, dealt: Ring, turn_bits: int, factors: Ring, shift: int) -> Ring:
+        """A series of sines and cosines of dealt waves."""
+        return trig.wave_sum(angle, dealt, turn_bits, factors, shift)
 
     def _need(self, what: str, value: int, low: int, high: int) -> None:
         if not low <= value <= high:
