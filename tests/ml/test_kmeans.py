@@ -52,11 +52,12 @@ def test_clusters_are_those_of_scikit_learn_from_the_same_start(name: str) -> No
 @pytest.mark.parametrize("init", ["random", "k-means++"])
 @pytest.mark.parametrize("masked", [False, True])
 def test_own_starts_end_near_the_best_of_scikit_learn(init: str, masked: bool) -> None:
+    """One start in five ends elsewhere, and starts are secret draws: all twelve do once in 10^8 runs."""
     more: dict[str, Any] = {}
     if masked:  # padding of values that would draw centres far away
         more["valid"] = np.r_[np.ones(len(IRIS), int), np.zeros(30, int)]
     x = np.vstack([IRIS, np.full((30, 4), 7.5)]) if masked else IRIS
-    got, _ = fitted(KMeans(3, init=init, n_init=4, max_iter=10, random_state=2), x, tuple(more), **more)
+    got, _ = fitted(KMeans(3, init=init, n_init=12, max_iter=10, random_state=2), x, tuple(more), **more)
     best = Plain(3, n_init=20, random_state=0).fit(IRIS)
     assert got["inertia_"] < best.inertia_ * 1.01
     assert abs(got["inertia_"] - ((IRIS - got["cluster_centers_"][got["labels_"][:150]]) ** 2).sum()) < 1e-2
