@@ -58,8 +58,7 @@ class Case:
         bins: Bins = secrets["bins"]
         margin = secrets["margin"].reshape((1, -1))
         gradient, hessian = Logistic(secrets["y"], 1.0).derivatives(margin)
-        inside = margin.session.constant(np.ones(margin.shape))
-        trees, values = grow(bins, gradient, hessian, inside, Growth(self.depth, largest=64.0))
+        trees, values = grow(bins, gradient, hessian, Growth(self.depth, largest=64.0))
         change = stack([(values * gradient).mean(), (values * values * hessian).mean()])
         return concatenate([change, trees.splits[0].reshape((-1,)).rescaled(change.scale)])
 

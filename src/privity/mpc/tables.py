@@ -171,6 +171,21 @@ def lookup_public(proto: Protocol, hot: Bits, table: Sequence[int], width: int) 
     return proto.mul_public(planes, layout.column(weights, len(hot.shape))).map(layout.total(0, False))
 
 
+def lines(proto: Protocol, b: Bits) -> Bits:
+    """Bits of an array (k, n) as k planes of n elements; of several planes those of the first come first. Local."""
+    k, n = b.shape
+    if n % 64 and b.parts:
+        b = proto.map_bits(b, layout.padded(-n % 64))
+    words = (n + 63) // 64
+    return Bits(tuple(layout.reshape((b.planes * k, words))(p) for p in b.parts), (n,), b.planes * k)
+
+
+def beside(blocks: Sequence[Bits]) -> Bits:
+    """The elements of several, one behind the other; all but the last of a multiple of 64 elements. Local."""
+    parts = tuple(layout.concatenate(ps, 1) for ps in zip(*(b.parts for b in blocks), strict=True))
+    return Bits(parts, (sum(b.size for b in blocks),), blocks[0].planes)
+
+
 def xor_of(b: Bits, planes: Sequence[int]) -> Bits:
     """XOR of some planes, as one plane. Local."""
     return Bits(tuple(layout.xor_rows(p, planes) for p in b.parts), b.shape, 1)

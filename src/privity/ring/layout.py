@@ -69,6 +69,11 @@ def arranged(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Local:
     return lambda x: np.asarray(function(x, *args, **kwargs))
 
 
+def padded(count: int) -> Local:
+    """``count`` zeros behind every line of the last axis."""
+    return lambda x: np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, count)])
+
+
 def total(axis: int | tuple[int, ...] | None, keepdims: bool) -> Local:
     """Sum modulo 2^64."""
     return lambda x: np.asarray(np.sum(x, axis=axis, keepdims=keepdims, dtype=np.uint64))

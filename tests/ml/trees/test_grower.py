@@ -80,9 +80,8 @@ def secure(x: Any, g: Any, h: Any, growth: Growth, bins: int = 6, gaps: Any = No
         empty = s.secret("gaps", "o") if gaps is not None else None
         made = Binner(bins).fit(cells, None).transform(cells, empty, ["c"] * x.shape[1])
         gradient, hessian = (s.secret(k, "o").reshape((1, -1)) for k in "gh")
-        inside = s.constant(np.ones((1, len(x))))
         allowed = None if use is None else np.asarray([use])
-        trees, values = grow(made, gradient, hessian, inside, growth, allowed)
+        trees, values = grow(made, gradient, hessian, growth, allowed)
         opened = {"values": values, "again": trees.predict(made)}
         opened |= {f"level {k}": c for k, c in enumerate(trees.splits)}
         return {n: s.reveal(v, to="all", name=n, reason="test") for n, v in opened.items()}
@@ -166,7 +165,7 @@ def test_rounds_and_bytes_depend_on_public_sizes_alone() -> None:
             cells = s.secret("x", "o")
             made = Binner(6).fit(cells, None).transform(cells, None, "abcd")
             gradient, hessian = (s.secret(k, "o").reshape((1, -1)) for k in "gh")
-            grow(made, gradient, hessian, s.constant(np.ones((1, len(x)))), Growth(3))
+            grow(made, gradient, hessian, Growth(3))
 
         given = {"x": pv.Input(x, bound=5.0), "g": pv.Input(g, bound=1.0), "h": pv.Input(h, bound=0.25)}
         done = pv.simulate(program, inputs={"o": given})

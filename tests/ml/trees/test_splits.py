@@ -123,7 +123,7 @@ def test_boosted_splits_are_the_best_ones(name: str, growth: Growth) -> None:
         bins = Binner(BINS).fit(given, None).transform(given, empty, ["c"] * d)
         gradient, hessian = s.secret("g", "o"), s.secret("h", "o")
         seen["units"] = _Units.of(n, gradient, hessian, growth)
-        trees, _ = grow(bins, gradient, hessian, s.constant(np.ones(g.shape)), growth)
+        trees, _ = grow(bins, gradient, hessian, growth)
         return opened(s, trees.splits)
 
     inputs = {"x": pv.Input(x, bound=BINS - 1.0), "g": pv.Input(g, bound=1.0), "h": pv.Input(h, bound=0.25)}

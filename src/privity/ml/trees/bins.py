@@ -36,12 +36,13 @@ _AT_ONCE = 1 << 22  # elements of the one-hot places of quantiles
 
 @dataclass(frozen=True, slots=True)
 class Bins:
-    """``blocks``: each (width, rows) of 0/1 integers: row k * columns + c is [bin of column c >= k + 1]; where cells
-    may be empty, ``columns`` more rows follow that are 1 in an empty cell, which is in bin 0. ``rows``: in all blocks.
-    ``names``: of the columns.
+    """``marks``: bits, ``width`` planes of all rows: plane k * columns + c is [bin of column c >= k + 1]; where cells
+    may be empty, ``columns`` more planes follow that are 1 in an empty cell, which is in bin 0. ``blocks``: the same as
+    0/1 integers, (width, rows of the block) each, if sums over rows are wanted, else none. ``names``: of the columns.
     """
 
     blocks: list[SecureArray]
+    marks: Bits
     gaps: bool
     columns: int
     thresholds: int
@@ -152,9 +153,11 @@ class Binner:
         gaps: SecureArray | None,
         names: Sequence[str],
         codes: Mapping[int, SecureArray] | None = None,
+        *,
+        sums: bool = True,
     ) -> Bins:
         """x (n, d) as bins; ``gaps`` (n, d): 1 where a cell is empty; ``codes``: column -> its whole numbers (n,), 0 in
-        empty cells. A column that is not among them is compared.
+        empty cells. A column that is not among them is compared. ``sums``: whether ``blocks`` are wanted.
         """
         if x.ndim != 2 or x.shape[1] != self.columns:
             raise UsageError(f"expected rows of {self.columns} columns, as the trees were trained on, got {x.shape}")
@@ -169,29 +172,35 @@ class Binner:
             clean = x if gaps is None else (x.numeric() * (1 - gaps)).stated(x.bound)
             given = {c: clean[:, c] for c in range(d)}
         whole = stack(list(given.values()), axis=1).numeric() if given else None
+        session, proto = x.session, x.session.protocol
+        marks: list[Bits] = []
         for span in spans:
             empty = None if gaps is None else gaps[span].T
-            made = self._bits(x[span], empty, None if whole is None else whole[span].T, list(given), counts)
+            planes = self._planes(x[span], empty, None if whole is None else whole[span].T, list(given), counts)
             if empty is not None:
-                made = concatenate([made, empty])
-            made = made.stated(1.0)
-            blocks.append(made.rearranged(on_disk) if large else made)
-        return Bins(blocks, gaps is not None, d, thresholds, n, tuple(names))
+                flags = empty.bit_share() if empty.kind == "bool" else proto.a2bits(empty.ring_share())
+                planes = tables.joined([planes, tables.lines(proto, flags)])
+            marks.append(planes)
+            if sums:
+                made = SecureArray(session, proto.b2a(planes), 0, 1.0).reshape((planes.planes, planes.size))
+                blocks.append(made.rearranged(on_disk) if large else made)
+        return Bins(blocks, tables.beside(marks), gaps is not None, d, thresholds, n, tuple(names))
 
-    def _bits(
+    def _planes(
         self,
         x: SecureArray,
         empty: SecureArray | None,
         whole: SecureArray | None,
         at: Sequence[int],
         counts: Sequence[int],
-    ) -> SecureArray:
-        """(thresholds * d, rows) for x (rows, d), of which ``whole`` (k, rows) are the columns ``at``."""
-        rows, d = x.shape
+    ) -> Bits:
+        """thresholds * d planes of the rows of x (rows, d), of which ``whole`` (k, rows) are the columns ``at``."""
+        proto, d = x.session.protocol, x.shape[1]
         every = (self.max_bins - 1) * d
         has = np.ones((self.max_bins - 1, d), np.bool_) if self.used is None else self.used
         compared = np.flatnonzero((has & ~np.isin(np.arange(d), at)).reshape(-1))
-        parts, places = [], []
+        parts: list[Bits] = []
+        places = []
         if len(compared):
             cells = x.numeric().T
             if empty is not None:  # an empty cell holds less than any threshold
@@ -199,41 +208,37 @@ class Binner:
             parts.append(self._cut(cells, compared))
             places.append(compared)
         if whole is not None:
-            flags, steps, columns = _reached(whole, [counts[c] for c in at])
-            parts.append(flags)
+            planes, steps, columns = _reached(whole, [counts[c] for c in at])
+            parts.append(planes)
             places.append(steps * d + np.asarray(at)[columns])
         found = np.concatenate(places)
+        made = parts[0] if len(parts) == 1 else tables.joined(parts)
         if len(found) == every:
-            made = parts[0] if len(parts) == 1 else concatenate(parts)
-            return made if np.array_equal(found, np.arange(every)) else made[np.argsort(found)]
+            return made if np.array_equal(found, np.arange(every)) else tables.chosen(made, np.argsort(found).tolist())
         place = np.full(every, len(found))  # a threshold that a column does not have: no row reaches it
         place[found] = np.arange(len(found))
-        return concatenate([*parts, x.session.constant(np.zeros((1, rows), np.int64))])[place]
+        first = made.rows(0, 1)
+        return tables.chosen(tables.joined([made, proto.xor(first, first)]), place.tolist())
 
-    def _cut(self, cells: SecureArray, chosen: npt.NDArray[np.int64]) -> SecureArray:
-        """Whether cells (d, rows) reach the chosen thresholds, (chosen, rows)."""
+    def _cut(self, cells: SecureArray, chosen: npt.NDArray[np.int64]) -> Bits:
+        """Whether cells (d, rows) reach the chosen thresholds, a plane each."""
         assert self.edges is not None
-        d, rows = cells.shape
+        proto, (d, rows) = cells.session.protocol, cells.shape
         if len(chosen) == self.edges.shape[0] * d:
             above = cells.reshape((1, d, rows)) >= self.edges.reshape((*self.edges.shape, 1))
-            return above.numeric().reshape((len(chosen), rows))
-        return (cells[chosen % d] >= self.edges.reshape((-1, 1))[chosen]).numeric()
+        else:
+            above = cells[chosen % d] >= self.edges.reshape((-1, 1))[chosen]
+        return tables.lines(proto, Bits(above.bit_share().parts, (len(chosen), rows)))
 
 
-def _reached(
-    codes: SecureArray, counts: Sequence[int]
-) -> tuple[SecureArray, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """[code >= k] for k = 1 to count - 1 of each column, (pairs, rows); the k - 1 and the column of each pair.
+def _reached(codes: SecureArray, counts: Sequence[int]) -> tuple[Bits, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """[code >= k] for k = 1 to count - 1 of each column, a plane of rows each; the k - 1 and the column of each plane.
 
     ``codes`` (columns, rows), whole numbers below the column's count. [code >= k] = XOR of [code = j] for j >= k: local
-    once the codes are one-hot in bits. Rows are filled up to whole words, so that planes fall apart into columns.
+    once the codes are one-hot in bits.
     """
-    session, proto, (d, rows) = codes.session, codes.session.protocol, codes.shape
-    words = -(-rows // 64)
-    filled = codes.numeric()
-    if 64 * words > rows:
-        filled = concatenate([filled, session.constant(np.zeros((d, 64 * words - rows), np.int64))], axis=1)
-    share = filled.ring_share().map(layout.reshape((-1,)))
+    proto, (d, rows) = codes.session.protocol, codes.shape
+    share = codes.numeric().ring_share().map(layout.reshape((-1,)))
     most = max(counts)
     hot = tables.one_hot(proto, share, most, approx.bits_for(codes.bound, 0))
     up = [hot.rows(most - 1, most)]
@@ -241,11 +246,8 @@ def _reached(
         up.append(proto.xor(up[-1], hot.rows(k, k + 1)))
     planes = tables.joined(up[::-1])
     steps, columns = np.nonzero(np.arange(1, most)[:, None] < np.asarray(counts))
-    wanted = ((steps * d + columns) * words)[:, None] + np.arange(words)
-    pick = layout.then(layout.reshape((1, -1)), layout.take((slice(None), wanted.reshape(-1))))
-    chosen = Bits(tuple(layout.asarray(pick(p)) for p in planes.parts), (64 * wanted.size,))
-    flags = proto.b2a(chosen).map(layout.reshape((len(steps), 64 * words)))
-    return SecureArray(session, flags.map(layout.take((slice(None), slice(0, rows)))), 0, 1.0), steps, columns
+    lines = tables.lines(proto, Bits(planes.parts, (d, rows), planes.planes))
+    return tables.chosen(lines, (steps * d + columns).tolist()), steps, columns
 
 
 def _coded(field: Field, most: int) -> int:

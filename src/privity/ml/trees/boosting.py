@@ -99,7 +99,6 @@ class GradientBoosting(Estimator):
     def _rounds(self, bins: Bins, objective: Objective, weight: SecureArray | None, growth: Growth) -> None:
         lanes, n, session = objective.lanes, bins.rows, self.base_.session
         margin = self.base_.reshape((-1, 1)) + session.constant(np.zeros((lanes, n)))
-        inside = session.constant(np.ones((lanes, n)))
         generator = np.random.default_rng(self.random_state)  # public choices: the same at all parties
         made: list[Trees] = []
         for k in range(self.n_estimators):
@@ -113,7 +112,7 @@ class GradientBoosting(Estimator):
             elif use is not None:
                 g, h = g * use, h * use
             allowed = self._columns(generator, lanes, bins.columns)
-            trees, values = grow(bins, g, h, inside, growth, allowed)
+            trees, values = grow(bins, g, h, growth, allowed)
             made.append(trees)
             margin = margin + values
             session.progress(k + 1, self.n_estimators, f"round {k + 1}/{self.n_estimators}")

@@ -7,9 +7,9 @@ score of a node, less its own G^2 / (H + lambda), must exceed gamma, else it doe
 rows of a node that splits might. Every tree is complete: its shape depends on the depth alone.
 
 For a level of N nodes and n rows each party sends 8 bytes for every element of: histograms of the right children (N
-times columns * thresholds; left ones by subtraction), where each row goes (N n), and the rows' gradients there (3 N n);
-and about 400 for each candidate score. Source: Chen and Guestrin, KDD 2016, section 3; histograms on shares: Lu and
-others, Squirrel, USENIX Security 2023.
+times columns * thresholds; left ones by subtraction), which rows go there (N n), and their gradients and second
+derivatives there (2 N n, not at the last level); and about 400 for each candidate score. Source: Chen and Guestrin, KDD
+2016, section 3; histograms on shares: Lu and others, Squirrel, USENIX Security 2023.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from ...functions import argmax, concatenate, maximum, minimum, one_hot, relu, s
 from ...functions.ratio import ratio
 from ...ring import layout
 from .bins import Bins
+from .routing import Walk, children, leaves
 
 _SUM = 28  # fractional bits of sums over their largest possible value
 _WEIGHT = 22  # of weights in these units
 _PRODUCT = 60  # bits that a product may take before it is cut
 _VALUE = 18  # fractional bits of a row's weight
-_FEW_NODES = 5  # from which a product with the bins is computed in tiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,49 +71,43 @@ class Trees:
 
     def predict(self, bins: Bins) -> SecureArray:
         """Each tree's weight for each row, (count, rows)."""
-        session = self.left.session
-        inside = session.constant(np.ones((self.count, bins.rows)))
-        for chosen in self.splits[:-1]:
-            inside = _children(inside, inside * _routes(bins, chosen), self.count)
-        return self._values(bins, inside)
+        return self._values(leaves(bins, self.splits, self.count))
 
-    def _values(self, bins: Bins, inside: SecureArray) -> SecureArray:
-        """The sum over the last nodes of inside * (left + [goes right] (right - left)): 8 bytes a row in the sum."""
-        chosen = self.splits[-1]
-        nodes = chosen.shape[0] // self.count
-        gap = (self.right - self.left).reshape((-1, 1))
-        worth = _routes(bins, gap * chosen, whole=False) + self.left.reshape((-1, 1))
-        session = inside.session
-        lanes = layout.then(
-            layout.reshape((self.count, nodes, bins.rows)), layout.transpose((0, 2, 1)), layout.reshape((-1, nodes))
-        )
-        summed = session.protocol.dot(
-            inside.ring_share().map(lanes), worth.ring_share().map(lanes), inside.scale + worth.scale - _VALUE
-        )
-        bound = max(self.left.bound, self.right.bound) + 2.0**-10
-        session.fits(bound * nodes, inside.scale + worth.scale, "the sum of a row's leaves")
-        return SecureArray(session, summed.map(layout.reshape((self.count, bins.rows))), _VALUE, bound)
+    def _values(self, inside: SecureArray) -> SecureArray:
+        """The weight of the leaf where a row is, for flags (count * leaves, rows): 8 bytes per tree and row."""
+        session, (flags, rows) = inside.session, inside.shape
+        each = flags // self.count
+        worth = stack([self.left, self.right], axis=1)
+        bound, scale = worth.bound, worth.scale
+        session.fits(bound * each, scale, "the sum of a row's leaves")
+        product = session.protocol.matmul(
+            worth.reshape((self.count, 1, each)).ring_share(), inside.reshape((self.count, each, rows)).ring_share(),
+            max(0, scale - _VALUE),
+        )  # fmt: skip
+        made = SecureArray(session, product.map(layout.reshape((self.count, rows))), min(scale, _VALUE), bound)
+        return made.stated(bound + 2.0**-10)
 
 
 def grow(
     bins: Bins,
     gradient: SecureArray,
     hessian: SecureArray,
-    inside: SecureArray,
     growth: Growth,
     allowed: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[Trees, SecureArray]:
     """Trees for gradients and second derivatives (trees, rows), and their weights for these rows, (trees, rows).
 
-    Both are 0 in rows that a tree does not learn from; ``inside`` (trees, rows) is 1 in rows that want a weight.
-    ``allowed`` (trees, columns): public, the columns that a tree may use. Weights are -G / (H + lambda).
+    Both are 0 in rows that a tree does not learn from. ``allowed`` (trees, columns): public, the columns that a tree
+    may use. Weights are -G / (H + lambda).
     """
     if growth.depth < 1 or not growth.reg_lambda + growth.min_child_weight > 0:
         raise UsageError("trees need a depth of at least 1, and reg_lambda + min_child_weight above 0")
     count, rows = gradient.shape
     units = _Units.of(rows, gradient, hessian, growth)
-    here = concatenate([x.rescaled(gradient.scale).reshape((1, count, rows)) for x in (gradient, hessian, inside)])
-    here = here.stated(max(gradient.bound, hessian.bound, 1.0))
+    here = concatenate([x.rescaled(gradient.scale).reshape((1, count, rows)) for x in (gradient, hessian)])
+    here = here.stated(max(gradient.bound, hessian.bound))
+    inside = gradient.session.constant(np.ones((count, rows), np.int64))
+    walk = Walk(bins, count)
     right: SecureArray | None = None  # rows of right children
     sums: SecureArray | None = None
     splits: list[SecureArray] = []
@@ -121,17 +115,19 @@ def grow(
     for depth in range(growth.depth):
         nodes = count << depth
         if right is None or sums is None:
-            sums = _histogram(bins, here[:2].reshape((2 * nodes, rows)), 2)
+            sums = _histogram(bins, here.reshape((2 * nodes, rows)), 2)
         else:
-            sums = _children(sums, _histogram(bins, right[:2].reshape((nodes, rows)), 2), count)
-        found = _Splits(bins, units, growth, sums, here[:2].sum(axis=2), allowed, limits)
+            sums = children(sums, _histogram(bins, right.reshape((nodes, rows)), 2))
+        found = _Splits(bins, units, growth, sums, here.sum(axis=2), allowed, limits)
         splits.append(found.chosen)
         limits = found.limits
+        flags = walk.counted(found.chosen)
+        inside = children(inside, flags)
         if depth == growth.depth - 1:
             made = Trees(splits, *found.weights(), count)
-            return made, made._values(bins, here[2])
-        right = (here * _routes(bins, found.chosen)).stated(here.bound)
-        here = _children(here, right, count).stated(here.bound)
+            return made, made._values(inside)
+        right = (here * flags).stated(here.bound)
+        here = children(here, right)
     raise AssertionError("unreachable")
 
 
@@ -325,20 +321,3 @@ def _histogram(bins: Bins, rows: SecureArray, groups: int) -> SecureArray:
     rows.session.fits(bound, rows.scale, "a histogram's sum")
     made = SecureArray(rows.session, total, rows.scale, bound)
     return made.reshape((groups, rows.shape[0] // groups, made.shape[1]))
-
-
-def _routes(bins: Bins, chosen: SecureArray, *, whole: bool = True) -> SecureArray:
-    """chosen @ block for all blocks: (nodes, rows). For one-hot rows: 1 where a row goes right."""
-    if chosen.shape[0] < _FEW_NODES:  # the big matrix is read where it lies
-        parts = [block.T.matmul(chosen.T).T for block in bins.blocks]
-    else:
-        parts = [chosen.matmul(block) for block in bins.blocks]
-    made = parts[0] if len(parts) == 1 else concatenate(parts, axis=1)
-    return made.stated(1.0) if whole else made.stated(2 * chosen.bound)
-
-
-def _children(x: SecureArray, right: SecureArray, count: int) -> SecureArray:
-    """Nodes (..., nodes, k) replaced by their children, left and right in turn."""
-    right = right.reshape(x.shape)
-    pair = stack([x - right, right], axis=-2)
-    return pair.reshape((*x.shape[:-2], 2 * x.shape[-2], x.shape[-1])).stated(x.bound)

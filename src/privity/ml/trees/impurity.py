@@ -28,7 +28,8 @@ from ...functions.nearest import nearest_one
 from ...functions.ratio import ratio
 from ...ring import layout
 from .bins import Bins
-from .grower import _both_ways, _children, _histogram, _routes
+from .grower import _both_ways, _histogram
+from .routing import Walk, children, leaves
 
 VALUE = 22
 """Fractional bits of a leaf's values."""
@@ -105,40 +106,33 @@ def grow_by_impurity(bins: Bins, sums: Sums, limits: Limits, draw: Draw) -> Grow
         parts.append(sums.count.rescaled(sums.weight.scale).reshape((1, count, rows)))
     here = concatenate(parts).stated(max(p.bound for p in parts))
     kept, splits = here.shape[0], []
+    walk = Walk(bins, count)
     right = found = None
     for depth in range(limits.depth):
         nodes = count << depth
         if right is None or found is None:
             found = _histogram(bins, here.reshape((kept * nodes, rows)), kept)
         else:
-            found = _children(found, _histogram(bins, right.reshape((-1, rows)), kept), count)
+            found = children(found, _histogram(bins, right.reshape((-1, rows)), kept))
         level = _Level(bins, sums, limits, found, here.sum(axis=2), draw(depth))
         splits.append(level.chosen)
         if depth == limits.depth - 1:
             values, covers = level.leaves()
             leaves = 2 * nodes // count
             return Grown(splits, values.reshape((-1, count, leaves)), covers.reshape((count, leaves)))
-        right = (here * _routes(bins, level.chosen)).stated(here.bound)
-        here = _children(here, right, count).stated(here.bound)
+        right = (here * walk.counted(level.chosen)).stated(here.bound)
+        here = children(here, right)
     raise AssertionError("unreachable")
 
 
 def averaged(bins: Bins, splits: list[SecureArray], values: SecureArray) -> SecureArray:
     """The sum over the trees of the values (k, trees, leaves) of the leaves where rows fall, (k, rows).
 
-    Per party, tree and row 16 bytes for each node, and 8 k bytes a row in all.
+    Per party, tree and row 8 bytes for each leaf and 1/4 for each node, and 8 k bytes a row in all.
     """
-    outputs, count, leaves = values.shape
-    inside: SecureArray | None = None
-    for chosen in splits:
-        goes = _routes(bins, chosen)
-        if inside is None:  # every row is in the root
-            inside = concatenate([(1 - goes).stated(1.0).reshape((count, 1, -1)), goes.reshape((count, 1, -1))], axis=1)
-            inside = inside.reshape((2 * count, bins.rows))
-        else:
-            inside = _children(inside, inside * goes, count)
-    assert inside is not None
-    session, share = values.session, values.ring_share().map(layout.reshape((outputs, count * leaves)))
+    outputs, count, each = values.shape
+    inside = leaves(bins, splits, count)
+    session, share = values.session, values.ring_share().map(layout.reshape((outputs, count * each)))
     bound = values.bound * count
     session.fits(bound, values.scale, "a sum over the trees")
     return SecureArray(session, session.protocol.matmul(share, inside.ring_share()), values.scale, bound)

@@ -109,7 +109,7 @@ class IsolationForest(Estimator):
     def score_samples(self, x: Table | SecureArray) -> SecureArray:
         """-2^(-mean length / normal length), (n,), secret: near -1 for anomalies, above -0.5 for normal rows."""
         self.fitted("lengths_")
-        bins = bins_again("IsolationForest", _rows(x, None), self.binner_)
+        bins = bins_again("IsolationForest", _rows(x, None), self.binner_, sums=True)
         trees, leaves = self.lengths_.shape
         span = max(1, _AT_ONCE // (trees * leaves))
         bits = _bits(bins)

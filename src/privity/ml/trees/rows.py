@@ -109,9 +109,9 @@ def learn_bins(rows: TreeRows, max_bins: int) -> tuple[Bins, dict[str, Any]]:
     return binner.transform(rows.cells, rows.gaps, rows.names, rows.codes), kept
 
 
-def bins_again(what: str, rows: TreeRows, kept: dict[str, Any]) -> Bins:
-    """Other rows in the same bins. Raises ShapeError for other columns, UsageError for empty cells where none were, and
-    where an owner cut a column elsewhere than in the rows that were learnt from.
+def bins_again(what: str, rows: TreeRows, kept: dict[str, Any], *, sums: bool = False) -> Bins:
+    """Other rows in the same bins; ``sums`` as in ``Binner.transform``. Raises ShapeError for other columns, UsageError
+    for empty cells where none were, and where an owner cut a column elsewhere than in the rows that were learnt from.
     """
     if rows.cells.shape[1] != kept["columns"]:
         raise ShapeError(f"{what}: expected {kept['columns']} columns, as in training, got {rows.cells.shape[1]}")
@@ -123,7 +123,7 @@ def bins_again(what: str, rows: TreeRows, kept: dict[str, Any]) -> Bins:
         gaps = rows.session.constant(np.zeros(rows.cells.shape, np.int64))
     binner = Binner(kept["max_bins"])
     vars(binner).update({name: kept[name] for name in (*vars(binner), "columns") if name in kept})
-    return binner.transform(rows.cells, gaps, rows.names, rows.codes)
+    return binner.transform(rows.cells, gaps, rows.names, rows.codes, sums=sums)
 
 
 def _cut_at(rows: TreeRows) -> dict[str, str] | None:
