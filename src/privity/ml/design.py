@@ -127,12 +127,12 @@ def settle(session: Session, what: str, hint: str) -> None:
         raise RangeViolated(f"{what}: {error}. {hint}") from None
 
 
-def guard_binary(values: SecureArray, valid: SecureArray | None) -> None:
-    """Guard that secret integers are 0 or 1 in every row that counts."""
+def guard_binary(values: SecureArray, valid: SecureArray | None, hint: str = "") -> None:
+    """Guard that secret integers are 0 or 1 in every row that counts; ``hint``: as in ``Session.guard``."""
     off = values * (values - 1)  # at least 0 for integers, 0 for these two only
     if valid is not None:
         off = off * valid
-    values.session.guard(off.sum().ring_share())
+    values.session.guard(off.sum().ring_share(), hint)
 
 
 def whole_target(what: str, rows: Rows) -> SecureArray:

@@ -125,6 +125,8 @@ def _weights(what: str, x: SecureArray, weights: Any) -> SecureArray:
     public = x.session.constant(weights)
     if public.shape != x.shape[:1] or bool((np.asarray(weights) < 0).any()):
         raise UsageError(f"{what}: expected sample_weight of shape ({x.shape[0]},) with weights of at least 0")
+    if not np.any(weights):
+        raise UsageError(f"{what}: all weights are 0; at least one row must count")
     return public
 
 

@@ -172,12 +172,13 @@ class _Classifier(Forest):
             raise UsageError(f"{what}: expected y as integers or booleans, got fixed-point values; use y.astype('int')")
         target, session = rows.y.numeric(), rows.session
         if self.classes == 2:
-            guard_binary(target, rows.valid)
+            guard_binary(target, rows.valid, f"{what}: y is 0 or 1")
             hot = target.stated(1.0).reshape((1, -1))
         else:
             every = one_hot(target, self.classes)
             missed = 1 - every.sum(axis=1)
-            session.guard((missed if rows.valid is None else missed * rows.valid).sum().ring_share())
+            missed = missed if rows.valid is None else missed * rows.valid
+            session.guard(missed.sum().ring_share(), f"{what}: y holds whole numbers from 0 to classes - 1")
             hot = every.T[1:]
         self._learn(rows, self._weights(rows.counted(), hot), hot, 1.0, 30)
 

@@ -57,7 +57,8 @@ class Objective(ABC):
 def guard_low(y: SecureArray, valid: SecureArray | None) -> None:
     """Guard that no target in a real row is below 0."""
     low = (y < 0).numeric()
-    y.session.guard((low if valid is None else low * valid).sum().ring_share())
+    hint = "count:poisson and reg:tweedie: y is at least 0"
+    y.session.guard((low if valid is None else low * valid).sum().ring_share(), hint)
 
 
 def mean(y: SecureArray, weight: SecureArray | None) -> SecureArray:
@@ -79,7 +80,7 @@ class Logistic(Objective):
 
     def guard(self, valid: SecureArray | None) -> None:
         off = self.y * (self.y - 1)
-        self.y.session.guard((off if valid is None else off * valid).sum().ring_share())
+        self.y.session.guard((off if valid is None else off * valid).sum().ring_share(), "binary:logistic: y is 0 or 1")
 
     def factor(self) -> SecureArray | None:
         """Weights from scale_pos_weight, (rows,)."""
@@ -113,7 +114,8 @@ class Softmax(Objective):
 
     def guard(self, valid: SecureArray | None) -> None:
         missed = 1 - self.hot.sum(axis=0)
-        self.y.session.guard((missed if valid is None else missed * valid).sum().ring_share())
+        hint = "multi:softmax: y holds whole numbers from 0 to classes - 1"
+        self.y.session.guard((missed if valid is None else missed * valid).sum().ring_share(), hint)
 
     def start(self, weight: SecureArray | None, score: float | None) -> SecureArray:
         return self.y.session.constant(np.zeros(self.lanes))  # the same number for all classes changes nothing
