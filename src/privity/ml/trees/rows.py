@@ -65,11 +65,7 @@ def tree_rows(
     sample_weight: Any = None,
     target: bool = True,
 ) -> TreeRows:
-    """Rows of a table (empty cells and categories as they are) or of arrays. Raises as ``estimator.rows_of``, and
-    UsageError where all weights are public and 0.
-    """
-    if sample_weight is not None and not isinstance(sample_weight, SecureArray) and not np.any(sample_weight):
-        raise UsageError(f"{what}: all weights are 0; at least one row must count")
+    """Rows of a table (empty cells and categories as they are) or of arrays. Raises as ``estimator.rows_of``."""
     gaps, fields, units = None, None, None
     codes: dict[int, SecureArray] = {}
     if isinstance(x, Table):
@@ -123,7 +119,13 @@ def bins_again(what: str, rows: TreeRows, kept: dict[str, Any], *, sums: bool = 
         gaps = rows.session.constant(np.zeros(rows.cells.shape, np.int64))
     binner = Binner(kept["max_bins"])
     vars(binner).update({name: kept[name] for name in (*vars(binner), "columns") if name in kept})
-    return binner.transform(rows.cells, gaps, rows.names, rows.codes, sums=sums)
+    codes = {c: v for c, v in rows.codes.items() if v.bound < max(binner.counts[c], 1)}
+    fits = len(codes) == len(rows.codes) if rows.codes else rows.cells.kind != "fixed"
+    if binner.edges is None and not (fits and rows.cells.bound < binner.max_bins):
+        # what was not seen is compared: a code beyond the last one is in its bin, a number in that of the nearest code
+        middle = np.repeat(np.arange(1, binner.max_bins) - 0.5, kept["columns"])
+        binner.edges = rows.session.constant(middle.reshape((-1, kept["columns"])))
+    return binner.transform(rows.cells, gaps, rows.names, codes, sums=sums)
 
 
 def _cut_at(rows: TreeRows) -> dict[str, str] | None:
