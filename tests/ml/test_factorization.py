@@ -56,12 +56,12 @@ def test_factors_are_those_of_the_same_steps_in_float64(masked: bool) -> None:
     model = MatrixFactorization(4, max_iter=5)
     got, run = fitted(model, DIGITS, SEEN if masked else None)
     users, items, mean = plain(model, DIGITS, SEEN if masked else np.ones_like(SEEN))
-    assert np.abs(got["user_factors_"] - users).max() < 2e-4
-    assert np.abs(got["item_factors_"] - items).max() < 2e-4
+    assert np.abs(got["user_factors_"] - users).max() < 5e-4
+    assert np.abs(got["item_factors_"] - items).max() < 5e-4
     assert abs(got["mean_"] - mean) < 1e-4
     predicted = users @ items.T + mean
-    assert np.abs(got["all"] - predicted).max() < 2e-4
-    assert np.abs(got["some"] - predicted[[0, 3], [2, 1]]).max() < 2e-4
+    assert np.abs(got["all"] - predicted).max() < 5e-4
+    assert np.abs(got["some"] - predicted[[0, 3], [2, 1]]).max() < 5e-4
     assert {line["name"] for line in run.opened} <= {*got, "range guard"}
 
 

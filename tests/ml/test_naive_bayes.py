@@ -44,9 +44,9 @@ def test_gaussian_is_that_of_scikit_learn(name: str) -> None:
     got, run = fitted(GaussianNB(int(y.max()) + 1), x, y)
     best = plain.GaussianNB(var_smoothing=1e-3).fit(x, y)
     for learnt in ("theta_", "var_", "class_prior_"):
-        assert np.abs(got[learnt] - getattr(best, learnt)).max() < 1e-5
+        assert np.abs(got[learnt] - getattr(best, learnt)).max() < 2e-5
     assert np.array_equal(got["predict"], best.predict(x))
-    assert np.abs(got["predict_proba"] - best.predict_proba(x)).max() < 1e-3
+    assert np.abs(got["predict_proba"] - best.predict_proba(x)).max() < 3e-3
     assert run.rounds <= 140 + 3 * 130 + 100  # fit, three times the densities, and what softmax takes
     assert {line["name"] for line in run.opened} <= {*got, "range guard"}
 
@@ -86,7 +86,7 @@ def agree(got: dict[str, np.ndarray], best: Any, x: np.ndarray) -> None:
     for learnt in COUNTED:
         assert np.abs(got[learnt] - getattr(best, learnt)).max() < 5e-5
     assert np.array_equal(got["predict"], best.predict(x))
-    assert np.abs(got["predict_proba"] - best.predict_proba(x)).max() < 1e-3
+    assert np.abs(got["predict_proba"] - best.predict_proba(x)).max() < 3e-3
 
 
 def test_categorical_is_that_of_scikit_learn_on_arrays_and_tables() -> None:

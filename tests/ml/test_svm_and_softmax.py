@@ -44,8 +44,8 @@ def test_svm_is_that_of_scikit_learn(scaling: float) -> None:
 
 
 @pytest.mark.parametrize(("name", "solver", "steps", "error"), [
-    ("iris", "newton", 8, 5e-4), ("iris", "accelerated", 60, 2e-2), ("wine", "newton", 8, 1e-3),
-    ("wine", "accelerated", 80, 3e-2),
+    ("iris", "newton", 8, 5e-4), ("iris", "accelerated", 100, 2e-2), ("wine", "newton", 8, 1e-3),
+    ("wine", "accelerated", 120, 3e-2),
 ])  # fmt: skip
 def test_softmax_is_that_of_scikit_learn(name: str, solver: str, steps: int, error: float) -> None:
     x, y = DATA[name]
@@ -66,7 +66,7 @@ def test_softmax_predicts_classes_and_probabilities() -> None:
 
     classes, chances = pv.simulate(program, inputs={"o": {"x": pv.Input(x, bound=16.0), "y": y}}).output
     best = LogisticRegression(C=1 / (0.01 * len(x)), tol=1e-10, max_iter=10**5).fit(x, y)
-    assert np.abs(chances - best.predict_proba(x)).max() < 1e-3
+    assert np.abs(chances - best.predict_proba(x)).max() < 3e-3
     assert (classes == best.predict(x)).mean() > 0.99
 
 
