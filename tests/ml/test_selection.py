@@ -14,7 +14,7 @@ import privity as pv
 from privity.errors import ShapeError, UsageError
 from privity.ml.least_squares import Ridge
 from privity.ml.metrics import mean_squared_error
-from privity.ml.selection import GridSearchCV, KFold, cross_val_score, train_test_split
+from privity.ml.selection import GridSearchCV, KFold, StratifiedKFold, cross_val_score, train_test_split
 from privity.session import Session
 from privity.table import Field, TableInfo, numbers, table_inputs
 
@@ -102,6 +102,72 @@ def test_a_secret_order_and_a_function_as_score() -> None:
     assert got.mean() == pytest.approx(np.mean(errors), abs=0.1)
 
 
+CLASSES = (np.random.default_rng(8).random(200) < 0.13).astype(int) + (Y > 1.2)  # three classes, two of them rare
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_stratified_parts_have_their_share_of_every_class(masked: bool) -> None:
+    class Nothing:
+        def clone(self) -> Nothing:
+            return self
+
+        def fit(self, x: Any, y: Any, **words: Any) -> Nothing:
+            return self
+
+    marks = np.arange(200) / 64
+
+    def program(s: Session) -> Any:
+        parts: list[Any] = []
+
+        def score(model: Any, x: Any, y: Any, *, valid: Any, sample_weight: Any) -> Any:
+            """Opens the part's rows, for this test alone."""
+            keep = s.constant(np.ones(y.shape, np.int64)) if valid is None else valid
+            parts.append([s.reveal(v, to="all", name="rows", reason="test") for v in (x[:, 0], y, keep)])
+            return s.constant(0.0)
+
+        x, y, v = s.secret("x", "o"), s.secret("y", "o"), s.secret("v", "o")
+        cross_val_score(Nothing(), x, y, scoring=score, cv=StratifiedKFold(7), valid=v if masked else None)
+        return parts
+
+    inputs = {"x": pv.Input(marks[:, None], 4.0), "y": CLASSES, "v": pv.Input(VALID, 1)}
+    runs = [pv.simulate(program, inputs={"o": inputs}) for _ in range(2)]
+    orders = []
+    for run in runs:
+        parts = run.output
+        assert len(parts) == 7
+        at = np.concatenate([np.rint(p[0] * 64).astype(int)[p[2] > 0] for p in parts])
+        real = VALID > 0 if masked else np.ones(200, bool)
+        assert sorted(at) == np.flatnonzero(real).tolist()  # each real row tests once
+        assert np.array_equal(np.concatenate([p[1][p[2] > 0] for p in parts]), CLASSES[at])  # rows stay together
+        for k in range(3):
+            counts = [int(((p[1] == k) & (p[2] > 0)).sum()) for p in parts]
+            assert sum(counts) == (CLASSES[real] == k).sum() and max(counts) - min(counts) <= 1, counts
+        orders.append(at)
+        assert {o["name"] for o in run.opened} <= {"rows", "range guard"}
+    assert not np.array_equal(*orders)  # in a new order each time
+
+
+def test_a_stratified_split_has_both_classes_on_both_sides() -> None:
+    rare = np.zeros(200, np.int64)
+    rare[[3, 50, 120, 199]] = 1
+
+    def program(s: Session) -> Any:
+        x, y = s.secret("x", "o"), s.secret("y", "o")
+        parts = train_test_split(x, y, test_size=0.25, stratify=y)
+        return [s.reveal(p, to="all", name="p", reason="test") for p in parts]
+
+    inputs = {"x": pv.Input(np.arange(200) / 64, 4.0), "y": rare}
+    places = []
+    for _ in range(3):
+        x_train, x_test, y_train, y_test = pv.simulate(program, inputs={"o": inputs}).output
+        assert x_train.shape == (150,) and x_test.shape == (50,)
+        assert (y_train.sum(), y_test.sum()) == (3, 1)
+        back = np.rint(np.r_[x_train, x_test] * 64).astype(int)
+        assert sorted(back) == list(range(200)) and np.array_equal(rare[back], np.r_[y_train, y_test])
+        places += [*np.flatnonzero(y_train), 200 + np.flatnonzero(y_test)[0]]
+    assert len(set(places)) > 6, "the rows of a class stand anywhere, not at its end"
+
+
 def test_search_opens_the_means_and_nothing_else() -> None:
     grid = {"alpha": [0.5, 20.0, 500.0]}
     folds = KFold(3, random_state=1)
@@ -134,6 +200,12 @@ def test_what_does_not_fit_is_refused() -> None:
     refused(UsageError, "no parameter 'beta'", lambda x: search(x, {"beta": [1]}).fit(x["x"], x["y"]))
     refused(UsageError, "call fit first", lambda x: search(x, {"alpha": [1.0]}).predict(x["x"]))
     refused(UsageError, "one of accuracy", lambda x: cross_val_score(Ridge(), x["x"], x["y"], scoring="auc"))
+    refused(UsageError, "numbers have no classes",
+            lambda x: cross_val_score(Ridge(), x["all_x"], x["all_y"], scoring="r2", cv=StratifiedKFold(3)))
+    refused(UsageError, "numbers have no classes", lambda x: train_test_split(x["x"], stratify=x["y"]))
+    refused(ShapeError, "stratify with 200 rows", lambda x: train_test_split(x["x"], stratify=x["v"][:3]))
+    refused(UsageError, "StratifiedKFold: expected 2 <= n_splits",
+            lambda x: cross_val_score(Ridge(), x["x"], x["v"], scoring="r2", cv=StratifiedKFold(1)))
     refused(UsageError, "no rows on one side", lambda x: train_test_split(x["x"], test_size=0.0))
     refused(ShapeError, "the same rows", lambda x: train_test_split(x["x"], x["y"][:3]))
     refused(

@@ -2,7 +2,7 @@
 
 Which rows belong together is public by row number. Where somebody knows whose row stands at a number (rows as owners
 brought them), that party knows which of its rows test; ``secret=True`` first brings the rows into an order that no
-party knows. Nothing is opened but scores.
+party knows, and stratified splits into one that follows the classes. Nothing is opened but scores.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..array import SecureArray
 from ..disclosure import release
 from ..errors import ShapeError, UsageError
 from ..functions import shuffle as secret_order
-from ..functions import stack
+from ..functions import sort_by, stack
 from ..session import Session
 from ..table import Table
 from .estimator import Estimator, rows_of
@@ -53,14 +53,56 @@ class KFold:
             yield np.setdiff1d(np.arange(rows), test), test
 
 
+@dataclass(frozen=True)
+class StratifiedKFold:
+    """``n_splits`` parts of the rows in each of which every class has the same share, give or take one row.
+
+    The classes are secret, so the rows are first brought into a random order that no party knows and then sorted by
+    class, which costs a sort of ``y`` and 32 bytes in all per number; arrays only. Nobody learns how large a class is.
+    Rows that a mask leaves out are spread like a class of their own.
+    """
+
+    n_splits: int = 5
+
+    def split(self, rows: int, seed: int = 0) -> Iterator[tuple[Places, Places]]:
+        """(training, test) row numbers of the sorted rows. Raises UsageError for fewer rows than parts."""
+        if not 2 <= self.n_splits <= rows:
+            raise UsageError(f"StratifiedKFold: expected 2 <= n_splits <= {rows}, the rows, got {self.n_splits}")
+        for part in range(self.n_splits):
+            test = np.arange(part, rows, self.n_splits)
+            yield np.setdiff1d(np.arange(rows), test), test
+
+
+Folds = KFold | StratifiedKFold
+
+
+def _by_class(what: str, arrays: Sequence[SecureArray], y: SecureArray, valid: SecureArray | None) -> list[SecureArray]:
+    """Rows in an order that no party knows within each class, class after class; rows that do not count come first."""
+    if y.ndim != 1 or y.kind == "fixed":
+        raise UsageError(
+            f"{what}: expected classes as integers or booleans of shape (rows,), got {y.kind} values, {y.shape}; "
+            "numbers have no classes: cut them into bins first, or split without strata"
+        )
+    masks = [] if valid is None else [valid.numeric()]
+    mixed = secret_order(*arrays, y.numeric(), *masks)
+    moved, keys = mixed[: len(arrays)], mixed[len(arrays) :]
+    return sort_by(keys[::-1], moved)
+
+
 def train_test_split(
-    *arrays: SecureArray, test_size: float = 0.25, random_state: int | None = None, secret: bool = False
+    *arrays: SecureArray,
+    test_size: float = 0.25,
+    random_state: int | None = None,
+    secret: bool = False,
+    stratify: SecureArray | None = None,
 ) -> list[SecureArray]:
     """Training and test rows of each array, in turn, as scikit-learn: x_train, x_test, y_train, y_test, ...
 
     The choice of rows is public and random (``random_state``; None: the job's seed), or with ``secret`` known to nobody
-    (3 rounds). With a mask among the arrays the number of real rows on each side is secret and random. Raises
-    UsageError or ShapeError if arrays do not fit or a side has no rows. For tables: ``Table.split``.
+    (3 rounds). ``stratify``: secret classes (rows,), each of which has its share of rows on both sides, give or take
+    one; the order is then known to nobody, at the cost of a sort by class. With a mask among the arrays the number of
+    real rows on each side is secret and random. Raises UsageError or ShapeError if arrays do not fit or a side has no
+    rows. For tables: ``Table.split``.
     """
     if not arrays or any(not isinstance(a, SecureArray) for a in arrays):
         raise UsageError("train_test_split: expected secret arrays; for a table call its split()")
@@ -72,6 +114,13 @@ def train_test_split(
     if not 0 < held < n:
         raise UsageError(f"train_test_split: {n} rows with test_size={test_size} leave no rows on one side")
     seed = arrays[0].session.seed if random_state is None else random_state
+    if stratify is not None:
+        if stratify.shape[:1] != (n,):
+            raise ShapeError(f"train_test_split: expected stratify with {n} rows, got shape {stratify.shape}")
+        ordered = _by_class("train_test_split", arrays, stratify, None)
+        falls = np.diff(np.arange(n + 1) * held // n) > 0  # held of n, evenly spread
+        sides = [secret_order(*(a[np.flatnonzero(side)] for a in ordered)) for side in (~falls, falls)]
+        return [part for pair in zip(*sides, strict=True) for part in pair]  # no class shows in a row's number
     if secret:
         arrays, order = tuple(secret_order(*arrays)), np.arange(n)
     else:
@@ -110,21 +159,23 @@ class _Data:
     weight: Any
 
     @classmethod
-    def of(cls, what: str, x: Any, y: Any, valid: Any, sample_weight: Any, secret: bool) -> _Data:
+    def of(cls, what: str, x: Any, y: Any, valid: Any, sample_weight: Any, folds: Folds) -> _Data:
+        strata = isinstance(folds, StratifiedKFold)
+        moves = strata or (isinstance(folds, KFold) and folds.secret)
         if isinstance(x, Table):
             target = y if y is not None else x.label
-            if valid is not None or not isinstance(target, SecureArray) or secret or target.shape != (x.rows,):
+            if valid is not None or not isinstance(target, SecureArray) or moves or target.shape != (x.rows,):
                 raise UsageError(
                     f"{what}: a table carries its own row mask and needs a label (or y as a secret array of its rows); "
-                    "rows in a secret order need arrays"
+                    "rows in a secret order, which strata need, are for arrays (table.to_arrays())"
                 )
             return cls(x, target, x.valid, sample_weight)
         rows = rows_of(what, x, y, valid=valid, sample_weight=sample_weight)
         assert rows.y is not None
-        if not secret:
+        if not moves:
             return cls(rows.x, rows.y, rows.valid, rows.weight)
         given = [a for a in (rows.x, rows.y, rows.valid, rows.weight) if a is not None]
-        moved = iter(secret_order(*given))
+        moved = iter(_by_class(what, given, rows.y, rows.valid) if strata else secret_order(*given))
         return cls(*(None if a is None else next(moved) for a in (rows.x, rows.y, rows.valid, rows.weight)))  # type: ignore[arg-type]
 
     @property
@@ -155,11 +206,11 @@ class _Data:
         return scorer(estimator, self.x, self.y, valid=self.valid, sample_weight=self.weight)
 
 
-def _folds(cv: int | KFold) -> KFold:
-    return cv if isinstance(cv, KFold) else KFold(cv)
+def _folds(cv: int | Folds) -> Folds:
+    return KFold(cv) if isinstance(cv, int) else cv
 
 
-def _scored(estimator: Any, data: _Data, scorer: Scorer, folds: KFold, session: Session) -> Scores:
+def _scored(estimator: Any, data: _Data, scorer: Scorer, folds: Folds, session: Session) -> Scores:
     values, counts = [], []
     for train, test in folds.split(data.rows, session.seed):
         model = data.take(train).fit(estimator.clone())
@@ -176,7 +227,7 @@ def cross_val_score(
     y: SecureArray | None = None,
     *,
     scoring: str | Scorer,
-    cv: int | KFold = 5,
+    cv: int | Folds = 5,
     valid: SecureArray | None = None,
     sample_weight: Any = None,
 ) -> Scores:
@@ -187,7 +238,7 @@ def cross_val_score(
     Cost: ``cv`` fits and scores. Raises UsageError, ShapeError.
     """
     folds = _folds(cv)
-    data = _Data.of("cross_val_score", x, y, valid, sample_weight, folds.secret)
+    data = _Data.of("cross_val_score", x, y, valid, sample_weight, folds)
     return _scored(estimator, data, scorer_of(scoring), folds, data.y.session)
 
 
@@ -208,7 +259,7 @@ class GridSearchCV(Estimator):
         param_grid: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Sequence[Any]]],
         *,
         scoring: str | Scorer,
-        cv: int | KFold = 5,
+        cv: int | Folds = 5,
         refit: bool = True,
         name: str = "cv scores",
     ) -> None:
@@ -237,7 +288,7 @@ class GridSearchCV(Estimator):
     ) -> GridSearchCV:
         """Score all candidates on the same parts, open the means, fit the best on all rows. Raises UsageError."""
         folds, scorer = _folds(self.cv), scorer_of(self.scoring)
-        data = _Data.of("GridSearchCV", x, y, valid, sample_weight, folds.secret)
+        data = _Data.of("GridSearchCV", x, y, valid, sample_weight, folds)
         session, params = data.y.session, self.candidates()
         models = [self.estimator.clone().set_params(**p) for p in params]
         scored = []
