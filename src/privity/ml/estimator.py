@@ -7,6 +7,7 @@ learnt attributes end in an underscore. What is learnt stays secret until it is 
 from __future__ import annotations
 
 import inspect
+import math
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -52,6 +53,26 @@ class Estimator:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
+
+
+def whole_numbers(what: str, least: int = 1, most: int | None = None, **values: Any) -> None:
+    """Raise UsageError unless all are public whole numbers in this range; ``what`` names the estimator."""
+    wrong = [
+        f"{name}={v!r}"
+        for name, v in values.items()
+        if isinstance(v, bool) or not isinstance(v, int | np.integer) or v < least or (most is not None and v > most)
+    ]
+    if wrong:
+        upper = "" if most is None else f" and at most {most}"
+        raise UsageError(f"{what}: expected public whole numbers of at least {least}{upper}, got {', '.join(wrong)}")
+
+
+def real_numbers(what: str, **values: Any) -> None:
+    """Raise UsageError unless all are finite public numbers; ``what`` names the estimator."""
+    kinds = int | float | np.integer | np.floating
+    wrong = [f"{n}={v!r}" for n, v in values.items() if not isinstance(v, kinds) or not math.isfinite(v)]
+    if wrong:
+        raise UsageError(f"{what}: expected finite public numbers, got {', '.join(wrong)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from ..functions import solve
 from ..functions.arithmetic import matmul
 from ..functions.ratio import ratio
 from .design import settle
-from .estimator import Estimator
+from .estimator import Estimator, whole_numbers
 from .information import lifted
 
 _SPREAD = 0.3  # standard deviation of the public start
@@ -134,10 +134,8 @@ class MatrixFactorization(Estimator):
         return found.rescaled(known.scale).assume_bound(self.factor_bound)
 
     def _check(self) -> None:
-        for name in ("n_factors", "max_iter"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise UsageError(f"MatrixFactorization: expected {name} of at least 1, a whole number, got {value!r}")
+        whole_numbers("MatrixFactorization", n_factors=self.n_factors, max_iter=self.max_iter)
+        whole_numbers("MatrixFactorization", least=0, random_state=self.random_state)
         for name in ("alpha", "factor_bound") + (("rating_bound",) if self.rating_bound is not None else ()):
             if not getattr(self, name) > 0:
                 raise UsageError(f"MatrixFactorization: expected {name} above 0, got {getattr(self, name)!r}")

@@ -16,7 +16,7 @@ from ..functions.nearest import nearest_one
 from ..functions.ratio import fitting_scale, ratio
 from ..table import Table
 from ..types import RANGE_BITS
-from .estimator import Estimator
+from .estimator import Estimator, whole_numbers
 from .points import Points, points_of, same_columns
 
 STARTS = ("k-means++", "random")
@@ -142,10 +142,8 @@ class KMeans(Estimator):
         return _drawn(rows, k, self.n_init, self.init == "k-means++")
 
     def _check(self) -> None:
-        whole = {"n_clusters": self.n_clusters, "n_init": self.n_init, "max_iter": self.max_iter}
-        wrong = [f"{name}={v!r}" for name, v in whole.items() if not isinstance(v, int) or v < 1]
-        if wrong:
-            raise UsageError(f"KMeans: expected public whole numbers of at least 1, got {', '.join(wrong)}")
+        whole_numbers("KMeans", n_clusters=self.n_clusters, n_init=self.n_init, max_iter=self.max_iter)
+        whole_numbers("KMeans", least=0, random_state=self.random_state)
         if isinstance(self.init, str) and self.init not in STARTS:
             raise UsageError(f"KMeans: expected init to be {' or '.join(STARTS)}, or centres, got {self.init!r}")
         if not isinstance(self.init, str) and self.n_init != 1:

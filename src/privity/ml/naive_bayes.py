@@ -19,7 +19,7 @@ from ..functions.ratio import ratio
 from ..table import Table
 from ..types import RANGE_BITS
 from .design import whole_target
-from .estimator import Estimator, Rows, rows_of
+from .estimator import Estimator, Rows, real_numbers, rows_of, whole_numbers
 from .gaussian import log_densities
 from .points import Points, points, same_columns
 
@@ -66,8 +66,8 @@ class NaiveBayes(Estimator):
     def checked(self, **positive: float) -> None:
         """Raise UsageError for parameters that make no model."""
         name = type(self).__name__
-        if not isinstance(self.classes, int) or self.classes < 2:
-            raise UsageError(f"{name}: expected classes >= 2, a public whole number, got {self.classes!r}")
+        whole_numbers(name, least=2, classes=self.classes)
+        real_numbers(name, **positive)
         for parameter, value in positive.items():
             if not 2.0**-16 <= value <= 2.0**16:
                 raise UsageError(f"{name}: expected {parameter} between 2^-16 and 2^16, got {value!r}")
@@ -331,6 +331,7 @@ class CategoricalNB(CountedBayes):
         elif self.n_categories is None:
             raise UsageError(f"{what}: for arrays state n_categories, the public number of codes of each column")
         else:
+            whole_numbers(what, **{f"n_categories[{i}]": c for i, c in enumerate(self.n_categories)})
             sizes = [int(c) for c in self.n_categories]
         rows = rows_of(what, x, y, **options)
         if rows.x.kind == "fixed":

@@ -252,7 +252,7 @@ def test_constant_columns_and_one_class() -> None:
 
 @pytest.mark.parametrize(("model", "said"), [
     (DecisionTreeClassifier(max_depth=0), "max_depth=0"),
-    (DecisionTreeClassifier(1), "classes >= 2"),
+    (DecisionTreeClassifier(1), "classes=1"),
     (DecisionTreeClassifier(max_bins=1), "max_bins"),
     (DecisionTreeClassifier(min_samples_leaf=0), "min_samples_leaf=0"),
     (DecisionTreeClassifier(max_features="all"), "max_features"),

@@ -20,11 +20,11 @@ from ...errors import UsageError
 from ...functions import argmax, concatenate, exp, sigmoid, softmax
 from ...table import Table
 from ..design import settle
-from ..estimator import Estimator
+from ..estimator import Estimator, real_numbers, whole_numbers
 from .bins import ROWS, Bins
 from .grower import Growth, Trees, grow
 from .objectives import NAMES, Logistic, Objective, Poisson, Softmax, SquaredError, Tweedie
-from .rows import TreeRows, bins_again, learn_bins, tree_rows
+from .rows import DEEPEST, TreeRows, bins_again, learn_bins, tree_rows
 
 _HINT = (
     "Targets: 0 and 1 for binary:logistic, 0 to classes - 1 for multi:softmax, at least 0 for count:poisson and "
@@ -176,6 +176,8 @@ class GradientBoosting(Estimator):
         wanted = self.monotone_constraints
         if wanted is None:
             return None
+        if isinstance(wanted, str):
+            raise UsageError(f"monotone_constraints: expected -1, 0 or 1 for each column, or by name, got {wanted!r}")
         if isinstance(wanted, Mapping):
             unknown = sorted(set(wanted) - set(names))
             if unknown:
@@ -187,8 +189,15 @@ class GradientBoosting(Estimator):
 
     def _check(self) -> None:
         name = type(self).__name__
-        if not isinstance(self.n_estimators, int) or self.n_estimators < 1 or self.max_depth < 1 or self.max_bins < 2:
-            raise UsageError(f"{name}: expected n_estimators >= 1, max_depth >= 1 and max_bins >= 2")
+        whole_numbers(name, n_estimators=self.n_estimators)
+        whole_numbers(name, most=DEEPEST, max_depth=self.max_depth)
+        whole_numbers(name, least=2, max_bins=self.max_bins)
+        whole_numbers(name, least=0, random_state=self.random_state)
+        real_numbers(
+            name, learning_rate=self.learning_rate, subsample=self.subsample, colsample_bytree=self.colsample_bytree,
+            reg_lambda=self.reg_lambda, reg_alpha=self.reg_alpha, gamma=self.gamma,
+            min_child_weight=self.min_child_weight, base_score=0.5 if self.base_score is None else self.base_score,
+        )  # fmt: skip
         if not 0 < self.learning_rate <= 1 or not (0 < self.subsample <= 1 and 0 < self.colsample_bytree <= 1):
             raise UsageError(f"{name}: expected learning_rate, subsample and colsample_bytree above 0 and at most 1")
         if min(self.reg_lambda, self.reg_alpha, self.gamma, self.min_child_weight) < 0:
@@ -264,11 +273,13 @@ class GradientBoostingClassifier(GradientBoosting):
         return sigmoid(margin) if margin.ndim == 1 else softmax(margin, axis=1)
 
     def _objectives(self) -> tuple[str, ...]:
+        whole_numbers("GradientBoostingClassifier", least=2, classes=self.classes)
+        real_numbers("GradientBoostingClassifier", scale_pos_weight=self.scale_pos_weight)
         return ("auto", *NAMES[:1]) if self.classes == 2 else ("auto", *NAMES[1:3])
 
     def _objective(self, y: SecureArray) -> Objective:
-        if not isinstance(self.classes, int) or self.classes < 2 or not self.scale_pos_weight > 0:
-            raise UsageError("GradientBoostingClassifier: expected classes >= 2 and scale_pos_weight > 0")
+        if not self.scale_pos_weight > 0:
+            raise UsageError(f"GradientBoostingClassifier: expected scale_pos_weight > 0, got {self.scale_pos_weight}")
         if y.kind == "fixed":
             raise UsageError(
                 "GradientBoostingClassifier: expected y as integers or booleans, got fixed-point values; use "

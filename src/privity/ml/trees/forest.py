@@ -16,9 +16,9 @@ from ...functions import argmax, concatenate, minimum, one_hot
 from ...functions.ratio import ratio
 from ...table import Table, natural
 from ..design import guard_binary, settle
-from ..estimator import Estimator
+from ..estimator import Estimator, whole_numbers
 from .impurity import VALUE, Draw, Grown, Limits, Sums, averaged, grow_by_impurity
-from .rows import TreeRows, bins_again, learn_bins, tree_rows
+from .rows import DEEPEST, TreeRows, bins_again, learn_bins, tree_rows
 
 _TARGET = 24  # fractional bits of a number to predict, over its bound
 _AT_ONCE = 1 << 23  # numbers that the trees of one batch hold at their last level
@@ -121,11 +121,10 @@ class Forest(Estimator):
 
     def _check_trees(self) -> None:
         what = type(self).__name__
-        whole = {"max_depth": self.max_depth, "min_samples_leaf": self.min_samples_leaf}
-        whole |= {"n_estimators": self.n_estimators}
-        wrong = [f"{name}={v!r}" for name, v in whole.items() if not isinstance(v, int) or v < 1]
-        if wrong:
-            raise UsageError(f"{what}: expected public whole numbers of at least 1, got {', '.join(wrong)}")
+        whole_numbers(what, min_samples_leaf=self.min_samples_leaf, n_estimators=self.n_estimators)
+        whole_numbers(what, most=DEEPEST, max_depth=self.max_depth)
+        whole_numbers(what, least=2, max_bins=self.max_bins)
+        whole_numbers(what, least=0, random_state=self.random_state)
         drawn = self.max_samples
         if drawn is not None and not (drawn >= 1 if isinstance(drawn, int) else 0 < drawn <= 1):
             raise UsageError(f"{what}: expected max_samples of at least 1 row, or a share in (0, 1], got {drawn!r}")
@@ -164,8 +163,7 @@ class _Classifier(Forest):
     def _fit(self, x: Table | SecureArray, y: SecureArray | str | None, valid: Any, sample_weight: Any) -> None:
         what = type(self).__name__
         self._check_trees()
-        if not isinstance(self.classes, int) or self.classes < 2:
-            raise UsageError(f"{what}: expected classes >= 2, a public whole number, got {self.classes!r}")
+        whole_numbers(what, least=2, classes=self.classes)
         rows = tree_rows(what, x, y, valid=valid, sample_weight=sample_weight)
         assert rows.y is not None
         if rows.y.kind == "fixed":
@@ -197,9 +195,11 @@ class _Classifier(Forest):
             share = ratio(found.sum(), found * self.classes, max(1.0, n * ones.bound))
             factor = minimum(share, _LARGEST_CLASS_WEIGHT).stated(_LARGEST_CLASS_WEIGHT) @ every
             return (factor.stated(_LARGEST_CLASS_WEIGHT) * ones).stated(_LARGEST_CLASS_WEIGHT * ones.bound)
+        if not isinstance(wanted, Mapping):
+            raise UsageError(f"class_weight: expected 'balanced', a dictionary or None, got {wanted!r}")
         wrong = set(wanted) - set(range(self.classes))
         public = np.asarray([float(wanted.get(k, 1.0)) for k in range(self.classes)])
-        if wrong or (public < 0).any() or not public.any():
+        if wrong or not (public >= 0).all() or not np.isfinite(public).all() or not public.any():
             raise UsageError(
                 f"class_weight: expected weights of at least 0, not all 0, for classes 0 to {self.classes - 1}"
             )

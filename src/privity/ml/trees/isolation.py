@@ -21,9 +21,9 @@ from ...errors import UsageError
 from ...functions import concatenate, exp2, lookup, quantile, stack
 from ...ring import layout
 from ...table import Table
-from ..estimator import Estimator
+from ..estimator import Estimator, whole_numbers
 from .bins import Binner, Bins
-from .rows import TreeRows, bins_again, tree_rows
+from .rows import DEEPEST, TreeRows, bins_again, tree_rows
 
 _DRAW = 10  # bits of a draw among thresholds
 _LENGTH = 18  # fractional bits of a path's length
@@ -77,6 +77,9 @@ class IsolationForest(Estimator):
         used, places = np.unique(drawn, return_inverse=True)
         places = places.reshape(drawn.shape)
         cells, real = rows.cells[used], None if rows.valid is None else rows.valid[used]
+        if real is not None:
+            none = (real.sum() < 1).numeric()
+            session.guard(none.ring_share(), "IsolationForest: at least one of the rows that are drawn counts")
         binner = Binner(self.max_bins)
         binner.columns, binner.edges = d, _grid(cells, real, self.max_bins)
         self.binner_ = {**vars(binner), "gaps": False}
@@ -162,14 +165,15 @@ class IsolationForest(Estimator):
         return taken
 
     def _check(self) -> None:
-        whole = {"n_estimators": self.n_estimators, "max_depth": 1 if self.max_depth is None else self.max_depth}
-        wrong = [f"{name}={v!r}" for name, v in whole.items() if not isinstance(v, int) or v < 1]
-        if wrong:
-            raise UsageError(f"IsolationForest: expected public whole numbers of at least 1, got {', '.join(wrong)}")
+        what = "IsolationForest"
+        whole_numbers(what, n_estimators=self.n_estimators)
+        whole_numbers(what, most=DEEPEST, max_depth=1 if self.max_depth is None else self.max_depth)
+        whole_numbers(what, least=2, max_bins=self.max_bins)
+        whole_numbers(what, least=0, random_state=self.random_state)
         samples, share = self.max_samples, self.contamination
-        if not (samples >= 2 if isinstance(samples, int) else 0 < samples <= 1):
+        if not isinstance(samples, int | float) or not (samples >= 2 if isinstance(samples, int) else 0 < samples <= 1):
             raise UsageError(f"IsolationForest: expected max_samples of 2 rows or more, or a share, got {samples!r}")
-        if share != "auto" and (isinstance(share, str) or not 0 < share <= 0.5):
+        if share != "auto" and not (isinstance(share, float) and 0 < share <= 0.5):
             raise UsageError(f"IsolationForest: expected contamination 'auto' or a share in (0, 0.5], got {share!r}")
 
 

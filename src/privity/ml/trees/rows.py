@@ -15,6 +15,9 @@ from ...table import Field, Table
 from ..estimator import rows_of
 from .bins import Binner, Bins, cells_of
 
+DEEPEST = 16
+"""Levels of splits at most: trees are complete, so another level doubles what they hold and cost."""
+
 
 @dataclass(frozen=True, slots=True)
 class TreeRows:
