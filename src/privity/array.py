@@ -39,10 +39,13 @@ class SecureArray:
         self.session = session
         self.scale = scale
         self.bound = bound
-        self._share = data if isinstance(data, Share) else None
-        self._bits = data if isinstance(data, Bits) else None
+        self._share: Share | None = None
+        self._bits: Bits | None = None
         if isinstance(data, Share):
+            self._share = data
             session.fits(bound, scale, "this value")
+        else:
+            self._bits = data
         if session.observer is not None:
             session.observer.created(self)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -172,6 +173,7 @@ class _Matrices:
     rows: bool
 
     @classmethod
+    @lru_cache(maxsize=512)
     def of(cls, x: tuple[int, ...], y: tuple[int, ...], rows: bool = True) -> _Matrices:
         if not x or not y:
             raise ShapeError(f"matmul: expected at least one dimension, got {x} and {y}; multiply scalars with *")

@@ -90,9 +90,10 @@ class Party:
             also = riding.messages
             send, receive = [*send, *also[0]], [*receive, *also[1]]
             label = f"{label}, {also[2]}" if label else also[2]
+        channel, names = self.channel, self.names
         for to, data in self._coalesce(send) if len(send) > 1 else send:
             self.sent += data.nbytes
-            self.channel.send(self.names[to], step, data)
+            channel.send(names[to], step, data)
         if len(receive) > 1:
             self._split(receive, step, label)
         else:
@@ -122,7 +123,7 @@ class Party:
             groups.setdefault(to, []).append(data)
         joined: list[Message] = []
         for to, items in groups.items():
-            if len(items) > 1 and sum(d.nbytes for d in items) <= _COALESCE:
+            if len(items) > 1 and _size(items) <= _COALESCE:
                 joined.append((to, layout.join_bytes(items)))
             else:
                 joined.extend((to, d) for d in items)
@@ -137,14 +138,21 @@ class Party:
         for source, out in receive:
             groups.setdefault(source, []).append(out)
         for source, outs in groups.items():
-            size = sum(o.nbytes for o in outs)
-            if len(outs) > 1 and size <= _COALESCE:
+            if len(outs) > 1 and (size := _size(outs)) <= _COALESCE:
                 buffer = layout.empty_bytes(size)
                 self._receive(source, step, buffer, label)
                 layout.split_bytes(buffer, outs)
             else:
                 for out in outs:
                     self._receive(source, step, out, label)
+
+
+def _size(items: Sequence[Any]) -> int:
+    """Bytes of several messages."""
+    size = 0
+    for item in items:
+        size += item.nbytes
+    return size
 
 
 class _Riding:

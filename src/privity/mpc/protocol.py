@@ -59,13 +59,13 @@ class Protocol(ABC):
     # -- linear, local -----------------------------------------------------------------------------------------
 
     def add(self, x: Share, y: Share) -> Share:
-        return Share(tuple(a + b for a, b in zip(x.parts, y.parts, strict=True)), x.shape)
+        return Share(tuple([a + b for a, b in zip(x.parts, y.parts, strict=True)]), x.shape)
 
     def sub(self, x: Share, y: Share) -> Share:
-        return Share(tuple(a - b for a, b in zip(x.parts, y.parts, strict=True)), x.shape)
+        return Share(tuple([a - b for a, b in zip(x.parts, y.parts, strict=True)]), x.shape)
 
     def neg(self, x: Share) -> Share:
-        return Share(tuple(layout.negative(a) for a in x.parts), x.shape)
+        return Share(tuple([layout.negative(a) for a in x.parts]), x.shape)
 
     @abstractmethod
     def add_public(self, x: Share, c: Ring) -> Share:
@@ -73,7 +73,7 @@ class Protocol(ABC):
 
     def mul_public(self, x: Share, c: Ring) -> Share:
         """x * c, c broadcastable to x's shape."""
-        return Share(tuple(layout.asarray(a * c) for a in x.parts), x.shape)
+        return Share(tuple([layout.asarray(a * c) for a in x.parts]), x.shape)
 
     def matmul_public(self, x: Share, c: Ring, left: bool) -> Share:
         """c @ x if ``left``, else x @ c: stacks of matrices with the same leading axes (none: single matrices)."""
@@ -147,7 +147,7 @@ class Protocol(ABC):
         """1 where the low ``bits`` bits of x are all zero."""
 
     def xor(self, b: Bits, c: Bits) -> Bits:
-        return Bits(tuple(p ^ q for p, q in zip(b.parts, c.parts, strict=True)), b.shape, b.planes)
+        return Bits(tuple([p ^ q for p, q in zip(b.parts, c.parts, strict=True)]), b.shape, b.planes)
 
     def map_bits(self, b: Bits, fn: layout.Local) -> Bits:
         """A rearrangement of the elements of bits (unpacked, rearranged, packed again; local)."""

@@ -32,12 +32,12 @@ class Share:
         """Apply a linear rearrangement to every component."""
         if not self.parts:
             return Share((), layout.result_shape(fn, self.shape))
-        parts = tuple(layout.asarray(fn(p)) for p in self.parts)
+        parts = tuple([layout.asarray(fn(p)) for p in self.parts])
         return Share(parts, parts[0].shape)
 
     def flat(self) -> tuple[Ring, ...]:
         """The components, one-dimensional and contiguous."""
-        return tuple(layout.flat(p) for p in self.parts)
+        return tuple([layout.flat(p) for p in self.parts])
 
     def __repr__(self) -> str:
         return f"Share(shape={self.shape})"

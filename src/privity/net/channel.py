@@ -159,7 +159,8 @@ class SealedChannel:
             connection.end_abort(deadline)
 
     def _to(self, peer: str) -> SealedConnection:
-        connection = self._connections.get(peer)
-        if connection is None:
-            raise UsageError(f"{self._me} has no channel to {peer!r}; its peers are {', '.join(self._connections)}")
-        return connection
+        try:
+            return self._connections[peer]
+        except KeyError:
+            peers = ", ".join(self._connections)
+            raise UsageError(f"{self._me} has no channel to {peer!r}; its peers are {peers}") from None

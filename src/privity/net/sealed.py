@@ -84,7 +84,7 @@ class SealedConnection:
         self._tail = 0
         self._received_frames = 0
         self._inbox: deque[tuple[Header, bytes]] = deque()
-        self._awaiting = "a message"
+        self._awaiting: str | int = "a message"  # or the number of a step
 
     def fileno(self) -> int:
         """The socket's file descriptor, for polling."""
@@ -122,16 +122,17 @@ class SealedConnection:
 
     def receive(self, step: int, target: memoryview) -> None:
         """Fill ``target`` with the next DATA message; on any error it is overwritten with zeros."""
-        self._awaiting = f"step {step}"
+        self._awaiting = step
         total = len(target)
         offset = 0
         try:
             if total <= CHUNK and not self._inbox and not self.departed:
-                self._fill(HEADER_BYTES)
-                head, counter = self._head, self._received_frames
+                if self._tail - self._head < HEADER_BYTES:
+                    self._fill(HEADER_BYTES)
+                expected = pack_header(DATA, step, self._received_frames, total, total)
                 # The whole message in one frame, as expected: nothing to take apart.
-                if self._view[head : head + HEADER_BYTES] == pack_header(DATA, step, counter, total, total):
-                    self._decrypt(total, target)
+                if self._view[self._head : self._head + HEADER_BYTES] == expected:
+                    self._decrypt(total, target, expected)
                     return
             while True:
                 header, payload = self._next(DATA)
@@ -217,7 +218,7 @@ class SealedConnection:
                     return header, payload
                 raise self._unexpected(header)
             if self.departed:
-                raise WireError(f"{self.peer} has ended its session, {self._awaiting} cannot come; same program there?")
+                raise WireError(f"{self.peer} has ended its session, {self._what()} cannot come; same program there?")
             self._fill(HEADER_BYTES)
             header = self._header()
             if header.kind == kind or (kind == BYE and header.kind in (DATA, CONTROL)):
@@ -238,7 +239,7 @@ class SealedConnection:
             self.departed = True
             if awaited is not None:
                 raise WireError(
-                    f"{self.peer} ended its session while {self._awaiting} was expected; do both run the same program?"
+                    f"{self.peer} ended its session while {self._what()} was expected; do both run the same program?"
                 )
             return
         message = decode(content, self.peer)
@@ -260,14 +261,20 @@ class SealedConnection:
             return
         self._decrypt(header.length, target)
 
-    def _decrypt(self, length: int, target: memoryview) -> None:
-        """The frame at the head of the buffer, read to its end, into ``target`` of ``length`` bytes."""
+    def _decrypt(self, length: int, target: memoryview, header: bytes | None = None) -> None:
+        """The frame at the head of the buffer, read to its end, into ``target`` of ``length`` bytes.
+
+        ``header``: a copy of its header, if the caller has one.
+        """
         size = length + FRAME_OVERHEAD
-        self._fill(size)
+        if self._tail - self._head < size:
+            self._fill(size)
         head = self._head
-        frame = self._view[head : head + size]
+        if header is None:
+            header = bytes(self._view[head : head + HEADER_BYTES])
+        sealed = self._view[head + HEADER_BYTES : head + size]
         try:
-            self._open.decrypt_into(frame[NONCE_START:NONCE_END], frame[HEADER_BYTES:], frame[:HEADER_BYTES], target)
+            self._open.decrypt_into(header[NONCE_START:NONCE_END], sealed, header, target)
         except InvalidTag:
             raise WireError(
                 f"frame {self._received_frames} from {self.peer} is not authentic: its bytes were changed on the way; "
@@ -288,7 +295,10 @@ class SealedConnection:
         """Block until ``need`` unread bytes are in the buffer."""
         if self._tail - self._head >= need:
             return
-        self._make_room(need)
+        if self._tail == self._head:
+            self._head = self._tail = 0
+        else:
+            self._make_room(need)
         # A bulk frame is read exactly to its end, so that the next one starts at the head of the buffer (hot in the
         # cache, nothing to move); a small one with whatever has arrived behind it.
         bulk = need > READ_AHEAD
@@ -340,20 +350,24 @@ class SealedConnection:
     def timeout(self) -> PeerTimeout:
         """The error for a peer that stayed silent."""
         return PeerTimeout(
-            f"{self._me} waited {self._idle_s:g} s for {self._awaiting} from {self.peer} and nothing came; "
+            f"{self._me} waited {self._idle_s:g} s for {self._what()} from {self.peer} and nothing came; "
             "is its program still running?"
         )
+
+    def _what(self) -> str:
+        """What is waited for."""
+        return f"step {self._awaiting}" if isinstance(self._awaiting, int) else self._awaiting
 
     def _lost(self, error: OSError | None) -> PeerLost:
         how = "ended without a goodbye" if error is None else f"broke ({error.strerror or type(error).__name__})"
         cut = ", in the middle of a frame" if self._tail > self._head else ""
         return PeerLost(
-            f"{self._me} lost {self.peer} while waiting for {self._awaiting}: the connection {how}{cut}; "
+            f"{self._me} lost {self.peer} while waiting for {self._what()}: the connection {how}{cut}; "
             f"see the log of {self.peer}, its process has probably died"
         )
 
     def _unexpected(self, header: Header) -> WireError:
         return WireError(
-            f"from {self.peer}: expected {self._awaiting}, came a {KIND_NAMES[header.kind]} frame of step "
+            f"from {self.peer}: expected {self._what()}, came a {KIND_NAMES[header.kind]} frame of step "
             f"{header.step}; the programs have fallen out of step"
         )

@@ -293,15 +293,17 @@ def bytes_of(data: npt.NDArray[Any] | bytes | memoryview) -> memoryview:
     if isinstance(data, np.ndarray):
         data = (data if data.flags.c_contiguous else np.ascontiguousarray(data)).data
     view = memoryview(data)
-    if view.nbytes == 0:
-        return memoryview(b"")
-    return view if view.format == "B" and view.ndim == 1 else view.cast("B")
+    return view.cast("B") if view.nbytes else _EMPTY
 
 
 def target_of(into: npt.NDArray[Any]) -> memoryview:
     """A flat writable byte view of ``into``. Raises ShapeError unless it is C-contiguous and writable."""
-    if not into.flags.c_contiguous or not into.flags.writeable:
+    view = into.data
+    if not view.c_contiguous or view.readonly:
         raise ShapeError(
             "receive() fills a C-contiguous writable array, this one is strided or read-only: pass np.empty()"
         )
-    return memoryview(bytearray()) if into.nbytes == 0 else into.data.cast("B")
+    return view.cast("B") if view.nbytes else memoryview(bytearray())
+
+
+_EMPTY: Final = memoryview(b"")

@@ -13,6 +13,7 @@ import numpy as np
 from ..types import Ring
 
 Local = Callable[[Ring], Ring]
+_WORD = np.dtype(np.uint64)
 
 
 def zeros(shape: tuple[int, ...]) -> Ring:
@@ -31,8 +32,8 @@ def empty_bytes(count: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 
 def flat(x: Ring) -> Ring:
-    """One-dimensional contiguous view or copy."""
-    return np.ascontiguousarray(x).reshape(-1)
+    """One-dimensional contiguous array: x itself, a view or a copy."""
+    return x if x.ndim == 1 and x.flags.c_contiguous else np.ascontiguousarray(x).reshape(-1)
 
 
 def result_shape(fn: Local, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -42,11 +43,20 @@ def result_shape(fn: Local, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def reshape(shape: tuple[int, ...]) -> Local:
-    return lambda x: x.reshape(shape)
+    return lambda x: x if x.shape == shape else x.reshape(shape)
 
 
 def broadcast(shape: tuple[int, ...]) -> Local:
-    return lambda x: x if x.shape == shape else np.broadcast_to(x, shape)
+    size = count(shape)
+
+    def fn(x: Ring) -> Ring:
+        if x.shape == shape:
+            return x
+        if x.size == size and shape[len(shape) - x.ndim :] == x.shape:  # only axes of length one in front
+            return x.reshape(shape)
+        return np.broadcast_to(x, shape)
+
+    return fn
 
 
 def take(key: Any) -> Local:
@@ -100,7 +110,7 @@ def stack(parts: Sequence[Ring], axis: int) -> Ring:
 
 def asarray(x: Any) -> Ring:
     """NumPy turns zero-dimensional results into scalars; shares are always arrays."""
-    return np.asarray(x, np.uint64)
+    return x if type(x) is np.ndarray and x.dtype is _WORD else np.asarray(x, np.uint64)
 
 
 def joined_shape(shapes: Sequence[tuple[int, ...]], axis: int, new_axis: bool) -> tuple[int, ...]:
@@ -120,16 +130,18 @@ def view(x: Any) -> memoryview:
 
 
 def join_bytes(parts: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """The bytes of several arrays, one after the other."""
-    return np.concatenate([as_bytes(p) for p in parts])
+    """The bytes of several arrays, one after the other; read only."""
+    return np.frombuffer(b"".join([np.ascontiguousarray(p).data for p in parts]), np.uint8)
 
 
 def split_bytes(buffer: np.ndarray[Any, np.dtype[np.uint8]], outs: Sequence[Any]) -> None:
     """Undo ``join_bytes`` into the given contiguous arrays."""
-    low = 0
+    data, low = buffer.data, 0
     for out in outs:
-        as_bytes(out)[:] = buffer[low : low + out.nbytes]
-        low += out.nbytes
+        size = out.nbytes
+        if size:
+            out.data.cast("B")[:] = data[low : low + size]
+            low += size
 
 
 def negative(x: Ring) -> Ring:
