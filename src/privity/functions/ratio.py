@@ -11,12 +11,15 @@ from ..types import RANGE_BITS
 _MOST_BITS = 60  # of a divisor
 
 
-def ratio(a: SecureArray, b: SecureArray, most: float, scale: int | None = None) -> SecureArray:
+def ratio(
+    a: SecureArray, b: SecureArray, most: float, scale: int | None = None, *, least: float = 0.0
+) -> SecureArray:
     """a / b where |a| <= most |b| follows from how both were computed; 0 where b is 0. Shapes broadcast.
 
     For a sum over the rows divided by their secret number: nothing need be known of how small the divisor is, as it
-    must be in ``divide``. ``scale``: fractional bits of the result (None: the session's, or as many as fit). Relative
-    error at most 2^-20 plus 1.25 units in the last place; about 46 rounds and 220 bytes per party and element.
+    must be in ``divide``. ``scale``: fractional bits of the result (None: the session's, or as many as fit).
+    ``least`` above 0: what the divisor is known to reach, which saves 30 to 50 bytes. Relative error at most 2^-20 plus
+    1.25 units in the last place; about 46 rounds and 220 bytes per party and element.
     Raises OverflowPlanned where most * b needs more than 62 bits.
     """
     a, b = a.numeric(), b.numeric()
@@ -30,7 +33,7 @@ def ratio(a: SecureArray, b: SecureArray, most: float, scale: int | None = None)
     session.fits(most * 2.0 ** (bits - b.scale), a.scale, "a ratio (before it is divided)")
     share = roots.quotient(
         session.protocol, a.fitted(shape), a.scale, b.fitted(shape), b.scale, bits, out,
-        approx.bits_for(most * 1.01, out),
+        approx.bits_for(most * 1.01, out), max(0, math.floor(least * 2.0**b.scale)),
     )  # fmt: skip
     return SecureArray(session, share, out, most * (1 + 2.0**-16) + 2.0 ** (1 - out))
 

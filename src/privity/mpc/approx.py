@@ -52,20 +52,26 @@ class Leading:
     |x| * 2^distance is in [2^(bits-1), 2^bits].
 
     ``digits``: the binary digits of the distance, lowest first, as 0/1 integers. ``valid``: 0 where the function has
-    no value, else 1, or the sign of x if that was asked for.
+    no value, else 1, or the sign of x if that was asked for; None: 1 everywhere.
     """
 
     digits: list[Share]
-    valid: Share
+    valid: Share | None
 
 
-def leading(proto: Protocol, x: Share, bits: int, signed: bool) -> Leading:
+def leading(proto: Protocol, x: Share, bits: int, signed: bool, least: int = 0) -> Leading:
     """The leading bit of |x| < 2^bits. ``signed``: of either sign, invalid at 0; else positive, invalid at x <= 0.
+    ``least`` above 0: x is known to be at least this, which saves the sign and digits of distances that cannot be.
 
     A negative x is read as |x| - 1 (all bits flipped), so that |x| * 2^distance may reach 2^bits. Rounds:
     decomposition, one OR level per doubling, one AND, two for conversion. The distance is at most bits - 1; it is
     converted by its digits, of which there are few.
     """
+    if least > 0:
+        prefix = or_from_above(proto, proto.bits(x, bits))
+        count = max(1, (bits - least.bit_length()).bit_length())
+        rows = proto.b2a(joined(*(_digit(proto, prefix, i) for i in range(count))))
+        return Leading([rows] if count == 1 else [rows.map(layout.take(i)) for i in range(count)], None)
     planes = proto.bits(x, bits + 1)
     sign, low = planes.rows(bits, bits + 1), planes.rows(0, bits)
     if signed:

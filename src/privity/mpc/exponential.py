@@ -143,5 +143,6 @@ def logarithm(proto: Protocol, x: Share, scale: int, bits: int, out_scale: int, 
         highest = sum(weight for i, weight in enumerate(weights) if top >> i & 1)
     else:
         highest = round(top * of.of_two * 2.0**out_scale)
+    assert place.valid is not None
     result = proto.mul(place.valid, proto.add_public(result, layout.constant(highest - least)))
     return proto.add_public(result, layout.constant(least))

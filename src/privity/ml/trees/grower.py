@@ -206,15 +206,16 @@ class _Splits:
         ).numeric()
         w, w_all = self._weights(both_g, both_h, enough, g_all, h_all)
         if growth.clipped is None:
-            score = both_g.multiply(w, scale=units.sum_bits).sum(axis=0)
+            score = self._score(both_g, w)
             own = g_all.multiply(w_all, scale=units.sum_bits)
         else:
             most = growth.clipped * 2.0 ** (units.log_h - units.log_g)
             w, w_all = (x.clip(-most, most) for x in (w, w_all))
             score, own = self._cut_score(both_g, both_h, w).sum(axis=0), self._cut_score(g_all, h_all, w_all)
         if growth.monotone is not None:
-            enough = enough * self._ordered(w, bins, limits)
-        score = score * enough
+            score = score * self._ordered(w, bins, limits)
+        # what does not count has at most 4, for 1 was added to its H: now less than nothing
+        score = score + (enough - 1) * 8
         if allowed is not None:
             public = np.tile(np.repeat(allowed, nodes // len(allowed), axis=0), (1, score.shape[1] // d))
             score = score * public.astype(np.int64)
@@ -245,6 +246,14 @@ class _Splits:
         made = self.units.weight(both, self.growth)
         return made[0], made[1]
 
+    def _score(self, g: SecureArray, w: SecureArray) -> SecureArray:
+        """The sum of g w over both sides (first axis), one rounding."""
+        bits, bound = self.units.sum_bits, 2 * g.bound * w.bound
+        self.session.fits(bound, g.scale + w.scale, "the score of a split")
+        sides = layout.then(layout.transpose((1, 2, 0)), layout.reshape((-1, 2)))
+        share = self.session.protocol.dot(g.ring_share().map(sides), w.ring_share().map(sides), g.scale + w.scale - bits)
+        return SecureArray(self.session, share.map(layout.reshape(g.shape[1:])), bits, bound)
+
     def _cut_score(self, g: SecureArray, h: SecureArray, w: SecureArray) -> SecureArray:
         """w (2 G - (H + lambda) w): what a weight is worth that is not G / (H + lambda) but was cut."""
         pull = (h + self.units.reg_lambda).multiply(w, scale=self.units.sum_bits)
@@ -268,7 +277,10 @@ class _Splits:
         ).stated(2.0) + units.reg_lambda
         above = concatenate([g.reshape((-1,)), g_all.reshape((-1,))])
         most = 1.01 if self.growth.bounded else 1.02 / (units.reg_lambda + units.least_child)
-        w = ratio(above, below, most, min(_WEIGHT, _PRODUCT - units.sum_bits - math.ceil(math.log2(most))))
+        # what counts weighs at least this, and the rest has 1; two units for what was rounded
+        least = min(units.least_child, 1.0) + units.reg_lambda - 2.0 ** (1 - units.sum_bits)
+        bits = min(_WEIGHT, _PRODUCT - units.sum_bits - math.ceil(math.log2(most)))
+        w = ratio(above, below, most, bits, least=least)
         return w[:-nodes].reshape(g.shape), w[-nodes:]
 
     def _ordered(self, w: SecureArray, bins: Bins, limits: tuple[SecureArray, SecureArray] | None) -> SecureArray:
