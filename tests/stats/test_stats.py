@@ -85,6 +85,9 @@ def test_a_constant_column() -> None:
     given = {"x": pv.Input(np.c_[np.full(50, 7.0), np.arange(50) / 8], 16.0)}
     np.testing.assert_allclose(run(lambda s: stats.variance(s["x"]), given)[0], 0, atol=1e-5)
     np.testing.assert_allclose(run(lambda s: stats.correlation(s["x"]), given)[0], 0, atol=1e-3)
+    some = {"x": pv.Input(np.c_[np.full(N, 41.3), DATA[:, 0]], 64.0), "valid": pv.Input(VALID, 1)}
+    masked = run(lambda s: stats.correlation(s["x"], valid=s["valid"]), some)  # roundings of the mean are no deviation
+    np.testing.assert_allclose(masked, [[0, 0], [0, 1]], atol=1e-3)
     same = run(lambda s: stats.ttest(s["x"][:, 0], s["x"][:, 1] > 3), given)
     assert np.isnan(same.statistic) and np.isnan(same.p_value)
 

@@ -23,18 +23,19 @@ _SERIES = (
 )
 
 
-def over_root(proto: Protocol, pivot: Share, rows: Share, bits: int, scale: int) -> Share:
+def over_root(proto: Protocol, pivot: Share, rows: Share, bits: int, scale: int, least: int = 0) -> Share:
     """rows / sqrt(pivot) at the scale of ``rows``: pivot (b, 1) at ``scale`` bits, 0 <= pivot < 2^bits, rows (b, r).
 
-    0 where the pivot is 0. Relative error at most 2^-28 + sqrt(pivot) 2^-ROOM (pivot as a real), plus 2 ulp. bits <= 60
-    and |rows / sqrt(pivot)| < 2^(61 - ROOM) as a ring integer. Rounds: 25 + 2 ceil(log2 bits) at most. Quintic start on
-    the leading-bit normalised pivot, then one Newton step y <- y (3 - b y^2) / 2 folded into the product with the rows.
+    0 where the pivot is below 2^least, or 0. Relative error at most 2^-28 + sqrt(pivot) 2^-ROOM (pivot as a real), plus
+    2 ulp. bits <= 60 and |rows / sqrt(pivot)| < 2^(61 - ROOM) as a ring integer. Rounds: 25 + 2 ceil(log2 bits) at most.
+    Quintic start on the leading-bit normalised pivot, then one Newton step y <- y (3 - b y^2) / 2 folded into the
+    product with the rows.
     """
     count, width = rows.shape
     hot = leading_bit(proto, pivot, bits)
     # 2^lift * pivot = b in [1/2, 1) and 1 / sqrt(pivot) = half / sqrt(b), both powers read off the leading bit.
-    lift = _picked(proto, hot, [1 << (ROOM + ROOT_BITS - 1 - j) for j in range(bits)])
-    half = _picked(proto, hot, [round(2.0 ** ((scale - 1 - j) / 2 + ROOM)) for j in range(bits)])
+    lift = _picked(proto, hot, [1 << (ROOM + ROOT_BITS - 1 - j) if j >= least else 0 for j in range(bits)])
+    half = _picked(proto, hot, [round(2.0 ** ((scale - 1 - j) / 2 + ROOM)) if j >= least else 0 for j in range(bits)])
     weights = proto.concatenate([lift, half.map(layout.broadcast((count, width)))], 1)
     scaled = proto.mul(proto.concatenate([pivot, rows], 1), weights, ROOM)
     y = _root_start(proto, scaled.map(layout.take((slice(None), slice(0, 1)))))
