@@ -27,9 +27,9 @@ def over_root(proto: Protocol, pivot: Share, rows: Share, bits: int, scale: int,
     """rows / sqrt(pivot) at the scale of ``rows``: pivot (b, 1) at ``scale`` bits, 0 <= pivot < 2^bits, rows (b, r).
 
     0 where the pivot is below 2^least, or 0. Relative error at most 2^-28 + sqrt(pivot) 2^-ROOM (pivot as a real), plus
-    2 ulp. bits <= 60 and |rows / sqrt(pivot)| < 2^(61 - ROOM) as a ring integer. Rounds: 25 + 2 ceil(log2 bits) at most.
-    Quintic start on the leading-bit normalised pivot, then one Newton step y <- y (3 - b y^2) / 2 folded into the
-    product with the rows.
+    2 ulp. bits <= 60 and |rows / sqrt(pivot)| < 2^(61 - ROOM) as a ring integer. Rounds: at most
+    25 + 2 ceil(log2 bits). Quintic start on the leading-bit normalised pivot, then one Newton step
+    y <- y (3 - b y^2) / 2 folded into the product with the rows.
     """
     count, width = rows.shape
     hot = leading_bit(proto, pivot, bits)
