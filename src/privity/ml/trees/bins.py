@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ...array import SecureArray
 from ...errors import UsageError
-from ...functions import concatenate, one_hot, quantile, sort, stack
+from ...functions import concatenate, one_hot, quantile, rint, sort, stack
 from ...mpc import approx, tables
 from ...mpc.shares import Bits
 from ...ring import layout
@@ -126,6 +126,10 @@ class Binner:
         self.used = None if used.all() else used
         return self
 
+    def whole_numbers(self) -> tuple[int, ...]:
+        """``counts``, also where thresholds were put in without ``fit``."""
+        return self.counts or (self.max_bins if self.edges is None else 0,) * self.columns
+
     def _quantiles(self, x: SecureArray, valid: SecureArray | None, gaps: SecureArray | None) -> SecureArray:
         """(max_bins - 1, d). With gaps the value at the place, without: the mean of the two around it."""
         at = np.arange(1, self.max_bins) / self.max_bins
@@ -142,7 +146,7 @@ class Binner:
             part = slice(low, min(low + width, d))
             ordered = sort(behind[:, part], axis=0)
             place = (real[:, part].sum(axis=0) - 1).reshape((1, -1)).multiply(at.reshape((-1, 1)), scale=16)
-            hot = one_hot(place.rescaled(0).stated(float(n)), n).numeric()
+            hot = one_hot(rint(place).stated(float(n)), n).numeric()  # not drawn: the same rows give the same edges
             found = hot.transpose(1, 0, 2).matmul(ordered.T.reshape((-1, n, 1)))
             made.append(found.reshape((ordered.shape[1], len(at))).T.stated(2.0 * last))
         return concatenate(made, axis=1)
@@ -166,7 +170,7 @@ class Binner:
         spans = [slice(at, min(at + ROWS, n)) for at in range(0, n, ROWS)]
         blocks = []
         large = 16 * n * d * thresholds > IN_MEMORY
-        counts = self.counts or (self.max_bins,) * d
+        counts = self.whole_numbers()
         given = {c: v for c, v in (codes or {}).items() if counts[c]}
         if self.edges is None and len(given) < d:
             clean = x if gaps is None else (x.numeric() * (1 - gaps)).stated(x.bound)

@@ -122,7 +122,8 @@ def bins_again(what: str, rows: TreeRows, kept: dict[str, Any], *, sums: bool = 
         gaps = rows.session.constant(np.zeros(rows.cells.shape, np.int64))
     binner = Binner(kept["max_bins"])
     vars(binner).update({name: kept[name] for name in (*vars(binner), "columns") if name in kept})
-    codes = {c: v for c, v in rows.codes.items() if v.bound < max(binner.counts[c], 1)}
+    counts = binner.whole_numbers()
+    codes = {c: v for c, v in rows.codes.items() if v.bound < max(counts[c], 1)}
     fits = len(codes) == len(rows.codes) if rows.codes else rows.cells.kind != "fixed"
     if binner.edges is None and not (fits and rows.cells.bound < binner.max_bins):
         # what was not seen is compared: a code beyond the last one is in its bin, a number in that of the nearest code
