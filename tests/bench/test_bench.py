@@ -20,7 +20,7 @@ from privity.errors import UsageError
 from privity.jobs.job import JobSpec
 
 SMALL = {
-    "matmul": 5, "logistic": 96, "glm": 600, "boosting": 300, "small-tree": 300, "latency": 3,
+    "matmul": 5, "logistic": 96, "glm": 600, "boosting": 300, "small-tree": 300, "large-tree": 300, "latency": 3,
     "latency-any": 40, "cholesky": 6, "mlp": 40, "latency-mlp": 1, "latency-softmax": 1,
     "random-forest": 1000, "decision-tree": 600,
 }  # fmt: skip
@@ -54,7 +54,7 @@ def test_three_processes_over_tls() -> None:
 
 def test_sizes_that_a_workload_names_are_all_measured() -> None:
     assert WORKLOADS["matmul"].sizes == (512, 1024)
-    assert find("all") == tuple(WORKLOADS.values())
+    assert find("all") == tuple(w for w in WORKLOADS.values() if w.name != "large-tree")  # which takes minutes
 
 
 @pytest.mark.parametrize(

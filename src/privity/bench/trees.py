@@ -97,7 +97,7 @@ class Case:
     def ideal(self, n: int) -> Ideal:
         """Each level: histograms of right children, scores of all candidates, the best, where rows go, what they carry.
 
-        Bits of all bins (16 bytes a party) are read twice a level.
+        Integers of all bins (16 bytes a party) are read once a level.
         """
         width = self.columns * (self.bins - 1)
         total = ideal.sigmoid(n) + ideal.product(n)
@@ -106,15 +106,15 @@ class Case:
             summed = 2 * max(1, nodes // 2)
             candidates = nodes * width
             total += Ideal(
-                multiply_adds=2 * (summed + nodes) * n * width, moved_bytes=32.0 * n * width,
-                sent_bytes=8.0 * (summed * width + nodes * n), rounds=2,
+                multiply_adds=2 * summed * n * width, moved_bytes=16.0 * n * width + nodes * n * width / 8,
+                sent_bytes=8.0 * (summed * width + nodes * n) + nodes * n / 4, rounds=4,
             )  # fmt: skip
             inverse = ideal.sign(2 * candidates, 30) + ideal.product(2 * candidates).times(6)
             total += inverse + ideal.product(2 * candidates)
             halvings = math.ceil(math.log2(width))
             best = ideal.sign(2 * candidates / halvings, 30) + ideal.selection(4 * candidates / halvings)
             total += best.times(halvings)
-            carried = nodes * n if last else 3 * nodes * n
+            carried = 2 * nodes * n
             sent = 8.0 * (n if last else carried)
             total += Ideal(multiply_adds=2 * carried, moved_bytes=40.0 * carried, sent_bytes=sent, rounds=1)
         return total
@@ -122,3 +122,4 @@ class Case:
 
 BOOSTING = Case(50, 32, 5)
 SMALL = Case(8, 32, 4)
+LARGE = Case(20, 32, 6)

@@ -43,7 +43,7 @@ class Workload:
     elements: size -> number that bytes are divided by (0: no such number). tolerance: a larger error is a failure.
     repeat: timed repetitions. warm_up: untimed ones before. latency: report percentiles of the repetitions.
     opens: names of single numbers that the timed part opens to all. prepare: what is made of the inputs
-    before, untimed.
+    before, untimed. alone: too long for "all".
     """
 
     name: str
@@ -62,12 +62,13 @@ class Workload:
     smallest: int = 1
     opens: tuple[str, ...] = ()
     prepare: Callable[[Secrets], Mapping[str, Any]] | None = None
+    alone: bool = False
 
 
 def find(name: str) -> tuple[Workload, ...]:
     """The workload of this name, those of a group ("functions", "linkage", "all"). Raises UsageError with the names."""
     if name == "all":
-        return tuple(WORKLOADS.values())
+        return tuple(w for w in WORKLOADS.values() if not w.alone)
     if name in GROUPS:
         return tuple(WORKLOADS[each] for each in GROUPS[name])
     if name not in WORKLOADS:
@@ -383,6 +384,11 @@ WORKLOADS: Mapping[str, Workload] = _by_name([
         "small-tree", "one tree, 8 columns of 32 bins that were made before, depth 4", (10_000,),
         trees.SMALL.rows, trees.SMALL.round, trees.SMALL.round_plain, trees.SMALL.outputs,
         trees.SMALL.ideal, 1e-2, repeat=5, smallest=64, prepare=trees.SMALL.binned,
+    ),
+    Workload(
+        "large-tree", "one tree, 20 columns of 32 bins that were made before, depth 6", (1_000_000,),
+        trees.LARGE.rows, trees.LARGE.round, trees.LARGE.round_plain, trees.LARGE.outputs,
+        trees.LARGE.ideal, 1e-2, repeat=1, warm_up=0, smallest=64, prepare=trees.LARGE.binned, alone=True,
     ),
     Workload(
         "random-forest", "10 trees, 20 columns of 16 bins, 4 tried at a node, depth 6, bins included", (10_000,),

@@ -8,7 +8,7 @@ rows of a node that splits might. Every tree is complete: its shape depends on t
 
 For a level of N nodes and n rows each party sends 8 bytes for every element of: histograms of the right children (N
 times columns * thresholds; left ones by subtraction), which rows go there (N n), and their gradients and second
-derivatives there (2 N n, not at the last level); and about 400 for each candidate score. Source: Chen and Guestrin, KDD
+derivatives there (2 N n, not at the last level); and about 480 for each candidate. Source: Chen and Guestrin, KDD
 2016, section 3; histograms on shares: Lu and others, Squirrel, USENIX Security 2023.
 """
 
@@ -251,7 +251,8 @@ class _Splits:
         bits, bound = self.units.sum_bits, 2 * g.bound * w.bound
         self.session.fits(bound, g.scale + w.scale, "the score of a split")
         sides = layout.then(layout.transpose((1, 2, 0)), layout.reshape((-1, 2)))
-        share = self.session.protocol.dot(g.ring_share().map(sides), w.ring_share().map(sides), g.scale + w.scale - bits)
+        pairs = [x.ring_share().map(sides) for x in (g, w)]
+        share = self.session.protocol.dot(pairs[0], pairs[1], g.scale + w.scale - bits)
         return SecureArray(self.session, share.map(layout.reshape(g.shape[1:])), bits, bound)
 
     def _cut_score(self, g: SecureArray, h: SecureArray, w: SecureArray) -> SecureArray:
