@@ -43,17 +43,30 @@ def test_svm_is_that_of_scikit_learn(scaling: float) -> None:
     assert run.rounds < 1400
 
 
-@pytest.mark.parametrize(("name", "solver", "steps", "error"), [
-    ("iris", "newton", 8, 5e-4), ("iris", "accelerated", 100, 2e-2), ("wine", "newton", 8, 1e-3),
-    ("wine", "accelerated", 120, 3e-2),
+@pytest.mark.parametrize("name", ["iris", "wine"])
+@pytest.mark.parametrize(("solver", "steps", "alpha", "error", "rounds"), [
+    ("newton", 8, 1 / 150, 5e-4, 1650), ("accelerated", 50, 0.05, 1e-2, 4500),
 ])  # fmt: skip
-def test_softmax_is_that_of_scikit_learn(name: str, solver: str, steps: int, error: float) -> None:
+def test_softmax_is_that_of_scikit_learn(
+    name: str, solver: str, steps: int, alpha: float, error: float, rounds: int
+) -> None:
+    """Rounds do not grow with the weights: there are 15 and 42."""
     x, y = DATA[name]
-    model = MultinomialLogisticRegression(3, alpha=1 / len(x), solver=solver, max_iter=steps)
-    got, run = fitted(model, x, y)
-    best = LogisticRegression(C=1.0, tol=1e-10, max_iter=10**5).fit(x, y)
-    assert np.abs(got - np.column_stack([best.coef_, best.intercept_])).max() < error
+    got, run = fitted(MultinomialLogisticRegression(3, alpha=alpha, solver=solver, max_iter=steps), x, y)
+    best = LogisticRegression(C=1 / (alpha * len(x)), tol=1e-10, max_iter=10**5).fit(x, y)
+    centred = best.intercept_ - best.intercept_.mean()
+    assert np.abs(got - np.column_stack([best.coef_, centred])).max() < error
     assert [o["name"] for o in run.opened] == ["range guard", "coef"]
+    assert run.rounds < rounds
+
+
+def test_softmax_with_little_penalty_and_nearly_collinear_columns() -> None:
+    """Curvatures differ by a factor of some thousand: Newton's directions are still good enough to converge."""
+    x, y = DATA["iris"]
+    wide = np.column_stack([x, x[:, 0] + 0.02 * np.random.default_rng(3).normal(size=len(x))])
+    got, _ = fitted(MultinomialLogisticRegression(3, alpha=3e-4, max_iter=12), wide, y)
+    best = LogisticRegression(C=1 / (3e-4 * len(x)), tol=1e-10, max_iter=10**5).fit(wide, y)
+    assert np.abs(got[:, :-1] - best.coef_).max() < 3e-3 and np.abs(best.coef_).max() > 2
 
 
 def test_softmax_predicts_classes_and_probabilities() -> None:
