@@ -96,7 +96,10 @@ MODELS: list[tuple[Estimator, dict[str, Any], tuple[str, ...]]] = [
         {"target": "number", "columns": "codes"}, (),
     ),
     (GradientBoostingClassifier(n_estimators=2, max_depth=2), {"target": "binary", "columns": "codes"}, ()),
-    (GradientBoostingClassifier(3, n_estimators=2, max_depth=2), {"target": "classes", "columns": "codes"}, ()),
+    (  # two splits tie within rounding here: a row's score may move by 0.0016
+        GradientBoostingClassifier(3, n_estimators=2, max_depth=2),
+        {"target": "classes", "columns": "codes", "tolerance": 5e-3}, (),
+    ),
     (GradientBoostingRegressor(n_estimators=2, max_depth=2), {"target": "number", "columns": "codes"}, ()),
     (GradientBoostingRegressor(n_estimators=2, max_depth=2, max_bins=8), {"target": "number"}, QUANTILES),
     (
