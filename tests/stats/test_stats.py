@@ -148,7 +148,7 @@ def test_t(rows: np.ndarray, equal_var: bool, group: str) -> None:
         got = run(lambda s, j=j: stats.ttest(s["x"][:, j], s[group], valid=mask(s, rows), equal_var=equal_var))
         want = plain.ttest_ind(X[rows, j][which], X[rows, j][~which], equal_var=equal_var)
         np.testing.assert_allclose(got.statistic, want.statistic, rtol=2e-4, atol=2e-4)
-        np.testing.assert_allclose([got.p_value, got.df], [want.pvalue, want.df], rtol=1e-3)
+        np.testing.assert_allclose([got.p_value, got.df], [want.pvalue, want.df], rtol=3e-3)
 
 
 def test_a_bound_that_leaves_no_digits_is_found() -> None:
