@@ -152,6 +152,14 @@ class SecureArray:
         """This array with booleans as 0/1 integers (two rounds, once)."""
         return self if self._bits is None else SecureArray(self.session, self.ring_share(), 0, 1.0)
 
+    def gating(self, x: Share) -> Share:
+        """This boolean array times ring integers of its shape; a small one needs no conversion, which saves a round."""
+        protocol = self.session.protocol
+        if self._share is not None:
+            return protocol.mul(self._share, x)
+        product, self._share = protocol.inject(self.bit_share(), x)
+        return product
+
     def operand(self, other: Any) -> SecureArray | npt.NDArray[Any]:
         """The other side of an operator: a secret array of this session, or a finite public array."""
         if isinstance(other, SecureArray):

@@ -411,7 +411,7 @@ def test_bits_zero_test_and_conversion(protocol: Factory, shape: tuple[int, ...]
         low, zero = p.bits(a, 13), p.is_zero(a, 64)
         back = p.a2bits(p.b2a(zero))
         few = [p.bits(a, 1), p.is_zero(a, 1), p.is_zero(a, 7), p.invert(zero), p.xor(low, low), p.and_(low, low)]
-        return [low, zero, back, *few], [p.b2a(zero), p.b2a(low), p.inject(zero, a), p.inject(p.invert(zero), a)]
+        return [low, zero, back, *few], [p.b2a(zero), p.b2a(low), p.inject(zero, a)[0], p.inject(p.invert(zero), a)[0]]
 
     done = run(protocol, program).outputs
     got = [reconstruct_bits(b) for b in zip(*(o[0] for o in done), strict=True)]

@@ -61,6 +61,7 @@ CASES: list[Case] = [
     *[("and_", {"planes": c}, lambda p, n, c=c: p.and_(planes(n, c), planes(n, c))) for c in (1, 5)],
     ("and_", {"planes": 3}, lambda p, n: p.bit_matmul(p.a2bits(trivial((3, 5))), planes(n, 5))),
     *[("b2a", {"planes": c}, lambda p, n, c=c: p.b2a(planes(n, c))) for c in (1, 5)],
+    ("inject", {}, lambda p, n: p.inject(planes(n, 1), trivial((n,)))),
     ("shuffle", {}, lambda p, n: p.shuffle([trivial((n,))], p.mix(n))),
     ("shuffle", {}, lambda p, n: p.shuffle([trivial((n,))], p.mix(n), undo=True)),
     *[
@@ -142,14 +143,14 @@ def test_costs_of_the_circuits(n: int) -> None:
 
 def test_a_round_is_worth_more_bytes_only_in_small_batches() -> None:
     cut = {"shift": 18}
-    for operation, parameters in (("mul", cut), ("truncate", cut), ("b2a", {}), ("msb", {"bits": 30})):
+    for operation, parameters in (("mul", cut), ("truncate", cut), ("b2a", {}), ("inject", {}), ("msb", {"bits": 30})):
         few, many, most = (Rep3.cost(operation, n, **parameters) for n in (1, 10**5, 10**7))
         assert few.rounds < many.rounds <= most.rounds
         assert max(many.sent) / 10**5 < max(few.sent)
 
 
 @pytest.mark.parametrize("adder", [FAST, TREE, RIPPLE], ids=["fast", "tree", "ripple"])
-@pytest.mark.parametrize("operation", ["mul", "truncate", "truncate_nearest", "msb", "b2a"])
+@pytest.mark.parametrize("operation", ["mul", "truncate", "truncate_nearest", "msb", "b2a", "inject"])
 def test_declared_costs_with_every_adder(operation: str, adder: Adder) -> None:
     for name, parameters, act in CASES:
         if name == operation and (name != "mul" or parameters):

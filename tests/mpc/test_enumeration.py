@@ -224,6 +224,20 @@ def test_bit_to_ring(observer: int, k: int, adder: Adder) -> None:
     e.check()
 
 
+def gated(p: Any, s: Sequence[Share]) -> Share:
+    """The low bit of one value times another one."""
+    out: Share = p.inject(Bits(tuple(reference.to_planes(a, 1) for a in s[0].parts), s[0].shape), s[1])[0]
+    return out
+
+
+@pytest.mark.parametrize("observer", range(3))
+def test_bit_times_value(observer: int) -> None:
+    """The form in one round; the other one is a conversion and a product."""
+    e = Enumeration(gated, observer, 3, operands=2, contexts=2, protocol=partial(Rep3, adder=FAST))
+    np.testing.assert_array_equal(e.values(), signed((e.secret[:, 0] & 1) * e.secret[:, 1], 3))
+    e.check()
+
+
 @pytest.mark.parametrize("observer", range(3))
 def test_opening_shows_the_value_only(observer: int) -> None:
     """What comes in an opening of a truncated value is that value less the observer's own shares, whatever x was."""
@@ -287,6 +301,10 @@ CONVERSIONS: list[tuple[Adder, Spoils]] = [
     *[(FAST, ({(0, 1): change}, [2])) for change in ({0: None}, {1: None}, {1: 0})],
     *[(FAST, ({(1, 2): change}, [0])) for change in ({0: None}, {1: None}, {1: 0})],
 ]
+GATES: list[Spoils] = [
+    *[({(0, 1): change}, [2]) for change in ({0: None}, {1: None}, {2: None}, {3: None}, {1: 0}, {3: 2})],
+    *[({(1, 2): change}, [0]) for change in ({0: None}, {1: None}, {2: None}, {1: 0})],
+]
 SIGNS: list[tuple[Adder, Spoils]] = [
     *[(RIPPLE, ({(0, 1): change}, [2])) for change in ({0: None}, {1: None})],
     (RIPPLE, ({(1, 2): {0: None}}, [0])),
@@ -303,6 +321,12 @@ def test_a_truncation_with_a_mask_left_out_or_used_twice_is_caught(spoil: Any, a
         lambda p, s: p.truncate(s[0], 2), spoil(changes, adder), observers, partial(Rep3, adder=adder),
         k=4, values=in_range(4),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("spoils", GATES)
+def test_a_gate_with_a_mask_left_out_or_used_twice_is_caught(spoil: Any, spoils: Spoils) -> None:
+    changes, observers = spoils
+    caught(gated, spoil(changes, FAST), observers, partial(Rep3, adder=FAST), k=3, operands=2, contexts=2)
 
 
 @pytest.mark.parametrize(("adder", "spoils"), SIGNS)

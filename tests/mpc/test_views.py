@@ -111,7 +111,7 @@ PRIMITIVES: dict[str, Program] = {
         p.a2bits(s[0].map(layout.take(slice(15))).map(layout.reshape((3, 5)))), bit_planes(s[1], 5)
     ),
     "b2a": lambda p, s: p.b2a(bit_planes(s[0], 3)),
-    "inject": lambda p, s: p.inject(bit_planes(s[0], 1), s[1]),
+    "inject": lambda p, s: p.inject(bit_planes(s[0], 1), s[1])[0],
     "sine series": lambda p, s: p.sine_series(s[0], 23, [0.5, -0.25, 2.0], 18),
     "cosine series": lambda p, s: p.sine_series(s[0], 23, [0.5], 18, [0.0, -0.25, 2.0]),
     "series and sides": lambda p, s: p.series_and_sides(

@@ -73,10 +73,13 @@ def _product_scale(x: SecureArray, y: SecureArray, scale: int | None) -> tuple[i
 
 def multiply(x: SecureArray, other: SecureArray | Plain, scale: int | None = None) -> SecureArray:
     """Elementwise product, rounded once to ``scale`` fractional bits (None: the session's default)."""
-    x, session = x.numeric(), x.session
+    session = x.session
     if not isinstance(other, SecureArray):
-        return _multiply_public(x, other, scale)
-    y = other.numeric()
+        return _multiply_public(x.numeric(), other, scale)
+    if x.shape == other.shape and (x.kind == "bool") != (other.kind == "bool"):
+        gate, y = (x, other) if x.kind == "bool" else (other, x)
+        return SecureArray(session, gate.gating(y.ring_share()), y.scale, y.bound)
+    x, y = x.numeric(), other.numeric()
     scale, cut = _product_scale(x, y, scale)
     session.fits(x.bound * y.bound, scale + cut, "this product (before it is truncated)")
     shape = broadcast_shapes(x.shape, y.shape)

@@ -70,8 +70,8 @@ def outside_count(x: SecureArray, bound: float) -> Share:
 def where(mask: SecureArray, a: Any, b: Any) -> SecureArray:
     """Elementwise a where the secret ``mask`` is true, else b: b + mask * (a - b), exactly.
 
-    3 rounds and 16 bytes per party and element, 2 rounds less if the mask was used as numbers before; for booleans 1
-    round and 1 bit.
+    1 round and 40 bytes per party and element in a small batch, else 3 rounds and 16 bytes, or 1 and 8 if the mask was
+    used as numbers before; for booleans 1 round and 1 bit.
     """
     session = session_of(mask, a, b)
     if not isinstance(mask, SecureArray):
@@ -102,7 +102,7 @@ def maximum(a: Any, b: Any) -> SecureArray:
     """Elementwise maximum: b + [a - b > 0] (a - b), exactly. Either operand may be public, at no cost.
 
     The rounds of a sign and 3, and 16 bytes per party and element more (for |x| <= 128 at 18 bits 20 bytes in a large
-    batch, up to 75 in a small one that saves rounds).
+    batch); 2 rounds less in a small batch, which has about 70 bytes.
     """
     return _extreme(a, b, largest=True)
 
@@ -134,7 +134,7 @@ def absolute(x: SecureArray) -> SecureArray:
 def clip(x: SecureArray, low: npt.ArrayLike, high: npt.ArrayLike) -> SecureArray:
     """x limited to [low, high] (public numbers or arrays, rounded to x's fractional bits), exactly.
 
-    Both comparisons in one batch, and both products: the rounds of a sign and 3; twice the bytes of ``maximum``.
+    Both comparisons in one batch, and both products: the rounds and twice the bytes of ``maximum``.
     """
     least, most = np.asarray(low), np.asarray(high)
     if not (least <= most).all():

@@ -148,6 +148,11 @@ class Outside(Protocol):
         self._spend("b2a", b.size, planes=b.planes, **self._adder)
         return Share((), b.shape if b.planes == 1 else (b.planes, *b.shape))
 
+    def inject(self, b: Bits, x: Share) -> tuple[Share, Share | None]:
+        one_round = self.of.cost("inject", x.size, **self._adder).rounds == 1
+        self._spend("inject", x.size, **self._adder)
+        return Share((), x.shape), None if one_round else Share((), b.shape)
+
     def a2bits(self, x: Share) -> Bits:
         return Bits((), x.shape, 1)
 

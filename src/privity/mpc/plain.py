@@ -46,6 +46,7 @@ class InsecurePlain(Protocol):
             "is_zero",
             "and_",
             "b2a",
+            "inject",
             "sine_series",
             "series_and_sides",
             "random_ring",
@@ -152,6 +153,10 @@ class InsecurePlain(Protocol):
         ring = self.party.ring
         rows = [ring.from_planes(b.parts[0][j : j + 1], b.size).reshape(b.shape) for j in range(b.planes)]
         return self._share(rows[0] if b.planes == 1 else layout.stack(rows, 0))
+
+    def inject(self, b: Bits, x: Share) -> tuple[Share, Share | None]:
+        flags = self.b2a(b)
+        return self.mul(flags, x), flags
 
     def a2bits(self, x: Share) -> Bits:
         return self._bits(x.parts[0], x.shape, 1)

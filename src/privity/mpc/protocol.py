@@ -184,9 +184,9 @@ class Protocol(ABC):
     def a2bits(self, x: Share) -> Bits:
         """Ring integers known to be 0 or 1 back to bits (the low bit of every component)."""
 
-    def inject(self, b: Bits, x: Share) -> Share:
-        """b * x for one plane of bits."""
-        return self.mul(self.b2a(b), x)
+    @abstractmethod
+    def inject(self, b: Bits, x: Share) -> tuple[Share, Share | None]:
+        """b * x for one plane of bits of x's shape; and b as integers, where the cheapest form had to make them."""
 
     # -- orders ------------------------------------------------------------------------------------------------
 

@@ -55,6 +55,7 @@ class Rep3(Protocol):
         "is_zero": rep3_cost.cost_is_zero,
         "and_": lambda n, planes=1: Cost(1, _ring(planes * ((n + 63) // 64))),
         "b2a": lambda n, planes=1, adder=None: rep3_cost.cost_b2a(n * planes, adder),
+        "inject": rep3_cost.cost_inject,
         "sine_series": rep3_sine.cost,
         "series_and_sides": rep3_sine.cost_with_sides,
         "shuffle": rep3_shuffle.cost_shuffle,
@@ -356,6 +357,13 @@ class Rep3(Protocol):
 
     def b2a(self, b: Bits) -> Share:
         return rep3_bits.b2a(self, b)
+
+    def inject(self, b: Bits, x: Share) -> tuple[Share, Share | None]:
+        if not self.adder.hurry(16 * x.size):
+            flags = self.b2a(b)
+            return self.mul(flags, x), flags
+        low, high = rep3_cross.inject(self, b, x)
+        return Share((low.reshape(x.shape), high.reshape(x.shape)), x.shape), None
 
     def a2bits(self, x: Share) -> Bits:
         return rep3_bits.from_ring_bits(self, x)

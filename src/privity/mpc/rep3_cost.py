@@ -158,6 +158,13 @@ def cost_b2a(n: int, adder: Adder | None = None) -> Cost:
     return Cost(2, (8 * n,) * 3)
 
 
+def cost_inject(n: int, adder: Adder | None = None) -> Cost:
+    """n bits times n numbers: in one round, or converted first and with party 1 sending 16 bytes an element less."""
+    if (adder or Adder()).hurry(16 * n):
+        return Cost(1, (8 * n, 40 * n, 8 * n))
+    return cost_b2a(n, adder) + cost_mul(n)
+
+
 def cost_truncate(n: int, shift: int, adder: Adder | None = None) -> Cost:
     """Party 1's addend and wrap bit and a product of wrap bits: in one round, or with fewer bytes in two."""
     low = packed(n, shift)

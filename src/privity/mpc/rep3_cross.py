@@ -23,6 +23,7 @@ from ..ring import layout
 from ..ring.prg import Stream
 from ..types import Ring
 from .rep3_cost import digit_rows, packed
+from .shares import Bits, Share
 
 if TYPE_CHECKING:
     from .rep3 import Rep3
@@ -83,6 +84,41 @@ def bit_to_ring(proto: Rep3, bit: Ring) -> Parts:
     p.exchange([(2 - i, pad + two * bit * (mask - pad))], [(1, masked), (2 - i, got)], "bit to ring")
     rest = masked + bit * (one - two * masked) - got - mask
     return (rest, mask) if i == 0 else (mask, rest)
+
+
+def inject(proto: Rep3, b: Bits, x: Share) -> Parts:
+    """b x, flat, both components; b = a ^ c and x = u + v with a, u known to party 1 and c, v to parties 0 and 2.
+
+        b x = a u + (1 - 2a) u c + a (1 - 2c) v + c v
+
+    The two in the middle are products of what party 1 knows with what 0 and 2 know: party 1 sends each of these
+    (1 - 2a) u and a under pads. a u is its input, as a mask and the rest; c v is local to 0 and 2. 40 bytes per element
+    from party 1, 8 between 0 and 2.
+    """
+    p, i, n = proto.party, proto.party.index, x.size
+    two = layout.constant(2)
+    low, high = x.flat()
+    bit = p.ring.from_planes((b.parts[0], b.parts[0] ^ b.parts[1], b.parts[1])[i], n)
+    zero_one, one_two = _streams(proto)
+    if zero_one is not None:
+        pads, first, addend = [zero_one.words(n), zero_one.words(n)], zero_one.words(n), zero_one.words(n)
+    if one_two is not None:
+        more, second = [one_two.words(n), one_two.words(n)], one_two.words(n)
+    if i == 1:
+        u = low + high
+        known = bit * u
+        turned, rest = u - two * known, known - addend
+        for_zero, for_two = [(0, turned + more[0]), (0, bit + more[1])], [(2, turned + pads[0]), (2, bit + pads[1])]
+        p.exchange([*for_zero, *for_two, (2, rest)], [], "product")
+        return first + addend, second + rest
+    v, mine, mask = (low, pads, first) if i == 0 else (high, more, second)
+    flipped = v - two * (bit * v)
+    message = bit * mine[0] + flipped * mine[1] + mask
+    masked, choice, got, rest = layout.empty(n), layout.empty(n), layout.empty(n), layout.empty(n if i == 2 else 0)
+    expected = [(1, masked), (1, choice), *([(1, rest)] if i == 2 else []), (2 - i, got)]
+    p.exchange([(2 - i, message)], expected, "product")
+    zero = bit * (masked + v) + flipped * choice - got - mask
+    return (zero, mask + addend) if i == 0 else (mask + rest, zero)
 
 
 def truncate(proto: Rep3, known: Ring, d: int) -> Parts:
