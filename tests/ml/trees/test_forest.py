@@ -13,13 +13,14 @@ from sklearn.metrics import r2_score, roc_auc_score
 import privity as pv
 from privity.errors import PrivityError, RangeViolated, ShapeError, UsageError
 from privity.ml.saving import load, save
+from privity.ml.trees.draws import columns_to_try
+from privity.ml.trees.ensemble import Forest
+from privity.ml.trees.export import open_trees
 from privity.ml.trees.forest import (
     DecisionTreeClassifier,
     DecisionTreeRegressor,
-    Forest,
     RandomForestClassifier,
     RandomForestRegressor,
-    columns_to_try,
 )
 from privity.session import RANGE_GUARD
 from privity.table import Field, TableInfo, table_inputs
@@ -129,7 +130,7 @@ def test_batches_of_trees_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None
     x, y = classes(3, seed=5)
     model = RandomForestClassifier(3, n_estimators=5, max_depth=3, max_bins=BINS)
     whole = fitted(model, x, y)
-    monkeypatch.setattr("privity.ml.trees.forest._AT_ONCE", 3 * len(y) << 3)
+    monkeypatch.setattr("privity.ml.trees.ensemble._AT_ONCE", 3 * len(y) << 3)
     assert np.allclose(fitted(model, x, y), whole, atol=1e-6)
 
 
@@ -296,3 +297,44 @@ def test_public_weights_of_0_and_unknown_classes() -> None:
 def test_columns_to_try_are_scikit_learns() -> None:
     wanted = [("sqrt", 5), ("log2", 4), (None, 30), (0.5, 15), (7, 7), (40, 30), (0.01, 1)]
     assert [columns_to_try("", w, 30) for w, _ in wanted] == [n for _, n in wanted]
+
+
+@pytest.mark.parametrize("k", [0, 2, 3])
+@pytest.mark.parametrize("trees", [2, 12])
+def test_rows_out_of_the_bag_are_predicted_by_the_other_trees(k: int, trees: int) -> None:
+    """The same from the opened trees; with two of them many rows are in every bag."""
+    x, y = classes(max(k, 2), seed=9)
+    options: dict[str, Any] = {"n_estimators": trees, "max_depth": 3, "max_bins": BINS, "oob_score": True}
+    if not k:
+        y = y + x[:, 0] * np.linspace(1, 2, len(y))
+    model: Any = RandomForestClassifier(k, **options) if k else RandomForestRegressor(**options)
+    valid = (np.arange(len(y)) % 7 > 0).astype(np.int64)
+
+    def program(s: pv.Session) -> Any:
+        made = model.clone().fit(s.secret("x", "o"), s.secret("y", "o"), valid=s.secret("valid", "o"))
+        each = made.oob_decision_function_ if k else made.oob_prediction_
+        got = {n: s.reveal(v, to="all", name=n, reason="test") for n, v in (("each", each), ("all", made.oob_score_))}
+        return got | {"trees": open_trees(made, to="all", name="trees", reason="test")}
+
+    given = {"x": pv.Input(x, bound=BINS - 1.0), "y": pv.Input(y, bound=float(y.max())), "valid": valid}
+    got = pv.simulate(program, inputs={"o": given}).output
+    left = model._times(len(y), slice(0, trees)) == 0
+    opened, lanes = got["trees"], max(1, k if k > 2 else 1)
+    total = np.zeros((len(y), lanes))
+    for lane, values, leaf, out in zip(
+        opened.lane, opened.values, opened.leaves(x), np.repeat(left, lanes, axis=0), strict=True
+    ):
+        total[:, lane] += values[leaf] * trees * out  # opened values are over the number of trees
+    seen = left.any(axis=0)
+    assert seen.all() == (trees == 12)
+    rows = seen & (valid > 0)  # cells of the others count as 0
+    each, want = got["each"][rows], (total / np.maximum(left.sum(axis=0), 1)[:, None])[rows]
+    assert np.allclose(each if k != 2 else each[:, 1:], want.reshape(each.shape) if k != 2 else want, atol=1e-3)
+    score = np.mean(each.argmax(axis=1) == y[rows]) if k else r2_score(y[rows], each)
+    assert got["all"] == pytest.approx(score, abs=2e-3)
+
+
+def test_without_a_bag_no_row_is_out_of_it() -> None:
+    x, y = classes(2, 40)
+    with pytest.raises(UsageError, match="bootstrap=True"):
+        fitted(RandomForestClassifier(bootstrap=False, oob_score=True), x, y)

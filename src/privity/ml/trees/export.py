@@ -17,7 +17,7 @@ from ...session import Withheld
 from ..estimator import Estimator
 from .boosting import GradientBoosting
 from .compact import CompactTree, ensemble
-from .forest import Forest
+from .ensemble import Forest
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

@@ -3,154 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from itertools import pairwise
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ...array import SecureArray
 from ...errors import UsageError
 from ...functions import argmax, concatenate, minimum, one_hot
 from ...functions.ratio import ratio
 from ...table import Table, natural
-from ..design import guard_binary, settle
-from ..estimator import Estimator, whole_numbers
-from .impurity import VALUE, Draw, Grown, Limits, Sums, averaged, grow_by_impurity
-from .rows import DEEPEST, TreeRows, bins_again, learn_bins, tree_rows
+from ..design import guard_binary
+from ..estimator import whole_numbers
+from ..metrics import accuracy_score, r2_score
+from .ensemble import Forest
+from .impurity import VALUE
+from .rows import tree_rows
 
 _TARGET = 24  # fractional bits of a number to predict, over its bound
-_AT_ONCE = 1 << 23  # numbers that the trees of one batch hold at their last level
-_LIGHT = 2.0**-4  # least weight of a leaf where rows have weights
 _LARGEST_CLASS_WEIGHT = 64.0
-_HINT = "state weights of at least 0 that are not all 0, and classes from 0 to classes - 1"
-
-
-class Forest(Estimator):
-    """What trees and forests share. Subclasses state the target's sums and how leaves become predictions."""
-
-    n_estimators: int = 1
-    bootstrap: bool = False
-    max_samples: int | float | None = None
-    max_depth: int
-    max_bins: int
-    max_features: int | float | str | None
-    min_samples_leaf: int
-    random_state: int
-
-    def _learn(self, rows: TreeRows, base: SecureArray | None, targets: SecureArray, largest: float, bits: int) -> None:
-        """Grow all trees: ``base`` (n,) weights or None, ``targets`` (k, n), |target| <= largest."""
-        session, n = rows.session, rows.rows
-        bins, self.binner_ = learn_bins(rows, self.max_bins)
-        weighted = base is not None
-        weight = base if base is not None else session.constant(np.ones(n, np.int64))
-        whole = weight.scale == 0
-        if weighted:
-            total = weight.sum()
-            session.guard((total < (1.0 if whole else _LIGHT)).numeric().ring_share(), "rows that count")
-        values = targets * weight if weighted and whole else targets
-        if weighted and not whole:
-            values = targets.multiply(weight, scale=max(targets.scale, weight.scale))
-        counted = None
-        if self.min_samples_leaf > 1 and (not whole or self.bootstrap):
-            counted = rows.valid if rows.valid is not None else session.constant(np.ones(n, np.int64))
-        least = 1.0 if whole else _LIGHT
-        if self.min_samples_leaf > 1 and counted is None:
-            least = float(self.min_samples_leaf)
-        limits = Limits(self.max_depth, self.min_samples_leaf, least)
-        kept = 1 + len(targets) + (counted is not None)
-        made: list[Grown] = []
-        for span in _batches(self.n_estimators, kept * n << (self.max_depth - 1)):
-            times = self._times(n, span)
-            sums = Sums(
-                (weight * times).stated(weight.bound * times.max()),
-                (values.reshape((-1, 1, n)) * times).stated(values.bound * times.max()),
-                max(1.0, float(times.sum(axis=1).max()) * weight.bound),
-                largest,
-                None if counted is None else (counted * (times > 0).astype(np.int64)).stated(1.0),
-                bits,
-            )
-            made.append(grow_by_impurity(bins, sums, limits, self._draw(span, bins.columns)))
-            session.progress(span.stop, self.n_estimators, f"tree {span.stop}/{self.n_estimators}")
-        self.splits_ = [concatenate([g.splits[k] for g in made]) for k in range(self.max_depth)]
-        self.values_ = concatenate([g.values for g in made], axis=1)
-        self.covers_ = concatenate([g.covers for g in made])
-        self.names_, self.units_ = rows.names, rows.units
-        settle(session, type(self).__name__, _HINT)
-
-    def _averages(self, x: Table | SecureArray) -> SecureArray:
-        """Mean over the trees of the values of the leaves where rows fall, (k, rows)."""
-        self.fitted("values_")
-        what = type(self).__name__
-        bins = bins_again(what, tree_rows(what, x, target=False), self.binner_)
-        total: SecureArray | None = None
-        for span in _batches(self.n_estimators, bins.rows << self.max_depth):
-            splits = [c[span.start << k : span.stop << k] for k, c in enumerate(self.splits_)]
-            part = averaged(bins, splits, self.values_[:, span])
-            total = part if total is None else total + part
-        assert total is not None
-        mean = total if self.n_estimators == 1 else total.multiply(np.asarray(1.0 / self.n_estimators), scale=VALUE)
-        return mean.stated(self.values_.bound + 2.0 ** (1 - VALUE))
-
-    def _times(self, rows: int, span: slice) -> npt.NDArray[np.int64]:
-        """How often each tree takes each row, (trees, rows), public."""
-        made = np.ones((span.stop - span.start, rows), np.int64)
-        if self.bootstrap:
-            wanted = self.max_samples
-            take = rows if wanted is None else wanted if isinstance(wanted, int) else max(1, round(wanted * rows))
-            for k, tree in enumerate(range(span.start, span.stop)):
-                drawn = np.random.default_rng([self.random_state, tree, 0]).integers(0, rows, take)
-                made[k] = np.bincount(drawn, minlength=rows)
-        return made
-
-    def _draw(self, span: slice, columns: int) -> Draw:
-        """The columns that each node may use, drawn anew for each and in a drawn order, which decides ties; public."""
-        tried = columns_to_try(type(self).__name__, self.max_features, columns)
-        if tried == columns and self.n_estimators == 1:
-            return lambda level: None
-
-        def draw(level: int) -> npt.NDArray[np.int64]:
-            nodes = [
-                np.random.default_rng([self.random_state, tree, 1 + level]).random((1 << level, columns))
-                for tree in range(span.start, span.stop)
-            ]
-            return np.concatenate(nodes).argsort(axis=1)[:, :tried]
-
-        return draw
-
-    def _check_trees(self) -> None:
-        what = type(self).__name__
-        whole_numbers(what, min_samples_leaf=self.min_samples_leaf, n_estimators=self.n_estimators)
-        whole_numbers(what, most=DEEPEST, max_depth=self.max_depth)
-        whole_numbers(what, least=2, max_bins=self.max_bins)
-        whole_numbers(what, least=0, random_state=self.random_state)
-        drawn = self.max_samples
-        if drawn is not None and not (drawn >= 1 if isinstance(drawn, int) else 0 < drawn <= 1):
-            raise UsageError(f"{what}: expected max_samples of at least 1 row, or a share in (0, 1], got {drawn!r}")
-
-
-def columns_to_try(what: str, wanted: int | float | str | None, columns: int) -> int:
-    """scikit-learn's ``max_features`` as a number of columns. Raises UsageError."""
-    if wanted is None:
-        return columns
-    if wanted == "sqrt":
-        return max(1, math.isqrt(columns))
-    if wanted == "log2":
-        return max(1, int(math.log2(columns)))
-    if isinstance(wanted, bool | str) or not (wanted >= 1 if isinstance(wanted, int) else 0 < wanted <= 1):
-        raise UsageError(
-            f"{what}: expected max_features 'sqrt', 'log2', None, a number of columns or a share of them in (0, 1], "
-            f"got {wanted!r}"
-        )
-    return min(columns, wanted) if isinstance(wanted, int) else max(1, int(wanted * columns))
-
-
-def _batches(trees: int, size: int) -> Iterator[slice]:
-    """Trees in as equal parts as fit, ``size`` numbers each."""
-    parts = math.ceil(trees / max(1, _AT_ONCE // size))
-    edges = [round(k * trees / parts) for k in range(parts + 1)]
-    yield from (slice(a, b) for a, b in pairwise(edges))
 
 
 # -- classes ----------------------------------------------------------------------------------------------------------
@@ -178,7 +49,11 @@ class _Classifier(Forest):
             missed = missed if rows.valid is None else missed * rows.valid
             session.guard(missed.sum().ring_share(), f"{what}: y holds whole numbers from 0 to classes - 1")
             hot = every.T[1:]
-        self._learn(rows, self._weights(rows.counted(), hot), hot, 1.0, 30)
+        bins = self._learn(rows, self._weights(rows.counted(), hot), hot, 1.0, 30)
+        if self.oob_score:
+            others, valid = self._out_of_bag(bins, rows)
+            self.oob_decision_function_ = self._shares(others)
+            self.oob_score_ = accuracy_score(rows.y, self._likeliest(others), valid=valid)
 
     def _weights(self, base: SecureArray | None, hot: SecureArray) -> SecureArray | None:
         """Rows' weights times those of their classes."""
@@ -208,15 +83,20 @@ class _Classifier(Forest):
 
     def predict_proba(self, x: Table | SecureArray) -> SecureArray:
         """Probabilities (n, classes), secret: the mean over the trees of the shares of classes in the leaf."""
-        others = self._averages(x).stated(1.0)
-        first = (1 - others.sum(axis=0)).reshape((1, -1)).stated(1.0)
-        return concatenate([first, others]).T
+        return self._shares(self._averages(x))
 
     def predict(self, x: Table | SecureArray) -> SecureArray:
         """The likeliest class (n,): secret booleans for two classes, else integers; of equal ones the first."""
-        if self.classes == 2:
-            return self._averages(x)[0] > 0.5
-        return argmax(self.predict_proba(x), axis=1)
+        return self._likeliest(self._averages(x))
+
+    def _shares(self, others: SecureArray) -> SecureArray:
+        """Of all classes (n, classes), from those of all but the first (classes - 1, n)."""
+        others = others.stated(1.0)
+        first = (1 - others.sum(axis=0)).reshape((1, -1)).stated(1.0)
+        return concatenate([first, others]).T
+
+    def _likeliest(self, others: SecureArray) -> SecureArray:
+        return others[0] > 0.5 if self.classes == 2 else argmax(self._shares(others), axis=1)
 
 
 class DecisionTreeClassifier(_Classifier):
@@ -269,7 +149,10 @@ class RandomForestClassifier(_Classifier):
 
     n_estimators: trees, grown side by side in batches that fit memory. bootstrap: whether each tree draws its rows,
     with replacement, by the public ``random_state``; max_samples: how many (None: as many as there are, a share, or a
-    number). Which row is drawn how often is public; where it falls is not. All else as in ``DecisionTreeClassifier``.
+    number). Which row is drawn how often is public; where it falls is not. oob_score: whether rows are predicted by
+    the trees that did not draw them, for as much as a prediction: ``oob_score_``, the share that is right, and
+    ``oob_decision_function_`` (n, classes), both secret; a row that all trees drew counts for neither (its shares are
+    those of class 0). All else as in ``DecisionTreeClassifier``.
     """
 
     def __init__(
@@ -283,6 +166,7 @@ class RandomForestClassifier(_Classifier):
         max_features: int | float | str | None = "sqrt",
         bootstrap: bool = True,
         max_samples: int | float | None = None,
+        oob_score: bool = False,
         class_weight: Mapping[int, float] | str | None = None,
         random_state: int = 0,
     ) -> None:
@@ -294,6 +178,7 @@ class RandomForestClassifier(_Classifier):
         self.max_features = max_features
         self.bootstrap = bootstrap
         self.max_samples = max_samples
+        self.oob_score = oob_score
         self.class_weight = class_weight
         self.random_state = random_state
 
@@ -330,8 +215,12 @@ class _Regressor(Forest):
             weight = base if base.scale else base.numeric()
             mean = ratio(target.multiply(weight, scale=_TARGET).sum(), weight.sum(), 1.0, VALUE)
         mean = mean.rescaled(VALUE).stated(1.0)
-        self._learn(rows, base, (target - mean).stated(2.0).reshape((1, -1)), 2.0, 40)
+        bins = self._learn(rows, base, (target - mean).stated(2.0).reshape((1, -1)), 2.0, 40)
         self.values_ = (self.values_ + mean).stated(1.01)
+        if self.oob_score:
+            means, valid = self._out_of_bag(bins, rows)
+            self.oob_prediction_ = natural(means[0], self.target_unit_)
+            self.oob_score_ = r2_score(given, self.oob_prediction_, valid=valid)
 
     def predict(self, x: Table | SecureArray) -> SecureArray:
         """The mean over the trees of the mean target in the leaf, (n,), secret."""
@@ -376,7 +265,8 @@ class DecisionTreeRegressor(_Regressor):
 class RandomForestRegressor(_Regressor):
     """The mean of regression trees that see drawn rows (and columns): scikit-learn's ``RandomForestRegressor`` on bins.
 
-    Parameters: as in ``RandomForestClassifier``; max_features: 1.0, all columns, unless stated.
+    Parameters: as in ``RandomForestClassifier``; max_features: 1.0, all columns, unless stated. oob_score: also
+    ``oob_prediction_`` (n,), 0 for rows that all trees drew, and ``oob_score_``, the R2 of the others; both secret.
     """
 
     def __init__(
@@ -389,6 +279,7 @@ class RandomForestRegressor(_Regressor):
         max_features: int | float | str | None = 1.0,
         bootstrap: bool = True,
         max_samples: int | float | None = None,
+        oob_score: bool = False,
         random_state: int = 0,
     ) -> None:
         self.n_estimators = n_estimators
@@ -398,6 +289,7 @@ class RandomForestRegressor(_Regressor):
         self.max_features = max_features
         self.bootstrap = bootstrap
         self.max_samples = max_samples
+        self.oob_score = oob_score
         self.random_state = random_state
 
     def fit(

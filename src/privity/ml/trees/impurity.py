@@ -125,13 +125,16 @@ def grow_by_impurity(bins: Bins, sums: Sums, limits: Limits, draw: Draw) -> Grow
     raise AssertionError("unreachable")
 
 
-def averaged(bins: Bins, splits: list[SecureArray], values: SecureArray) -> SecureArray:
+def averaged(bins: Bins, splits: list[SecureArray], values: SecureArray, used: Integers | None = None) -> SecureArray:
     """The sum over the trees of the values (k, trees, leaves) of the leaves where rows fall, (k, rows).
 
-    Per party, tree and row 8 bytes for each leaf and 1/4 for each node, and 8 k bytes a row in all.
+    ``used`` (trees, rows): public, 1 where a tree counts for a row; None: everywhere. Per party, tree and row 8 bytes
+    for each leaf and 1/4 for each node, and 8 k bytes a row in all.
     """
     outputs, count, each = values.shape
     inside = leaves(bins, splits, count)
+    if used is not None:
+        inside = inside * np.repeat(used, each, axis=0)
     session, share = values.session, values.ring_share().map(layout.reshape((outputs, count * each)))
     bound = values.bound * count
     session.fits(bound, values.scale, "a sum over the trees")
