@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import csv
+import inspect
 import io
 import json
 import re
@@ -17,6 +18,8 @@ import numpy as np
 import pytest
 
 import privity
+from privity import ml
+from privity.ml.saving import kinds
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "privity"
@@ -102,6 +105,15 @@ def test_api_page_lists_exactly_the_public_names() -> None:
     page = (ROOT / "docs" / "api.md").read_text("utf-8")
     listed = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
     assert listed == sorted(privity.__all__)
+
+
+def test_api_page_lists_exactly_the_models() -> None:
+    page = (ROOT / "docs" / "api.md").read_text("utf-8")
+    assert re.findall(r"^\| `ml\.(\w+)` \|", page, re.MULTILINE) == list(ml.__all__)
+    made = {k for k in kinds().values() if hasattr(k, "fit") and not inspect.isabstract(k) and "__init__" in vars(k)}
+    models = {k.__name__ for k in made if not k.__module__.startswith("privity.ml.preprocessing.")}
+    assert models <= set(ml.__all__)
+    assert all((getattr(ml, name).__doc__ or "").strip() for name in ml.__all__)
 
 
 def test_every_public_name_has_a_docstring() -> None:
