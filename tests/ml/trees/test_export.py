@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,18 @@ MODELS: dict[str, tuple[Any, str]] = {
     "boosting of numbers": (GradientBoostingRegressor(n_estimators=3, max_depth=2, max_bins=8), "number"),
     "boosting of counts": (
         GradientBoostingRegressor(n_estimators=3, max_depth=2, max_bins=8, objective="count:poisson"), "classes",
+    ),
+    "boosting of amounts": (
+        GradientBoostingRegressor(n_estimators=3, max_depth=2, max_bins=8, objective="reg:tweedie"), "classes",
+    ),
+    "boosting with constraints": (
+        GradientBoostingClassifier(
+            n_estimators=3, max_depth=3, max_bins=8, monotone_constraints={"age": 1, "income": -1}
+        ), "binary",
+    ),
+    "boosting of drawn rows and columns": (
+        GradientBoostingRegressor(n_estimators=3, max_depth=2, max_bins=8, subsample=0.6, colsample_bytree=0.5),
+        "number",
     ),
 }  # fmt: skip
 
@@ -124,6 +137,36 @@ def test_shap_values_add_up(case: dict[str, Any]) -> None:
     assert case["opened"].covers is None or np.allclose(opened.covers.sum(1), N)
 
 
+@pytest.mark.parametrize("name", ["forest", "boosting of numbers"])
+def test_shap_values_are_shapleys(name: str) -> None:
+    """By their definition: what a column adds, over all orders; unknown columns split a row by the covers."""
+    pytest.importorskip("xgboost")
+    case = run(*MODELS[name])
+    opened = case["opened"].covered(case["x"])
+    x = case["x"][:5]
+
+    def value(tree: Any, node: int, row: Any, known: Any) -> float:
+        if tree.feature[node] < 0:
+            return float(tree.value[node])
+        sides = [int(tree.left[node]), int(tree.right[node])]
+        if tree.feature[node] in known:
+            cell = row[tree.feature[node]]
+            right = tree.gap_right[node] if np.isnan(cell) else cell >= tree.threshold[node]
+            return value(tree, sides[int(right)], row, known)
+        cover = tree.cover[sides]
+        return float(sum(c * value(tree, k, row, known) for c, k in zip(cover, sides, strict=True)) / cover.sum())
+
+    orders = list(itertools.permutations(range(3)))
+    want = np.zeros((5, 3))
+    for tree in opened._trees():
+        for i, row in enumerate(x):
+            for order in orders:
+                for k, column in enumerate(order):
+                    with_it, without = set(order[: k + 1]), set(order[:k])
+                    want[i, column] += (value(tree, 0, row, with_it) - value(tree, 0, row, without)) / len(orders)
+    assert np.allclose(opened.contributions(x)[:, :3], want, atol=1e-4)
+
+
 def test_importance_is_xgboosts(case: dict[str, Any]) -> None:
     pytest.importorskip("xgboost")
     opened = case["opened"].covered(case["x"])
@@ -133,6 +176,21 @@ def test_importance_is_xgboosts(case: dict[str, Any]) -> None:
         got = opened.importance(kind)
         assert set(got) >= set(want)
         assert all(np.allclose(got[n], v, rtol=1e-3, atol=1e-4) for n, v in want.items())
+
+
+def test_constraints_hold_in_the_opened_model() -> None:
+    """Also at values that no row has, in every library that reads the model."""
+    xgboost = pytest.importorskip("xgboost")
+    opened = run(*MODELS["boosting with constraints"])["opened"]
+    booster = opened.to_xgboost()
+    grid = np.linspace(-10, 100, 300)
+    for column, sign in ((0, 1), (1, -1)):
+        for kind in range(3):
+            x = np.full((300, 3), 1.0)
+            x[:, column], x[:, 2] = grid, kind
+            assert (np.diff(opened.decision_function(x)[:, 0]) * sign >= -1e-6).all()
+            again = booster.predict(xgboost.DMatrix(x, feature_names=list(opened.names)))
+            assert (np.diff(again) * sign >= -1e-6).all() and np.ptp(again) >= 0
 
 
 def test_covers_are_what_rows_weigh() -> None:
