@@ -44,7 +44,8 @@ class CoxPHRegressor(LinearModel):
     """Proportional hazards h(t | x) = h_0(t) exp(x coef), by the partial likelihood with Breslow's form for ties.
 
     Maximises the mean log partial likelihood over rows less alpha / 2 |coef|^2: statsmodels' ``PHReg`` and lifelines'
-    ``CoxPHFitter`` (which uses Efron's form for ties; both agree without ties).
+    ``CoxPHFitter`` (which uses Efron's form for ties; both agree without ties, and docs/models/cox.md says by how much
+    they differ with them).
 
     alpha: L2 strength. max_iter: Newton steps, a public number. tol: largest element of the mean gradient that is
     accepted. feature_bound: |x| stays below it. linear_bound: |x coef| does (at most 9). coefficient_bound: and |coef|.
