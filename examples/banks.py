@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression as Centralised
 from sklearn.metrics import roc_auc_score
 
 import privity as pv
-from privity.ml.linear import LogisticRegression
+from privity.ml import LogisticRegression
 from privity.ml.preprocessing import StandardScaler
 from privity.table import Field, TableInfo, numbers, table_inputs
 

@@ -10,8 +10,7 @@ from sklearn.datasets import load_diabetes
 
 import privity as pv
 from privity.data.keys import fingerprints
-from privity.ml.inference import open_inference
-from privity.ml.linear import LogisticRegression
+from privity.ml import LogisticRegression, open_inference
 from privity.ml.preprocessing import Pipeline, SimpleImputer, StandardScaler
 from privity.table import Field, TableInfo, table_inputs
 

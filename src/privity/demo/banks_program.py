@@ -11,7 +11,7 @@ from typing import Any
 import privity as pv
 from privity.demo.boosted import OPENED, trees_auc
 from privity.demo.result import Training
-from privity.ml.linear import LogisticRegression
+from privity.ml import LogisticRegression
 from privity.ml.metrics import accuracy_score
 from privity.ml.preprocessing import StandardScaler
 

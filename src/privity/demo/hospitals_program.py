@@ -11,8 +11,8 @@ from typing import Any
 import privity as pv
 from privity.demo.boosted import OPENED, trees_auc
 from privity.demo.hospitals_data import HOSPITALS, TABLES
+from privity.ml import LogisticRegression
 from privity.ml.inference import Inference, open_inference
-from privity.ml.linear import LogisticRegression
 from privity.ml.metrics import accuracy_score, brier_score_loss, roc_auc_score
 from privity.ml.preprocessing import OneHotEncoder, SimpleImputer, StandardScaler
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from .decomposition import PCA, TruncatedSVD
     from .factorization import MatrixFactorization
     from .glm import GammaRegressor, NegativeBinomialRegressor, PoissonRegressor, TweedieRegressor
+    from .inference import open_inference
     from .kmeans import KMeans
     from .lasso import ElasticNet, Lasso
     from .least_squares import LinearRegression, Ridge
@@ -66,6 +67,7 @@ _HOMES = {
     "TruncatedSVD": ".decomposition",
     "TweedieRegressor": ".glm",
     "load": ".saving",
+    "open_inference": ".inference",
     "open_model": ".opened",
     "open_trees": ".trees.export",
     "save": ".saving",
@@ -105,6 +107,7 @@ __all__ = [
     "TruncatedSVD",
     "TweedieRegressor",
     "load",
+    "open_inference",
     "open_model",
     "open_trees",
     "save",
