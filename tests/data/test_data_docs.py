@@ -25,3 +25,10 @@ def test_the_documented_schema_of_a_table_with_keys_is_accepted() -> None:
     assert schema.columns[0].kind == "text" and schema.columns[1].missing
     assert schema.missing_values == ("", "NA", "?") and schema.owners == ("hospital_3",)
     assert schema.duplicates == "refuse"
+
+
+def test_the_documented_schema_of_a_table_with_bins_is_accepted() -> None:
+    schema = TableSchema.from_mapping("applications", tomllib.loads(EXAMPLES[2])["tables"]["applications"])
+    age, income = schema.columns
+    assert age.bin_names == ("below 18", "from 18", "from 25", "from 40", "from 60")
+    assert income.bins == 32 and income.missing and len(income.bin_names) == 32

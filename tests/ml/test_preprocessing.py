@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -416,3 +417,30 @@ def test_a_column_that_varies_little_beside_its_unit_is_scaled_as_precisely(rows
     info = TableInfo("blood", (Field("ph", "number", 16.0, 14.0),), capacity=capacity)
     found = pv.simulate(program, inputs={"owner": table_inputs(info, ph)}, tables={"blood": info}).output
     assert 16.0 / found[0] == pytest.approx(ph.std(), rel=1e-3)
+
+
+@pytest.mark.parametrize("encoder", [OneHotEncoder, WOEEncoder])
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"cut": "u"}, "is cut into bins where o cut the table 'u', but where o cut the table 't' in the table it was"),
+        ({"cut": "", "edges": (2.0,)}, "is cut into bins at the agreed 2, but where o cut the table 't'"),
+        ({"categories": ("low", "high")}, "'x' has other categories"),
+        ({}, None),
+    ],
+)
+def test_codes_that_stand_for_something_else_are_refused(encoder: Any, other: dict[str, Any], told: str | None) -> None:
+    bins = Field("x", "category", categories=("bin 0", "bin 1"), cut="t")
+    infos = {n: TableInfo(n, (f,), Field("y", "binary")) for n, f in (("t", bins), ("u", replace(bins, **other)))}
+    codes, y = np.arange(20) % 2, np.arange(20) // 3 % 2
+    given = {k: v for i in infos.values() for k, v in table_inputs(i, codes[:, None], y).items()}
+
+    def program(s: pv.Session) -> None:
+        fitted = encoder().fit(s.table("t"))
+        if told is None:
+            fitted.transform(s.table("u"))
+            return
+        with pytest.raises(UsageError, match=told):
+            fitted.transform(s.table("u"))
+
+    pv.simulate(program, inputs={"o": given}, tables=infos)

@@ -17,7 +17,7 @@ from ...array import SecureArray
 from ...errors import UsageError
 from ...functions import concatenate, log, matmul, reciprocal, stack
 from ...table import Field, SecureColumn, Table
-from .encode import batches_of_levels, one_hot_batch
+from .encode import batches_of_levels, meanings, one_hot_batch, same_meanings
 from .transform import Transform, chosen, swapped
 
 _BITS = 26
@@ -44,6 +44,7 @@ class WOEEncoder(Transform):
         if label is None or table.label_name is None or table.column(table.label_name).field.kind != "binary":
             raise UsageError("WOEEncoder: needs a table with a binary label (0 good, 1 bad)")
         self.columns_ = chosen(self, table, _is_category, "categories; bin numbers first with KBinsDiscretizer")
+        self.meant_ = meanings(table, self.columns_)
         self.levels_ = {n: len(table.column(n).field.categories) for n in self.columns_}
         self.woe_: dict[str, SecureArray] = {}
         self.information_value_: dict[str, SecureArray] = {}
@@ -56,6 +57,7 @@ class WOEEncoder(Transform):
 
     def transform(self, table: Table) -> Table:
         self.fitted("woe_")
+        same_meanings("WOEEncoder", table, self.meant_)
         made: dict[str, list[SecureColumn]] = {}
         for batch, hot in self._flags(table):
             most = hot.shape[2]

@@ -22,6 +22,26 @@ def _is_category(field: Field) -> bool:
     return field.coded
 
 
+def meanings(table: Table, names: Sequence[str]) -> dict[str, tuple[tuple[str, ...], str]]:
+    """What each column's codes stand for: its categories and, of bins, where its owner cut them."""
+    fields = [table.column(n).field for n in names]
+    return {f.name: (f.categories, f.cut_at) for f in fields}
+
+
+def same_meanings(what: str, table: Table, learnt: Mapping[str, tuple[tuple[str, ...], str]]) -> None:
+    """Raises UsageError for a column whose codes stand for something else than in the table that was learnt from."""
+    for name, (categories, then) in learnt.items():
+        field = table.column(name).field
+        if field.cut_at != then:
+            raise UsageError(
+                f"{what}: {name!r} is cut into bins {field.cut_at or 'by nobody'}, but {then or 'by nobody'} in the "
+                "table it was fitted on; state the same bins in both schemas (bins_of = TABLE takes those of another "
+                "table)"
+            )
+        if field.categories != categories:
+            raise UsageError(f"{what}: {name!r} has other categories than in the table it was fitted on")
+
+
 class OneHotEncoder(Transform):
     """A binary column ``<name>_<category>`` for each category of the schema.
 
@@ -48,6 +68,7 @@ class OneHotEncoder(Transform):
             raise UsageError(f"OneHotEncoder: expected drop=None or 'first', got {self.drop!r}")
         self.columns_ = chosen(self, table, _is_category, "categories; for numbers there is KBinsDiscretizer")
         self.categories_ = {n: table.column(n).field.categories for n in self.columns_}
+        self.meant_ = meanings(table, self.columns_)
         names: list[str] = []
         for name in table.feature_names:
             names += self._names(name, table) if name in self.columns_ else [name]
@@ -56,9 +77,7 @@ class OneHotEncoder(Transform):
 
     def transform(self, table: Table) -> Table:
         self.fitted("categories_")
-        for name in self.columns_:
-            if table.column(name).field.categories != self.categories_[name]:
-                raise UsageError(f"OneHotEncoder: {name!r} has other categories than in the table it was fitted on")
+        same_meanings("OneHotEncoder", table, self.meant_)
         hot = one_hot_columns(table, self.columns_)
         made: dict[str, list[SecureColumn]] = {}
         for name in self.columns_:
