@@ -47,7 +47,7 @@ class Decomposition(Estimator):
 
     Opens: 'range ok', which says that bounds hold and that every component stands for 2^-12 of the whole at least;
     else RangeViolated, as where the second moments of the columns (variances, for PCA) are below 2^-22 on average.
-    Rounds: about k (41 m + 70) + 60, with a mask 70 more. Bytes per party: about k d^2 (21 m + 350) + 240 d^2 +
+    Rounds: about k (41 m + 75) + 80, with a mask 70 more. Bytes per party: about k d^2 (21 m + 350) + 240 d^2 +
     9000 k m, and with a mask 20 n d. Signs as in scikit-learn: a component's largest loading is positive.
     """
 
