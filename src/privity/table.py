@@ -114,8 +114,9 @@ def table_inputs(
 ) -> dict[str, Input]:
     """What an owner shares for its rows.
 
-    ``features`` (rows, d), columns as in ``info.fields``: numbers in their own units, codes of categories, NaN for an
-    empty cell. ``label`` (rows,). ``keys`` (rows, 2): fingerprints; padding rows get random ones, which match nothing.
+    ``features`` (rows, d), columns as in ``info.fields``: numbers in their own units, codes of categories, numbers of
+    bins, NaN for an empty cell. ``label`` (rows,). ``keys`` (rows, 2): fingerprints; padding rows get random ones,
+    which match nothing.
 
     Raises DataError if there are more rows than the capacity, an empty cell in a column without gaps, or a label that
     does not fit its kind.

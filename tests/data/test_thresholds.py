@@ -17,6 +17,7 @@ from privity.data.load import load_inputs, load_schemas, table_info
 from privity.data.schema import MOST_BINS, TableSchema
 from privity.data.thresholds import Thresholds, bins_of, quantile_edges
 from privity.errors import ConfigError, DataError, OutputError
+from privity.table import table_shapes
 
 AGE = {"name": "age", "kind": "integer", "bound": 120, "bins": [18, 25, 40]}
 INCOME = {"name": "income", "kind": "number", "bound": 1e6, "bins": 4, "missing": True}
@@ -156,6 +157,8 @@ def test_only_bins_are_shared(tmp_path: Path) -> None:
     assert made["credit.codes"].values.dtype == np.int64 and made["credit.codes"].bound == 3.0
     assert made["credit.missing"].values[:, 0].tolist() == [0] * 7 + [1]
     assert made["credit.features"].values.shape == (8, 1)  # the column without bins
+    planned = table_shapes(table_info(schemas()["credit"]), 8)  # what `privity plan` assumes
+    assert planned == {name: x.declared(18) for name, x in made.items()}
 
 
 def test_what_is_shared_depends_on_the_bins_alone(tmp_path: Path) -> None:

@@ -237,27 +237,30 @@ def test_tables_below_each_other_have_the_same_bins() -> None:
             other_tables(change, owners)
 
 
-def keyed(values: Any, y: Any) -> tuple[dict[str, TableInfo], dict[str, Any], Any]:
-    """Age and label with two owners (by rows), income with a third (by columns), each in an order of its own."""
+def keyed(values: Any, y: Any, north: int) -> tuple[dict[str, TableInfo], dict[str, Any], Any]:
+    """Age and label with one owner or (by rows, from number ``north``) two, income with another (by columns), each in
+    an order of its own; and which rows both sides have.
+    """
     keys = fingerprints([[f"p{i}" for i in range(N)]])
-    left = {n: TableInfo(n, (AGE, KIND), LABEL, keyed=True) for n in ("north", "south")}
-    right = TableInfo("bank", (replace(INCOME, cut="bank"), RATE), keyed=True)
+    infos = {n: TableInfo(n, (AGE, KIND), LABEL, keyed=True) for n in ("north", "south")}
+    infos["bank"] = TableInfo("bank", (replace(INCOME, cut="bank"), RATE), keyed=True)
     codes, order = codes_of(values), np.random.default_rng(5).permutation(N)[: N - 50]
-    given: dict[str, Any] = {"bank": table_inputs(right, codes[order][:, [1, 3]], None, keys[order])}
-    for name, part in (("north", slice(0, 100)), ("south", slice(100, None))):
-        given[name] = table_inputs(left[name], codes[part][:, [0, 2]], y[part], keys[part])
-    return {**left, "bank": right}, given, np.sort(order)
+    given: dict[str, Any] = {"bank": table_inputs(infos["bank"], codes[order][:, [1, 3]], None, keys[order])}
+    for name, part in (("north", slice(0, north)), ("south", slice(north, None))):
+        given[name] = table_inputs(infos[name], codes[part][:, [0, 2]], y[part], keys[part])
+    return infos, given, np.sort(order)
 
 
+@pytest.mark.parametrize("north", [N, 100], ids=["by columns", "by rows and by columns"])
 @pytest.mark.parametrize("capacity", [None, N])
-def test_split_by_rows_and_by_columns(capacity: int | None) -> None:
-    """Two owners' rows below each other, linked with a third owner's columns: trees do not depend on the order."""
+def test_linked_rows(capacity: int | None, north: int) -> None:
+    """Rows of one or two owners, linked with another one's columns: trees do not depend on the order."""
     values, y, _ = people()
-    infos, given, common = keyed(values, y)
+    infos, given, common = keyed(values, y, north)
 
     def program(s: pv.Session) -> Any:
-        linked = pv.link(pv.concat([s.table("north"), s.table("south")]), s.table("bank"), capacity=capacity)
-        linked = linked.drop(["rate"])
+        rows = s.table("north") if north == N else pv.concat([s.table("north"), s.table("south")])
+        linked = pv.link(rows, s.table("bank"), capacity=capacity).drop(["rate"])
         assert linked.column("income").field.cut_at == "where bank cut the table 'bank'"
         model = GradientBoostingClassifier(max_bins=16, **SMALL).fit(linked)
         return open_trees(model, to="all", name="model", reason="test")
