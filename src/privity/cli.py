@@ -18,7 +18,7 @@ from rich.console import Console
 
 from .data.key_file import csv_column, read_keys
 from .data.keys import STEPS
-from .data.load import load_arrays, load_inputs, load_schemas, table_info
+from .data.load import check_described, load_arrays, load_inputs, load_schemas, table_info
 from .data.shapes import Size, planned_inputs, read_size
 from .data.thresholds import Thresholds
 from .demo.screen import LiveProgress
@@ -27,7 +27,7 @@ from .jobs.comparisons import Comparisons
 from .jobs.consortium import Consortium, load_consortium
 from .jobs.files import check_writable, write_outputs
 from .jobs.founding import init_consortium
-from .jobs.intersection import Comparison, ComparisonReport, compare
+from .jobs.intersection import IntersectionReport, IntersectionTask, run_intersection
 from .jobs.job import JobSpec, LinkSpec, load_job, load_program
 from .jobs.launch import party_arguments
 from .jobs.local import EmitProgress, Event, emit, end_with_parent, run_local, stop_on_signal, write_reports
@@ -53,6 +53,7 @@ UNEXPECTED = 70
 """Exit code of a fault of Privity itself (EX_SOFTWARE of sysexits.h)."""
 
 _SHOWN = 400  # characters of an output that the terminal shows
+_STEP_NAMES = {"lower": "casefold"}  # what people also call a step of normalisation
 
 ProgramArgument = Annotated[Path, typer.Argument(help="Python file with a function program(session).")]
 ConsortiumOption = Annotated[Path, typer.Option("--consortium", "-c", help="Consortium file.")]
@@ -98,13 +99,8 @@ def make_task(
     schemas = load_schemas(spec.tables)
     paths = {**consortium.party(party).tables, **_named_paths(tables, "--table")}
     array_paths = {**consortium.party(party).arrays, **_named_paths(arrays, "--array")}
-    for what, brought, described in (("a table", paths, schemas), ("an array", array_paths, spec.arrays)):
-        for name in brought:
-            if name not in described:
-                have = ", ".join(described) or "none"
-                raise ConfigError(
-                    f"{party} brings {what} {name!r}, but the job describes: {have}; correct one of the two"
-                )
+    check_described(party, "a table", paths, schemas)
+    check_described(party, "an array", array_paths, spec.arrays)
     if len(consortium.compute) != Rep3.parties:
         raise ConfigError(
             f"{consortium.path}: {Rep3.name} needs {Rep3.parties} compute parties, there are "
@@ -380,18 +376,16 @@ def psi(
     group = load_consortium(consortium)
     me = party if party is not None else _only_owner(group)
     identity, own = group.identity(me), group.party(me)
-    group.pair(me, peer)
+    dialled, _ = group.pair(me, peer)
     steps = [_STEP_NAMES.get(s, s) for s in (part.strip().replace("-", "_") for part in normalize.split(",")) if s]
     if out is not None:
         check_writable(out.parent)
     file = read_keys(keys, column, steps)
-    listens = not group.pair(me, peer)[0]
-    assert own.endpoint is not None or not listens
-    common, report = compare(
-        Comparison(
+    common, report = run_intersection(
+        IntersectionTask(
             me, peer, group, identity, file.items, file.digest,
             log=Comparisons.of(group, me, limit), say=say, steps=steps, to=to,
-            listener=listen(own.endpoint) if listens and own.endpoint is not None else None,
+            listener=None if dialled or own.endpoint is None else listen(own.endpoint),
             deadline_s=start_timeout, idle_s=timeout,
         )
     )  # fmt: skip
@@ -400,10 +394,7 @@ def psi(
     if json:
         sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
     else:
-        _show_comparison(report, out)
-
-
-_STEP_NAMES = {"lower": "casefold"}
+        _show_intersection(report, out)
 
 
 def _only_owner(group: Consortium) -> str:
@@ -413,7 +404,7 @@ def _only_owner(group: Consortium) -> str:
     return here[0]
 
 
-def _show_comparison(report: ComparisonReport, out: Path | None) -> None:
+def _show_intersection(report: IntersectionReport, out: Path | None) -> None:
     found = "unknown here" if report.common is None else f"{report.common:,}"
     print(f"{report.party}: {report.own_size:,} keys; {report.peer}: {report.peer_size:,}; common: {found}")
     print(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -80,15 +80,22 @@ def _field(column: Column, cut_as: str) -> Field:
     )
 
 
+def check_described(owner: str, what: str, brought: Iterable[str], described: Iterable[str]) -> None:
+    """Raises ConfigError for a name that an owner brings and the job does not describe; ``what``: "a table"."""
+    known = list(described)
+    for name in brought:
+        if name not in known:
+            raise ConfigError(
+                f"{owner} brings {what} {name!r}, but the job describes: {', '.join(known) or 'none'}; "
+                "correct one of the two"
+            )
+
+
 def load_arrays(specs: Mapping[str, ArraySpec], paths: Mapping[str, Path], owner: str) -> dict[str, Input]:
     """Read this owner's .npy arrays (never pickled objects). Raises DataError; ConfigError for an undescribed name."""
     inputs: dict[str, Input] = {}
+    check_described(owner, "an array", paths, specs)
     for name, path in paths.items():
-        if name not in specs:
-            have = ", ".join(specs) or "none"
-            raise ConfigError(
-                f"{owner} brings an array {name!r}, but the job describes: {have}; correct one of the two"
-            )
         try:
             values = np.load(path, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
@@ -119,10 +126,8 @@ def load_inputs(
     """
     thresholds = thresholds or Thresholds(None, owner)
     inputs: dict[str, Input] = {}
+    check_described(owner, "a table", paths, schemas)
     for name, path in sorted(paths.items(), key=lambda item: _takes_others_bins(schemas, item[0])):
-        if name not in schemas:
-            have = ", ".join(schemas) or "none"
-            raise ConfigError(f"{owner} brings a table {name!r}, but the job describes: {have}; correct one of the two")
         schema = schemas[name]
         table = read_table(path, schema, owner)
         at = [table.names.index(c.name) for c in schema.features]

@@ -6,12 +6,10 @@ that the owner learns from its rows stay in a file of its own, because later row
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import math
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -21,8 +19,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import DataError, OutputError
-from ..jobs.files import write_together
+from ..errors import DataError
+from ..jobs.files import locked, write_together
 from .schema import MOST_BINS, Column, TableSchema
 
 Floats = npt.NDArray[np.float64]
@@ -169,21 +167,8 @@ class Thresholds:
         text = msgspec.json.format(msgspec.json.encode(_File(self.owner, cuts).sealed()), indent=1)
         write_together({self.path: text + b"\n"})  # in a temporary file, which its owner alone may read, then renamed
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        if self.path is None:
-            yield
-            return
-        lock = self.path.with_name(f".{self.path.name}.lock")
-        try:
-            handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise OutputError(f"{lock} cannot be written ({error.strerror}); thresholds are kept there") from None
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(handle)
+    def _locked(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.path is None else locked(self.path, "thresholds are kept there")
 
 
 def quantile_edges(values: Floats, bins: int) -> tuple[float, ...]:

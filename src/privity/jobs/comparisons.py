@@ -8,19 +8,16 @@ has changed.
 
 from __future__ import annotations
 
-import fcntl
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
 
-from ..errors import ConfigError, OutputError, UsageError
+from ..errors import ConfigError, UsageError
 from .consortium import Consortium
-from .files import write_together
+from .files import locked, write_together
 
 _MAX_FILE: Final = 16 << 20
 
@@ -131,15 +128,5 @@ class Comparisons:
         text = msgspec.json.format(msgspec.json.encode(entries), indent=1)
         write_together({self.path: text + b"\n"})
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        lock = self.path.with_name(f".{self.path.name}.lock")
-        try:
-            handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise OutputError(f"{lock} cannot be written ({error.strerror}); runs must be counted there") from None
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(handle)
+    def _locked(self) -> AbstractContextManager[None]:
+        return locked(self.path, "runs must be counted there")

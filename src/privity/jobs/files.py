@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from privity.errors import OutputError
+from ..errors import OutputError
 
 
 def write_outputs(folder: str | Path, files: Mapping[str, str | bytes]) -> dict[str, Path]:
@@ -64,6 +65,21 @@ def check_writable(folder: Path) -> None:
         raise _unwritable(folder, error) from None
     finally:
         _remove_empty(made)
+
+
+@contextmanager
+def locked(path: Path, what: str) -> Iterator[None]:
+    """Within, no other process that asks for ``path`` goes on. Raises OutputError, which ends with ``what``."""
+    lock = path.with_name(f".{path.name}.lock")
+    try:
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise OutputError(f"{lock} cannot be written ({error.strerror}); {what}") from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _make_folder(folder: Path) -> list[Path]:

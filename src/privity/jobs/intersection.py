@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -20,11 +19,11 @@ from ..ring import kernels
 from ..ring.prg import digest
 from .comparisons import Comparisons
 from .consortium import Consortium
-from .run import Interrupted
+from .run import Interrupted, cpu_seconds
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Comparison:
+class IntersectionTask:
     """What one owner needs. ``items``: its keys, normalised; ``source``: SHA-256 of the file they came from (hex).
 
     steps: the names of the normalisation, which must be the same at both. log: where runs are counted. say: takes lines
@@ -46,7 +45,7 @@ class Comparison:
     idle_s: float = 60.0
 
 
-class ComparisonReport(msgspec.Struct, frozen=True, kw_only=True):
+class IntersectionReport(msgspec.Struct, frozen=True, kw_only=True):
     """What a run gave and cost here. ``common`` is None where only the peer learns. wall_s: without the wait for it."""
 
     party: str
@@ -63,7 +62,7 @@ class ComparisonReport(msgspec.Struct, frozen=True, kw_only=True):
     kernels: str
 
 
-def compare(task: Comparison) -> tuple[Common, ComparisonReport]:
+def run_intersection(task: IntersectionTask) -> tuple[Common, IntersectionReport]:
     """Find the common keys. Raises UsageError beyond the limit, before and after the peer has come, and NetworkErrors.
 
     The run is booked once the peer has come and before anything that depends on the keys is sent; it counts even if it
@@ -81,7 +80,7 @@ def compare(task: Comparison) -> tuple[Common, ComparisonReport]:
         )
     except KeyboardInterrupt:
         raise Interrupted(f"{task.me} was interrupted while it waited for {task.peer}") from None
-    start, cpu = time.monotonic(), _cpu_seconds()
+    start, cpu = time.monotonic(), cpu_seconds()
     try:
         runs = task.log.book(task.source, len(task.items), peer=task.peer)
         common = intersect(channel, task.peer, task.items, to=task.to)
@@ -96,7 +95,7 @@ def compare(task: Comparison) -> tuple[Common, ComparisonReport]:
         channel.abort(type(error).__name__)
         raise
     task.log.ended(task.peer, task.source, common.peer_size)
-    return common, ComparisonReport(
+    return common, IntersectionReport(
         party=task.me,
         peer=task.peer,
         own_size=common.own_size,
@@ -107,12 +106,12 @@ def compare(task: Comparison) -> tuple[Common, ComparisonReport]:
         rounds=ROUNDS - (task.to != BOTH),
         bytes_sent=channel.bytes_sent,
         wall_s=time.monotonic() - start,
-        cpu_s=_cpu_seconds() - cpu,
+        cpu_s=cpu_seconds() - cpu,
         kernels=kernels.BUILD,
     )
 
 
-def _hello(task: Comparison) -> Hello:
+def _hello(task: IntersectionTask) -> Hello:
     first, second = sorted((task.me, task.peer))
     return Hello(
         party=task.me,
@@ -123,8 +122,3 @@ def _hello(task: Comparison) -> Hello:
         parameters={"normalize": ",".join(task.steps) or "nothing", "to": task.to},
         build=kernels.BUILD,
     )
-
-
-def _cpu_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime

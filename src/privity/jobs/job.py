@@ -34,7 +34,7 @@ class OpeningSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     to: list[str] | str
-    shape: tuple[Annotated[int, msgspec.Meta(ge=0)], ...] = ()
+    shape: tuple[Count, ...] = ()
     count: Annotated[int, msgspec.Meta(ge=1)] = 1
 
 
@@ -80,7 +80,7 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int = 0
     exact: bool = False
     link: LinkSpec | None = None
-    guards: Annotated[int, msgspec.Meta(ge=0)] = RANGE_GUARDS
+    guards: Count = RANGE_GUARDS
     minimum_group: Annotated[int, msgspec.Meta(ge=1, le=1 << 31)] = MINIMUM_GROUP
     plan: dict[str, dict[str, Count | list[Count]]] = {}
 
@@ -128,7 +128,7 @@ def _hint(message: str) -> str:
     unknown = re.search("unknown field `(.*?)`", message)
     if unknown is None:
         return ""
-    kinds: tuple[type[msgspec.Struct], ...] = (JobSpec, OpeningSpec, ArraySpec)
+    kinds: tuple[type[msgspec.Struct], ...] = (JobSpec, OpeningSpec, ArraySpec, LinkSpec)
     known = [field for kind in kinds for field in kind.__struct_fields__]
     close = difflib.get_close_matches(unknown[1], known, n=1)
     return f"; did you mean `{close[0]}`?" if close else ""

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -65,9 +65,9 @@ class PartyFailed(PrivityError):
 class _Process:
     party: str
     popen: subprocess.Popen[bytes]
+    log: IO[bytes]
     report: PartyReport | None = None
     error: Event | None = None
-    log: IO[bytes] = field(default_factory=lambda: tempfile.TemporaryFile())  # noqa: SIM115
     done: bool = False
 
 
@@ -136,7 +136,7 @@ def _start(
         raise ConfigError(
             f"cannot start the process of {party}: {error.strerror}; raise this user's limit of processes or open files"
         ) from None
-    process = _Process(party, popen, log=log)
+    process = _Process(party, popen, log)
     threading.Thread(target=_read, args=(process, events), daemon=True).start()
     return process
 

@@ -114,7 +114,7 @@ def run_party(task: Task) -> PartyReport:
         rounds=session.protocol.party.rounds if session.computes else 0,
         bytes_sent=channel.bytes_sent,
         wall_s=time.monotonic() - start,
-        cpu_s=_cpu_seconds(),
+        cpu_s=cpu_seconds(),
         kernels=kernels.BUILD,
     )
 
@@ -137,7 +137,8 @@ def _blame(task: Task, error: BaseException) -> UsageError:
     return UsageError(f"the program failed at {Path(line.filename).name}:{line.lineno} ({line.line}): {text}")
 
 
-def _cpu_seconds() -> float:
+def cpu_seconds() -> float:
+    """User and system seconds of this process so far."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 
