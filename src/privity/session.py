@@ -268,8 +268,7 @@ class Session:
             share = self.protocol.share(self.compute.index(owner), values, known.shape)
         else:
             if values is not None and self._channel is not None:
-                of = getattr(self.protocol, "of", type(self.protocol))
-                of.deal(self._channel, self.compute, step, values)
+                self._dealt_by().deal(self._channel, self.compute, step, values)
             share = self.protocol.receive_input(owner, step, known.shape)
         if known.boolean:
             return SecureArray(self, self.protocol.a2bits(share))
@@ -332,9 +331,12 @@ class Session:
         outside = [n for n in receivers if n not in self.compute]
         value = self.protocol.open(share, inside, outside, step)
         if self.me in outside and self._channel is not None:
-            of = getattr(self.protocol, "of", type(self.protocol))
-            return np.asarray(of.collect(self._channel, self.compute, step, share.shape))
+            return np.asarray(self._dealt_by().collect(self._channel, self.compute, step, share.shape))
         return value
+
+    def _dealt_by(self) -> Any:
+        """The protocol that the compute parties run: it says how a party without shares deals and collects."""
+        return getattr(self.protocol, "of", type(self.protocol))
 
     # -- words between the parties -----------------------------------------------------------------------------
 
@@ -454,10 +456,7 @@ class Session:
     def progress(self, step: int, total: int, note: str = "") -> None:
         """Tell whoever watches how far the program is; ``total`` 0: a stage begins that has no steps yet."""
         if self._progress is not None:
-            party = self.protocol.party
-            rounds = party.rounds if party is not None else 0
-            sent = self._channel.bytes_sent if self._channel is not None else 0
-            self._progress.update(step, total, note, rounds, sent)
+            self._progress.update(step, total, note, *self._sent())
 
 
 def _group_of(compute: Sequence[str]) -> bytes:
