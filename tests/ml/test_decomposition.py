@@ -38,14 +38,18 @@ def fitted(model: Decomposition, x: np.ndarray, valid: np.ndarray | None = None,
     return run.output, run
 
 
-def agree(got: dict[str, np.ndarray], best: Any, x: np.ndarray) -> None:
+def agree(got: dict[str, np.ndarray], best: Any, x: np.ndarray, room: float = 1.0) -> None:
     """Limits: three times the largest error of many runs at least, for the roundings are drawn anew each time."""
-    assert np.abs(got["components_"] - best.components_).max() < 1e-5  # signs too
-    assert np.abs(got["singular_values_"] / best.singular_values_ - 1).max() < 4e-5
-    assert np.abs(got["explained_variance_"] - best.explained_variance_).max() < 1.5e-4
-    assert np.abs(got["explained_variance_ratio_"] - best.explained_variance_ratio_).max() < 4e-5
-    assert np.abs(got["transform"][: len(x)] - best.transform(x)).max() < 8e-5
-    assert np.abs(got["back"][: len(x)] - best.inverse_transform(best.transform(x))).max() < 8e-5
+
+    def near(one: np.ndarray, two: np.ndarray, limit: float) -> None:
+        assert np.abs(one - two).max() < limit * room
+
+    near(got["components_"], best.components_, 6e-6)  # signs too
+    near(got["singular_values_"] / best.singular_values_, np.ones(len(best.singular_values_)), 4e-5)
+    near(got["explained_variance_"], best.explained_variance_, 1.5e-4)
+    near(got["explained_variance_ratio_"], best.explained_variance_ratio_, 2e-5)
+    near(got["transform"][: len(x)], best.transform(x), 6e-5)
+    near(got["back"][: len(x)], best.inverse_transform(best.transform(x)), 6e-5)
 
 
 @pytest.mark.parametrize("masked", [False, True])
@@ -66,7 +70,7 @@ def test_singular_vectors_are_those_of_scikit_learn(name: str, masked: bool) -> 
     count = min(4, x.shape[1] - 1)
     rows = np.vstack([x, np.full((9, x.shape[1]), 5.0)]) if masked else x
     got, _ = fitted(TruncatedSVD(count), rows, np.r_[np.ones(len(x), int), np.zeros(9, int)] if masked else None)
-    agree(got, PlainSVD(count, algorithm="arpack").fit(x), x)
+    agree(got, PlainSVD(count, algorithm="arpack").fit(x), x, room=4)  # two directions of digits are nearly as long
 
 
 def test_steps_that_did_not_converge_still_give_orthogonal_directions() -> None:
