@@ -167,7 +167,7 @@ class GradientBoosting(Estimator):
                 [part(s, 1 << level) for level, s in enumerate(self.splits_)],
                 part(self.left_, leaves), part(self.right_, leaves), count,
             )  # fmt: skip
-            some = trees.predict(bins).reshape((high - low, lanes, bins.rows)).sum(axis=0)
+            some = trees.predict(bins, lanes)
             total = some if total is None else total + some
         assert total is not None
         return total

@@ -26,7 +26,7 @@ from ...functions import argmax, concatenate, maximum, minimum, one_hot, relu, s
 from ...functions.ratio import ratio
 from ...ring import layout
 from .bins import Bins
-from .routing import Walk, children, leaves
+from .routing import Walk, carried, children, flags, weighted
 
 _SUM = 28  # fractional bits of sums over their largest possible value
 _WEIGHT = 22  # of weights in these units
@@ -69,23 +69,19 @@ class Trees:
     right: SecureArray
     count: int
 
-    def predict(self, bins: Bins) -> SecureArray:
-        """Each tree's weight for each row, (count, rows)."""
-        return self._values(leaves(bins, self.splits, self.count))
+    def predict(self, bins: Bins, lanes: int = 1) -> SecureArray:
+        """The sum of the trees' weights for each row, every ``lanes``-th tree in one sum: (lanes, rows)."""
+        return self._values(flags(bins, self.splits, self.count), lanes)
 
-    def _values(self, inside: SecureArray) -> SecureArray:
-        """The weight of the leaf where a row is, for flags (count * leaves, rows): 8 bytes per tree and row."""
-        session, (flags, rows) = inside.session, inside.shape
-        each = flags // self.count
-        worth = stack([self.left, self.right], axis=1)
-        bound, scale = worth.bound, worth.scale
-        session.fits(bound * each, scale, "the sum of a row's leaves")
-        product = session.protocol.matmul(
-            worth.reshape((self.count, 1, each)).ring_share(), inside.reshape((self.count, each, rows)).ring_share(),
-            max(0, scale - _VALUE),
-        )  # fmt: skip
-        made = SecureArray(session, product.map(layout.reshape((self.count, rows))), min(scale, _VALUE), bound)
-        return made.stated(bound + 2.0**-10)
+    def _values(self, levels: list[SecureArray], lanes: int) -> SecureArray:
+        session, each = self.left.session, self.count // lanes
+        leaves = stack([self.left, self.right], axis=1).reshape((1, self.count, -1))
+        bound, scale = each * self.left.bound, self.left.scale
+        session.fits(bound, scale, "the sum of a row's leaves")
+        if lanes > 1:
+            mine = np.arange(self.count) % lanes == np.arange(lanes)[:, None]
+            leaves = leaves * mine[:, :, None].astype(np.int64)
+        return weighted(levels, leaves, max(0, scale - _VALUE)).stated(bound + each * 2.0**-10)
 
 
 def grow(
@@ -104,31 +100,24 @@ def grow(
         raise UsageError("trees need a depth of at least 1, and reg_lambda + min_child_weight above 0")
     count, rows = gradient.shape
     units = _Units.of(rows, gradient, hessian, growth)
-    here = concatenate([x.rescaled(gradient.scale).reshape((1, count, rows)) for x in (gradient, hessian)])
-    here = here.stated(max(gradient.bound, hessian.bound))
-    inside = gradient.session.constant(np.ones((count, rows), np.int64))
-    walk = Walk(bins, count)
-    right: SecureArray | None = None  # rows of right children
-    sums: SecureArray | None = None
+    every = concatenate([x.rescaled(gradient.scale).reshape((1, count, rows)) for x in (gradient, hessian)])
+    every = every.stated(max(gradient.bound, hessian.bound))
+    sums, totals = _histogram(bins, every), every.sum(axis=2)
+    walk, levels = Walk(bins, count), []
     splits: list[SecureArray] = []
     limits: tuple[SecureArray, SecureArray] | None = None
     for depth in range(growth.depth):
-        nodes = count << depth
-        if right is None or sums is None:
-            sums = _histogram(bins, here.reshape((2 * nodes, rows)), 2)
-        else:
-            sums = children(sums, _histogram(bins, right.reshape((nodes, rows)), 2))
-        found = _Splits(bins, units, growth, sums, here.sum(axis=2), allowed, limits)
+        found = _Splits(bins, units, growth, sums, totals, allowed, limits)
         splits.append(found.chosen)
         limits = found.limits
-        flags = walk.counted(found.chosen)
-        inside = children(inside, flags)
+        levels.append(walk.counted(found.chosen))
         if depth == growth.depth - 1:
-            made = Trees(splits, *found.weights(), count)
-            return made, made._values(inside)
-        right = (here * flags).stated(here.bound)
-        here = children(here, right)
-    raise AssertionError("unreachable")
+            break
+        right = carried(every, levels[-1])
+        sums = children(sums, _histogram(bins, right))
+        totals = children(totals, right.sum(axis=2))
+    made = Trees(splits, *found.weights(), count)
+    return made, made._values(levels, count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,15 +311,15 @@ def _both_ways(x: SecureArray, bins: Bins) -> SecureArray:
     return concatenate([right, right + concatenate([gaps] * bins.thresholds, axis=1)], axis=1).stated(1.0)
 
 
-def _histogram(bins: Bins, rows: SecureArray, groups: int) -> SecureArray:
-    """Sums over the rows beyond each threshold, (groups, k, width), for ``rows`` (groups * k, rows): one product."""
-    share = rows.ring_share()
+def _histogram(bins: Bins, rows: SecureArray) -> SecureArray:
+    """Sums over the rows beyond each threshold, (k, nodes, width), for ``rows`` (k, nodes, n): one product."""
+    k, nodes, n = rows.shape
+    share = rows.ring_share().map(layout.reshape((k * nodes, n)))
     pairs = [  # the big matrix on the left: it is read where it lies
         (block.ring_share(), share.map(layout.then(layout.take((slice(None), span)), layout.transpose(None))))
         for span, block in zip(bins.spans(), bins.blocks, strict=True)
     ]
     total = rows.session.protocol.matmul_sum(pairs).map(layout.transpose(None))
-    bound = rows.bound * bins.rows
+    bound = rows.bound * n
     rows.session.fits(bound, rows.scale, "a histogram's sum")
-    made = SecureArray(rows.session, total, rows.scale, bound)
-    return made.reshape((groups, rows.shape[0] // groups, made.shape[1]))
+    return SecureArray(rows.session, total.map(layout.reshape((k, nodes, -1))), rows.scale, bound)

@@ -29,7 +29,7 @@ from ...functions.ratio import ratio
 from ...ring import layout
 from .bins import Bins
 from .grower import _both_ways, _histogram
-from .routing import Walk, children, leaves
+from .routing import Walk, carried, children, flags, weighted
 
 VALUE = 22
 """Fractional bits of a leaf's values."""
@@ -104,41 +104,28 @@ def grow_by_impurity(bins: Bins, sums: Sums, limits: Limits, draw: Draw) -> Grow
     parts = [sums.weight.reshape((1, count, rows)), sums.values]
     if sums.count is not None:
         parts.append(sums.count.rescaled(sums.weight.scale).reshape((1, count, rows)))
-    here = concatenate(parts).stated(max(p.bound for p in parts))
-    kept, splits = here.shape[0], []
+    every = concatenate(parts).stated(max(p.bound for p in parts))
+    found, totals = _histogram(bins, every), every.sum(axis=2)
     walk = Walk(bins, count)
-    right = found = None
+    splits: list[SecureArray] = []
     for depth in range(limits.depth):
-        nodes = count << depth
-        if right is None or found is None:
-            found = _histogram(bins, here.reshape((kept * nodes, rows)), kept)
-        else:
-            found = children(found, _histogram(bins, right.reshape((-1, rows)), kept))
-        level = _Level(bins, sums, limits, found, here.sum(axis=2), draw(depth))
+        level = _Level(bins, sums, limits, found, totals, draw(depth))
         splits.append(level.chosen)
-        if depth == limits.depth - 1:
-            values, covers = level.leaves()
-            leaves = 2 * nodes // count
-            return Grown(splits, values.reshape((-1, count, leaves)), covers.reshape((count, leaves)))
-        right = (here * walk.counted(level.chosen)).stated(here.bound)
-        here = children(here, right)
-    raise AssertionError("unreachable")
+        if depth < limits.depth - 1:
+            right = carried(every, walk.counted(level.chosen))
+            found, totals = children(found, _histogram(bins, right)), children(totals, right.sum(axis=2))
+    values, covers = level.leaves()
+    return Grown(splits, values.reshape((values.shape[0], count, -1)), covers.reshape((count, -1)))
 
 
 def averaged(bins: Bins, splits: list[SecureArray], values: SecureArray, used: Integers | None = None) -> SecureArray:
     """The sum over the trees of the values (k, trees, leaves) of the leaves where rows fall, (k, rows).
 
-    ``used`` (trees, rows): public, 1 where a tree counts for a row; None: everywhere. Per party, tree and row 8 bytes
-    for each leaf and 1/4 for each node, and 8 k bytes a row in all.
+    ``used`` (trees, rows): public, 1 where a tree counts for a row; None: everywhere. Per party, tree and row 8.25
+    bytes for each node, and 8 k bytes a row in all.
     """
-    outputs, count, each = values.shape
-    inside = leaves(bins, splits, count)
-    if used is not None:
-        inside = inside * np.repeat(used, each, axis=0)
-    session, share = values.session, values.ring_share().map(layout.reshape((outputs, count * each)))
-    bound = values.bound * count
-    session.fits(bound, values.scale, "a sum over the trees")
-    return SecureArray(session, session.protocol.matmul(share, inside.ring_share()), values.scale, bound)
+    values.session.fits(values.bound * values.shape[1], values.scale, "a sum over the trees")
+    return weighted(flags(bins, splits, values.shape[1]), values, used=used)
 
 
 class _Level:

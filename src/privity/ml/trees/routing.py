@@ -8,6 +8,10 @@ AND with the node's own rows another, and one becomes a ring integer for 8 bytes
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
 
 from ...array import SecureArray
 from ...functions import stack
@@ -46,13 +50,37 @@ class Walk:
         return numbers(chosen, self.step(chosen))
 
 
-def leaves(bins: Bins, splits: Sequence[SecureArray], count: int) -> SecureArray:
-    """1 where a row falls into a leaf, (count * leaves, rows): 8 bytes each, and 1/4 for each node."""
+def flags(bins: Bins, splits: Sequence[SecureArray], count: int) -> list[SecureArray]:
+    """``Walk.counted`` of all levels: 8.25 bytes per party, row and node, and one conversion in all."""
     walk = Walk(bins, count)
-    for chosen in splits:
-        walk.step(chosen)
-    assert walk.inside is not None
-    return numbers(splits[0], walk.inside)
+    right = [walk.step(chosen) for chosen in splits]
+    every = numbers(splits[0], tables.joined(right))
+    ends = np.cumsum([0, *(r.planes for r in right)])
+    return [every[low:high] for low, high in pairwise(ends.tolist())]
+
+
+def weighted(
+    levels: Sequence[SecureArray], values: SecureArray, shift: int = 0, used: npt.NDArray[np.int64] | None = None
+) -> SecureArray:
+    """The sum over the trees of the values (k, trees, leaves) of the leaves where rows fall, less ``shift`` bits.
+
+    ``levels``: as ``flags`` gives them. ``used`` (trees, rows): public, 1 where a tree counts for a row; None:
+    everywhere. (k, rows); its bound is for the caller to state. 8 k bytes a row, one exchange.
+
+    A row that goes left at every node gets the value of the first leaf; where it goes right at a node, it gets that of
+    the first leaf on the right instead of that of the first on the left. So its value is linear in the flags.
+    """
+    session, (k, count, leaves), rows = values.session, values.shape, levels[0].shape[1]
+    every = np.ones((count, rows), np.int64) if used is None else used
+    pairs = [(values[:, :, 0].ring_share(), session.constant(every).ring_share())]
+    for level, right in enumerate(levels):
+        size = leaves >> level  # leaves below a node
+        slope = values[:, :, size // 2 :: size] - values[:, :, ::size]
+        if used is not None:
+            right = right * np.repeat(used, right.shape[0] // count, axis=0)
+        pairs.append((slope.reshape((k, -1)).ring_share(), right.ring_share()))
+    share = session.protocol.matmul_sum(pairs, shift)
+    return SecureArray(session, share, values.scale - shift, values.bound * count)
 
 
 def numbers(like: SecureArray, planes: Bits) -> SecureArray:
@@ -62,8 +90,15 @@ def numbers(like: SecureArray, planes: Bits) -> SecureArray:
     return made.reshape((planes.planes, *planes.shape))
 
 
+def carried(rows: SecureArray, right: SecureArray) -> SecureArray:
+    """What rows carry (k, trees, n) to the nodes where they go right, flags (nodes, n): (k, nodes, n)."""
+    k, count, n = rows.shape
+    made = rows.reshape((k, count, 1, n)) * right.reshape((1, count, -1, n))
+    return made.reshape((k, right.shape[0], n)).stated(rows.bound)
+
+
 def children(x: SecureArray, right: SecureArray) -> SecureArray:
-    """What belongs to nodes (..., nodes, k) replaced by what belongs to their children, left and right in turn."""
+    """Sums over nodes (k, nodes, ...) replaced by those over their children, left and right in turn."""
+    k, nodes, *rest = x.shape
     right = right.reshape(x.shape)
-    pair = stack([x - right, right], axis=-2)
-    return pair.reshape((*x.shape[:-2], 2 * x.shape[-2], x.shape[-1])).stated(x.bound)
+    return stack([x - right, right], axis=2).reshape((k, 2 * nodes, *rest)).stated(x.bound)
