@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from privity.errors import ConfigError, HandshakeError, PeerTimeout
+from privity.errors import ConfigError, HandshakeError, PeerAborted, PeerTimeout
 from privity.net import tls
 from privity.net.certificates import Identity, make_certificate
 from privity.net.handshake import differences
@@ -102,10 +102,16 @@ def test_certificate_of_tomorrow(mesh: Any, folder: Path) -> None:
 def test_party_that_never_starts(mesh: Any) -> None:
     mesh.meet(("compute_0", "compute_1", "compute_2"), ["bank_a"], absent=["compute_1"], deadline_s=3.0)
     for me in ("compute_0", "compute_2", "bank_a"):
+        assert isinstance(mesh.errors[me], PeerTimeout | PeerAborted)  # whoever is first tells the others
         assert "compute_1" in str(mesh.errors[me])
+        assert "within 3 s" in str(mesh.errors[me])
+
+
+def test_who_waits_for_a_party_says_where(mesh: Any) -> None:
+    mesh.meet(("compute_0", "compute_1"), [], absent=["compute_1"], deadline_s=0.5)
     assert isinstance(mesh.errors["compute_0"], PeerTimeout)
     assert "compute_1 did not connect to 127.0.0.1:" in str(mesh.errors["compute_0"])
-    assert "within 3 s" in str(mesh.errors["compute_0"])
+    assert "within 0.5 s" in str(mesh.errors["compute_0"])
 
 
 def test_nobody_listens(identities: dict[str, Identity]) -> None:
