@@ -114,7 +114,8 @@ def test_a_session_without_a_store_says_how_to_get_one() -> None:
 @pytest.mark.parametrize(
     ("names", "match"),
     [(("compute_1", "compute_0", "compute_2"), "the (party|compute parties) differs"),  # whoever notices first
-     (("compute_0", "compute_1", "other"), "the (party|compute parties) differs"), (("a", "b", "c"), "the party differs")],
+     (("compute_0", "compute_1", "other"), "the (party|compute parties) differs"),
+     (("a", "b", "c"), "the party differs")],
 )  # fmt: skip
 def test_another_group_of_parties_is_refused(tmp_path: Path, names: tuple[str, ...], match: str) -> None:
     saved(tmp_path)
