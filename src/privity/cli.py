@@ -226,7 +226,7 @@ def party_process(
     timeout: IdleOption = 60.0,
 ) -> None:
     """One party under a parent that reads event lines; not for people."""
-    end_with_parent()
+    end_with_parent(None if view_folder is None else lambda: forget(view_folder / party))
     try:
         group = load_consortium(consortium)
         task = make_task(

@@ -6,6 +6,7 @@ only the parent holds: when the parent dies, however it dies, the pipe closes an
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
@@ -270,14 +271,21 @@ class EmitProgress:
             emit(Event("progress", step=step, total=total, note=note, rounds=rounds, bytes_sent=bytes_sent))
 
 
-def end_with_parent() -> None:
-    """In a party process: end when standard input closes, which happens when the parent is gone."""
+def end_with_parent(clean: Callable[[], None] | None = None) -> None:
+    """In a party process: end when standard input closes, which happens when the parent is gone.
+
+    ``clean``: removes what must not be left half written, where the main thread does not get to it in time (it may wait
+    for a peer, or Python may have dropped the interrupt, as it does in finalisers).
+    """
 
     def wait() -> None:
         while os.read(0, 4096):
             pass
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(_TERMINATE_S)
+        if clean is not None:
+            with contextlib.suppress(OSError):
+                clean()
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
