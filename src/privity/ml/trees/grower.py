@@ -71,7 +71,7 @@ class Trees:
 
     def predict(self, bins: Bins, lanes: int = 1) -> SecureArray:
         """The sum of the trees' weights for each row, every ``lanes``-th tree in one sum: (lanes, rows)."""
-        return self._values(flags(bins, self.splits, self.count), lanes)
+        return self._values(flags(bins, self.splits), lanes)
 
     def _values(self, levels: list[SecureArray], lanes: int) -> SecureArray:
         session, each = self.left.session, self.count // lanes
@@ -103,7 +103,7 @@ def grow(
     every = concatenate([x.rescaled(gradient.scale).reshape((1, count, rows)) for x in (gradient, hessian)])
     every = every.stated(max(gradient.bound, hessian.bound))
     sums, totals = _histogram(bins, every), every.sum(axis=2)
-    walk, levels = Walk(bins, count), []
+    walk, levels = Walk(bins), []
     splits: list[SecureArray] = []
     limits: tuple[SecureArray, SecureArray] | None = None
     for depth in range(growth.depth):

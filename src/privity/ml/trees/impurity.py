@@ -106,7 +106,7 @@ def grow_by_impurity(bins: Bins, sums: Sums, limits: Limits, draw: Draw) -> Grow
         parts.append(sums.count.rescaled(sums.weight.scale).reshape((1, count, rows)))
     every = concatenate(parts).stated(max(p.bound for p in parts))
     found, totals = _histogram(bins, every), every.sum(axis=2)
-    walk = Walk(bins, count)
+    walk = Walk(bins)
     splits: list[SecureArray] = []
     for depth in range(limits.depth):
         level = _Level(bins, sums, limits, found, totals, draw(depth))
@@ -125,7 +125,7 @@ def averaged(bins: Bins, splits: list[SecureArray], values: SecureArray, used: I
     bytes for each node, and 8 k bytes a row in all.
     """
     values.session.fits(values.bound * values.shape[1], values.scale, "a sum over the trees")
-    return weighted(flags(bins, splits, values.shape[1]), values, used=used)
+    return weighted(flags(bins, splits), values, used=used)
 
 
 class _Level:

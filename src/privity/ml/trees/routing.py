@@ -21,13 +21,13 @@ from .bins import Bins
 
 
 class Walk:
-    """Rows on their way down ``count`` trees: ``inside``, a plane for each node of a level, 1 in the node's rows.
+    """Rows on their way down trees: ``inside``, a plane for each node of a level, 1 in the node's rows.
 
     Nodes stand tree by tree, from left to right. At the root every row is inside.
     """
 
-    def __init__(self, bins: Bins, count: int) -> None:
-        self.bins, self.count = bins, count
+    def __init__(self, bins: Bins) -> None:
+        self.bins = bins
         self.inside: Bits | None = None
         """None at the roots: all rows."""
 
@@ -50,9 +50,9 @@ class Walk:
         return numbers(chosen, self.step(chosen))
 
 
-def flags(bins: Bins, splits: Sequence[SecureArray], count: int) -> list[SecureArray]:
+def flags(bins: Bins, splits: Sequence[SecureArray]) -> list[SecureArray]:
     """``Walk.counted`` of all levels: 8.25 bytes per party, row and node, and one conversion in all."""
-    walk = Walk(bins, count)
+    walk = Walk(bins)
     right = [walk.step(chosen) for chosen in splits]
     every = numbers(splits[0], tables.joined(right))
     ends = np.cumsum([0, *(r.planes for r in right)])
