@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pytest
 
-from privity.cli import main
 from privity.data.thresholds import Thresholds, bins_of, quantile_edges
 
 TRAIN = """
@@ -32,15 +32,9 @@ APPLICANTS = f'[tables.applicants]\nbins_of = "credit"\ncolumns = [{COLUMN}]\n'
 OPENING = '[[openings]]\nname = "scores"\nshape = [4]\nto = "bank"\n'
 
 
-def test_the_bins_of_one_run_are_those_of_the_next(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    def command(*arguments: str) -> int | str | None:
-        try:
-            main(list(arguments))
-        except SystemExit as ended:
-            return ended.code
-
+def test_the_bins_of_one_run_are_those_of_the_next(tmp_path: Path, call: Callable[..., Any]) -> None:
     consortium = tmp_path / "consortium.toml"
-    assert command("consortium", "init", str(tmp_path), "--owner", "bank") == 0
+    assert call("consortium", "init", tmp_path, "--owner", "bank")[0] == 0
     income = np.random.default_rng(4).uniform(0, 1000, 80).round(2)
     y = bins_of(income, quantile_edges(income, 8)) >= 5
     cells = [f"{x},{int(t)}" for x, t in zip(income, y, strict=True)]
@@ -56,9 +50,9 @@ def test_the_bins_of_one_run_are_those_of_the_next(tmp_path: Path, capfd: pytest
         (tmp_path / f"{name}.py").write_text(program, "utf-8")
         (tmp_path / f"{name}.toml").write_text(f'name = "{name}"\n{job}', "utf-8")
         where = ("--consortium", str(consortium), "--store", str(tmp_path / "store"), "--out", str(tmp_path / name))
-        assert command("run", str(tmp_path / f"{name}.py"), *where) == 0
+        code, _, said = call("run", tmp_path / f"{name}.py", *where)
+        assert code == 0
         if name == "train":
-            said = capfd.readouterr().err
             assert "table 'credit': its bins were learnt from these rows and are kept in" in "".join(said.split("\n"))
     kept = tmp_path / "certificates" / "bank.bins.json"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
@@ -67,6 +61,6 @@ def test_the_bins_of_one_run_are_those_of_the_next(tmp_path: Path, capfd: pytest
     assert np.allclose(scores, [0, 0, 1, 1], atol=1e-3)
 
     kept.write_bytes(kept.read_bytes()[:-20])
-    assert command("run", str(tmp_path / "use.py"), "--consortium", str(consortium)) == 1
-    said = capfd.readouterr().err
+    code, _, said = call("run", tmp_path / "use.py", "--consortium", consortium)
+    assert code == 1
     assert "bank.bins.json, which keeps thresholds of bins, is damaged" in said and "To start afresh" in said

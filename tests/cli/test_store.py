@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-
-from privity.cli import main
 
 TRAIN = """
 import privity as pv
@@ -29,15 +29,9 @@ def program(s):
 ARRAYS = "[arrays.x]\nbound = 8.0\n[arrays.y]\nbound = 1.0\n"
 
 
-def test_a_model_saved_by_one_run_is_used_by_the_next(tmp_path: Path) -> None:
-    def command(*arguments: str) -> int | str | None:
-        try:
-            main(list(arguments))
-        except SystemExit as ended:
-            return ended.code
-
+def test_a_model_saved_by_one_run_is_used_by_the_next(tmp_path: Path, call: Callable[..., Any]) -> None:
     consortium = tmp_path / "consortium.toml"
-    assert command("consortium", "init", str(tmp_path), "--owner", "bank") == 0
+    assert call("consortium", "init", tmp_path, "--owner", "bank")[0] == 0
     x = np.random.default_rng(2).normal(size=(40, 2))
     np.save(tmp_path / "x.npy", x)
     np.save(tmp_path / "y.npy", (x[:, 0] > 0).astype(np.int64))
@@ -49,7 +43,7 @@ def test_a_model_saved_by_one_run_is_used_by_the_next(tmp_path: Path) -> None:
         (tmp_path / f"{name}.py").write_text(program, "utf-8")
         (tmp_path / f"{name}.toml").write_text(f'name = "{name}"\n{openings}{ARRAYS}', "utf-8")
         where = ("--consortium", str(consortium), "--store", str(tmp_path / "store"), "--out", str(tmp_path / name))
-        assert command("run", str(tmp_path / f"{name}.py"), *where) == 0
+        assert call("run", tmp_path / f"{name}.py", *where)[0] == 0
     files = sorted((tmp_path / "store").glob("*/*"))
     assert [f.parent.name for f in files] == ["compute_0", "compute_1", "compute_2"]
     assert {stat.S_IMODE(f.stat().st_mode) for f in files} == {0o600}
