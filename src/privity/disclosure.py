@@ -13,13 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from .array import SecureArray, broadcast_shapes, secure
+from .context import Context
 from .errors import ShapeError, UsageError
 from .functions import argmin, one_hot, stack, where
-from .session import Session, Withheld
+from .openings import Withheld
+from .session import Session, context_of
 
 
 def release(
-    session: Session,
+    session: Session | Context,
     values: SecureArray,
     counts: SecureArray | npt.ArrayLike,
     *,
@@ -34,6 +36,7 @@ def release(
     ``Session.reveal`` (whose errors it raises). The value of a suppressed cell never leaves its shares: it is replaced
     there by a number below the array's bound. Rounds beside the opening: a comparison and 3 (public counts: none).
     """
+    context = context_of(session)
     values = values.numeric()
     if isinstance(counts, SecureArray) and counts.kind == "fixed":
         raise UsageError(f"release({name!r}): expected counts as whole numbers of rows, got {counts!r}")
@@ -42,23 +45,23 @@ def release(
     if broadcast_shapes(values.shape, shape) != values.shape:
         raise ShapeError(f"release({name!r}): counts of shape {shape} do not broadcast to values of {values.shape}")
     if isinstance(counts, SecureArray):
-        enough: Any = counts >= session.minimum_group
+        enough: Any = counts >= context.minimum_group
     else:
-        enough = np.asarray(counts) >= session.minimum_group
-    return opened_where(session, values, enough, to=to, name=name, reason=reason)
+        enough = np.asarray(counts) >= context.minimum_group
+    return opened_where(context, values, enough, to=to, name=name, reason=reason)
 
 
-def opened_where(session: Session, values: SecureArray, keep: Any, *, to: Any, name: str, reason: str) -> Any:
+def opened_where(context: Context, values: SecureArray, keep: Any, *, to: Any, name: str, reason: str) -> Any:
     """Open ``values`` where ``keep`` (booleans or 0/1 integers, secret or public, that broadcast) is 1, else NaN.
 
     Reveals: these values, and ``keep``. Rounds beside the opening: 3, none for a public ``keep``.
     """
     sentinel = -float(int(2.0 * values.bound) + 2)
-    session.fits(-sentinel, values.scale, f"the mark of suppressed cells in {name!r}")
+    context.fits(-sentinel, values.scale, f"the mark of suppressed cells in {name!r}")
     secret = isinstance(keep, SecureArray)
     flags = keep.numeric() if secret else np.broadcast_to(np.asarray(keep, np.int64), values.shape)
-    marked = ((values - sentinel) * flags).stated(values.bound - sentinel) + sentinel
-    value = session.reveal(marked.stated(-sentinel), to=to, name=name, reason=reason)
+    marked = ((values - sentinel) * flags)._stated(values.bound - sentinel) + sentinel
+    value = context.reveal(marked._stated(-sentinel), to=to, name=name, reason=reason)
     if isinstance(value, Withheld):
         return value
     plain = np.asarray(value, np.float64)
@@ -66,7 +69,7 @@ def opened_where(session: Session, values: SecureArray, keep: Any, *, to: Any, n
     return plain if values.shape else float(plain)
 
 
-def release_table(session: Session, counts: SecureArray, *, to: Any, name: str, reason: str) -> Any:
+def release_table(session: Session | Context, counts: SecureArray, *, to: Any, name: str, reason: str) -> Any:
     """Open a table of counts of rows that do not overlap (a cross table, a histogram), float64; small cells are NaN.
 
     Cells below the minimum group are suppressed. Whoever knows the number of all rows would find a single suppressed
@@ -78,23 +81,24 @@ def release_table(session: Session, counts: SecureArray, *, to: Any, name: str, 
     Reveals: the cells that remain, and which ones they are. Rounds beside the opening: two comparisons, those of a
     smallest value of the table, and about 15.
     """
+    context = context_of(session)
     counts = counts.numeric()
     if counts.kind != "int" or counts.size == 0:
         raise UsageError(f"release_table({name!r}): expected secret whole numbers, at least one, got {counts!r}")
     flat = counts.reshape(-1)
-    is_small = flat < session.minimum_group
+    is_small = flat < context.minimum_group
     small = is_small.numeric()
-    hidden = small.sum().stated(float(flat.size))
-    held = (small * flat).sum().stated(float(min(session.minimum_group * flat.size, 2**40)))
+    hidden = small.sum()._stated(float(flat.size))
+    held = (small * flat).sum()._stated(float(min(context.minimum_group * flat.size, 2**40)))
     # one cell alone, or few rows in all of them: one more cell goes
-    alone, few, none = (stack([hidden - 2, held - session.minimum_group, hidden - 1]) < 0)[:3]
+    alone, few, none = (stack([hidden - 2, held - context.minimum_group, hidden - 1]) < 0)[:3]
     more = ((alone | few) & ~none).numeric()
-    keep = (1 - small).stated(1.0)
+    keep = (1 - small)._stated(1.0)
     if flat.size > 1:
-        above = secure(session, int(counts.bound) + 1)
+        above = secure(context, int(counts.bound) + 1)
         smallest = one_hot(argmin(where(is_small, above, flat)), flat.size)
-        keep = keep * (1 - smallest * more).stated(1.0)
-    return opened_where(session, counts, keep.reshape(counts.shape), to=to, name=name, reason=reason)
+        keep = keep * (1 - smallest * more)._stated(1.0)
+    return opened_where(context, counts, keep.reshape(counts.shape), to=to, name=name, reason=reason)
 
 
 def margins(table: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], float]:

@@ -11,7 +11,8 @@ import pytest
 
 import privity as pv
 from privity.errors import NotForMe, OpeningRefused, PeerAborted, UsageError
-from privity.session import EverythingAllowed, Session
+from privity.openings import EverythingAllowed
+from privity.session import Session
 from privity.testing import ByteView
 from privity.types import Channel
 
@@ -115,7 +116,7 @@ def test_a_refused_opening_is_not_in_the_log() -> None:
     logs: list[Any] = []
 
     def program(s: Session) -> None:
-        logs.append(s.log)
+        logs.append(s._context.log)
         unlisted(s, s.secret("x", "bank"))
 
     with pytest.raises(OpeningRefused):
@@ -127,7 +128,7 @@ def test_the_log_has_one_entry_per_opening_at_every_party() -> None:
     logs: dict[str, Any] = {}
 
     def program(s: Session) -> Any:
-        logs[s.me] = s.log
+        logs[s.me] = s._context.log
         x = s.secret("x", "bank")
         y = x.assume_bound(20.0)
         total = s.reveal(y.sum(), to=["compute_0", "doctor"], name="total", reason="the sum")

@@ -22,8 +22,9 @@ import msgspec
 
 from ..errors import ConfigError, UsageError
 from ..mpc.rep3_bits import Adder
+from ..openings import MINIMUM_GROUP, RANGE_GUARDS
 from ..ring.fixed import FRACTION_BITS
-from ..session import MINIMUM_GROUP, RANGE_GUARDS, Session
+from ..session import Session
 from ..types import Opening
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
