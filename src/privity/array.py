@@ -101,6 +101,14 @@ class SecureArray:
 
     __str__ = __repr__
 
+    def __getattr__(self, name: str) -> NoReturn:
+        if name in ("ring_share", "bit_share", "protocol", "context", "stated", "rearranged", "gating"):
+            raise UsageError(
+                f"a program has no access to {name} of a secret array; values are opened with session.reveal, and what "
+                "a secret array can do is in docs/api.md"
+            )
+        raise AttributeError(f"a secret array has no attribute {name!r}")
+
     def __format__(self, spec: str) -> str:
         return repr(self)
 
@@ -218,7 +226,7 @@ class SecureArray:
         A loop that would lose its bound states it here. Raises RangeViolated (later) if it does not hold.
         """
         x = self.numeric()
-        self._context.guard(select.outside_count(x, float(bound)))
+        self._context.guard(select.outside_count(x, float(bound)), f"|x| <= {float(bound):g}")
         return x._stated(float(bound))
 
     # -- arithmetic: functions/arithmetic.py -------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from .errors import NotForMe, OpeningRefused
+from .errors import NotForMe, OpeningRefused, UsageError
 from .mpc.permits import Kind, Permit
 from .mpc.shares import Share
 from .types import Opening
@@ -63,6 +63,8 @@ class OpeningsList:
     """
 
     def __init__(self, openings: Sequence[Opening], guards: int = RANGE_GUARDS) -> None:
+        if any(o.name == RANGE_GUARD for o in openings):
+            raise UsageError(f"the name {RANGE_GUARD!r} is that of the session's own flags; list openings under others")
         self._left = {o.name: o.count for o in openings}
         self._guards_left = guards
         self._openings = {o.name: o for o in openings}

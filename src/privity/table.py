@@ -23,6 +23,7 @@ from .functions import concatenate, matmul, one_hot, stack
 from .functions.tables import Groups, group_by
 from .inputs import Declared, Input
 from .ring import prg
+from .session import Session
 
 FEATURE_BITS = 30
 """Fractional bits of shared numbers: they lie in [-1, 1], and a column may use a small part of that range."""
@@ -274,6 +275,11 @@ class Table:
         self._count: int | SecureArray | None = None
 
     # -- what is public ------------------------------------------------------------------------------------------------
+
+    @property
+    def session(self) -> Session:
+        """The session that this table belongs to."""
+        return self._context.session
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ def refused(ask: Callable[[Session, pv.SecureArray], Any], patched: str) -> dict
     def program(s: Session) -> None:
         x = s.secret("x", "bank")
         if s.me == patched:
-            s._gate = EverythingAllowed()
+            s._context._gate = EverythingAllowed()
         if s.me in views:
             before[s.me] = len(views[s.me].messages)
         together.wait(10)  # parties that hold no shares would run ahead and end the session first
@@ -84,7 +84,7 @@ def test_asking_more_often_than_listed_is_refused() -> None:
     def program(s: Session) -> None:
         x = s.secret("x", "bank")
         if s.me == "compute_0":
-            s._gate = EverythingAllowed()
+            s._context._gate = EverythingAllowed()
         for _ in range(3):
             together.wait(10)
             opened.append((s.me, s.reveal((x * x).sum(), to="compute_0", name="total", reason="test")))

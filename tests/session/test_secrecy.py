@@ -86,7 +86,7 @@ def test_containers_and_sessions_show_nothing() -> None:
         texts.extend(map(repr, held))
 
     pv.simulate(program, inputs={"bank": {"x": X}})
-    assert len(texts) == 4 * 8 and all(silent(t) for t in texts)
+    assert len(texts) == 4 * 9 and all(silent(t) for t in texts)
 
 
 def failing(error: Exception) -> Callable[[Session], None]:
