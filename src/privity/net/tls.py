@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..errors import ConfigError, HandshakeError, NetworkError, PeerLost, PeerTimeout
+from .agreement import require_ml_kem
 from .certificates import Certificate, Identity
 from .channel import ABORT_S, SealedChannel
-from .handshake import Agreed, NotAuthenticated, NotTls, TlsStream, agree, tls_context
+from .handshake import Agreed, NotAuthenticated, NotTls, TlsStream, agree, identify, tls_context
 from .outbox import BufferPool
 from .sealed import SealedConnection
 from .wire import DEFAULT_IDLE_S, Hello, ProgressCallback
@@ -106,6 +107,7 @@ def connect(
     listener stays open and the caller's. Raises HandshakeError, PeerTimeout naming who did not come, PeerLost or
     PeerAborted; then all connections made so far are ended with the reason.
     """
+    require_ml_kem()
     identity.certificate.check_validity(identity.name)
     for peer in (*dial, *accept):
         peer.certificate.check_validity(peer.name)
@@ -328,7 +330,8 @@ class _Meeting:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             stream = TlsStream(sock, context, server_side=server_side, where=where, deadline=deadline)
             candidates = [(peer.name, peer.certificate) for peer in expected]
-            return _Joined(sock, agree(stream, self._identity, candidates, self._hello, where))
+            peer, certificate = identify(stream, candidates, where)
+            return _Joined(sock, agree(stream, self._identity, peer, certificate, self._hello))
         except BaseException:
             _part(sock)
             raise
