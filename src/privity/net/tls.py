@@ -20,7 +20,17 @@ from .agreement import require_ml_kem
 from .certificates import Certificate, Identity
 from .channel import ABORT_S, SealedChannel
 from .door import BACKLOG, CALLER_S, Caller, Door
-from .handshake import Agreed, NotAuthenticated, NotTls, TlsStream, WrongCertificate, agree, identify, tls_context
+from .handshake import (
+    Agreed,
+    NotAuthenticated,
+    NotTls,
+    TlsStream,
+    WrongCertificate,
+    agree,
+    identify,
+    knock,
+    tls_context,
+)
 from .outbox import BufferPool
 from .sealed import SealedConnection
 from .sockets import address_of, grow_buffers, keep_idle_deadline, part
@@ -163,7 +173,9 @@ class _Meeting:
         order = [peer.name for peer in self._dial] + list(self._accept)
         threads = [threading.Thread(target=self._dial_one, args=(peer,), daemon=True) for peer in self._dial]
         if self._accept and self._listener is not None:
-            self._door = Door(self._listener, self._accept_one, self._stop)
+            me = self._identity.certificate
+            knocks = [knock(peer.certificate, me, self._hello).encode() for peer in self._accept.values()]
+            self._door = Door(self._listener, self._accept_one, self._stop, knocks)
             threads.append(threading.Thread(target=self._door.run, daemon=True))
         pool = BufferPool()
         try:
@@ -317,7 +329,10 @@ class _Meeting:
             candidates = [(peer.name, peer.certificate) for peer in expected]
             if caller is None:
                 deadline = self._within(_HANDSHAKE_S)
-                stream = TlsStream(sock, self._client_context, server_side=False, where=where, deadline=deadline)
+                named = knock(self._identity.certificate, expected[0].certificate, self._hello)
+                stream = TlsStream(
+                    sock, self._client_context, server_side=False, where=where, deadline=deadline, knock=named
+                )
             else:
                 deadline, received = self._within(CALLER_S), bytes(caller.received)
                 stream = TlsStream(
