@@ -44,6 +44,7 @@ _REFUSALS: Final = {
     "BAD_CERTIFICATE": "it is not in the consortium file there",
     "CERTIFICATE_REQUIRED": "none was shown",
 }
+_NO_CERTIFICATE: Final = "showed no certificate; every party needs one"
 _EXPIRED: Final = 10  # X509_V_ERR_CERT_HAS_EXPIRED
 _NOT_YET_VALID: Final = 9  # X509_V_ERR_CERT_NOT_YET_VALID
 
@@ -101,7 +102,7 @@ class TlsStream:
         self._run(self._tls.do_handshake)
         der = self._tls.getpeercert(binary_form=True)
         if der is None:
-            raise NotAuthenticated(f"{self._where} showed no certificate; every party needs one")
+            raise NotAuthenticated(f"{self._where} {_NO_CERTIFICATE}")
         return der
 
     def write(self, message: bytes) -> None:
@@ -195,6 +196,8 @@ class TlsStream:
 
     def _translated(self, error: ssl.SSLError) -> NotAuthenticated:
         reason = error.reason or str(error)
+        if "PEER_DID_NOT_RETURN_A_CERTIFICATE" in reason:
+            return NotAuthenticated(f"{self._where} {_NO_CERTIFICATE}")
         for alert, meaning in _REFUSALS.items():
             if alert in reason:
                 return NotAuthenticated(
