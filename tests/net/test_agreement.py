@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from privity.errors import ConfigError, HandshakeError, WireError
 from privity.net import agreement
 from privity.net.agreement import End, Keys, KeyShare, Secrets, derive, encapsulate, require_ml_kem
 from privity.net.certificates import Identity
-from privity.net.handshake import TlsStream, agree, identify, tls_context
+from privity.net.handshake import NotAuthenticated, TlsStream, agree, identify, tls_context
 from privity.net.outbox import BufferPool, Outbox
 from privity.net.sealed import SealedConnection
 from privity.net.tls import connect
@@ -53,6 +54,7 @@ def test_both_ends_come_to_the_same_keys_whoever_is_first() -> None:
     assert here.pair_secret == there.pair_secret
     assert (here.confirmation, here.expected_confirmation) == (there.expected_confirmation, there.confirmation)
     assert len(values(here)) == 5
+    assert [len(key) for key in (here.send_key, here.receive_key, here.pair_secret)] == [16, 16, 32]
 
 
 @pytest.mark.parametrize("secret", ["x25519", "chosen_by_me", "chosen_by_peer"])
@@ -161,7 +163,15 @@ class Tampering(TlsStream):
         super().write(self.change(message))
 
 
-def meeting(identities: dict[str, Identity], change: Callable[[bytes], bytes] = bytes) -> dict[str, Any]:
+def nothing_more(me: str, sock: socket.socket) -> None:
+    pass
+
+
+def meeting(
+    identities: dict[str, Identity],
+    change: Callable[[bytes], bytes] = bytes,
+    then: Callable[[str, socket.socket], None] = nothing_more,
+) -> dict[str, Any]:
     """What ``compute_0`` and ``bank_a``, which dials, come to when what bank_a says is changed."""
     ends = dict(zip(("compute_0", "bank_a"), socket.socketpair(), strict=True))
     found: dict[str, Any] = {}
@@ -175,6 +185,7 @@ def meeting(identities: dict[str, Identity], change: Callable[[bytes], bytes] = 
         try:
             name, certificate = identify(stream, [(peer, identities[peer].certificate)], peer)
             found[me] = agree(stream, identities[me], name, certificate, hello(me))
+            then(me, ends[me])
         except Exception as error:
             found[me] = error
         finally:
@@ -200,6 +211,59 @@ def test_keys_are_fresh_in_every_handshake(identities: dict[str, Identity]) -> N
     assert not {first.send_key, first.receive_key, first.pair_secret} & {
         second.send_key, second.receive_key, second.pair_secret
     }  # fmt: skip
+
+
+def test_what_follows_tls_is_left_in_the_socket_byte_for_byte(identities: dict[str, Identity]) -> None:
+    """bank_a sends on at once; compute_0 reads its bytes from the bare socket, where no TLS library held any back."""
+    after: list[bytes] = []
+
+    def then(me: str, sock: socket.socket) -> None:
+        if me == "bank_a":
+            sock.sendall(b"first bytes of a frame")
+        else:
+            sock.settimeout(10)
+            after.append(sock.recv(100, socket.MSG_WAITALL))
+
+    found = meeting(identities, then=then)
+    assert not [each for each in found.values() if isinstance(each, Exception)]
+    assert after == [b"first bytes of a frame"]
+
+
+def test_only_tls_1_3_and_nothing_to_resume(identities: dict[str, Identity]) -> None:
+    """A pinned party that speaks an older TLS is refused, and no ticket is handed out."""
+    me, bank = identities["compute_0"], identities["bank_a"]
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        here, there = socket.socketpair()
+        old = tls_context(bank, [me.certificate], server_side=False)
+        old.minimum_version = old.maximum_version = version
+        found: list[Any] = []
+
+        def dial(context: ssl.SSLContext = old, sock: socket.socket = there, into: list[Any] = found) -> None:
+            sock.settimeout(10)
+            try:
+                with context.wrap_socket(sock) as tls:
+                    into.append(tls.recv(4))  # a ticket would come before
+                    into.append(tls.session.has_ticket if tls.session is not None else False)
+            except OSError as error:
+                into.append(error)
+
+        thread = threading.Thread(target=dial)
+        thread.start()
+        server = tls_context(me, [bank.certificate], server_side=True)
+        stream = TlsStream(here, server, server_side=True, where="bank_a", deadline=time.monotonic() + 10)
+        if version == ssl.TLSVersion.TLSv1_2:
+            with pytest.raises(NotAuthenticated, match=r"expected mutual TLS 1\.3"):
+                identify(stream, [("bank_a", bank.certificate)], "bank_a")
+            here.close()
+            thread.join(30)
+            assert isinstance(found[0], ssl.SSLError)
+        else:
+            assert identify(stream, [("bank_a", bank.certificate)], "bank_a")[0] == "bank_a"
+            stream.write(b"")
+            here.shutdown(socket.SHUT_WR)
+            thread.join(30)
+            here.close()
+            assert found == [bytes(4), False]
 
 
 def changed(kind: type[Any], **fields: Any) -> Callable[[bytes], bytes]:

@@ -19,7 +19,15 @@ from privity.errors import HandshakeError, PeerTimeout
 from privity.net import door, tls
 from privity.net.certificates import Identity, make_certificate
 from privity.net.door import Caller, Door
-from privity.net.handshake import NotAuthenticated, TlsStream, identify, knock, tls_context
+from privity.net.handshake import (
+    NotAuthenticated,
+    TlsStream,
+    WrongCertificate,
+    agree,
+    identify,
+    knock,
+    tls_context,
+)
 from privity.net.tls import Peer, connect, listen
 from privity.net.wire import Hello
 
@@ -404,6 +412,44 @@ def test_a_wrong_certificate_that_was_shown_shortens_the_wait(meeting: Meeting, 
     meeting.join()
     assert isinstance(meeting.found["compute_0"], HandshakeError)
     assert "a certificate that is not in the consortium file" in str(meeting.found["compute_0"])
+
+
+def test_a_member_is_no_other_member_at_the_door(meeting: Meeting) -> None:
+    """compute_1 is pinned by many, but here bank_a alone is awaited."""
+    meeting.wait_for_bank()
+    meeting._one("compute_1", ["compute_0"], [], 20.0)
+    meeting.join()
+    assert isinstance(meeting.found["compute_0"], HandshakeError)
+    assert "a certificate that is not in the consortium file" in str(meeting.found["compute_0"])
+    assert isinstance(meeting.found["compute_1"], HandshakeError)
+
+
+def test_a_party_that_is_there_is_not_awaited_again(identities: dict[str, Identity]) -> None:
+    """Whoever shows bank_a's certificate when bank_a has come is told so, and does not take its place."""
+    me, bank = identities["compute_0"], identities["bank_a"]
+    here, there = socket.socketpair()
+    context = tls_context(bank, [me.certificate], server_side=False)
+    told: list[Any] = []
+
+    def again() -> None:
+        stream = TlsStream(there, context, server_side=False, where="compute_0", deadline=time.monotonic() + 30)
+        name, certificate = identify(stream, [("compute_0", me.certificate)], "compute_0")
+        try:
+            agree(stream, bank, name, certificate, hello_of("bank_a"))
+        except HandshakeError as error:
+            told.append(str(error))
+
+    thread = threading.Thread(target=again)
+    thread.start()
+    server = tls_context(me, [bank.certificate], server_side=True)
+    stream = TlsStream(here, server, server_side=True, where="the caller", deadline=time.monotonic() + 30)
+    with pytest.raises(WrongCertificate, match="the certificate of 'bank_a' was shown where nobody was expected"):
+        identify(stream, [], "the caller")
+    thread.join(30)
+    for sock in (here, there):
+        sock.close()
+    assert len(told) == 1
+    assert "compute_0 refused the session" in told[0]
 
 
 def test_a_party_that_was_sent_away_comes_again(meeting: Meeting, monkeypatch: pytest.MonkeyPatch) -> None:
