@@ -12,9 +12,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from privity.errors import NetworkError, PeerLost, WireError
+from privity.net import outbox
 from privity.net.outbox import BufferPool, Outbox
 from privity.net.sealed import SealedConnection
-from privity.net.wire import ABORT, BYE, CHUNK, CONTROL, DATA, FRAME_OVERHEAD, HEADER, MAGIC, encode
+from privity.net.wire import (
+    ABORT,
+    BYE,
+    CHUNK,
+    CONTROL,
+    DATA,
+    FRAME_OVERHEAD,
+    HEADER,
+    MAGIC,
+    NONCE_END,
+    NONCE_START,
+    PROGRESS,
+    encode,
+)
 from privity.net.wire import Abort as AbortMessage
 
 KEY = bytes(range(16))
@@ -176,6 +190,43 @@ def test_a_forged_abort_is_not_believed(wire: Wire) -> None:
     wire.attacker.sendall(frame)
     with pytest.raises(WireError, match="not authentic"):
         wire.receive()
+
+
+@pytest.mark.parametrize(("kind", "data"), [(BYE, b""), (PROGRESS, b"note")])
+def test_a_forged_frame_of_any_kind_is_not_believed(wire: Wire, kind: int, data: bytes) -> None:
+    frame = wire.frame(kind, 0, data)
+    frame[-1] ^= 1
+    wire.attacker.sendall(frame)
+    with pytest.raises(WireError, match="not authentic"):
+        wire.receive()
+
+
+def test_no_nonce_is_used_twice_even_where_a_send_is_interrupted(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C between the choice of a counter and the sending leaves a gap, which the peer refuses."""
+
+    def interrupted(frame: bytes) -> None:
+        raise KeyboardInterrupt
+
+    first = wire.frame(DATA, 1, b"12345678")
+    with monkeypatch.context() as patch:
+        patch.setattr(wire._outbox, "_put_small", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            wire._outbox.send(DATA, 2, b"abcdefgh")
+    third = wire.frame(DATA, 2, b"ABCDEFGH")
+    assert [frame[NONCE_START:NONCE_END][-1] for frame in (first, third)] == [0, 2]
+    wire.attacker.sendall(first + third)
+    wire.receive(1)
+    with pytest.raises(WireError, match="expected frame number 1, came 2"):
+        wire.receive(2)
+
+
+def test_no_key_seals_more_than_its_limit(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert outbox.KEY_LIMIT == 16 << 40
+    monkeypatch.setattr(outbox, "KEY_LIMIT", 2 * (8 + FRAME_OVERHEAD))
+    for step in (1, 2):
+        wire.frame(DATA, step, b"12345678")
+    with pytest.raises(WireError, match="more than 112 bytes to me in one session; split the job"):
+        wire.frame(DATA, 3, b"12345678")
 
 
 def test_goodbye_ends_the_stream_for_good(wire: Wire) -> None:

@@ -21,12 +21,15 @@ MESSAGES: list[wire.Message] = [
     wire.ProgressNote(step=1, total=2, note="epoch", rounds=3, bytes_sent=4),
     wire.Abort(reason="DataError"),
     wire.Bye(),
-    wire.Verdict(refusal="no"),
+    wire.Refusal(why="no"),
+    wire.Encapsulation(ciphertext=bytes(1088)),
+    wire.Confirmation(value=bytes(32)),
     wire.Greeting(
         hello=wire.Hello(
             party="a", version="1", program_hash=b"p", job_hash=b"j", consortium_hash=b"c", parameters={"bits": "64"}
         ),
-        public_key=bytes(32),
+        x25519=bytes(32),
+        ml_kem=bytes(1184),
         nonce=bytes(32),
     ),
 ]

@@ -1,9 +1,9 @@
 """The handshake on one connection: mutual TLS 1.3, pinned identities, one session, fresh keys.
 
-Inside TLS both ends send a ``Greeting`` (who they are, what they are about to run, a fresh X25519 key and a nonce) and
-a ``Verdict`` on the other's. Keys for the sealed frames come from HKDF-SHA256 over the X25519 secret, bound to both
-certificates, keys and nonces and to the hashes of program, job and consortium. Then TLS is closed in the orderly way
-(both send close_notify) and the same socket carries sealed frames.
+Inside TLS both ends send a ``Greeting`` (who they are, what they are about to run, fresh keys of X25519 and ML-KEM-768,
+a nonce), answer the other's with an ``Encapsulation`` or a ``Refusal``, and show by a ``Confirmation`` that they have
+come to the same keys (``net.agreement``). Then TLS is closed in the orderly way (both send close_notify) and the same
+socket carries sealed frames.
 
 TLS is driven through memory BIOs, and the socket is read exactly one TLS record at a time, by the record's own length
 field. So the TLS library cannot swallow bytes of the sealed frames that follow, and the wire carries standard TLS.
@@ -21,20 +21,21 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.constant_time import bytes_eq
 
 from ..errors import HandshakeError, PeerLost, WireError
+from .agreement import End, KeyShare, Secrets, derive, encapsulate
 from .certificates import Certificate, Identity
-from .wire import Greeting, Hello, Verdict, decode, encode, printable
+from .wire import Confirmation, Encapsulation, Greeting, Hello, Message, Refusal, decode, encode, printable
 
-_RECORD: Final = struct.Struct("!BBBH")
-_MAX_RECORD: Final = 16384 + 256
+RECORD: Final = struct.Struct("!BBBH")
+"""Header of a TLS record: kind, version (two bytes), length."""
+MAX_RECORD: Final = 16384 + 256
 _MAX_MESSAGE: Final = 256 * 1024
 _LENGTH: Final = struct.Struct("!I")
+_M = TypeVar("_M", bound=Message)
 
 _REFUSALS: Final = {
     "CERTIFICATE_EXPIRED": "it has expired there",
@@ -43,6 +44,7 @@ _REFUSALS: Final = {
     "BAD_CERTIFICATE": "it is not in the consortium file there",
     "CERTIFICATE_REQUIRED": "none was shown",
 }
+_NO_CERTIFICATE: Final = "showed no certificate; every party needs one"
 _EXPIRED: Final = 10  # X509_V_ERR_CERT_HAS_EXPIRED
 _NOT_YET_VALID: Final = 9  # X509_V_ERR_CERT_NOT_YET_VALID
 
@@ -52,7 +54,11 @@ class NotTls(WireError):
 
 
 class NotAuthenticated(HandshakeError):
-    """TLS failed, or the certificate is unknown, expired or another party's: nobody we know is at the other end."""
+    """TLS failed: nobody we know is at the other end, and it may be anybody."""
+
+
+class WrongCertificate(NotAuthenticated):
+    """A certificate was shown, and it is unknown, expired or another party's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +76,33 @@ class TlsStream:
     """TLS 1.3 over a connected socket until ``deadline`` (``time.monotonic``). ``where`` names the peer in errors."""
 
     def __init__(
-        self, sock: socket.socket, context: ssl.SSLContext, *, server_side: bool, where: str, deadline: float
+        self,
+        sock: socket.socket,
+        context: ssl.SSLContext,
+        *,
+        server_side: bool,
+        where: str,
+        deadline: float,
+        received: bytes = b"",
+        knock: str | None = None,
     ) -> None:
+        """``received``: whole TLS records that were already read from ``sock``. ``knock``: what a dialler names."""
         self._sock = sock
         self._where = where
-        self._deadline = deadline
+        self.deadline = deadline
         self._incoming = ssl.MemoryBIO()
+        self._incoming.write(received)
         self._outgoing = ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=server_side)
+        self._tls = context.wrap_bio(
+            self._incoming, self._outgoing, server_side=server_side, server_hostname=knock
+        )
 
     def handshake(self) -> bytes:
         """Run the TLS handshake; the peer's certificate as DER bytes."""
         self._run(self._tls.do_handshake)
         der = self._tls.getpeercert(binary_form=True)
         if der is None:
-            raise NotAuthenticated(f"{self._where} showed no certificate; every party needs one")
+            raise NotAuthenticated(f"{self._where} {_NO_CERTIFICATE}")
         return der
 
     def write(self, message: bytes) -> None:
@@ -125,7 +143,7 @@ class TlsStream:
                 self._incoming.write(self._read_record())
             except ssl.SSLCertVerificationError as error:
                 self._flush(best_effort=True)
-                raise NotAuthenticated(self._why_refused(error)) from None
+                raise WrongCertificate(self._why_refused(error)) from None
             except ssl.SSLError as error:
                 self._flush(best_effort=True)
                 raise self._translated(error) from None
@@ -145,9 +163,9 @@ class TlsStream:
                 raise PeerLost(f"{self._where} dropped the connection during the handshake ({error})") from None
 
     def _read_record(self) -> bytes:
-        header = self._receive(_RECORD.size)
-        kind, major, _, length = _RECORD.unpack(header)
-        if not 20 <= kind <= 23 or major != 3 or length > _MAX_RECORD:
+        header = self._receive(RECORD.size)
+        kind, major, _, length = RECORD.unpack(header)
+        if not 20 <= kind <= 23 or major != 3 or length > MAX_RECORD:
             raise NotTls(f"{self._where} does not speak TLS; another program on this port, or a stranger?")
         return header + self._receive(length)
 
@@ -167,7 +185,7 @@ class TlsStream:
         return bytes(data)
 
     def _left(self) -> float:
-        return max(0.001, self._deadline - time.monotonic())
+        return max(0.001, self.deadline - time.monotonic())
 
     def _why_refused(self, error: ssl.SSLCertVerificationError) -> str:
         if error.verify_code == _EXPIRED:
@@ -178,6 +196,8 @@ class TlsStream:
 
     def _translated(self, error: ssl.SSLError) -> NotAuthenticated:
         reason = error.reason or str(error)
+        if "PEER_DID_NOT_RETURN_A_CERTIFICATE" in reason:
+            return NotAuthenticated(f"{self._where} {_NO_CERTIFICATE}")
         for alert, meaning in _REFUSALS.items():
             if alert in reason:
                 return NotAuthenticated(
@@ -203,13 +223,24 @@ def tls_context(identity: Identity, trusted: Iterable[Certificate], *, server_si
     return context
 
 
-def agree(
-    stream: TlsStream, identity: Identity, candidates: Sequence[tuple[str, Certificate]], hello: Hello, where: str
-) -> Agreed:
-    """Run the whole handshake on ``stream`` and derive the keys. ``where`` is the peer's address for errors.
+def knock(dialler: Certificate, accepting: Certificate, hello: Hello) -> str:
+    """What a dialler puts into its ClientHello in place of a host name, in the clear: 32 digits that name the meeting.
 
-    ``candidates`` are the parties that may be at the other end, with the pinned certificate of each. Raises
-    NotAuthenticated if it is none of them, and HandshakeError naming what differs if it runs another session.
+    Whoever knows the consortium and the job can compute it, so it proves nothing. ``net.door`` says what it is for.
+    """
+    named = hashlib.sha256(b"privity knock 2")
+    for part in (dialler.fingerprint.encode(), accepting.fingerprint.encode(), hello.consortium_hash, hello.job_hash):
+        named.update(_LENGTH.pack(len(part)) + part)
+    return named.hexdigest()[:32]
+
+
+def identify(
+    stream: TlsStream, candidates: Sequence[tuple[str, Certificate]], where: str
+) -> tuple[str, Certificate]:
+    """Run TLS and say who of ``candidates`` (names with their pinned certificates) is at the other end.
+
+    ``where`` is the peer's address for errors. Raises WrongCertificate if it shows another certificate than theirs,
+    NotAuthenticated if TLS fails before that, HandshakeError if the pinned certificate is out of date.
     """
     der = stream.handshake()
     digest = "sha256:" + hashlib.sha256(der).hexdigest()
@@ -219,46 +250,69 @@ def agree(
         expected = " or ".join(name for name, _ in candidates)
         refusal = f"the certificate of {printable(shown)!r} was shown where {expected or 'nobody'} was expected"
         _decline(stream, refusal)
-        raise NotAuthenticated(f"{where}: {refusal}; check endpoints and fingerprints in the consortium file")
+        raise WrongCertificate(f"{where}: {refusal}; check endpoints and fingerprints in the consortium file")
     peer, certificate = found[0]
     try:
         certificate.check_validity(peer)
     except HandshakeError as error:
         _decline(stream, str(error))
         raise
-    private = X25519PrivateKey.generate()
-    mine = Greeting(hello=hello, public_key=private.public_key().public_bytes_raw(), nonce=secrets.token_bytes(32))
+    return peer, certificate
+
+
+def agree(stream: TlsStream, identity: Identity, peer: str, certificate: Certificate, hello: Hello) -> Agreed:
+    """Compare sessions with ``peer``, which ``identify`` has found, agree on keys, and end TLS.
+
+    Raises HandshakeError naming what differs if it runs another session, and for keys that are none.
+    """
+    share = KeyShare()
+    mine = Greeting(hello=hello, x25519=share.x25519, ml_kem=share.ml_kem, nonce=secrets.token_bytes(32))
     stream.write(encode(mine))
-    theirs = decode(stream.read(), peer)
-    if isinstance(theirs, Verdict):
-        raise HandshakeError(f"{peer} refused the session: {printable(theirs.refusal)}")
-    if not isinstance(theirs, Greeting):
-        raise HandshakeError(f"{peer} sent a {type(theirs).__name__} instead of its greeting; run the same version")
+    theirs = _hear(stream, peer, Greeting)
     differs = differences(hello, theirs.hello, peer)
-    stream.write(encode(Verdict(refusal=differs)))
-    verdict = decode(stream.read(), peer)
     if differs:
+        _decline(stream, differs)
         raise HandshakeError(f"{peer} does not run the same session as {identity.name}: {differs}")
-    if not isinstance(verdict, Verdict) or verdict.refusal:
-        why = verdict.refusal if isinstance(verdict, Verdict) else type(verdict).__name__
-        raise HandshakeError(f"{peer} refused the session: {printable(why)}")
-    stream.finish()
     try:
-        secret = private.exchange(X25519PublicKey.from_public_bytes(theirs.public_key))
-    except ValueError:
-        raise HandshakeError(f"{peer} sent an X25519 key of small order; its program is faulty") from None
-    ends = sorted(
-        [(identity.name, identity.certificate.fingerprint, mine), (peer, certificate.fingerprint, theirs)],
-        key=lambda end: end[0],
+        chosen, ciphertext = encapsulate(theirs.ml_kem, peer)
+        exchanged = share.exchange(theirs.x25519, peer)
+    except HandshakeError as error:
+        _decline(stream, str(error))
+        raise
+    stream.write(encode(Encapsulation(ciphertext=ciphertext)))
+    answer = _hear(stream, peer, Encapsulation)
+    keys = derive(
+        Secrets(exchanged, chosen, share.decapsulate(answer.ciphertext, peer)),
+        End(identity.name, identity.certificate.fingerprint, mine, ciphertext),
+        End(peer, certificate.fingerprint, theirs, answer.ciphertext),
     )
-    transcript = _transcript(ends)
-    return Agreed(
-        peer=peer,
-        hello=theirs.hello,
-        send_key=_derive(secret, f"seal from {identity.name}", transcript, 16),
-        receive_key=_derive(secret, f"seal from {peer}", transcript, 16),
-        pair_secret=_derive(secret, "pair secret", transcript, 32),
-    )
+    stream.write(encode(Confirmation(value=keys.confirmation)))
+    if not bytes_eq(_hear(stream, peer, Confirmation).value, keys.expected_confirmation):
+        raise HandshakeError(
+            f"{peer} and {identity.name} did not come to the same keys: a key or ciphertext was changed on the way, "
+            "or a program is faulty; start a new session, with the same version everywhere"
+        )
+    stream.finish()
+    return Agreed(peer, theirs.hello, keys.send_key, keys.receive_key, keys.pair_secret)
+
+
+def _hear(stream: TlsStream, peer: str, kind: type[_M]) -> _M:
+    """The next message of ``peer``. Raises HandshakeError for a refusal and for anything but a ``kind``."""
+    data = stream.read()
+    try:
+        message = decode(data, peer)
+    except WireError as error:
+        _decline(stream, "what it sent is no handshake message of this version of Privity; install the same")
+        raise HandshakeError(
+            f"{peer} sent no {kind.__name__} of this version of Privity ({error}); install the same version everywhere"
+        ) from None
+    if isinstance(message, Refusal):
+        raise HandshakeError(f"{peer} refused the session: {printable(message.why)}")
+    if not isinstance(message, kind):
+        _decline(stream, f"expected {kind.__name__}, came {type(message).__name__}")
+        came = type(message).__name__
+        raise HandshakeError(f"{peer} sent a {came} instead of its {kind.__name__}; run the same version")
+    return message
 
 
 def differences(mine: Hello, theirs: Hello, peer: str) -> str:
@@ -286,24 +340,4 @@ def differences(mine: Hello, theirs: Hello, peer: str) -> str:
 def _decline(stream: TlsStream, refusal: str) -> None:
     """Tell a peer that is refused after TLS why, if it still listens."""
     with suppress(PeerLost, HandshakeError):
-        stream.write(encode(Verdict(refusal=refusal)))
-
-
-def _transcript(ends: Sequence[tuple[str, str, Greeting]]) -> bytes:
-    """SHA-256 over everything both ends said, in the order of their names, each part with its length before it."""
-    digest = hashlib.sha256(b"privity handshake 1")
-    for name, fingerprint, greeting in ends:
-        hello = greeting.hello
-        parts = [name.encode(), fingerprint.encode(), greeting.public_key, greeting.nonce, hello.version.encode()]
-        parts += [hello.program_hash, hello.job_hash, hello.consortium_hash]
-        for key, value in sorted(hello.parameters.items()):
-            parts += [key.encode(), value.encode()]
-        digest.update(_LENGTH.pack(len(parts)))
-        for part in parts:
-            digest.update(_LENGTH.pack(len(part)) + part)
-    return digest.digest()
-
-
-def _derive(secret: bytes, label: str, transcript: bytes, length: int) -> bytes:
-    info = b"privity/1 " + label.encode() + b"\x00" + transcript
-    return HKDF(algorithm=SHA256(), length=length, salt=None, info=info).derive(secret)
+        stream.write(encode(Refusal(why=refusal)))

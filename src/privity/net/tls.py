@@ -6,11 +6,8 @@ party. Each connection runs the handshake of ``net.handshake`` and then carries 
 
 from __future__ import annotations
 
-import os
 import queue
-import select
 import socket
-import struct
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -19,17 +16,29 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..errors import ConfigError, HandshakeError, NetworkError, PeerLost, PeerTimeout
+from .agreement import require_ml_kem
 from .certificates import Certificate, Identity
 from .channel import ABORT_S, SealedChannel
-from .handshake import Agreed, NotAuthenticated, NotTls, TlsStream, agree, tls_context
+from .door import BACKLOG, CALLER_S, Caller, Door
+from .handshake import (
+    Agreed,
+    NotAuthenticated,
+    NotTls,
+    TlsStream,
+    WrongCertificate,
+    agree,
+    identify,
+    knock,
+    tls_context,
+)
 from .outbox import BufferPool
 from .sealed import SealedConnection
+from .sockets import address_of, grow_buffers, keep_idle_deadline, part
 from .wire import DEFAULT_IDLE_S, Hello, ProgressCallback
 
-SOCKET_BUFFER: Final = 4 << 20
 _HANDSHAKE_S: Final = 10.0
 _RETRY_S: Final = 0.05
-_MAX_PENDING: Final = 64
+_CONNECT_S: Final = 2.0
 REFUSAL_GRACE_S: Final = 5.0
 """Seconds an accepting party still waits for the right one after somebody showed a wrong certificate."""
 
@@ -61,9 +70,9 @@ def listen(endpoint: str) -> socket.socket:
         raise ConfigError(f"cannot listen at {endpoint}: {error.strerror}; check the endpoint") from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        _grow_buffers(listener)  # accepted sockets inherit them, and the window scale is fixed at accept
+        grow_buffers(listener)  # accepted sockets inherit them, and the window scale is fixed at accept
         listener.bind(address)
-        listener.listen(_MAX_PENDING)
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise ConfigError(
@@ -106,6 +115,7 @@ def connect(
     listener stays open and the caller's. Raises HandshakeError, PeerTimeout naming who did not come, PeerLost or
     PeerAborted; then all connections made so far are ended with the reason.
     """
+    require_ml_kem()
     identity.certificate.check_validity(identity.name)
     for peer in (*dial, *accept):
         peer.certificate.check_validity(peer.name)
@@ -149,6 +159,9 @@ class _Meeting:
         self._lock = threading.Lock()
         self._last_failure: dict[str, str] = {}
         self._in_progress: set[socket.socket] = set()
+        self._door: Door | None = None
+        self._refused = ""
+        self._stranger = ""
         trusted = [peer.certificate for peer in (*dial, *accept)]
         self._client_context = tls_context(identity, trusted, server_side=False)
         self._server_context = tls_context(identity, trusted, server_side=True)
@@ -160,7 +173,10 @@ class _Meeting:
         order = [peer.name for peer in self._dial] + list(self._accept)
         threads = [threading.Thread(target=self._dial_one, args=(peer,), daemon=True) for peer in self._dial]
         if self._accept and self._listener is not None:
-            threads.append(threading.Thread(target=self._accept_all, args=(self._listener,), daemon=True))
+            me = self._identity.certificate
+            knocks = [knock(peer.certificate, me, self._hello).encode() for peer in self._accept.values()]
+            self._door = Door(self._listener, self._accept_one, self._stop, knocks)
+            threads.append(threading.Thread(target=self._door.run, daemon=True))
         pool = BufferPool()
         try:
             for thread in threads:
@@ -169,7 +185,7 @@ class _Meeting:
                 joined = self._next_event(connections, order)
                 if joined is not None:
                     peer = joined.agreed.peer
-                    _prepare(joined.sock, self._idle_s)
+                    keep_idle_deadline(joined.sock, self._idle_s)
                     connections[peer] = SealedConnection(
                         joined.sock,
                         self._identity.name,
@@ -211,17 +227,19 @@ class _Meeting:
             return None
         if isinstance(event, NotAuthenticated):
             # A stranger must not end our session, but the party we wait for may just hold a wrong certificate.
-            self._deadline = min(self._deadline, time.monotonic() + REFUSAL_GRACE_S)
-            self._last_failure["refused"] = str(event)
+            if not isinstance(event, WrongCertificate):
+                self._stranger = str(event)
+            elif any(name not in connections for name in self._accept):
+                self._deadline = self._within(REFUSAL_GRACE_S)
+                self._refused = str(event)
             return None
         if isinstance(event, NetworkError):
             raise event
         return event
 
     def _nobody_came(self, missing: Sequence[str]) -> NetworkError:
-        refused = self._last_failure.get("refused")
-        if refused is not None:
-            return HandshakeError(f"{', '.join(missing)} did not connect; meanwhile {refused}")
+        if self._refused:
+            return HandshakeError(f"{', '.join(missing)} did not connect; meanwhile {self._refused}")
         parts = []
         endpoints = {peer.name: peer.endpoint for peer in self._dial}
         for name in missing:
@@ -229,9 +247,10 @@ class _Meeting:
                 why = self._last_failure.get(name, "no answer")
                 parts.append(f"{name} could not be reached at {endpoints[name]} within {self._deadline_s:g} s ({why})")
             else:
-                where = _address(self._listener) if self._listener is not None else "no listening socket"
+                where = address_of(self._listener) if self._listener is not None else "no listening socket"
                 parts.append(f"{name} did not connect to {where} within {self._deadline_s:g} s")
-        return PeerTimeout(f"{'; '.join(parts)}; is its node running?")
+        stranger = f"; meanwhile {self._stranger}" if self._stranger else ""
+        return PeerTimeout(f"{'; '.join(parts)}; is its node running?{stranger}")
 
     # --------------------------------------------------------------- dialling
 
@@ -250,7 +269,7 @@ class _Meeting:
                     self._stop.wait(_RETRY_S)
                     continue
                 try:
-                    self._events.put(self._shake(sock, False, [peer], where))
+                    self._events.put(self._shake(sock, [peer], where))
                     return
                 except PeerLost as error:
                     # its node may just be restarting, or still be busy with an earlier session
@@ -267,8 +286,8 @@ class _Meeting:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         sock = socket.socket(family, kind, protocol)
         try:
-            _grow_buffers(sock)
-            sock.settimeout(max(0.001, min(5.0, self._deadline - time.monotonic())))
+            grow_buffers(sock)
+            sock.settimeout(max(0.001, min(_CONNECT_S, self._deadline - time.monotonic())))
             sock.connect(address)
             if sock.getsockname() == sock.getpeername():
                 # On loopback a dial to a free ephemeral port can meet itself.
@@ -280,36 +299,16 @@ class _Meeting:
 
     # -------------------------------------------------------------- accepting
 
-    def _accept_all(self, listener: socket.socket) -> None:
-        pending: list[threading.Thread] = []
-        poll = select.poll()
-        poll.register(listener, select.POLLIN)
-        listener.setblocking(False)
-        while not self._stop.is_set():
-            if not poll.poll(50):
-                continue
-            try:
-                sock, _ = listener.accept()
-            except OSError:
-                continue
-            pending = [thread for thread in pending if thread.is_alive()]
-            if len(pending) >= _MAX_PENDING:
-                sock.close()
-                continue
-            thread = threading.Thread(target=self._accept_one, args=(sock,), daemon=True)
-            thread.start()
-            pending.append(thread)
-
-    def _accept_one(self, sock: socket.socket) -> None:
-        where = f"the caller from {_address(sock, remote=True)}"
+    def _accept_one(self, caller: Caller) -> None:
+        where = f"the caller from {address_of(caller.sock, remote=True)}"
         try:
             with self._lock:
                 expected = [peer for name, peer in self._accept.items() if name not in self._claimed]
-            joined = self._shake(sock, True, expected, where)
+            joined = self._shake(caller.sock, expected, where, caller)
             with self._lock:
                 twice = joined.agreed.peer in self._claimed
                 self._claimed.add(joined.agreed.peer)
-            if twice:
+            if twice or self._stop.is_set():  # nobody would take it any more
                 joined.sock.close()
             else:
                 self._events.put(joined)
@@ -318,23 +317,48 @@ class _Meeting:
         except NetworkError as error:
             self._events.put(error)
 
-    def _shake(self, sock: socket.socket, server_side: bool, expected: Sequence[Peer], where: str) -> _Joined:
-        context = self._server_context if server_side else self._client_context
-        deadline = min(self._deadline, time.monotonic() + _HANDSHAKE_S)
+    def _shake(
+        self, sock: socket.socket, expected: Sequence[Peer], where: str, caller: Caller | None = None
+    ) -> _Joined:
+        """The handshake with one of ``expected``: with ``caller``, or with the party that was dialled."""
         with self._lock:
             self._in_progress.add(sock)
         try:
             with suppress(OSError):  # a connection that is already reset; the handshake will say so
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            stream = TlsStream(sock, context, server_side=server_side, where=where, deadline=deadline)
             candidates = [(peer.name, peer.certificate) for peer in expected]
-            return _Joined(sock, agree(stream, self._identity, candidates, self._hello, where))
-        except BaseException:
-            _part(sock)
+            if caller is None:
+                deadline = self._within(_HANDSHAKE_S)
+                named = knock(self._identity.certificate, expected[0].certificate, self._hello)
+                stream = TlsStream(
+                    sock, self._client_context, server_side=False, where=where, deadline=deadline, knock=named
+                )
+            else:
+                deadline, received = self._within(CALLER_S), bytes(caller.received)
+                stream = TlsStream(
+                    sock, self._server_context, server_side=True, where=where, deadline=deadline, received=received
+                )
+            peer, certificate = identify(stream, candidates, where)
+            if caller is not None and self._door is not None:
+                self._door.known(caller)
+                stream.deadline = self._within(_HANDSHAKE_S)
+            agreed = agree(stream, self._identity, peer, certificate, self._hello)
+        except BaseException as error:
+            self._let_go(sock, caller)
+            part(sock, spoken=not isinstance(error, NotTls | PeerLost))
             raise
-        finally:
-            with self._lock:
-                self._in_progress.discard(sock)
+        self._let_go(sock, caller)
+        return _Joined(sock, agreed)
+
+    def _within(self, seconds: float) -> float:
+        return min(self._deadline, time.monotonic() + seconds)
+
+    def _let_go(self, sock: socket.socket, caller: Caller | None) -> None:
+        """From here on nobody else shuts the socket down, since its descriptor may soon be another's."""
+        with self._lock:
+            self._in_progress.discard(sock)
+        if caller is not None and self._door is not None:
+            self._door.leave(caller)
 
     def _interrupt(self) -> None:
         """End the handshakes that nobody waits for any more."""
@@ -353,47 +377,3 @@ class _Meeting:
 
 class _Final(HandshakeError):
     """A failure that no retry and no other caller can heal."""
-
-
-def _part(sock: socket.socket) -> None:
-    """Close so that what was written last (an alert, a refusal) still arrives: unread bytes would cause a reset."""
-    try:
-        sock.shutdown(socket.SHUT_WR)
-        deadline = time.monotonic() + 0.5
-        while (left := deadline - time.monotonic()) > 0:
-            sock.settimeout(left)
-            if not sock.recv(65536):
-                break
-    except OSError:
-        pass
-    sock.close()
-
-
-def _prepare(sock: socket.socket, idle_s: float) -> None:
-    """Blocking, with the idle deadline kept by the kernel: one system call for each read."""
-    sock.settimeout(None)
-    seconds = int(idle_s)
-    sock.setsockopt(
-        socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", seconds, max(1, int((idle_s - seconds) * 1e6)))
-    )
-
-
-def _grow_buffers(sock: socket.socket) -> None:
-    """Ask for big socket buffers where the kernel would grant them.
-
-    Asking for more than the kernel's limit would switch its own tuning off and leave the buffers *smaller*.
-    """
-    for option, limit in ((socket.SO_SNDBUF, "wmem_max"), (socket.SO_RCVBUF, "rmem_max")):
-        with suppress(OSError, ValueError):
-            with open(os.path.join("/proc/sys/net/core", limit), encoding="ascii") as file:
-                granted = int(file.read())
-            if granted >= SOCKET_BUFFER:
-                sock.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER)
-
-
-def _address(sock: socket.socket, remote: bool = False) -> str:
-    try:
-        host, port = (sock.getpeername() if remote else sock.getsockname())[:2]
-    except OSError:
-        return "an unknown address"
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -147,17 +147,30 @@ class Hello(Message, frozen=True):
 
 
 class Greeting(Message, frozen=True):
-    """First handshake message inside TLS: a Hello with a fresh X25519 public key and a fresh nonce (32 bytes each)."""
+    """First handshake message inside TLS: a Hello, a fresh public key of X25519 and of ML-KEM-768, a fresh nonce."""
 
     hello: Hello
-    public_key: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+    x25519: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+    ml_kem: Annotated[bytes, msgspec.Meta(min_length=1184, max_length=1184)]
     nonce: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 
 
-class Verdict(Message, frozen=True):
-    """Second handshake message: empty if the peer's greeting was accepted, else what differs."""
+class Encapsulation(Message, frozen=True):
+    """Second handshake message, if the peer's greeting is accepted: a secret for its ML-KEM-768 key."""
 
-    refusal: Text = ""
+    ciphertext: Annotated[bytes, msgspec.Meta(min_length=1088, max_length=1088)]
+
+
+class Confirmation(Message, frozen=True):
+    """Third handshake message: a value that only the right keys give."""
+
+    value: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+
+
+class Refusal(Message, frozen=True):
+    """In place of any handshake message: why the sender ends the handshake."""
+
+    why: Text
 
 
 class InputDeclaration(Message, frozen=True):
@@ -240,8 +253,8 @@ class Bye(Message, frozen=True):
 
 
 ControlMessage = (
-    Hello | Greeting | Verdict | Declare | AllInputs | Digest | Statement | IntersectionOffer | IntersectionCount
-    | ProgressNote | Abort | Bye
+    Hello | Greeting | Encapsulation | Confirmation | Refusal | Declare | AllInputs | Digest | Statement
+    | IntersectionOffer | IntersectionCount | ProgressNote | Abort | Bye
 )
 
 
