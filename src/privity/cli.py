@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, cast, get_args
 
 import msgspec
 import typer
@@ -24,9 +24,9 @@ from .data.thresholds import Thresholds
 from .demo.screen import LiveProgress
 from .errors import ConfigError, PrivityError
 from .jobs.comparisons import Comparisons
-from .jobs.consortium import Consortium, load_consortium
+from .jobs.consortium import Consortium, Role, load_consortium
 from .jobs.files import check_writable, write_outputs
-from .jobs.founding import init_consortium
+from .jobs.founding import CERTIFICATES, FOR_TRYING_OUT, init_consortium, make_key
 from .jobs.intersection import IntersectionReport, IntersectionTask, run_intersection
 from .jobs.job import JobSpec, LinkSpec, load_job
 from .jobs.launch import party_arguments
@@ -444,14 +444,36 @@ def consortium_init(
     host: Annotated[str, typer.Option(help="This host's address; edit the file for several hosts.")] = "127.0.0.1",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
 ) -> None:
-    """Write a consortium file with fresh certificates and keys, for local use or to be handed out."""
+    """Write a consortium file with fresh certificates and keys of all parties, to try things out on this machine."""
     names = compute or ["compute_0", "compute_1", "compute_2"]
     unknown = [name for name in listening if name not in owner]
     if unknown:
         raise ConfigError(f"--listening {unknown[0]}: expected an owner; there are {', '.join(owner) or 'none'}")
     group = init_consortium(folder, names, owner, receiver, host=host, listening=listening, overwrite=overwrite)
     print(f"wrote {folder / 'consortium.toml'} with {len(group.parties)} parties")
-    print("for several hosts: give each its own key and a copy of the file without the others' key lines")
+    for line in FOR_TRYING_OUT:
+        print(line)
+
+
+@consortium_app.command("key")
+def consortium_key(
+    name: Annotated[str, typer.Argument(help="This party's name.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of its consortium file; the key goes into certificates/.")],
+    role: Annotated[list[str], typer.Option("--role", help="compute, owner or receiver; may be given again.")] = [],  # noqa: B006
+    endpoint: Annotated[str | None, typer.Option(help="HOST:PORT where it listens; compute parties need one.")] = None,
+) -> None:
+    """Make this party's own key here, and print the block for everybody's consortium file. The key stays here."""
+    roles = role or ["owner"]
+    unknown = [r for r in roles if r not in get_args(Role)]
+    if unknown:
+        raise ConfigError(f"--role {unknown[0]}: expected one of {', '.join(get_args(Role))}")
+    block, key = make_key(name, folder, cast(list[Role], roles), endpoint)
+    print(block, end="")
+    print(
+        f"the key is {key}: it stays on this host. Give the others this block and {key.with_suffix('.crt')}; in your own copy "
+        f'of the consortium file add under it: key = "{CERTIFICATES}/{key.name}"',
+        file=sys.stderr,
+    )
 
 
 @demo_app.command("banks")

@@ -145,6 +145,8 @@ def private_part(path: str) -> str | None:
 
 def _exists(module: str, name: str) -> bool:
     """Whether a module has the name at all; what has none ends where it runs, with Python's own words."""
+    if module == "privity.random":  # a name of the package whose module lies elsewhere
+        module = "privity.functions.random"
     return hasattr(import_module(module), name) or find_spec(f"{module}.{name}") is not None
 
 

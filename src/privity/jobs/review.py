@@ -118,6 +118,8 @@ class _Reader(ast.NodeVisitor):
             if name is not None and public.is_model(whole):
                 return
             private = public.private_part(whole)
+            if private is None and "._" in whole:
+                private = whole
             if private is not None:
                 self._say(node, f"imports {whole}, {_below(private)}{_home_of(whole)}")
             return
@@ -156,7 +158,8 @@ class _Reader(ast.NodeVisitor):
     def visit_Attribute(self, node: ast.Attribute) -> None:
         self._inner.add(node.value)
         paths = self._paths(node)
-        own = bool(paths) and all(p.startswith(_OWN) for p in paths) and not node.attr.startswith("__")
+        meant = [p for start in paths for p in self._resolved(start, _DEPTH)]
+        own = bool(meant) and all(p.startswith(_OWN) for p in meant) and not node.attr.startswith("__")
         if node.attr.startswith("__") and not isinstance(node.ctx, ast.Load):
             self._say(node, f"changes .{node.attr}, a name of Python's own workings")
         elif not (own or _calls_parent(node)):
