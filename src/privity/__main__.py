@@ -9,6 +9,6 @@ if not sys.flags.safe_path and sys.path and os.path.realpath(sys.path[0]) == os.
     if os.path.realpath(sys.path[0]) != _here:  # unless Privity itself is run from its sources
         del sys.path[0]
 
-from .entry import main  # noqa: E402
+from .entry import main
 
 main()

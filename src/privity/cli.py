@@ -293,7 +293,7 @@ def _show_reports(console: Console, reports: dict[str, PartyReport], out: Path |
 def _of_note(reports: Sequence[PartyReport]) -> Iterator[str]:
     """What a reader of the reports should not miss: a program with more rights, parties with other versions."""
     if any(report.internals for report in reports):
-        yield "internals = true: this program may reach below Privity's public names; more than was opened may have left it"
+        yield "internals = true: this program may reach below the public names; more than was opened may have left it"
     for name in sorted({name for report in reports for name in report.packages}):
         versions: dict[str, list[str]] = {}
         for report in reports:
@@ -470,8 +470,8 @@ def consortium_key(
     block, key = make_key(name, folder, cast(list[Role], roles), endpoint)
     print(block, end="")
     print(
-        f"the key is {key}: it stays on this host. Give the others this block and {key.with_suffix('.crt')}; in your own copy "
-        f'of the consortium file add under it: key = "{CERTIFICATES}/{key.name}"',
+        f"the key is {key}: it stays on this host. Give the others this block and {key.with_suffix('.crt')}; in your "
+        f'own copy of the consortium file add under it: key = "{CERTIFICATES}/{key.name}"',
         file=sys.stderr,
     )
 

@@ -1,4 +1,4 @@
-"""A program that reaches below the public names: refused by every command, run where the job says so, and then shown."""
+"""A program that reaches below the public names: refused, or run where the job says so and then shown."""
 
 from __future__ import annotations
 

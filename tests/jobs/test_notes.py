@@ -84,7 +84,8 @@ def runs(
         local.me = me
         task = run.Task(
             me=me, consortium=consortium(), identity=None, program=program, program_hash=bytes(32),  # type: ignore[arg-type]
-            job=JobSpec("notes", openings), load_inputs=lambda: (inputs or {}) if me == "bank" else {}, progress=shown[me],
+            job=JobSpec("notes", openings), load_inputs=lambda: (inputs or {}) if me == "bank" else {},
+            progress=shown[me],
         )  # fmt: skip
         try:
             results[me] = run.run_party(task)

@@ -1,4 +1,4 @@
-"""What is hashed is what runs: the program's own bytes, those of the modules beside it, and nothing else from its folder."""
+"""What is hashed is what runs: the program's own bytes, those of the modules beside it, nothing else."""
 
 from __future__ import annotations
 
@@ -261,7 +261,7 @@ def test_classes_know_their_module(tmp_path: Path) -> None:
         "from __future__ import annotations\nimport dataclasses\nfrom beside import A\n\n\n@dataclasses.dataclass\n"
         "class B(A):\n    y: int = 2\n\n\ndef program(session):\n    return B()\n"
     )
-    beside = "from __future__ import annotations\nimport dataclasses\n\n\n@dataclasses.dataclass\nclass A:\n    x: int = 1\n"
+    beside = "from __future__ import annotations\nimport dataclasses\n@dataclasses.dataclass\nclass A:\n    x: int = 1"
     made = load_program(write(tmp_path, prog=body, beside=beside))[0](None)
     assert (made.x, made.y) == (1, 2)
     assert type(made).__module__ in sys.modules
@@ -277,13 +277,14 @@ def test_a_link_to_a_program_is_read_through(tmp_path: Path) -> None:
 
 def test_versions_of_what_it_imports(tmp_path: Path) -> None:
     text = "import json\nimport numpy\nimport msgspec\nimport beside\n"
-    packages = read_program(
-        write(tmp_path, prog=text + PROGRAM.format(1), beside="try:\n    import dateutil\nexcept ImportError:\n    pass\n"
-              "try:\n    import no_such_package\nexcept ImportError:\n    pass\n")
-    ).packages  # fmt: skip
+    tried = "".join(
+        f"try:\n    import {name}\nexcept ImportError:\n    pass\n" for name in ("dateutil", "no_such_package")
+    )
+    packages = read_program(write(tmp_path, prog=text + PROGRAM.format(1), beside=tried)).packages
     assert packages == {
         "python": sys.version.split()[0].rstrip("+"), "privity": version("privity"), "numpy": version("numpy"),
-        "msgspec": version("msgspec"), "python-dateutil": version("python-dateutil"), "no_such_package": "not installed",
+        "msgspec": version("msgspec"), "python-dateutil": version("python-dateutil"),
+        "no_such_package": "not installed",
     }  # fmt: skip
 
 

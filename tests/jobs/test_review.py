@@ -98,9 +98,11 @@ REFUSED = {
     **{
         f"import {name}": f"import {name}"
         for name in (
-            "ctypes", "gc", "inspect", "sys", "importlib", "pickle", "marshal", "builtins", "types", "traceback", "code",
-            "threading", "os", "subprocess", "pdb", "runpy", "weakref", "copy", "dis", "mmap", "cffi", "logging", "faulthandler",
-            "tracemalloc", "pkgutil", "zipimport", "timeit", "doctest", "shelve", "copyreg", "multiprocessing", "asyncio",
+            "ctypes", "gc", "inspect", "sys", "importlib", "pickle", "marshal", "builtins", "types", "traceback",
+            "threading", "os", "subprocess", "pdb", "runpy", "weakref", "copy", "dis", "mmap", "cffi", "logging",
+            "code", "faulthandler",
+            "tracemalloc", "pkgutil", "zipimport", "timeit", "doctest", "shelve", "copyreg",
+            "multiprocessing", "asyncio",
         )
     },
     "a part of importlib": "import importlib.util as u",
@@ -140,6 +142,8 @@ REFUSED = {
     "type with a string": "X = type('X', (), {})",
     "a class of Privity's": "class X(pv.SecureArray): pass",
     "through a name": "B = pv.SecureArray\nclass X(B): pass",
+    "through the name of one of Python's": "Exception = pv.SecureArray\nclass X(Exception): pass",
+    "by places through another name": "int = pv.Opening\ndef f(s):\n    match s:\n        case int(a): return a",
     "a metaclass": "class X(metaclass=print): pass",
     "made by ABCMeta": "from abc import ABCMeta",
     "made by a function": "X = dataclasses.make_dataclass('X', [])",
@@ -227,8 +231,15 @@ def test_names_that_come_through_a_module_beside_are_followed(tmp_path: Path, bo
 
 def test_names_that_come_through_the_program_itself_are_followed(tmp_path: Path) -> None:
     (tmp_path / "beside.py").write_text("import prog\n\n\ndef peek():\n    return prog.pv.session\n")
-    (tmp_path / "prog.py").write_text("import beside\nimport privity as pv\n\n\ndef program(session):\n    return beside.peek\n")
+    (tmp_path / "prog.py").write_text("import beside\nimport privity as pv\ndef program(s):\n    return beside.peek\n")
     with pytest.raises(UsageError, match=r"beside\.py:5: touches privity\.session"):
+        read_program(tmp_path / "prog.py").load()
+
+
+def test_the_program_is_not_handed_on_as_a_module(tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text("import prog\np = prog\n")
+    (tmp_path / "prog.py").write_text("import beside\n\n\ndef program(session):\n    return beside.p\n")
+    with pytest.raises(UsageError, match=r"beside\.py:2: hands on the module prog itself"):
         read_program(tmp_path / "prog.py").load()
 
 

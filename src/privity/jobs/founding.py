@@ -1,4 +1,4 @@
-"""Makes a consortium for trying out: certificates, keys and the consortium file, all or nothing. And one party's own key."""
+"""Makes a consortium for trying out (certificates, keys, consortium file, all or nothing), or one party's own key."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ FILE_NAME: Final = "consortium.toml"
 CERTIFICATES: Final = "certificates"
 
 FOR_TRYING_OUT: Final = (
-    "This consortium is for trying out: the keys of all parties were made here, so whoever holds this folder, or held it, "
-    "can be every one of them and read every secret.",
+    "This consortium is for trying out: the keys of all parties were made here, so whoever holds this folder, or held "
+    "it, can be every one of them and read every secret.",
     "For real data each party makes its own key on its own host: privity consortium key NAME FOLDER",
-    "It keeps the .key file there, and gives the others the block that the command prints and the .crt file; the blocks of "
-    "all parties, in one order, are everybody's consortium file.",
+    "It keeps the .key file there, and gives the others the block that the command prints and the .crt file; the "
+    "blocks of all parties, in one order, are everybody's consortium file.",
 )
 """Said at each founding, and in the file."""
 
@@ -113,7 +113,7 @@ def make_key(
     certificates = folder / CERTIFICATES
     for there in (certificates / f"{name}.key", certificates / f"{name}.crt"):
         if there.exists():
-            raise ConfigError(f"{there} exists already; choose another folder, or remove it if {name} no longer uses it")
+            raise ConfigError(f"{there} exists already; choose another folder, or remove it if it is not used")
     identity = make_certificate(name, certificates, days=days)
     return _block(identity, roles, endpoint, key=False), identity.key_path
 

@@ -1,7 +1,7 @@
 """How far a program is: shown here in its own words, told to waiting parties in numbers.
 
-A note's text is made of what this party knows, and that may have been opened to it alone. So no text crosses the wire: a
-compute party tells how often its program said where it is, and whoever runs the same program has the words for it,
+A note's text is made of what this party knows, and that may have been opened to it alone. So no text crosses the wire:
+a compute party tells how often its program said where it is, and whoever runs the same program has the words for it,
 made of what was opened to *it*. Step and total are the program's own numbers; they are public like its traffic.
 """
 
@@ -22,7 +22,7 @@ _EVERY_S: Final = 0.5
 
 
 class Notes:
-    """Where a session reports to (a ``types.Progress``). Compute parties pass it on, others show what the first says."""
+    """Where a session reports to (``types.Progress``). Compute parties pass it on, others show what the first says."""
 
     def __init__(self, show: Progress | None, me: str, compute: Sequence[str]) -> None:
         self._show = show

@@ -13,7 +13,7 @@ from ..errors import UsageError
 from ..mpc.shares import Bits, Share
 from ..session import Session, Withheld
 
-_WORKINGS: Final = ("privity.mpc.", "privity.net.", "privity.ring.", "privity.psi.", "privity.session", "privity.context")
+_WORKINGS: Final = tuple(f"privity.{name}." for name in ("mpc", "net", "ring", "psi", "context"))
 _DEPTH: Final = 32
 
 
@@ -35,7 +35,7 @@ def to_plain(value: Any) -> Any:
 
 
 def refuse_shares(output: Any) -> None:
-    """Raises UsageError if a return value holds shares, or what gives them. Secret arrays pass: a report names them only.
+    """Raises UsageError if a return value holds shares, or what gives them. Secret arrays pass: reports only name them.
 
     A program that was reviewed has no raw shares; this is for the one that found a way.
     """
@@ -51,8 +51,8 @@ def _look(value: Any, where: str, seen: set[int], depth: int) -> None:
     kind = type(value)
     if isinstance(value, Share | Bits | Session) or f"{kind.__module__}.".startswith(_WORKINGS):
         raise UsageError(
-            f"{where} of program() is or holds a {kind.__name__}, which is no result: a party's shares and what computes on "
-            "them stay inside the run. Return what session.reveal() gave; if the job is about shares themselves, it "
+            f"{where} of program() is or holds a {kind.__name__}, which is no result: shares and what computes on them "
+            "stay inside the run. Return what session.reveal() gave; if the job is about shares themselves, it "
             "says `internals = true`"
         )
     for name, part in _parts(value):

@@ -1,8 +1,8 @@
 """A program as it is hashed and as it runs: the same bytes, read once.
 
-A program is a file with a function ``program(session)``, and the modules beside it that it imports. All of them are read
-as source, hashed together and compiled from what was hashed: byte code that lies there is neither read nor written. What
-is imported by another way than a statement is not found.
+A program is a file with a function ``program(session)``, and the modules beside it that it imports. All of them are
+read as source, hashed together and compiled from what was hashed: byte code that lies there is neither read nor
+written. What is imported by another way than a statement is not found.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ _COMPILED: Final = (".pyc", *EXTENSION_SUFFIXES)
 class Program:
     """What was read and hashed. ``load`` runs it, once the job said what it may do.
 
-    files: the program under the name "", modules beside it by dotted name. digest: SHA-256 of the program's bytes, or of
-    the names and bytes of all files. packages: versions of Python, NumPy, Privity and what else the files import.
+    files: the program under the name "", modules beside it by dotted name. digest: SHA-256 of the program's bytes, or
+    of the names and bytes of all files. packages: versions of Python, NumPy, Privity and what else the files import.
     """
 
     path: Path
@@ -61,9 +61,10 @@ class Program:
         if found:
             more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
             raise UsageError(
-                f"{self.path.name} is not run, for it reaches below Privity's public names: {'; '.join(found[:_SHOWN])}{more}. "
-                "Keep to the names of docs/api.md. If it must have more, write `internals = true` at the top of the job "
-                "file: all parties compare that, and the report repeats it"
+                f"{self.path.name} is not run, for it reaches below Privity's public names: "
+                f"{'; '.join(found[:_SHOWN])}{more}. "
+                "Keep to the names of docs/api.md. If it must have more, write `internals = true` at the top of the "
+                "job file: all parties compare that, and the report repeats it"
             )
         module = _FINDER.run(self)
         program = getattr(module, "program", None)
@@ -133,7 +134,7 @@ class _Import:
 
 
 def _imported(file: Source) -> Iterator[tuple[int, str, _Import]]:
-    """(line, dotted name, how) of every import in a file, those inside functions too; what is relative made absolute."""
+    """(line, dotted name, how) of every import in a file, those inside functions too; relative ones made absolute."""
     for node in ast.walk(file.tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -183,7 +184,7 @@ def _installed(top: str) -> bool:
 
 
 def _beside(folder: Path, name: str, where: str) -> Source | None:
-    """The module ``name`` beside the program: a file, a package, or an empty one for a folder; None if there is none."""
+    """The module ``name`` beside the program: a file, a package, an empty one for a folder; None if there is none."""
     base = folder.joinpath(*name.split("."))
     module, package = base.with_name(base.name + ".py"), base / "__init__.py"
     if module.is_file() and package.is_file():

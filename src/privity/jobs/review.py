@@ -83,10 +83,11 @@ class _Reader(ast.NodeVisitor):
         self._harmless: set[ast.AST] = set()  # getattr and its like, called with a name that was read
         self._in_class = [False]
         self._line: int | None = None  # of the string that holds an annotation
-        self._classes = _own_classes(source.tree, self._bound)
+        self._rebound = _rebound(source.tree, self._bound)
+        self._classes = {n.name for n in ast.walk(source.tree) if isinstance(n, ast.ClassDef)} - self._rebound
 
     def _say(self, node: ast.AST, text: str) -> None:
-        self.found.append((self._line or getattr(node, "lineno", 0), text))
+        self.found.append((self._line or int(getattr(node, "lineno", 0)), text))
 
     # -- imports -----------------------------------------------------------------------------------------------
 
@@ -191,7 +192,7 @@ class _Reader(ast.NodeVisitor):
         """Check what is reached by attributes of modules. whole: no further attribute follows."""
         for path in [p for start in paths for p in self._resolved(start, _DEPTH)]:
             if path.startswith(_OWN):
-                if whole and path.lstrip(_OWN) in self._files:
+                if whole and path.lstrip(_OWN) in {*self._files, self._files[""].stem}:
                     self._say(node, f"hands on the module {path.lstrip(_OWN)} itself; use it as module.name")
             elif path.partition(".")[0] == "privity":
                 self._privity(node, path, whole)
@@ -216,7 +217,7 @@ class _Reader(ast.NodeVisitor):
                 self._say(node, f"touches {'.'.join(parts[:n])}, which {reason}")
                 return
         if path == "dataclasses.dataclass" and whole and node not in self._decorators:
-            self._say(node, "uses dataclass() other than above a class of its own: it changes the class that it is given")
+            self._say(node, "uses dataclass() other than above an own class: it changes the class that it is given")
         if parts[0] not in public.COMPUTING | {"numpy"}:
             return
         value: object = import_module(parts[0])
@@ -258,8 +259,8 @@ class _Reader(ast.NodeVisitor):
             off = isinstance(keyword.value, ast.Constant) and keyword.value.value is False
             if keyword.arg == "allow_pickle" and not off:
                 self._say(node, "sets allow_pickle, which runs code out of a file")
-        loads = {path for path in self._paths(called) if path in ("numpy.load", "numpy.lib.npyio.load")}
-        if loads and (len(given) > 2 or any(isinstance(a, ast.Starred) for a in given) or None in [k.arg for k in node.keywords]):
+        several = any(isinstance(a, ast.Starred) for a in given) or any(k.arg is None for k in node.keywords)
+        if self._paths(called) & {"numpy.load", "numpy.lib.npyio.load"} and (several or len(given) > 2):
             self._say(node, "gives numpy.load more than a file and a mode; name its options one by one")
         self.generic_visit(node)
 
@@ -268,14 +269,15 @@ class _Reader(ast.NodeVisitor):
         for base in node.bases:
             if not self._may_inherit(base):
                 self._say(
-                    node, f"makes {node.name} a kind of {ast.unparse(base)}; a class of a program stands alone, or on its "
-                    "own classes, Python's, or privity.errors",
+                    node, f"makes {node.name} a kind of {ast.unparse(base)}; a class of a program stands alone, or on "
+                    "its own classes, Python's, or privity.errors",
                 )  # fmt: skip
         for keyword in node.keywords:
             if keyword.arg == "metaclass" or keyword.arg is None:
                 self._say(node, f"gives {node.name} a metaclass; inherit from abc.ABC or enum.Enum instead")
         self._decorators |= {d.func if isinstance(d, ast.Call) else d for d in node.decorator_list}
-        for part in [*node.decorator_list, *node.bases, *(k.value for k in node.keywords)]:
+        parameters = getattr(node, "type_params", [])  # from Python 3.12 on
+        for part in [*node.decorator_list, *parameters, *node.bases, *(k.value for k in node.keywords)]:
             self.visit(part)
         self._in_class.append(True)
         for statement in node.body:
@@ -287,12 +289,11 @@ class _Reader(ast.NodeVisitor):
             base = base.value
         paths = [p for start in self._paths(base) for p in self._resolved(start, _DEPTH)]
         if paths:
-            return all(
-                p.startswith(("privity.errors.", _OWN)) or p == "privity.PrivityError" or p.partition(".")[0] != "privity"
-                for p in paths
-            )
+            errors = ("privity.errors.", "privity.PrivityError")
+            return all(p.startswith(errors) or p.partition(".")[0] != "privity" for p in paths)
         if isinstance(base, ast.Name):
-            return base.id in self._classes or isinstance(getattr(builtins, base.id, None), type)
+            builtin = isinstance(getattr(builtins, base.id, None), type) and base.id not in self._rebound
+            return base.id in self._classes or builtin
         return False
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
@@ -305,7 +306,7 @@ class _Reader(ast.NodeVisitor):
         self.generic_visit(node)
         self._in_class.pop()
 
-    visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815
+    visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
         self._in_class.append(False)
@@ -335,7 +336,9 @@ class _Reader(ast.NodeVisitor):
     def visit_MatchClass(self, node: ast.MatchClass) -> None:
         for name in node.kwd_attrs:
             self._attribute_name(node, name, "matches a class and ")
-        named = isinstance(node.cls, ast.Name) and (node.cls.id in _PATTERNS or node.cls.id in self._classes)
+        named = isinstance(node.cls, ast.Name) and (
+            (node.cls.id in _PATTERNS and node.cls.id not in self._rebound) or node.cls.id in self._classes
+        )
         if node.patterns and not named:
             self._say(node, "matches a class by places, which may be fields that are not public; name them")
         self.generic_visit(node)
@@ -349,23 +352,22 @@ class _Reader(ast.NodeVisitor):
         for name in node.names:
             self._name_bound(node, name)
 
-    visit_Nonlocal = visit_Global  # noqa: N815
+    visit_Nonlocal = visit_Global
 
     def visit_MatchAs(self, node: ast.MatchAs | ast.MatchStar) -> None:
         if node.name is not None:
             self._name_bound(node, node.name)
         self.generic_visit(node)
 
-    visit_MatchStar = visit_MatchAs  # noqa: N815
+    visit_MatchStar = visit_MatchAs
 
 
-def _own_classes(tree: ast.Module, bound: Mapping[str, set[str]]) -> set[str]:
-    """Names of the file that mean a class defined in it, and nothing else."""
-    classes = {n.name for n in ast.walk(tree) if isinstance(n, ast.ClassDef)}
-    others = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
-    others |= {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)} | set(bound)
-    others |= {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
-    return classes - others
+def _rebound(tree: ast.Module, bound: Mapping[str, set[str]]) -> set[str]:
+    """Names of the file that are bound by something else than a class statement."""
+    names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)} | set(bound)
+    names |= {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
+    named = (ast.FunctionDef, ast.AsyncFunctionDef, ast.MatchAs, ast.MatchStar, ast.ExceptHandler)
+    return names | {n.name for n in ast.walk(tree) if isinstance(n, named) and n.name is not None}
 
 
 def _calls_parent(node: ast.Attribute) -> bool:

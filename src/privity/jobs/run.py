@@ -71,8 +71,8 @@ class PartyReport(msgspec.Struct, frozen=True, kw_only=True):
 
     output: the program's return value, plain (arrays as lists; ``{"withheld_from_this_party": [...]}`` for values
     opened to others). opened: the ledger's lines. stages: the program's own sections. cpu_s: user and system seconds of
-    this process. bytes_sent: headers and tags included. internals: whether the job let the program reach below Privity's
-    public names. packages: versions of Python and of what the program imports.
+    this process. bytes_sent: headers and tags included. internals: whether the job let the program reach below
+    Privity's public names. packages: versions of Python and of what the program imports.
     """
 
     party: str
@@ -105,7 +105,7 @@ def run_party(task: Task) -> PartyReport:
             refuse_shares(output)
         channel.close()
     except PrivityError as error:
-        ours = type(error).__module__.partition(".")[0] == "privity"  # a program's own may say what was opened to it alone
+        ours = type(error).__module__.partition(".")[0] == "privity"  # a program's own may say what was opened to it
         channel.abort(error.public_reason if ours else "its program failed")
         raise
     except KeyboardInterrupt:

@@ -61,8 +61,10 @@ class Source:
 
 
 def read_source(path: Path, name: str, what: str, *, package: bool = False) -> Source:
-    """Read one file. Raises ConfigError if it cannot be read or shows another text than it holds, UsageError if it is no
-    Python."""
+    """Read one file.
+
+    Raises ConfigError if it cannot be read or shows another text than it holds, UsageError if it is no Python.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
