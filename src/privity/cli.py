@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, cast, get_args
 
 import msgspec
 import typer
@@ -24,13 +24,14 @@ from .data.thresholds import Thresholds
 from .demo.screen import LiveProgress
 from .errors import ConfigError, PrivityError
 from .jobs.comparisons import Comparisons
-from .jobs.consortium import Consortium, load_consortium
+from .jobs.consortium import Consortium, Role, load_consortium
 from .jobs.files import check_writable, write_outputs
-from .jobs.founding import init_consortium
+from .jobs.founding import CERTIFICATES, FOR_TRYING_OUT, init_consortium, make_key
 from .jobs.intersection import IntersectionReport, IntersectionTask, run_intersection
-from .jobs.job import JobSpec, LinkSpec, load_job, load_program
+from .jobs.job import JobSpec, LinkSpec, load_job
 from .jobs.launch import party_arguments
 from .jobs.local import EmitProgress, Event, emit, end_with_parent, run_local, stop_on_signal, write_reports
+from .jobs.program import read_program
 from .jobs.run import Interrupted, PartyReport, Task, run_party
 from .jobs.view import ViewRecorder, forget
 from .mpc.rep3 import Rep3
@@ -94,8 +95,9 @@ def make_task(
 
     ``note``: told what the owner should know of its data; None writes it to standard error.
     """
-    function, program_hash = load_program(program)
+    read = read_program(program)
     spec = load_job(job if job is not None else program.with_suffix(".toml"))
+    function = read.load(internals=spec.internals)
     schemas = load_schemas(spec.tables)
     paths = {**consortium.party(party).tables, **_named_paths(tables, "--table")}
     array_paths = {**consortium.party(party).arrays, **_named_paths(arrays, "--array")}
@@ -113,7 +115,8 @@ def make_task(
         consortium=consortium,
         identity=identity,
         program=function,
-        program_hash=program_hash,
+        program_hash=read.digest,
+        packages=read.packages,
         job=spec,
         load_inputs=lambda: {
             **load_inputs(
@@ -278,11 +281,25 @@ def _show_reports(console: Console, reports: dict[str, PartyReport], out: Path |
         table.add_row(report.party, f"{report.rounds:,}", f"{report.bytes_sent:,}", *times)
         outputs.setdefault(msgspec.json.encode(report.output).decode(), []).append(report.party)
     console.print(table)
+    for line in _of_note(list(reports.values())):
+        console.print(line, markup=False, highlight=False)
     for text, parties in outputs.items():
         rest = "" if len(text) <= _SHOWN else f" ... ({len(text):,} characters; all of them are in report.json)"
         console.print(f"output at {', '.join(parties)}: {text[:_SHOWN]}{rest}", markup=False, highlight=False)
     if out is not None:
         console.print(f"reports in {out}", markup=False, highlight=False)
+
+
+def _of_note(reports: Sequence[PartyReport]) -> Iterator[str]:
+    """What a reader of the reports should not miss: a program with more rights, parties with other versions."""
+    if any(report.internals for report in reports):
+        yield "internals = true: this program may reach below the public names; more than was opened may have left it"
+    for name in sorted({name for report in reports for name in report.packages}):
+        versions: dict[str, list[str]] = {}
+        for report in reports:
+            versions.setdefault(report.packages.get(name, "none"), []).append(report.party)
+        if len(versions) > 1:
+            yield f"{name} differs: " + "; ".join(f"{v} at {', '.join(p)}" for v, p in versions.items())
 
 
 @app.command()
@@ -302,9 +319,10 @@ def plan(
     """Say what a run will cost, from the public shapes alone: no data is read and nobody is connected."""
     from .debug.plan import plan as planned
 
-    function, _ = load_program(program)
+    read = read_program(program)
     path = job if job is not None else program.with_suffix(".toml")
     spec = load_job(path) if job is not None or path.exists() else JobSpec(program.stem)
+    function = read.load(internals=spec.internals)
     schemas = load_schemas(spec.tables)
     sizes: dict[str, dict[str, Size]] = {owner: dict(named) for owner, named in spec.plan.items()}
     for owner, name, size in map(read_size, rows):
@@ -426,14 +444,36 @@ def consortium_init(
     host: Annotated[str, typer.Option(help="This host's address; edit the file for several hosts.")] = "127.0.0.1",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
 ) -> None:
-    """Write a consortium file with fresh certificates and keys, for local use or to be handed out."""
+    """Write a consortium file with fresh certificates and keys of all parties, to try things out on this machine."""
     names = compute or ["compute_0", "compute_1", "compute_2"]
     unknown = [name for name in listening if name not in owner]
     if unknown:
         raise ConfigError(f"--listening {unknown[0]}: expected an owner; there are {', '.join(owner) or 'none'}")
     group = init_consortium(folder, names, owner, receiver, host=host, listening=listening, overwrite=overwrite)
     print(f"wrote {folder / 'consortium.toml'} with {len(group.parties)} parties")
-    print("for several hosts: give each its own key and a copy of the file without the others' key lines")
+    for line in FOR_TRYING_OUT:
+        print(line)
+
+
+@consortium_app.command("key")
+def consortium_key(
+    name: Annotated[str, typer.Argument(help="This party's name.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of its consortium file; the key goes into certificates/.")],
+    role: Annotated[list[str], typer.Option("--role", help="compute, owner or receiver; may be given again.")] = [],  # noqa: B006
+    endpoint: Annotated[str | None, typer.Option(help="HOST:PORT where it listens; compute parties need one.")] = None,
+) -> None:
+    """Make this party's own key here, and print the block for everybody's consortium file. The key stays here."""
+    roles = role or ["owner"]
+    unknown = [r for r in roles if r not in get_args(Role)]
+    if unknown:
+        raise ConfigError(f"--role {unknown[0]}: expected one of {', '.join(get_args(Role))}")
+    block, key = make_key(name, folder, cast(list[Role], roles), endpoint)
+    print(block, end="")
+    print(
+        f"the key is {key}: it stays on this host. Give the others this block and {key.with_suffix('.crt')}; in your "
+        f'own copy of the consortium file add under it: key = "{CERTIFICATES}/{key.name}"',
+        file=sys.stderr,
+    )
 
 
 @demo_app.command("banks")

@@ -42,7 +42,7 @@ def test_other_step_or_length(step: int, size: int) -> None:
 def test_control_and_progress() -> None:
     notes: list[tuple[str, ProgressNote]] = []
     net = memory_network(["a", "b"], on_progress=lambda source, note: notes.append((source, note)))
-    note = ProgressNote(step=1, total=9, note="x", rounds=1, bytes_sent=1)
+    note = ProgressNote(stage=3, step=1, total=9, rounds=1, bytes_sent=1)
     net["a"].tell("b", note)
     net["a"].tell("b", Digest(value=b"1"))
     assert net["b"].hear("a", Digest) == Digest(value=b"1")

@@ -77,7 +77,7 @@ def test_control_messages_and_progress(mesh: Any) -> None:
     declared = Declare(inputs=(InputDeclaration(name="x", shape=(3, 4), bound=2.0, scale=16),))
     bank.tell("compute_0", declared)
     assert node.hear("bank_a", Declare) == declared
-    note = ProgressNote(step=1, total=2, note="epoch 1", rounds=3, bytes_sent=4)
+    note = ProgressNote(stage=5, step=1, total=2, rounds=3, bytes_sent=4)
     node.tell("bank_a", note)
     mesh.channels["compute_1"].tell("bank_a", note)
     node.send("bank_a", 1, b"12345678")

@@ -18,7 +18,7 @@ MESSAGES: list[wire.Message] = [
     wire.AllInputs(inputs={"bank_a": (wire.InputDeclaration(name="y", shape=()),)}),
     wire.Digest(value=b"\x00" * 32),
     wire.Statement(data=b"{}"),
-    wire.ProgressNote(step=1, total=2, note="epoch", rounds=3, bytes_sent=4),
+    wire.ProgressNote(stage=5, step=1, total=2, rounds=3, bytes_sent=4),
     wire.Abort(reason="DataError"),
     wire.Bye(),
     wire.Refusal(why="no"),

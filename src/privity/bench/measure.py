@@ -107,7 +107,8 @@ def _over_tls(workload: Workload, size: int, repeat: int, inputs: Inputs) -> Par
 def job_text(workload: Workload, size: int, repeat: int, inputs: Inputs) -> str:
     """The job file of a benchmark, as TOML: its openings, its public parameters and the bounds of its inputs."""
     shape = list(workload.outputs(size))
-    lines = [f'name = "bench {workload.name}"', "", "[[openings]]", 'name = "result"', f"shape = {shape}"]
+    lines = [f'name = "bench {workload.name}"', "internals = true  # it waits for the others between its measurements"]
+    lines += ["", "[[openings]]", 'name = "result"', f"shape = {shape}"]
     lines += [f'to = "{PARTIES[0]}"', f"count = {workload.warm_up + repeat}", ""]
     for name in workload.opens:
         lines += ["[[openings]]", f"name = {json.dumps(name)}", "shape = []", 'to = "all"']

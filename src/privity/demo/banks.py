@@ -20,9 +20,10 @@ from . import banks_program
 from .banks_data import BANKS, BankFiles, prepare_banks
 from .banks_eval import Model, Rows, evaluate, moments, pool, sgd_logistic, standardise
 from .banks_program import BANKS_TRAINING
-from .boosted import OPENED, compare_trees
+from .boosted import compare_trees
 from .result import DemoResult
 from .running import Ran, costs, opening, run_parties, table_section, told
+from .trees_program import OPENED
 
 
 def run_banks(out: Path, *, json: bool, record_view: bool, timeout_s: float) -> DemoResult:

@@ -1,7 +1,7 @@
 """The program of the banks demo: what every party runs, and all that it opens.
 
-Owners, compute parties and receivers run these same lines. Each reads its own copy, and the hashes of the copies are
-compared before anything is shared.
+Owners, compute parties and receivers run these same lines. Each reads its own copy, with the modules beside it that it
+imports, and the hashes of the copies are compared before anything is shared.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 import privity as pv
-from privity.demo.boosted import OPENED, trees_auc
-from privity.demo.result import Training
 from privity.ml import LogisticRegression
 from privity.ml.metrics import accuracy_score
 from privity.ml.preprocessing import StandardScaler
+
+from .training import Training
+from .trees_program import OPENED, trees_auc
 
 BANKS_TRAINING = Training(
     epochs=5,

@@ -11,24 +11,8 @@ import time
 import numpy as np
 import numpy.typing as npt
 
-from ..array import SecureArray
-from ..ml.metrics import roc_auc_score
-from ..ml.trees.boosting import GradientBoostingClassifier
-from ..table import Table
 from .result import TreesLine
-
-OPENED = "trees_auc"
-ROUNDS, DEPTH, BINS, RATE, LEFT_OUT, SEED = 20, 3, 16, 0.3, 0.25, 7
-
-
-def trees_auc(rows: Table) -> SecureArray:
-    """The ROC AUC of boosted trees on the rows that were left out, secret."""
-    training, rest = rows.split(LEFT_OUT, random_state=SEED)
-    model = GradientBoostingClassifier(
-        n_estimators=ROUNDS, max_depth=DEPTH, max_bins=BINS, learning_rate=RATE, random_state=SEED
-    ).fit(training)
-    assert rest.label is not None
-    return roc_auc_score(rest.label, model.decision_function(rest), valid=rest.valid)
+from .trees_program import BINS, DEPTH, LEFT_OUT, RATE, ROUNDS, SEED
 
 
 def compare_trees(

@@ -17,12 +17,13 @@ from ..jobs.files import write_outputs
 from ..jobs.run import PartyReport
 from ..relations import LINKED_ROWS
 from . import hospitals_program
-from .boosted import OPENED, compare_trees
+from .boosted import compare_trees
 from .hospitals_data import HOSPITALS, TABLES, HospitalFiles, prepare_hospitals
 from .hospitals_eval import Design, Opened, compare, joined
 from .hospitals_program import COEFFICIENT_BOUND, STEPS
 from .result import DemoResult, Newton
 from .running import Ran, costs, opening, run_parties, table_section, told
+from .trees_program import OPENED
 
 
 def run_hospitals(out: Path, *, json: bool, record_view: bool, timeout_s: float) -> DemoResult:

@@ -26,11 +26,9 @@ import numpy as np
 from privity.data import Column, TableSchema
 from privity.jobs.files import write_outputs
 
+from .hospitals_program import HOSPITALS as HOSPITALS
+from .hospitals_program import TABLES as TABLES
 from .support2 import read_support2, support2_csv
-
-HOSPITALS = ("hospital_1", "hospital_2", "hospital_3")
-TABLES = ("admissions", "bedside", "laboratory")
-"""Table of each hospital, in the order of ``HOSPITALS``."""
 
 SHARE = (0.95, 0.88, 0.92)
 """Of the patients that are not set aside, how many each hospital has treated."""

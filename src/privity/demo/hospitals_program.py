@@ -1,7 +1,7 @@
 """The program of the hospitals demo: what every party runs, and all that it opens.
 
-Owners, compute parties and receivers run these same lines. Each reads its own copy, and the hashes of the copies are
-compared before anything is shared.
+Owners, compute parties and receivers run these same lines. Each reads its own copy, with the modules beside it that it
+imports, and the hashes of the copies are compared before anything is shared.
 """
 
 from __future__ import annotations
@@ -9,12 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 import privity as pv
-from privity.demo.boosted import OPENED, trees_auc
-from privity.demo.hospitals_data import HOSPITALS, TABLES
-from privity.ml import LogisticRegression
-from privity.ml.inference import Inference, open_inference
+from privity.ml import LogisticRegression, open_inference
 from privity.ml.metrics import accuracy_score, brier_score_loss, roc_auc_score
 from privity.ml.preprocessing import OneHotEncoder, SimpleImputer, StandardScaler
+
+from .trees_program import OPENED, trees_auc
+
+HOSPITALS = ("hospital_1", "hospital_2", "hospital_3")
+TABLES = ("admissions", "bedside", "laboratory")
+"""Table of each hospital, in the order of ``HOSPITALS``."""
 
 COEFFICIENT_BOUND = 16.0
 STEPS = 7
@@ -55,7 +58,7 @@ def program(s: pv.Session) -> dict[str, Any]:
 
         return {
             "linked_rows": patients.rows,
-            "model": _plain(
+            "model": plain(
                 open_inference(
                     model.coefficients_, model.standard_errors_, model.names_, to=HOSPITALS, name="model",
                     reason="coefficients and standard errors, for the three hospitals",
@@ -68,7 +71,7 @@ def program(s: pv.Session) -> dict[str, Any]:
         }  # fmt: skip
 
 
-def _plain(opened: Inference | pv.Withheld) -> Any:
+def plain(opened: Any) -> Any:
     """For the run's report, which holds lists and numbers."""
     if isinstance(opened, pv.Withheld):
         return opened

@@ -1,4 +1,4 @@
-"""Makes a consortium for local use: certificates, keys and the consortium file, all or nothing."""
+"""Makes a consortium for trying out (certificates, keys, consortium file, all or nothing), or one party's own key."""
 
 from __future__ import annotations
 
@@ -14,11 +14,20 @@ from typing import Final
 
 from ..errors import ConfigError
 from ..net.certificates import Identity, make_certificate
-from ..net.tls import listen
+from ..net.tls import listen, parse_endpoint
 from .consortium import Consortium, Role, check_name, load_consortium
 
 FILE_NAME: Final = "consortium.toml"
 CERTIFICATES: Final = "certificates"
+
+FOR_TRYING_OUT: Final = (
+    "This consortium is for trying out: the keys of all parties were made here, so whoever holds this folder, or held "
+    "it, can be every one of them and read every secret.",
+    "For real data each party makes its own key on its own host: privity consortium key NAME FOLDER",
+    "It keeps the .key file there, and gives the others the block that the command prints and the .crt file; the "
+    "blocks of all parties, in one order, are everybody's consortium file.",
+)
+"""Said at each founding, and in the file."""
 
 
 def init_consortium(
@@ -73,7 +82,8 @@ def init_consortium(
             identity = make_certificate(name, staging / CERTIFICATES, days=days)
             roles = [role for role, group in members.items() if name in group]
             blocks.append(_block(identity, roles, endpoints.get(name)))
-        (staging / FILE_NAME).write_text("\n".join(blocks), encoding="utf-8")
+        head = "".join(f"# {line}\n" for line in FOR_TRYING_OUT)
+        (staging / FILE_NAME).write_text(head + "\n" + "\n".join(blocks), encoding="utf-8")
         (folder / CERTIFICATES).mkdir(exist_ok=True)
         for file in sorted((staging / CERTIFICATES).iterdir()):
             os.replace(file, folder / CERTIFICATES / file.name)
@@ -85,6 +95,29 @@ def init_consortium(
     return load_consortium(target)
 
 
+def make_key(
+    name: str, folder: Path, roles: Sequence[Role], endpoint: str | None = None, *, days: float = 365.0
+) -> tuple[str, Path]:
+    """One party's own certificate and key in ``folder``; returns its block for everybody's consortium file and the key.
+
+    The block does not name the key: the party adds that line to its own copy of the file. Raises ConfigError for a bad
+    name or role, if a key of this name is there already, or if something cannot be written.
+    """
+    check_name(name, "the party")
+    if not roles:
+        raise ConfigError(f"{name} has no role; give it some of compute, owner, receiver")
+    if "compute" in roles and endpoint is None:
+        raise ConfigError(f'{name} computes, so the others dial it; give the address, as in "10.0.0.1:7000"')
+    if endpoint is not None:
+        parse_endpoint(endpoint)
+    certificates = folder / CERTIFICATES
+    for there in (certificates / f"{name}.key", certificates / f"{name}.crt"):
+        if there.exists():
+            raise ConfigError(f"{there} exists already; choose another folder, or remove it if it is not used")
+    identity = make_certificate(name, certificates, days=days)
+    return _block(identity, roles, endpoint, key=False), identity.key_path
+
+
 def free_ports(host: str, count: int) -> list[int]:
     """``count`` different ports that are free on ``host`` now."""
     with ExitStack() as held:
@@ -92,12 +125,13 @@ def free_ports(host: str, count: int) -> list[int]:
         return [int(sock.getsockname()[1]) for sock in sockets]
 
 
-def _block(identity: Identity, roles: Sequence[str | Role], endpoint: str | None) -> str:
+def _block(identity: Identity, roles: Sequence[str | Role], endpoint: str | None, *, key: bool = True) -> str:
     """One ``[[party]]`` in TOML. JSON's strings and lists of strings are also TOML's."""
     lines = ["[[party]]", f"name = {json.dumps(identity.name)}", f"roles = {json.dumps(list(roles))}"]
     if endpoint is not None:
         lines.append(f"endpoint = {json.dumps(endpoint)}")
     lines.append(f"fingerprint = {json.dumps(identity.certificate.fingerprint)}")
     lines.append(f"certificate = {json.dumps(f'{CERTIFICATES}/{identity.certificate_path.name}')}")
-    lines.append(f"key = {json.dumps(f'{CERTIFICATES}/{identity.key_path.name}')}")
+    if key:
+        lines.append(f"key = {json.dumps(f'{CERTIFICATES}/{identity.key_path.name}')}")
     return "\n".join(lines) + "\n"

@@ -8,24 +8,20 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import importlib.util
-import inspect
 import re
-import sys
 import tomllib
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
-from ..errors import ConfigError, UsageError
+from ..errors import ConfigError
 from ..mpc.rep3_bits import Adder
 from ..openings import MINIMUM_GROUP, RANGE_GUARD, RANGE_GUARDS
 from ..ring.fixed import FRACTION_BITS
-from ..session import Session
 from ..types import Opening
+from .program import load_program as load_program
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -68,8 +64,10 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fraction_bits: fractional bits of reals. seed: of public choices, such as the order of rows. exact: round every
     truncation to nearest (slower). link: the network, if it is not one machine or a fast local network.
     guards: how many range flags may be opened (one bit each). minimum_group: fewest rows that an opened aggregate may
-    rest on; a party may state a higher one in its consortium file, and the highest counts. plan: public sizes for
-    ``privity plan``, owner -> table or array -> rows or shape; a run does not use them.
+    rest on; a party may state a higher one in its consortium file, and the highest counts. internals: the program may
+    reach below Privity's public names, so that more than the openings list says may leave it (see
+    docs/security/programs.md). plan: public sizes for ``privity plan``, owner -> table or array -> rows or shape; a run
+    does not use them.
     """
 
     name: str
@@ -83,6 +81,7 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     link: LinkSpec | None = None
     guards: Count = RANGE_GUARDS
     minimum_group: Annotated[int, msgspec.Meta(ge=1, le=1 << 31)] = MINIMUM_GROUP
+    internals: bool = False
     plan: dict[str, dict[str, Count | list[Count]]] = {}
 
     @property
@@ -138,33 +137,3 @@ def _hint(message: str) -> str:
     known = [field for kind in kinds for field in kind.__struct_fields__]
     close = difflib.get_close_matches(unknown[1], known, n=1)
     return f"; did you mean `{close[0]}`?" if close else ""
-
-
-def load_program(path: Path) -> tuple[Callable[[Session], Any], bytes]:
-    """The function ``program(session)`` of a party's own file, and the file's SHA-256.
-
-    Raises ConfigError if there is no such file or function, UsageError if the file fails when it is imported.
-    """
-    try:
-        source = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"cannot read the program {path}: {error.strerror}") from None
-    spec = importlib.util.spec_from_file_location(f"privity_program_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise ConfigError(f"{path} is not a Python file; a program is a .py file with a function program(session)")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == spec.origin]
-        at = f"{path}:{lines[-1]}" if lines else str(path)
-        raise UsageError(f"{at} cannot be imported: {type(error).__name__}: {error}") from error
-    program = getattr(module, "program", None)
-    if not inspect.isfunction(program):
-        raise ConfigError(f"{path} has no function program(session); that is what every party runs")
-    try:
-        inspect.signature(program).bind(None)
-    except TypeError:
-        raise ConfigError(f"{path}: program() must take one argument, the session: def program(session): ...") from None
-    return program, hashlib.sha256(source).digest()

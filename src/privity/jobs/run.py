@@ -18,14 +18,15 @@ import numpy as np
 from ..context import Context, Stage
 from ..errors import HandshakeError, PrivityError, UsageError
 from ..inputs import Declared, Input
+from ..lines import is_library
 from ..mpc.outside import Outside
 from ..mpc.party import Party, agree_streams
 from ..mpc.protocol import Protocol
 from ..mpc.rep3 import Rep3
 from ..net.certificates import Identity
 from ..net.tls import connect
-from ..net.wire import AllInputs, Declare, Hello, InputDeclaration, ProgressNote
-from ..openings import OpeningsList, OpeningsLog, Withheld
+from ..net.wire import AllInputs, Declare, Hello, InputDeclaration
+from ..openings import OpeningsList, OpeningsLog
 from ..ring import kernels, layout
 from ..session import Session
 from ..table import TableInfo
@@ -33,6 +34,8 @@ from ..types import Channel, Progress, Recorder
 from .consortium import Consortium
 from .files import write_outputs
 from .job import JobSpec
+from .notes import Notes
+from .output import refuse_shares, to_plain
 
 
 class Interrupted(PrivityError):
@@ -57,6 +60,7 @@ class Task:
     job: JobSpec
     load_inputs: Callable[[], Mapping[str, Input]]
     tables: Mapping[str, TableInfo] = field(default_factory=dict)
+    packages: Mapping[str, str] = field(default_factory=dict)
     listener: socket.socket | None = None
     deadline_s: float = 30.0
     idle_s: float = 60.0
@@ -71,7 +75,8 @@ class PartyReport(msgspec.Struct, frozen=True, kw_only=True):
 
     output: the program's return value, plain (arrays as lists; ``{"withheld_from_this_party": [...]}`` for values
     opened to others). opened: the ledger's lines. stages: the program's own sections. cpu_s: user and system seconds of
-    this process. bytes_sent: headers and tags included.
+    this process. bytes_sent: headers and tags included. internals: whether the job let the program reach below
+    Privity's public names. packages: versions of Python and of what the program imports.
     """
 
     party: str
@@ -83,23 +88,30 @@ class PartyReport(msgspec.Struct, frozen=True, kw_only=True):
     wall_s: float
     cpu_s: float
     kernels: str
+    internals: bool = False
+    packages: dict[str, str] = {}
 
 
 def run_party(task: Task) -> PartyReport:
     """Run the job at this party. Raises PrivityError; the peers are told the public reason first."""
     start = time.monotonic()
     kernels.keep_freed_memory()
-    channel = _connected(task)
+    notes = Notes(task.progress, task.me, task.consortium.compute)
+    channel = _connected(task, notes)
     try:
         with np.errstate(over="ignore"):
-            context = _open_context(task, channel)
+            context = _open_context(task, channel, notes)
             if task.trace is not None:
                 context.start_trace()
             output = task.program(context.session)
             context.check_guards()
+        if not task.job.internals:
+            refuse_shares(output)
         channel.close()
     except PrivityError as error:
-        channel.abort(error.public_reason)
+        # What a program raises itself may say what was opened to this party, whatever the class is called.
+        ours = is_library(traceback.extract_tb(error.__traceback__)[-1].filename)
+        channel.abort(error.public_reason if ours else "its program failed")
         raise
     except KeyboardInterrupt:
         channel.abort("interrupted")
@@ -119,14 +131,16 @@ def run_party(task: Task) -> PartyReport:
         wall_s=time.monotonic() - start,
         cpu_s=cpu_seconds(),
         kernels=kernels.BUILD,
+        internals=task.job.internals,
+        packages=dict(task.packages),
     )
 
 
-def _connected(task: Task) -> Channel:
+def _connected(task: Task, notes: Notes) -> Channel:
     try:
         if task.progress is not None:
             task.progress.update(0, 0, "connecting", 0, 0)
-        return _connect(task)
+        return _connect(task, notes)
     except KeyboardInterrupt:
         raise Interrupted(f"{task.me} was interrupted while it waited for the others") from None
 
@@ -146,7 +160,7 @@ def cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _connect(task: Task) -> Channel:
+def _connect(task: Task, notes: Notes) -> Channel:
     hello = Hello(
         party=task.me,
         version=version("privity"),
@@ -160,34 +174,21 @@ def _connect(task: Task) -> Channel:
     compute = task.me in task.consortium.compute
     channel: Channel = connect(
         task.identity, dial, accept, task.listener, hello,
-        deadline_s=task.deadline_s, idle_s=task.idle_s, watch_all=not compute, on_progress=_listener(task, compute),
+        deadline_s=task.deadline_s, idle_s=task.idle_s, watch_all=not compute, on_progress=notes.heard,
     )
     if not compute and task.recorder is not None:
         return cast(Channel, _Recorded(channel, task.recorder))
     return channel
 
 
-def _listener(task: Task, compute: bool) -> Callable[[str, ProgressNote], None] | None:
-    """Owners and receivers show the progress that the first compute party reports."""
-    progress, first = task.progress, task.consortium.compute[0]
-    if compute or progress is None:
-        return None
-
-    def show(source: str, note: ProgressNote) -> None:
-        if source == first:
-            progress.update(note.step, note.total, note.note, note.rounds, note.bytes_sent)
-
-    return show
-
-
-def _open_context(task: Task, channel: Channel) -> Context:
+def _open_context(task: Task, channel: Channel, notes: Notes) -> Context:
     compute, parties = task.consortium.compute, task.consortium.names
     own = dict(task.load_inputs())
     declared, minimum_group = _agree_on_inputs(
         task, channel, {n: x.declared(task.job.fraction_bits) for n, x in own.items()}
     )
     protocol = _protocol(task, channel)
-    notes = _Notes(task.progress, channel, [p for p in parties if p not in compute] if task.me in compute else [])
+    notes.tell_over(channel, [p for p in parties if p not in compute])
     if protocol.party is not None:
         protocol.party.pulse = notes.pulse
     return Context(
@@ -286,43 +287,3 @@ class _Recorded:
     def receive(self, source: str, step: int, into: Any) -> None:
         self._channel.receive(source, step, into)
         self._recorder.received(source, step, "opening", layout.view(into))
-
-
-class _Notes:
-    """Shows progress here and passes it on to parties that wait without computing, as a sign of life too."""
-
-    def __init__(self, show: Progress | None, channel: Channel, waiting: list[str]) -> None:
-        self._show = show
-        self._channel = channel
-        self._waiting = waiting
-        self._last = ProgressNote(step=0, total=0, note="", rounds=0, bytes_sent=0)
-        self._told = time.monotonic()
-
-    def update(self, step: int, total: int, note: str, rounds: int, bytes_sent: int) -> None:
-        self._last = ProgressNote(step=step, total=total, note=note, rounds=rounds, bytes_sent=bytes_sent)
-        if self._show is not None:
-            self._show.update(step, total, note, rounds, bytes_sent)
-        if time.monotonic() - self._told > 0.5:
-            self.pulse()
-
-    def pulse(self) -> None:
-        self._told = time.monotonic()
-        for name in self._waiting:
-            self._channel.tell(name, self._last)
-
-
-def to_plain(value: Any) -> Any:
-    """A program's return value as JSON-able data."""
-    if isinstance(value, Withheld):
-        return {"withheld_from_this_party": list(value.receivers)}
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, Mapping):
-        return {str(k): to_plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [to_plain(v) for v in value]
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    return repr(value)

@@ -61,7 +61,7 @@ class Certificate:
         if now > self.not_after:
             raise HandshakeError(
                 f"the certificate of {party} expired on {self.not_after:%Y-%m-%d %H:%M} UTC; make a new one "
-                "with `privity consortium init` and give its fingerprint to all parties"
+                "with `privity consortium key` and give its fingerprint to all parties"
             )
         if now < self.not_before:
             raise HandshakeError(
@@ -148,7 +148,7 @@ def load_identity(name: str, certificate_path: Path, key_path: Path) -> Identity
         key = load_pem_private_key(pem, password=None)
     except (ValueError, TypeError):
         raise ConfigError(
-            f"{key_path} is not an unencrypted PEM private key; make one with `privity consortium init`"
+            f"{key_path} is not an unencrypted PEM private key; make one with `privity consortium key`"
         ) from None
     spki = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if key.public_key().public_bytes(*spki) != x509.load_der_x509_certificate(

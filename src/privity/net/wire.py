@@ -228,12 +228,19 @@ class IntersectionCount(Message, frozen=True):
     count: Natural
 
 
-class ProgressNote(Message, frozen=True):
-    """How far a compute party's program has come."""
+Step = Annotated[int, msgspec.Meta(ge=0, le=1 << 31)]
 
-    step: Natural
-    total: Natural
-    note: Text
+
+class ProgressNote(Message, frozen=True):
+    """How far a compute party's program has come. No text: that could carry what was opened to the sender alone.
+
+    stage: how often the program said where it is, which whoever runs the same program can put into words. step, total:
+    of the stage, as the program said; ``total`` 0 where it has no steps.
+    """
+
+    stage: Step
+    step: Step
+    total: Step
     rounds: Natural
     bytes_sent: Natural
 
