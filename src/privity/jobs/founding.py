@@ -74,7 +74,7 @@ def init_consortium(
             roles = [role for role, group in members.items() if name in group]
             blocks.append(_block(identity, roles, endpoints.get(name)))
         (staging / FILE_NAME).write_text("\n".join(blocks), encoding="utf-8")
-        (folder / CERTIFICATES).mkdir(exist_ok=True)
+        (folder / CERTIFICATES).mkdir(exist_ok=True, mode=0o700)
         for file in sorted((staging / CERTIFICATES).iterdir()):
             os.replace(file, folder / CERTIFICATES / file.name)
         os.replace(staging / FILE_NAME, target)
