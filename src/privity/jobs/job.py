@@ -28,6 +28,9 @@ from ..types import Opening
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
+MOST_ELEMENTS = 1 << 28
+"""Numbers that one owner may bring to a job unless it says otherwise: 4 GiB of shares at each compute party."""
+
 
 class OpeningSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One line ``[[openings]]``: name, shape, receivers (party names, or "owners", "compute", "all") and count."""
@@ -67,8 +70,9 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fraction_bits: fractional bits of reals. seed: of public choices, such as the order of rows. exact: round every
     truncation to nearest (slower). link: the network, if it is not one machine or a fast local network.
     guards: how many range flags may be opened (one bit each). minimum_group: fewest rows that an opened aggregate may
-    rest on; a party may state a higher one in its consortium file, and the highest counts. plan: public sizes for
-    ``privity plan``, owner -> table or array -> rows or shape; a run does not use them.
+    rest on; a party may state a higher one in its consortium file, and the highest counts. most_elements: numbers in
+    all inputs of one owner together, for which compute parties make room. plan: public sizes for ``privity plan``,
+    owner -> table or array -> rows or shape; a run does not use them.
     """
 
     name: str
@@ -82,6 +86,7 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     link: LinkSpec | None = None
     guards: Count = RANGE_GUARDS
     minimum_group: Annotated[int, msgspec.Meta(ge=1, le=1 << 31)] = MINIMUM_GROUP
+    most_elements: Annotated[int, msgspec.Meta(ge=1, le=1 << 40)] = MOST_ELEMENTS
     plan: dict[str, dict[str, Count | list[Count]]] = {}
 
     @property
