@@ -29,6 +29,7 @@ from .jobs.files import check_writable, write_outputs
 from .jobs.founding import init_consortium
 from .jobs.intersection import IntersectionReport, IntersectionTask, run_intersection
 from .jobs.job import JobSpec, LinkSpec, load_job, load_program
+from .jobs.key_counts import KeySet
 from .jobs.launch import party_arguments
 from .jobs.local import EmitProgress, Event, emit, end_with_parent, run_local, stop_on_signal, write_reports
 from .jobs.run import Interrupted, PartyReport, Task, run_party
@@ -383,7 +384,7 @@ def psi(
     file = read_keys(keys, column, steps)
     common, report = run_intersection(
         IntersectionTask(
-            me, peer, group, identity, file.items, file.digest,
+            me, peer, group, identity, file.items, KeySet([file.cells]),
             log=Comparisons.of(group, me, limit), say=say, steps=steps, to=to,
             listener=None if dialled or own.endpoint is None else listen(own.endpoint),
             deadline_s=start_timeout, idle_s=timeout,

@@ -107,8 +107,7 @@ class Rep3(Protocol):
         Party 0 gets two seeds and nothing else, so it makes room for n elements only when both other parties have said
         what only they could say: that they hold the same, each with the n words that the owner really sent them.
         """
-        p, i = self.party, self.party.index
-        n = layout.count(shape)
+        i, n = self.party.index, layout.count(shape)
         first = layout.empty_bytes(SEED_BYTES)
         if i == 0:  # x_0 is shared with party 2, x_1 with party 1
             both, second = self._from_owner(owner, step, 2 * SEED_BYTES), layout.empty_bytes(SEED_BYTES)
