@@ -92,9 +92,9 @@ class Comparisons:
         runs = counts.of(keys)
         if runs >= self.limit:
             raise UsageError(
-                f"{what} (sha256 {keys.digest(counts.salt)[:12]}), or keys in it, was compared {runs} times already and the "
-                f"limit is {self.limit}: every run tells others how many of its keys they share, or which. If you "
-                "agree to more, raise most_comparisons in the consortium file (or give psi --limit); the runs are "
+                f"{what} (sha256 {keys.digest(counts.salt)[:12]}), or keys in it, was compared {runs} times already "
+                f"and the limit is {self.limit}: every run tells others how many of its keys they share, or which. If "
+                "you agree to more, raise most_comparisons in the consortium file (or give psi --limit); the runs are "
                 f"listed in {self.path}"
             )
         return runs
