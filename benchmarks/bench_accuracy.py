@@ -103,7 +103,7 @@ def run(function: Callable[[Any], Any], x: Reals, bound: float, fraction_bits: i
 
     def program(s: pv.Session) -> Any:
         secret = s.secret("x", "bank")
-        party = s.protocol.party
+        party = s._context.protocol.party
         before = (party.rounds, party.sent) if party else (0, 0)
         y = function(secret)
         if party:

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from privity.array import SecureArray
+from privity.inputs import Input
 from privity.jobs.job import LinkSpec
 from privity.mpc import radix, sort
 from privity.mpc.rep3 import Rep3
 from privity.net.link import EmulatedLink
 from privity.ring import kernels, order
-from privity.session import Input, Session
+from privity.session import Session
 from privity.simulation import simulate
 
 BITS, BANDWIDTH_MBIT = 40, 1000.0
@@ -44,13 +45,13 @@ def measure(rows: int, rtt_ms: float, repeat: int = 3) -> None:
 
     def program(s: Session) -> dict[str, tuple[float, float, int, int]]:
         x, y = s.secret("keys", s.compute[0]), s.secret("payload", s.compute[0])
-        party, out = s.protocol.party, {}
+        party, out = s._context.protocol.party, {}
         for name, kind in kinds.items():
             times = []
             for _ in range(repeat):
                 rounds, sent = party.rounds, party.sent
                 cpu, wall = time.thread_time(), time.perf_counter()
-                moved = kind(s.protocol, [(x.ring_share(), BITS)], [x.ring_share(), y.ring_share()])
+                moved = kind(s._context.protocol, [(x._ring_share(), BITS)], [x._ring_share(), y._ring_share()])
                 times.append((time.perf_counter() - wall, time.thread_time() - cpu))
                 rounds, sent = party.rounds - rounds, party.sent - sent
             ordered = SecureArray(s, moved[0], 0, float(half))

@@ -12,11 +12,14 @@ PACKAGE = Path(__file__).parent.parent / "src" / "privity"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = {
-    0: ("errors", "types"),
+    0: ("errors", "types", "lines"),
     1: ("ring",),
     2: ("net",),
     3: ("mpc", "psi"),
-    4: ("session", "array", "functions", "simulation", "table", "relations", "debug", "disclosure"),
+    4: (
+        *("inputs", "openings", "context", "session", "array", "functions"),
+        *("simulation", "table", "relations", "debug", "disclosure"),
+    ),
     5: ("ml", "stats", "torch"),
     6: ("jobs",),
     7: ("data", "node"),

@@ -92,9 +92,11 @@ if TYPE_CHECKING:
         unique_count,
         where,
     )
+    from .inputs import Input
     from .mpc.rep3 import Rep3
+    from .openings import Withheld
     from .relations import concat, intersect, link
-    from .session import Input, Session, Withheld
+    from .session import Session
     from .simulation import Simulation, simulate
     from .table import Table
     from .types import Opening

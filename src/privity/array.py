@@ -7,16 +7,19 @@ bound on |x|; what by these bounds would pass 62 bits raises OverflowPlanned at 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
+from .context import Context
 from .errors import SecretUseError, ShapeError, UsageError
 from .mpc.shares import Bits, Share
 from .ring import fixed, layout
-from .session import Session
 from .types import Ring
+
+if TYPE_CHECKING:
+    from .session import Session
 
 Public = npt.ArrayLike
 Axis = int | tuple[int, ...] | None
@@ -32,24 +35,39 @@ def _secret_used(what: str, instead: str) -> NoReturn:
 class SecureArray:
     """A secret array in one session. Made by ``Session.secret`` and by operations, not directly."""
 
-    __slots__ = ("__weakref__", "_bits", "_share", "bound", "scale", "session")
+    __slots__ = ("__weakref__", "_bits", "_bound", "_context", "_scale", "_share")
     __hash__ = None  # type: ignore[assignment]
 
-    def __init__(self, session: Session, data: Share | Bits, scale: int = 0, bound: float = 1.0) -> None:
-        self.session = session
-        self.scale = scale
-        self.bound = bound
+    def __init__(self, context: Context, data: Share | Bits, scale: int = 0, bound: float = 1.0) -> None:
+        self._context = context
+        self._scale = scale
+        self._bound = bound
         self._share: Share | None = None
         self._bits: Bits | None = None
         if isinstance(data, Share):
             self._share = data
-            session.fits(bound, scale, "this value")
+            context.fits(bound, scale, "this value")
         else:
             self._bits = data
-        if session.observer is not None:
-            session.observer.created(self)
+        if context.observer is not None:
+            context.observer.created(self)
 
     # -- what is public ----------------------------------------------------------------------------------------
+
+    @property
+    def session(self) -> Session:
+        """The session that this array belongs to."""
+        return self._context.session
+
+    @property
+    def scale(self) -> int:
+        """Fractional bits: the value is the ring integer divided by 2^scale."""
+        return self._scale
+
+    @property
+    def bound(self) -> float:
+        """Public bound on |x|."""
+        return self._bound
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -79,9 +97,17 @@ class SecureArray:
 
     def __repr__(self) -> str:
         scale = f", scale={self.scale}" if self.scale else ""
-        return f"SecureArray(shape={self.shape}, {self.kind}{scale}, {self.session.protocol.name})"
+        return f"SecureArray(shape={self.shape}, {self.kind}{scale}, {self._context.protocol.name})"
 
     __str__ = __repr__
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name in ("ring_share", "bit_share", "protocol", "context", "stated", "rearranged", "gating"):
+            raise UsageError(
+                f"a program has no access to {name} of a secret array; values are opened with session.reveal, and what "
+                "a secret array can do is in docs/api.md"
+            )
+        raise AttributeError(f"a secret array has no attribute {name!r}")
 
     def __format__(self, spec: str) -> str:
         return repr(self)
@@ -119,14 +145,14 @@ class SecureArray:
 
     # -- inside ------------------------------------------------------------------------------------------------
 
-    def ring_share(self) -> Share:
+    def _ring_share(self) -> Share:
         """This array as ring integers (booleans are converted: two rounds)."""
         if self._share is None:
             assert self._bits is not None
-            self._share = self.session.protocol.b2a(self._bits)
+            self._share = self._context.protocol.b2a(self._bits)
         return self._share
 
-    def bit_share(self) -> Bits:
+    def _bit_share(self) -> Bits:
         """This array's bits; only for booleans."""
         if self._bits is None:
             raise UsageError(f"expected a secret boolean array, got {self!r}; compare it with something first")
@@ -142,28 +168,28 @@ class SecureArray:
             plain = fixed.decode(value, self.scale) if self.scale else fixed.decode_integers(value)
         return plain if self.shape else plain.item()
 
-    def rearranged(self, fn: layout.Local) -> SecureArray:
+    def _rearranged(self, fn: layout.Local) -> SecureArray:
         """A linear rearrangement, applied to every component; keeps scale, bound and kind. Local."""
         if self._bits is not None:
-            return SecureArray(self.session, self.session.protocol.map_bits(self._bits, fn))
-        return SecureArray(self.session, self.ring_share().map(fn), self.scale, self.bound)
+            return SecureArray(self._context, self._context.protocol.map_bits(self._bits, fn))
+        return SecureArray(self._context, self._ring_share().map(fn), self.scale, self.bound)
 
     def numeric(self) -> SecureArray:
         """This array with booleans as 0/1 integers (two rounds, once)."""
-        return self if self._bits is None else SecureArray(self.session, self.ring_share(), 0, 1.0)
+        return self if self._bits is None else SecureArray(self._context, self._ring_share(), 0, 1.0)
 
-    def gating(self, x: Share) -> Share:
+    def _gating(self, x: Share) -> Share:
         """This boolean array times ring integers of its shape; a small one needs no conversion, which saves a round."""
-        protocol = self.session.protocol
+        protocol = self._context.protocol
         if self._share is not None:
             return protocol.mul(self._share, x)
-        product, self._share = protocol.inject(self.bit_share(), x)
+        product, self._share = protocol.inject(self._bit_share(), x)
         return product
 
     def operand(self, other: Any) -> SecureArray | npt.NDArray[Any]:
         """The other side of an operator: a secret array of this session, or a finite public array."""
         if isinstance(other, SecureArray):
-            if other.session is not self.session:
+            if other._context is not self._context:
                 raise UsageError("the two secret arrays belong to different sessions")
             return other
         array = np.asarray(other)
@@ -173,9 +199,9 @@ class SecureArray:
             raise UsageError("a public operand holds NaN or infinity; secrets can only be combined with finite numbers")
         return array
 
-    def fitted(self, shape: tuple[int, ...]) -> Share:
+    def _fitted(self, shape: tuple[int, ...]) -> Share:
         """The ring share broadcast to ``shape``."""
-        share = self.ring_share()
+        share = self._ring_share()
         return share if share.shape == shape else share.map(layout.broadcast(shape))
 
     def rescaled(self, scale: int) -> SecureArray:
@@ -190,9 +216,9 @@ class SecureArray:
         """Rounded to decimal places, halves up; to whole numbers gives secret integers."""
         return convert.rounded(self, decimals)
 
-    def stated(self, bound: float) -> SecureArray:
+    def _stated(self, bound: float) -> SecureArray:
         """The same shares under a bound that follows from how they were computed, or that the caller guards later."""
-        return SecureArray(self.session, self.ring_share(), self.scale, bound)
+        return SecureArray(self._context, self._ring_share(), self.scale, bound)
 
     def assume_bound(self, bound: float) -> SecureArray:
         """State |x| <= bound. Checked at run time by a guard: one secret flag, opened as 'range ok' at the next reveal.
@@ -200,8 +226,8 @@ class SecureArray:
         A loop that would lose its bound states it here. Raises RangeViolated (later) if it does not hold.
         """
         x = self.numeric()
-        self.session.guard(select.outside_count(x, float(bound)))
-        return x.stated(float(bound))
+        self._context.guard(select.outside_count(x, float(bound)), f"|x| <= {float(bound):g}")
+        return x._stated(float(bound))
 
     # -- arithmetic: functions/arithmetic.py -------------------------------------------------------------------
 
@@ -335,7 +361,7 @@ class SecureArray:
         return ~(self == other)
 
     def __invert__(self) -> SecureArray:
-        return SecureArray(self.session, self.session.protocol.invert(self.bit_share()))
+        return SecureArray(self._context, self._context.protocol.invert(self._bit_share()))
 
     def __and__(self, other: Any) -> SecureArray:
         return select.logic(self, self.operand(other), "and")
@@ -363,7 +389,7 @@ class SecureArray:
     def reshape(self, *shape: Any) -> SecureArray:
         """The same elements in another shape; -1 is worked out."""
         target = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], Sequence) else shape
-        return self.rearranged(layout.reshape(target))
+        return self._rearranged(layout.reshape(target))
 
     def ravel(self) -> SecureArray:
         """One dimension."""
@@ -373,21 +399,21 @@ class SecureArray:
 
     def squeeze(self, axis: Axis = None) -> SecureArray:
         """Without axes of length one."""
-        return self.rearranged(layout.arranged(np.squeeze, axis=axis))
+        return self._rearranged(layout.arranged(np.squeeze, axis=axis))
 
     def swapaxes(self, axis1: int, axis2: int) -> SecureArray:
         """Two axes exchanged."""
-        return self.rearranged(layout.arranged(np.swapaxes, axis1, axis2))
+        return self._rearranged(layout.arranged(np.swapaxes, axis1, axis2))
 
     def transpose(self, *axes: int) -> SecureArray:
         """Axes in another order (reversed without arguments)."""
-        return self.rearranged(layout.transpose(axes or None))
+        return self._rearranged(layout.transpose(axes or None))
 
     def __getitem__(self, key: Any) -> SecureArray:
         for part in key if isinstance(key, tuple) else (key,):
             if isinstance(part, SecureArray):
                 _secret_used("as an index", "Indices must be public; select with privity.where instead.")
-        return self.rearranged(layout.take(key))
+        return self._rearranged(layout.take(key))
 
     def __setitem__(self, key: Any, value: Any) -> NoReturn:
         raise UsageError("secret arrays cannot be assigned to in place; build a new one with where or concatenate")
@@ -406,17 +432,17 @@ def broadcast_shapes(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
         raise ShapeError(f"shapes {a} and {b} do not broadcast together") from None
 
 
-def session_of(*values: Any) -> Session:
+def context_of(*values: Any) -> Context:
     """The session of the first secret array among ``values``. Raises UsageError if there is none."""
     for v in values:
         if isinstance(v, SecureArray):
-            return v.session
+            return v._context
     raise UsageError("expected at least one secret array; for public arrays use NumPy")
 
 
-def secure(session: Session, value: Any) -> SecureArray:
+def secure(context: Context, value: Any) -> SecureArray:
     """``value`` as a secret array of the session: itself, or a public constant."""
-    return value if isinstance(value, SecureArray) else session.constant(value)
+    return value if isinstance(value, SecureArray) else context.constant(value)
 
 
 # They build on the class above.

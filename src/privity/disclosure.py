@@ -13,12 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from .array import SecureArray, broadcast_shapes
+from .context import Context
 from .errors import ShapeError, UsageError
-from .session import Session, Withheld
+from .openings import Withheld
+from .session import Session, context_of
 
 
 def release(
-    session: Session,
+    session: Session | Context,
     values: SecureArray,
     counts: SecureArray | npt.ArrayLike,
     *,
@@ -33,6 +35,7 @@ def release(
     ``Session.reveal`` (whose errors it raises). The value of a suppressed cell never leaves its shares: it is replaced
     there by a number below the array's bound. Rounds beside the opening: a comparison and 3 (public counts: none).
     """
+    context = context_of(session)
     values = values.numeric()
     if isinstance(counts, SecureArray) and counts.kind == "fixed":
         raise UsageError(f"release({name!r}): expected counts as whole numbers of rows, got {counts!r}")
@@ -41,23 +44,23 @@ def release(
     if broadcast_shapes(values.shape, shape) != values.shape:
         raise ShapeError(f"release({name!r}): counts of shape {shape} do not broadcast to values of {values.shape}")
     if isinstance(counts, SecureArray):
-        enough: Any = counts >= session.minimum_group
+        enough: Any = counts >= context.minimum_group
     else:
-        enough = np.asarray(counts) >= session.minimum_group
-    return opened_where(session, values, enough, to=to, name=name, reason=reason)
+        enough = np.asarray(counts) >= context.minimum_group
+    return opened_where(context, values, enough, to=to, name=name, reason=reason)
 
 
-def opened_where(session: Session, values: SecureArray, keep: Any, *, to: Any, name: str, reason: str) -> Any:
+def opened_where(context: Context, values: SecureArray, keep: Any, *, to: Any, name: str, reason: str) -> Any:
     """Open ``values`` where ``keep`` (booleans or 0/1 integers, secret or public, that broadcast) is 1, else NaN.
 
     Reveals: these values, and ``keep``. Rounds beside the opening: 3, none for a public ``keep``.
     """
     sentinel = -float(int(2.0 * values.bound) + 2)
-    session.fits(-sentinel, values.scale, f"the mark of suppressed cells in {name!r}")
+    context.fits(-sentinel, values.scale, f"the mark of suppressed cells in {name!r}")
     secret = isinstance(keep, SecureArray)
     flags = keep.numeric() if secret else np.broadcast_to(np.asarray(keep, np.int64), values.shape)
-    marked = ((values - sentinel) * flags).stated(values.bound - sentinel) + sentinel
-    value = session.reveal(marked.stated(-sentinel), to=to, name=name, reason=reason)
+    marked = ((values - sentinel) * flags)._stated(values.bound - sentinel) + sentinel
+    value = context.reveal(marked._stated(-sentinel), to=to, name=name, reason=reason)
     if isinstance(value, Withheld):
         return value
     plain = np.asarray(value, np.float64)
@@ -65,7 +68,7 @@ def opened_where(session: Session, values: SecureArray, keep: Any, *, to: Any, n
     return plain if values.shape else float(plain)
 
 
-def release_table(session: Session, counts: SecureArray, *, to: Any, name: str, reason: str) -> Any:
+def release_table(session: Session | Context, counts: SecureArray, *, to: Any, name: str, reason: str) -> Any:
     """Open a table of counts of rows that do not overlap (a cross table, a histogram), float64; small cells are NaN.
 
     Cells below the minimum group g are suppressed. Whoever knows the number of all rows knows the sum of the suppressed
@@ -80,18 +83,19 @@ def release_table(session: Session, counts: SecureArray, *, to: Any, name: str, 
     Reveals: the cells that remain, and which ones they are. Rounds beside the opening: two comparisons and 3, however
     many cells there are.
     """
+    context = context_of(session)
     counts = counts.numeric()
     if counts.kind != "int" or counts.size == 0:
         raise UsageError(f"release_table({name!r}): expected secret whole numbers, at least one, got {counts!r}")
-    flat, least = counts.reshape(-1), session.minimum_group
+    flat, least = counts.reshape(-1), context.minimum_group
     is_small = flat < least
     small = is_small.numeric()
-    in_small = (small * flat).stated(float(min(least, counts.bound)))
-    room = (flat - in_small - (1 - small) * least).stated(counts.bound)  # how far the other cells are above g
-    later = (room.sum() - room.cumsum()).stated(counts.bound * flat.size)
-    wanted = small.sum().stated(float(flat.size)) * least
+    in_small = (small * flat)._stated(float(min(least, counts.bound)))
+    room = (flat - in_small - (1 - small) * least)._stated(counts.bound)  # how far the other cells are above g
+    later = (room.sum() - room.cumsum())._stated(counts.bound * flat.size)
+    wanted = small.sum()._stated(float(flat.size)) * least
     keep = ~(is_small | (in_small.sum() + later < wanted))
-    return opened_where(session, counts, keep.reshape(counts.shape), to=to, name=name, reason=reason)
+    return opened_where(context, counts, keep.reshape(counts.shape), to=to, name=name, reason=reason)
 
 
 def margins(table: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], float]:

@@ -11,11 +11,12 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from .array import SecureArray
+from .context import Context
 from .errors import DataError, UsageError
 from .functions import concatenate
 from .functions.linkage import first_rows, members
 from .functions.linkage import link as link_rows
-from .session import Session, Withheld
+from .openings import Withheld
 from .table import Field, SecureColumn, Table
 
 LINKED_ROWS = "linked rows"
@@ -38,7 +39,7 @@ def link(
 
     Raises UsageError for tables without keys or with clashing columns, DataError if there are too few common rows.
     """
-    session = _checked(tables)
+    context = _checked(tables)
     if how not in ("inner", "left"):
         raise UsageError(f"link: expected how='inner' or how='left', got {how!r}")
     labels = [t.label_name for t in tables if t.label_name is not None]
@@ -48,14 +49,14 @@ def link(
 
     def open_size(count: SecureArray) -> int:
         reason = f"number of rows that {', '.join(t.name for t in tables)} have in common"
-        size = session.reveal(count, to="all", name=name, reason=reason)
+        size = context.reveal(count, to="all", name=name, reason=reason)
         if isinstance(size, Withheld):
             raise UsageError(f"link: a plan needs to know how many rows match; assume it: --assume '{name}=5000'")
         return int(size)
 
     linked = link_rows(
         [_keys(t) for t in tables], payload, how=how, capacity=capacity, valid=[_counting(t) for t in tables],
-        open_size=open_size, minimum=session.minimum_group,
+        open_size=open_size, minimum=context.minimum_group,
     )  # fmt: skip
     columns: list[SecureColumn] = []
     for k, table in enumerate(tables):
@@ -70,10 +71,10 @@ def link(
             missing = next(made) if column.missing is not None else None
             if absent is not None and column.field.name != table.label_name:
                 missing = absent if missing is None else missing + absent  # values of absent rows are 0, gaps too
-                missing = missing.stated(1.0)
+                missing = missing._stated(1.0)
             columns.append(SecureColumn(replace(column.field, missing=missing is not None), values, missing))
     made_table = Table(
-        session, "+".join(t.name for t in tables), columns, rows=linked.rows,
+        context, "+".join(t.name for t in tables), columns, rows=linked.rows,
         label=labels[0] if labels else None, valid=linked.valid,
     )  # fmt: skip
     # in a left join, rows of the first table that repeat a key hold values that do not count
@@ -86,7 +87,7 @@ def intersect(*tables: Table, name: str = "common rows") -> dict[str, Any]:
     Opened to that owner alone as ``name (owner)``, so every owner learns the intersection of its keys with all others,
     and nothing of the rest. With two owners and no compute parties there is ``privity psi``.
     """
-    session = _checked(tables)
+    context = _checked(tables)
     masks = members([_keys(t) for t in tables], [_counting(t) for t in tables])
     found: dict[str, Any] = {}
     for table, mask in zip(tables, masks, strict=True):
@@ -94,7 +95,7 @@ def intersect(*tables: Table, name: str = "common rows") -> dict[str, Any]:
         for owner, rows in table.brought:
             mine = mask[at : at + rows]
             at += rows
-            found[owner] = session.reveal(
+            found[owner] = context.reveal(
                 mine, to=owner, name=f"{name} ({owner})", reason=f"which rows of {owner} are in all tables"
             )
     return found
@@ -122,10 +123,10 @@ def concat(tables: Sequence[Table], name: str | None = None) -> Table:
                 )
             if (field.kind, field.unit, field.categories) != (its.kind, its.unit, its.categories):
                 raise UsageError(f"concat: column {field.name!r} differs in kind, unit or categories in {other.name!r}")
-    session = first.session
+    context = first._context
 
     def zeros(table: Table) -> SecureArray:
-        return session.constant([0] * table.rows)
+        return context.constant([0] * table.rows)
 
     columns = []
     for column in _columns(first):
@@ -143,12 +144,12 @@ def concat(tables: Sequence[Table], name: str | None = None) -> Table:
         valid = concatenate([t.valid if t.valid is not None else zeros(t) + 1 for t in tables])
     keys = concatenate([_keys(t) for t in tables]) if all(t.keys is not None for t in tables) else None
     return Table(
-        session, name or "+".join(dict.fromkeys(t.name for t in tables)), columns,
+        context, name or "+".join(dict.fromkeys(t.name for t in tables)), columns,
         rows=sum(t.rows for t in tables), label=first.label_name, valid=valid, keys=keys,
     )  # fmt: skip
 
 
-def _checked(tables: Sequence[Table]) -> Session:
+def _checked(tables: Sequence[Table]) -> Context:
     if len(tables) < 2:
         raise UsageError(f"expected at least two tables to link, got {len(tables)}")
     keyless = [t.name for t in tables if t.keys is None]
@@ -164,7 +165,7 @@ def _checked(tables: Sequence[Table]) -> Session:
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
         raise UsageError(f"link: several tables have columns named {', '.join(twice)}; drop or rename all but one")
-    return tables[0].session
+    return tables[0]._context
 
 
 def _keys(table: Table) -> SecureArray:

@@ -13,18 +13,21 @@ from typing import Any
 
 import numpy as np
 
+from .context import Context, Gate
 from .debug.ranges import RangeBoard, RangeLine, RangeObserver
 from .debug.trace import Trace
 from .errors import PeerAborted, PrivityError, UsageError
+from .inputs import Declared, Input
 from .mpc.outside import Outside
 from .mpc.party import Party, agree_streams
 from .mpc.protocol import Protocol
 from .mpc.rep3 import Rep3
 from .net.memory import memory_network
+from .openings import MINIMUM_GROUP, EverythingAllowed, OpeningsList, OpeningsLog
 from .ring import fixed
-from .session import MINIMUM_GROUP, Declared, EverythingAllowed, Input, OpeningsList, OpeningsLog, Session
+from .session import Session
 from .table import TableInfo
-from .types import Channel, Gate, Opening, Recorder
+from .types import Channel, Opening, Recorder
 
 Program = Callable[[Session], Any]
 
@@ -116,7 +119,7 @@ def simulate(
             with np.errstate(over="ignore"):
                 gate: Gate = EverythingAllowed() if openings is None else OpeningsList(openings)
                 proto = _protocol_at(me, compute, channel, protocol, (recorders or {}).get(me))
-                session = Session(
+                context = Context(
                     me=me,
                     protocol=proto,
                     compute=compute,
@@ -134,16 +137,16 @@ def simulate(
                     store=None if store is None else store / me,
                 )
                 if board is not None and me in compute:
-                    session.observer = RangeObserver(board, compute.index(me))
+                    context.observer = RangeObserver(board, compute.index(me))
                 if trace:
-                    session.start_trace()
-                outputs[me] = program(session)
-                session.check_guards()
+                    context.start_trace()
+                outputs[me] = program(context.session)
+                context.check_guards()
             costs[me] = (proto.party.rounds if me in compute else 0, channel.bytes_sent)
             if me in compute:
                 payload[me] = proto.party.sent
             if trace:
-                traces[me] = session.trace()
+                traces[me] = context.trace()
             channel.close()
         except BaseException as error:
             errors[me] = error

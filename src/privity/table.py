@@ -17,11 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from .array import SecureArray
+from .context import Context
 from .errors import DataError, ShapeError, UsageError
 from .functions import concatenate, matmul, one_hot, stack
 from .functions.tables import Groups, group_by
+from .inputs import Declared, Input
 from .ring import prg
-from .session import Declared, Input, Session
+from .session import Session
 
 FEATURE_BITS = 30
 """Fractional bits of shared numbers: they lie in [-1, 1], and a column may use a small part of that range."""
@@ -235,7 +237,7 @@ def natural(values: SecureArray, unit: float) -> SecureArray:
     """values * unit for a power of two: fewer fractional bits, not a product, as far as there are any. Local."""
     bits = round(math.log2(unit))
     if bits <= values.scale and bits >= 0:
-        return SecureArray(values.session, values.ring_share(), values.scale - bits, values.bound * unit)
+        return SecureArray(values._context, values._ring_share(), values.scale - bits, values.bound * unit)
     return values * unit
 
 
@@ -249,7 +251,7 @@ class Table:
 
     def __init__(
         self,
-        session: Session,
+        context: Context,
         name: str,
         columns: Sequence[SecureColumn],
         *,
@@ -260,7 +262,7 @@ class Table:
         moments: Mapping[str, SecureArray] | None = None,
         brought: Sequence[tuple[str, int]] = (),
     ) -> None:
-        self.session, self.name, self.rows = session, name, rows
+        self._context, self.name, self.rows = context, name, rows
         self.brought = tuple(brought)
         """Owner and number of rows, one block after the other; empty where rows no longer are as they were brought."""
         self._columns = {c.field.name: c for c in columns}
@@ -273,6 +275,11 @@ class Table:
         self._count: int | SecureArray | None = None
 
     # -- what is public ------------------------------------------------------------------------------------------------
+
+    @property
+    def session(self) -> Session:
+        """The session that this table belongs to."""
+        return self._context.session
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -360,12 +367,12 @@ class Table:
         scales = [v.scale for v in values if v.scale]
         common = min(scales, default=0)
         if common != max(scales, default=0):
-            common = max(common, self.session.fraction_bits)
+            common = max(common, self._context.fraction_bits)
         finer = [i for i, v in enumerate(values) if v.scale > common]
         if finer:
             cut = stack([values[i] for i in finer], axis=1).rescaled(common)
             for k, i in enumerate(finer):
-                values[i] = cut[:, k].stated(values[i].bound + 2.0**-common)
+                values[i] = cut[:, k]._stated(values[i].bound + 2.0**-common)
         return stack(values, axis=1)
 
     # -- sums over the real rows ---------------------------------------------------------------------------------------
@@ -391,7 +398,7 @@ class Table:
         x = self.block(names).T
         # each square is cut before the sum: a sum of products at twice the scale would soon pass 62 bits
         square = x.multiply(x, scale=x.scale).sum(axis=1)
-        full = self.valid.sum() if self.valid is not None else self.session.constant(self.rows)
+        full = self.valid.sum() if self.valid is not None else self._context.constant(self.rows)
         present = [full if c.missing is None else full - c.missing.sum() for c in values]
         return stack([x.sum(axis=1), square, stack(present)])
 
@@ -405,7 +412,7 @@ class Table:
         if not clean and self.valid is not None and made:
             made = _masked(made, self.valid)
         return Table(
-            self.session,
+            self._context,
             self.name,
             made,
             rows=self.rows,
@@ -457,11 +464,11 @@ class Table:
         """
         if mask.shape != (self.rows,):
             raise ShapeError(f"table {self.name!r}: expected a mask of shape ({self.rows},), got {mask.shape}")
-        mask.bit_share()  # raises unless these are booleans
+        mask._bit_share()  # raises unless these are booleans
         keep = mask.numeric()
         valid = keep if self.valid is None else keep * self.valid
         return Table(
-            self.session, self.name, _masked(list(self._columns.values()), keep), rows=self.rows,
+            self._context, self.name, _masked(list(self._columns.values()), keep), rows=self.rows,
             label=self.label_name, valid=valid, keys=None,
         )  # fmt: skip
 
@@ -478,7 +485,7 @@ class Table:
         keys = None if self.keys is None else pick(self.keys)
         rows = columns[0].values.shape[0] if columns else 0
         return Table(
-            self.session, self.name, columns, rows=rows, label=self.label_name, valid=valid, keys=keys
+            self._context, self.name, columns, rows=rows, label=self.label_name, valid=valid, keys=keys
         )
 
     def split(self, test_size: float = 0.25, *, random_state: int | None = None) -> tuple[Table, Table]:
@@ -491,7 +498,7 @@ class Table:
         held = round(self.rows * test_size)
         if not 0 < held < self.rows:
             raise UsageError(f"split: {self.rows} rows leave no rows on one side with test_size={test_size}")
-        seed = self.session.seed if random_state is None else random_state
+        seed = self._context.seed if random_state is None else random_state
         order = np.random.default_rng(seed).permutation(self.rows)  # a public choice
         return self.take(np.sort(order[held:])), self.take(np.sort(order[:held]))
 
@@ -522,7 +529,7 @@ def _masked(columns: Sequence[SecureColumn], keep: SecureArray) -> list[SecureCo
         given = [getattr(columns[i], p).numeric() for i, p in same]
         product = stack(given) * keep  # a whole number times anything keeps its scale
         for k, key in enumerate(same):
-            made[key] = product[k].stated(given[k].bound)
+            made[key] = product[k]._stated(given[k].bound)
     return [
         SecureColumn(c.field, made[i, "values"], None if c.missing is None else made[i, "missing"])
         for i, c in enumerate(columns)
@@ -568,27 +575,27 @@ class GroupBy:
         hot = one_hot(key.values, levels).numeric()
         if table.valid is not None:
             hot = hot * table.valid.reshape((-1, 1))
-        count = hot.sum(axis=0).stated(float(table.rows))
+        count = hot.sum(axis=0)._stated(float(table.rows))
         out: dict[str, SecureArray] = {}
         for name, (how, values) in wanted.items():
             if values is None:
                 out[name] = count
                 continue
-            total = matmul(values.reshape((1, -1)), hot).reshape((levels,)).stated(values.bound * max(1, table.rows))
+            total = matmul(values.reshape((1, -1)), hot).reshape((levels,))._stated(values.bound * max(1, table.rows))
             # an empty group has the sum 0, so its mean is 0 whatever it is divided by
             out[name] = total if how == "sum" else total / (count + (count == 0).numeric())
-        codes = table.session.constant(np.arange(levels))
+        codes = table._context.constant(np.arange(levels))
         return Groups((codes,), count > 0, out)
 
 
-def read(session: Session, info: TableInfo, owners: Sequence[str] | None = None) -> Table:
+def read(context: Context, info: TableInfo, owners: Sequence[str] | None = None) -> Table:
     """The table of all owners that brought it, rows in the order of the parties (or of ``owners``).
 
     Raises UsageError if nobody brought it, or not everybody who must, or if several owners each cut a column into bins
     of their own.
     """
     first = next(iter(table_shapes(info, 0)))
-    brought = session.owners(first)
+    brought = context.owners(first)
     names = list(owners) if owners is not None else brought
     missing = [o for o in info.owners or names if o not in brought]
     if missing:
@@ -607,24 +614,24 @@ def read(session: Session, info: TableInfo, owners: Sequence[str] | None = None)
         )
 
     def brought_by_all(part: str) -> SecureArray:
-        return concatenate([session.secret(f"{info.name}.{part}", owner) for owner in names])
+        return concatenate([context.secret(f"{info.name}.{part}", owner) for owner in names])
 
     moments: dict[str, SecureArray] = {}
     values: dict[str, SecureArray] = {}
     gaps: dict[str, SecureArray] = {}
     if info.numbers:
-        each = [session.secret(f"{info.name}.moments", owner) for owner in names]
+        each = [context.secret(f"{info.name}.moments", owner) for owner in names]
         total = each[0]
         for more in each[1:]:
             total = total + more
         shared = brought_by_all("features")
         for i, field in enumerate(info.numbers):
             moments[field.name] = total[:, i]
-            values[field.name] = shared[:, i].stated(field.bound / field.unit)
+            values[field.name] = shared[:, i]._stated(field.bound / field.unit)
     if info.coded:
         codes = brought_by_all("codes")
         for i, field in enumerate(info.coded):
-            values[field.name] = codes[:, i].stated(float(max(1, len(field.categories) - 1)))
+            values[field.name] = codes[:, i]._stated(float(max(1, len(field.categories) - 1)))
     if info.gappy:
         empty = brought_by_all("missing")
         gaps = {field.name: empty[:, i] for i, field in enumerate(info.gappy)}
@@ -633,9 +640,9 @@ def read(session: Session, info: TableInfo, owners: Sequence[str] | None = None)
         columns.append(SecureColumn(replace(info.label, owners=tuple(names)), brought_by_all("label")))
     valid = brought_by_all("valid") if info.capacity is not None else None
     keys = brought_by_all("keys") if info.keyed else None
-    each_brought = [(o, session.declared[o][first].shape[0]) for o in names]
+    each_brought = [(o, context.declared[o][first].shape[0]) for o in names]
     return Table(
-        session,
+        context,
         info.name,
         columns,
         rows=sum(rows for _, rows in each_brought),

@@ -24,10 +24,11 @@ import numpy.typing as npt
 
 from .errors import PeerAborted
 from .mpc.party import Message, Party, agree_streams
+from .mpc.permits import Kind, Permit, independent
 from .mpc.plain import InsecurePlain
 from .mpc.protocol import Protocol
 from .mpc.rep3 import Rep3
-from .mpc.shares import Bits, Share
+from .mpc.shares import Bits, Mix, Mixed, Share, Shown
 from .net.memory import MemoryChannel, memory_network
 from .ring import kernels, reference
 from .ring.prg import Stream
@@ -71,6 +72,30 @@ class Run:
     outputs: list[Any]
     parties: list[WatchedParty]
     outside: dict[str, Any] = field(default_factory=dict)
+
+
+# -- opening: in a run, gates and secret orders make the permits that these make here ------------------------------
+
+
+def open_value(p: Protocol, x: Share, to: Sequence[int], outside: Sequence[str] = (), step: int = 0) -> Ring | None:
+    """``p.open`` with a permit for just that."""
+    names = [] if p.party is None else [p.party.names[i] for i in to]
+    return p.open(x, to, outside, step, permit=Permit(Kind.LISTED, [x], [*names, *outside]))
+
+
+def open_bits(p: Protocol, b: Bits) -> Ring | None:
+    """``p.open_bits`` with a permit for just that."""
+    return p.open_bits(b, permit=independent(b))
+
+
+def shuffle_and_open(
+    p: Protocol, shown: Sequence[Shown], mix: Mix, items: Sequence[Share] = (), bits: Bits | None = None
+) -> Mixed:
+    """``p.shuffle_and_open`` with a permit for just that."""
+    return p.shuffle_and_open(shown, mix, items, bits, permit=independent(*(each.value for each in shown)))
+
+
+# -- running, with outside parties -----------------------------------------------------------------------------------
 
 
 OutsideProgram = Callable[[MemoryChannel, tuple[str, ...]], Any]

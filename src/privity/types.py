@@ -92,12 +92,6 @@ class Opening:
     count: int = 1
 
 
-class Gate(Interface):
-    """Asked before anything is opened. Raises OpeningRefused; returns only if the opening is allowed."""
-
-    def permit(self, name: str, shape: tuple[int, ...], to: tuple[str, ...], reason: str) -> None: ...
-
-
 class Recorder(Interface):
     """Receives a copy of everything a party receives (its view), for the report and for view tests."""
 

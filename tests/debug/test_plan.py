@@ -15,9 +15,10 @@ import privity as pv
 from privity.debug.plan import REST, Plan, plan
 from privity.demo import banks_program
 from privity.errors import OpeningRefused, OverflowPlanned, UsageError
+from privity.inputs import Declared, Input
 from privity.ml.linear import LogisticRegression
 from privity.ml.metrics import accuracy_score
-from privity.session import Declared, Input, Session
+from privity.session import Session
 from privity.table import Field, TableInfo, numbers, table_inputs, table_shapes
 
 RNG = np.random.default_rng(5)

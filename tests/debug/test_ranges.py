@@ -91,7 +91,7 @@ def test_off_by_default() -> None:
 
     def program(s: Session) -> None:
         seen.append(s.observer)
-        (s.secret("x", "bank") * 2).stated(3.0)
+        (s.secret("x", "bank") * 2)._stated(3.0)
 
     done = pv.simulate(program, inputs={"bank": {"x": X}})
     assert seen == [None] * 4 and done.ranges == []

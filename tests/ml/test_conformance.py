@@ -154,7 +154,7 @@ class Careless(Estimator):
             raise ShapeError("Careless: expected y (n,)")
         weight = rows.weight
         if weight is not None and self.fault != "negative weights":
-            weight.session.guard((weight < 0).numeric().sum().ring_share())
+            weight._context.guard((weight < 0).numeric().sum()._ring_share())
         values = rows.x
         if weight is not None and self.fault != "weights":
             values = values * weight.reshape((-1, 1))

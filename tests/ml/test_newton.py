@@ -14,11 +14,12 @@ from sklearn.linear_model import LogisticRegression as Centralised
 
 import privity as pv
 from privity.errors import RangeViolated, UsageError
+from privity.inputs import Input
 from privity.ml.inference import Inference, open_inference
 from privity.ml.information import Information
 from privity.ml.linear import LogisticRegression
 from privity.mpc.plain import InsecurePlain
-from privity.session import Input, Withheld
+from privity.openings import Withheld
 
 PLAIN: dict[str, Any] = {"protocol": InsecurePlain, "parties": 1}
 Program = Callable[[pv.Session], Any]
@@ -80,7 +81,7 @@ def test_the_same_on_three_parties_opens_one_flag_and_the_model() -> None:
     def program(s: pv.Session) -> Any:
         model = LogisticRegression(solver="newton", alpha=0.01)
         model.fit(s.secret("x", "hospital"), s.secret("y", "hospital"))
-        assert s.log.entries == [] or [e["name"] for e in s.log.entries] == ["range guard"]
+        assert s._context.log.entries == [] or [e["name"] for e in s._context.log.entries] == ["range guard"]
         return model.inference(to="hospital", name="model", reason="test")
 
     result = run(program, x, y, protocol=pv.Rep3, parties=3)

@@ -13,6 +13,7 @@ from sklearn.datasets import load_diabetes
 
 import privity as pv
 from privity.errors import RangeViolated, UsageError
+from privity.inputs import Input
 from privity.ml.glm import (
     GammaRegressor,
     LogLinear,
@@ -23,7 +24,6 @@ from privity.ml.glm import (
 from privity.ml.lasso import ElasticNet, Lasso
 from privity.ml.least_squares import LinearRegression, Ridge
 from privity.mpc.plain import InsecurePlain
-from privity.session import Input
 
 PLAIN: dict[str, Any] = {"protocol": InsecurePlain, "parties": 1}
 LOG_LINEAR: tuple[LogLinear, ...] = (

@@ -72,7 +72,7 @@ def test_shares_are_new_in_every_session(tmp_path: Path) -> None:
 
     def program(s: pv.Session) -> list[bytes]:
         model = load(s, "model")
-        return [part.tobytes() for part in model.coefficients_.ring_share().parts]
+        return [part.tobytes() for part in model.coefficients_._ring_share().parts]
 
     first, second = (pv.simulate(program, store=tmp_path).outputs for _ in range(2))
     for party in first:

@@ -23,7 +23,7 @@ def spent(model: Any, x: Any, y: Any = None, answer: str | None = "predict") -> 
     def program(s: pv.Session) -> None:
         cells = s.secret("x", "o")
         target = {} if y is None else {"y": s.secret("y", "o")}
-        party, at = s.protocol.party, []
+        party, at = s._context.protocol.party, []
 
         def mark() -> None:
             at.extend((party.rounds, party.sent) if party else (0, 0))

@@ -25,7 +25,7 @@ from privity.ml.trees.boosting import GradientBoostingClassifier, GradientBoosti
 from privity.ml.trees.export import OpenedTrees, open_trees
 from privity.ml.trees.forest import DecisionTreeClassifier, RandomForestClassifier, RandomForestRegressor
 from privity.ml.trees.isolation import IsolationForest
-from privity.session import Withheld
+from privity.openings import Withheld
 from privity.table import Field, Table, TableInfo, table_inputs
 from privity.testing import ByteView
 from privity.types import Opening

@@ -16,7 +16,16 @@ from privity.mpc.rep3 import Rep3
 from privity.mpc.rep3_bits import Adder
 from privity.mpc.shares import Bits, Share, Shown
 from privity.ring import layout, reference
-from privity.testing import PROTOCOLS, Factory, reconstruct, reconstruct_bits, run
+from privity.testing import (
+    PROTOCOLS,
+    Factory,
+    open_bits,
+    open_value,
+    reconstruct,
+    reconstruct_bits,
+    run,
+    shuffle_and_open,
+)
 
 SHAPES = [(), (1,), (7,), (0,), (3, 5), (2, 0, 3), (65,), (64,), (2, 3, 4)]
 EXTREMES = [0, 1, -1, 2, -2, 2**62 - 1, -(2**62), 2**31, -(2**31) - 1, 2**61 + 12345, -(2**61) + 999]
@@ -95,7 +104,7 @@ def test_open_to_every_set_of_receivers(protocol: Factory, shape: tuple[int, ...
         names = [name for j, name in enumerate(outside) if chosen >> (n + j) & 1]
 
         def program(p: Any, to: list[int] = to, names: list[str] = names) -> Any:
-            return p.open(inputs(p, x)[0], to, names, 7)
+            return open_value(p, inputs(p, x)[0], to, names, 7)
 
         def receive(channel: Any, compute: tuple[str, ...]) -> Any:
             return kind.collect(channel, compute, 7, shape)
@@ -514,7 +523,7 @@ def test_openings_of_bits(protocol: Factory, shape: tuple[int, ...]) -> None:
 
     def program(p: Any) -> list[Any]:
         a = inputs(p, x)[0]
-        return [p.open_bits(p.msb(a)), p.open_bits(p.bits(a, 5))]
+        return [open_bits(p, p.msb(a)), open_bits(p, p.bits(a, 5))]
 
     for opened in run(protocol, program).outputs:
         for have, want in zip(opened, [x < 0, x % 32], strict=True):
@@ -533,10 +542,10 @@ def test_what_is_opened_in_a_shuffled_order_belongs_to_the_rows_that_stay_secret
         long = Bits(tuple(np.concatenate([q, q]) for q in every.parts), (n,), 128)
         mask = p.random_bits((n,), 3)
         shown = [Shown(a, 13), Shown(digit, 3), Shown(digit, 3, mask), Shown(p.neg(b.map(layout.take((..., 0)))), 64)]
-        mixed = p.shuffle_and_open(shown, p.mix(n), [a, b], long)
+        mixed = shuffle_and_open(p, shown, p.mix(n), [a, b], long)
         assert mixed.bits.planes == 128
         more = [mixed.bits.rows(0, 64), mixed.bits.rows(64, 128)]
-        return [*mixed.opened, p.open_bits(mask), *(p.open_bits(m) for m in more)], mixed.items
+        return [*mixed.opened, open_bits(p, mask), *(open_bits(p, m) for m in more)], mixed.items
 
     done = run(protocol, program).outputs
     rows, digit, masked, negative, mask, first, second = done[0][0]
@@ -560,7 +569,7 @@ def test_random_digits_and_their_flags(protocol: Factory, n: int) -> None:
     widths, bits = [1, 3, 2, 5], 17
 
     def program(p: Any) -> list[Any]:
-        return [(p.open_bits(r), flags) for r, flags in p.random_digits(n, widths, bits)]
+        return [(open_bits(p, r), flags) for r, flags in p.random_digits(n, widths, bits)]
 
     done = run(protocol, program).outputs
     for j, width in enumerate(widths):

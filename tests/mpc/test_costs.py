@@ -17,7 +17,7 @@ from privity.mpc.rep3_bits import Adder
 from privity.mpc.shares import Bits, Share, Shown
 from privity.ring import layout
 from privity.session import Session
-from privity.testing import PROTOCOLS, Factory, run
+from privity.testing import PROTOCOLS, Factory, open_bits, open_value, run, shuffle_and_open
 from privity.types import Cost
 
 FAST, RIPPLE = Adder(bytes_per_s=1e30, and_s_per_word=0.0), Adder(one_way_s=0.0)
@@ -41,7 +41,7 @@ SERIES = {"period": 23, "harmonics": 10, "scale": 18}
 CASES: list[Case] = [
     *[("share", {"owner": o}, lambda p, n, o=o: p.share(o, layout.zeros((n,)), (n,))) for o in range(3)],
     *[
-        ("open", {"to": to}, lambda p, n, to=to: p.open(trivial((n,)), to))
+        ("open", {"to": to}, lambda p, n, to=to: open_value(p, trivial((n,)), to))
         for to in ((0,), (1,), (2,), (0, 2), (1, 2), (0, 1, 2))
     ],
     ("mul", {}, lambda p, n: p.mul(trivial((n,)), trivial((n,)))),
@@ -65,15 +65,18 @@ CASES: list[Case] = [
     ("shuffle", {}, lambda p, n: p.shuffle([trivial((n,))], p.mix(n))),
     ("shuffle", {}, lambda p, n: p.shuffle([trivial((n,))], p.mix(n), undo=True)),
     *[
-        ("shuffle_and_open", {"shown": (b,)}, lambda p, n, b=b: p.shuffle_and_open([Shown(trivial((n,)), b)], p.mix(n)))
+        (
+            "shuffle_and_open", {"shown": (b,)},
+            lambda p, n, b=b: shuffle_and_open(p, [Shown(trivial((n,)), b)], p.mix(n)),
+        )
         for b in (1, 17, 64)
     ],
     *[
-        ("shuffle_and_open", {"planes": c, "shown": (3,)}, lambda p, n, c=c: p.shuffle_and_open(
+        ("shuffle_and_open", {"planes": c, "shown": (3,)}, lambda p, n, c=c: shuffle_and_open(p, 
             [Shown(planes(n, 3), 3, planes(n, 3))], p.mix(n), bits=planes(n, c)))
         for c in (1, 58, 64, 65, 130)
     ],
-    *[("open_bits", {"planes": c}, lambda p, n, c=c: p.open_bits(planes(n, c))) for c in (1, 3)],
+    *[("open_bits", {"planes": c}, lambda p, n, c=c: open_bits(p, planes(n, c))) for c in (1, 3)],
     *[
         ("random_digits", {"widths": w, "bits": b}, lambda p, n, w=w, b=b: p.random_digits(n, w, b))
         for w, b in (((1,), 1), ((3, 2, 2), 17), ((5,), 64))
@@ -121,7 +124,7 @@ def test_declared_costs_with_outside_parties(n: int) -> None:
     )  # fmt: skip
     assert got == Rep3.cost("input", n)
     got = measured(
-        Rep3, lambda p: p.open(trivial((n,)), [], ["doctor"], 1),
+        Rep3, lambda p: open_value(p, trivial((n,)), [], ["doctor"], 1),
         {"doctor": lambda channel, names: Rep3.collect(channel, names, 1, (n,))},
     )  # fmt: skip
     assert got == Rep3.cost("open_outside", n)
@@ -130,7 +133,7 @@ def test_declared_costs_with_outside_parties(n: int) -> None:
 @pytest.mark.parametrize("n", SIZES)
 def test_declared_cost_of_a_shuffle_of_several_columns(n: int) -> None:
     items, values = [trivial((n, 2)), trivial((n,))], 3 * n
-    got = measured(Rep3, lambda p: p.shuffle_and_open([Shown(trivial((n,)), 9)], p.mix(n), items, planes(n, 70)))
+    got = measured(Rep3, lambda p: shuffle_and_open(p, [Shown(trivial((n,)), 9)], p.mix(n), items, planes(n, 70)))
     assert got == Rep3.cost("shuffle_and_open", n, values=values, planes=70, shown=(9,))
 
 
@@ -220,9 +223,9 @@ def test_what_is_planned_on_shapes_is_what_is_spent(program: Callable[[Session],
     def watched(s: Session) -> None:
         program(s)
         s.check_guards()
-        party: Party = s.protocol.party
-        if isinstance(s.protocol, Outside):
-            planned[s.me] = s.protocol.planned
+        party: Party = s._context.protocol.party
+        if isinstance(s._context.protocol, Outside):
+            planned[s.me] = s._context.protocol.planned
         else:
             spent[party.index] = Cost(party.rounds, (party.sent,))
 

@@ -28,6 +28,7 @@ from privity.testing import (
     columns,
     known_rows,
     lane_streams,
+    open_value,
     reconstruct,
     reconstruct_bits,
     rep3_share,
@@ -244,7 +245,7 @@ def test_opening_shows_the_value_only(observer: int) -> None:
 
     def program(p: Any, s: Sequence[Share]) -> tuple[Share, Any]:
         out = p.truncate(s[0], 1)
-        return out, p.open(out, [0, 1, 2])
+        return out, open_value(p, out, [0, 1, 2])
 
     e = Enumeration(program, observer, 4, values=in_range(4))
     opened, (share, value) = e.view[-1], e.run.outputs[observer]

@@ -15,7 +15,7 @@ from privity.mpc.outside import Outside
 from privity.mpc.rep3 import Rep3
 from privity.mpc.shares import Bits, Share
 from privity.ring import layout
-from privity.testing import run
+from privity.testing import open_value, run
 from privity.types import Cost
 
 ROWS = [5, 4, 6, 3]
@@ -157,14 +157,14 @@ def watched(act: Callable[[Any], Any], times: int) -> tuple[list[tuple[Any, ...]
     rows: list[tuple[Any, ...]] = []
 
     class Watched(Rep3):
-        def open_bits(self, b: Bits) -> Any:
-            value = super().open_bits(b)
+        def _open_bits(self, b: Bits) -> Any:
+            value = super()._open_bits(b)
             if self.party.index == 0:
                 answers.append(tuple(value.tolist()))  # type: ignore[union-attr]
             return value
 
-        def shuffle_and_open(self, *args: Any) -> Any:
-            mixed = super().shuffle_and_open(*args)
+        def _shuffle_and_open(self, *args: Any) -> Any:
+            mixed = super()._shuffle_and_open(*args)
             if self.party.index == 0:
                 rows.append(tuple(mixed.opened[0].tolist()))  # type: ignore[index]
             return mixed
@@ -246,7 +246,7 @@ def test_results_come_in_a_random_order(act: str) -> None:
         columns = x.map(layout.reshape((6, 1)))
         for _ in range(TIMES):
             done = getattr(linkage, act)(p, flags, columns, 4)
-            value = p.open(done if isinstance(done, Share) else done[1], [0, 1, 2])
+            value = open_value(p, done if isinstance(done, Share) else done[1], [0, 1, 2])
             if p.party.index == 0:
                 seen.append(tuple(value[:, 0].tolist()))
 

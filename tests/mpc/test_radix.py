@@ -127,10 +127,10 @@ def openings(keys: Sequence[int], observer: int, times: int, kind: type[Rep3] = 
     class Watched(kind):  # type: ignore[valid-type, misc]
         step = 0
 
-        def shuffle_and_open(
+        def _shuffle_and_open(
             self, shown: Sequence[Shown], mix: Mix, items: Sequence[Share] = (), bits: Bits | None = None
         ) -> Mixed:
-            mixed = super().shuffle_and_open(shown, mix, items, bits)
+            mixed = super()._shuffle_and_open(shown, mix, items, bits)
             if self.party.index == observer:
                 names = (("places", "digits"), ("rows",), ("last",))[self.step % 3]
                 for name, opened in zip(names, mixed.opened, strict=True):
@@ -138,8 +138,8 @@ def openings(keys: Sequence[int], observer: int, times: int, kind: type[Rep3] = 
             self.step += 1
             return mixed  # type: ignore[no-any-return]
 
-        def open_bits(self, b: Bits) -> Any:
-            value = super().open_bits(b)
+        def _open_bits(self, b: Bits) -> Any:
+            value = super()._open_bits(b)
             if self.party.index == observer:
                 seen["first digits"].append(tuple(value.tolist()))
             return value

@@ -29,6 +29,7 @@ from privity.testing import (
     rep3_share,
     require_same_views,
     run,
+    shuffle_and_open,
 )
 
 Ints = npt.NDArray[np.int64]
@@ -118,18 +119,18 @@ def back(p: Any, x: Share, mix: Mix) -> Any:
 
 def opened(bits: int) -> Program:
     """The rows opened in the shuffled order."""
-    return lambda p, x, mix: p.shuffle_and_open([Shown(x, bits)], mix).opened[0]
+    return lambda p, x, mix: shuffle_and_open(p, [Shown(x, bits)], mix).opened[0]
 
 
 def moved(bits: int) -> Program:
     """The rows opened, and kept as shares too."""
-    return lambda p, x, mix: p.shuffle_and_open([Shown(x, bits)], mix, [x]).items[0]
+    return lambda p, x, mix: shuffle_and_open(p, [Shown(x, bits)], mix, [x]).items[0]
 
 
 def masked(p: Any, x: Share, mix: Mix) -> Any:
     """The low bit of every row opened in the shuffled order, under random bits."""
     digit = p.a2bits(x)
-    return p.shuffle_and_open([Shown(digit, 1, p.random_bits(x.shape))], mix).opened[0]
+    return shuffle_and_open(p, [Shown(digit, 1, p.random_bits(x.shape))], mix).opened[0]
 
 
 def every(n: int, k: int) -> list[tuple[int, ...]]:

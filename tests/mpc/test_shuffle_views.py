@@ -25,6 +25,7 @@ from privity.testing import (
     fresh_rows,
     known_rows,
     lane_streams,
+    open_bits,
     rep3_share,
     require_uniform,
     run,
@@ -96,7 +97,7 @@ def test_a_shuffle_sends_uniform_messages(program: Callable[[Any, Share], Any], 
 def test_openings_of_bits_show_the_opened_bits_only(observer: int) -> None:
     def program(p: Any, x: Share) -> Any:
         sign = p.msb(there(p, x)[0], 62)
-        return sign, p.open_bits(sign)
+        return sign, open_bits(p, sign)
 
     done = executions(program, observer, SECRETS[1])
     sign, opened = done.outputs[observer]
@@ -134,8 +135,8 @@ def test_what_a_party_lacks_makes_the_order_uniform(observer: int) -> None:
         class Watched(Rep3):
             seen = opened
 
-            def shuffle_and_open(self, *args: Any) -> Mixed:
-                mixed = super().shuffle_and_open(*args)
+            def _shuffle_and_open(self, *args: Any) -> Mixed:
+                mixed = super()._shuffle_and_open(*args)
                 if self.party.index == observer:
                     assert mixed.opened is not None
                     self.seen.append(tuple(mixed.opened[0].tolist()))
@@ -160,8 +161,8 @@ def test_opened_comparisons_of_a_sort_do_not_depend_on_the_keys(observer: int, k
     count, answers = 1200, []
 
     class Watched(Rep3):
-        def open_bits(self, b: Any) -> Any:
-            value = super().open_bits(b)
+        def _open_bits(self, b: Any) -> Any:
+            value = super()._open_bits(b)
             if self.party.index == observer:
                 assert value is not None
                 answers.append(tuple(value.tolist()))
@@ -190,7 +191,7 @@ def test_openings_behind_a_shuffle_have_few_callers() -> None:
             for node in ast.walk(ast.parse(path.read_text()))
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
         }
-        inside = path.relative_to(package).as_posix() in OPENING
+        inside = path.relative_to(package).as_posix() in {*OPENING, "testing.py"}
         assert inside or not calls & {"shuffle_and_open", "open_bits"}, f"{path.name} opens values itself"
 
 

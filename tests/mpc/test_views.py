@@ -32,6 +32,7 @@ from privity.testing import (
     fresh_rows,
     known_rows,
     lane_streams,
+    open_value,
     reconstruct,
     reconstruct_bits,
     rep3_share,
@@ -209,14 +210,14 @@ def test_a_truncated_value_is_a_function_of_the_secret_and_of_low_mask_bits_the_
 @pytest.mark.parametrize("observer", range(3))
 def test_an_opening_shows_a_party_the_value_only(observer: int) -> None:
     """The message that opens z is z less the party's own shares of it; all that came before stays uniform."""
-    e = Executions(lambda p, s: (z := p.mul(s[0], s[1]), p.open(z, [observer])), observer, SECRETS[3])
+    e = Executions(lambda p, s: (z := p.mul(s[0], s[1]), open_value(p, z, [observer])), observer, SECRETS[3])
     share, value = e.run.outputs[observer]
     before, opening = e.view[:-1], e.view[-1]
     np.testing.assert_array_equal(opening.values + share.parts[0] + share.parts[1], value)
     assert (value == np.uint64(-(2**30) * (2**30 + 7) % 2**64)).all()
     require_uniform(before)
     for other in {0, 1, 2} - {observer}:
-        e = Executions(lambda p, s: p.open(p.mul(s[0], s[1]), [observer]), other, SECRETS[3])
+        e = Executions(lambda p, s: open_value(p, p.mul(s[0], s[1]), [observer]), other, SECRETS[3])
         assert len(e.view) == 1
         require_uniform(e.view)
 
@@ -234,7 +235,7 @@ def collecting(lanes: int) -> Callable[[Any, tuple[str, ...]], list[Received]]:
 
 
 def open_outside(p: Any, s: Sequence[Share]) -> Any:
-    p.open(s[0], [], ["doctor"], 1)
+    open_value(p, s[0], [], ["doctor"], 1)
 
 
 @pytest.mark.parametrize("together_with", [None, 0, 1, 2])
@@ -257,7 +258,7 @@ def test_an_outside_receiver_sees_the_value_only(together_with: int | None, prot
 
 def test_two_receivers_get_independent_parts() -> None:
     e = Executions(
-        lambda p, s: p.open(s[0], [], ["doctor", "auditor"], 1), None, SECRETS[1],
+        lambda p, s: open_value(p, s[0], [], ["doctor", "auditor"], 1), None, SECRETS[1],
         outside={"doctor": collecting(LANES), "auditor": collecting(LANES)},
     )  # fmt: skip
     require_uniform([c for name in ("doctor", "auditor") for c in columns(e.run.outside[name][:2], LANES)])

@@ -84,12 +84,12 @@ def test_a_stack_of_matrices_takes_the_rounds_of_one() -> None:
     many = np.array([definite(4, 10.0, seed=i) for i in range(6)]).reshape(2, 3, 4, 4)
 
     def program(s: Session) -> Any:
-        rounds, out = [s.protocol.party.rounds], None
+        rounds, out = [s._context.protocol.party.rounds], None
         for name in ("one", "many"):
             x = s.secret(name, "compute_0")
-            rounds.append(s.protocol.party.rounds)
+            rounds.append(s._context.protocol.party.rounds)
             out = decompose.cholesky(x)
-            rounds.append(s.protocol.party.rounds)
+            rounds.append(s._context.protocol.party.rounds)
         return np.diff(rounds)[1::2], s.reveal(out, to="all", name="y", reason="test")
 
     inputs = {"one": pv.Input(many[0, 0], 1.0), "many": pv.Input(many, 1.0)}
@@ -148,7 +148,7 @@ def test_many_systems_take_the_rounds_of_one() -> None:
     many = np.array([definite(3, 10.0, seed=i) for i in range(5)])
 
     def program(s: Session) -> list[int]:
-        party, spent = s.protocol.party, []
+        party, spent = s._context.protocol.party, []
         for name in ("one", "many"):
             a = s.secret(name, "compute_0")
             for fn in (lambda p: decompose.solve(p, np.ones(3), 0.05), lambda p: decompose.inv(p, 0.05)):
@@ -235,7 +235,7 @@ def test_a_matrix_without_enough_positive_eigenvalues_is_found(compute: Compute,
         (lambda a: decompose.inv(a[:2]), ShapeError, "square"),
         (lambda a: decompose.solve(a, np.ones(3), least=-1.0), UsageError, "least"),
         (lambda a: decompose.solve(a, np.ones(3), least=1e-12), OverflowPlanned, "larger least="),
-        (lambda a: decompose.cholesky(a.stated(2.0**30)), OverflowPlanned, "assume_bound"),
+        (lambda a: decompose.cholesky(a._stated(2.0**30)), OverflowPlanned, "assume_bound"),
         (lambda a: decompose.lstsq(a, np.ones(2)), ShapeError, "lstsq"),
         (lambda a: decompose.lstsq(a, np.ones(3), ridge=-1.0), UsageError, "ridge"),
         (lambda a: decompose.top_eigenvectors(a, 4), UsageError, "count"),

@@ -44,7 +44,7 @@ def test_a_suppressed_value_never_leaves_its_shares() -> None:
         opened: list[Any] = []
 
         def program(s: Session, opened: list[Any] = opened) -> Any:
-            inner = s.reveal
+            inner = s._context.reveal
 
             def spy(x: pv.SecureArray, **words: Any) -> Any:
                 value = inner(x, **words)
@@ -52,7 +52,7 @@ def test_a_suppressed_value_never_leaves_its_shares() -> None:
                     opened.append(np.asarray(value))
                 return value
 
-            s.reveal = spy  # type: ignore[method-assign]
+            s._context.reveal = spy  # type: ignore[method-assign]
             x, n = s.secret("values", "bank"), s.secret("counts", "bank")
             return release(s, x, n, to="bank", name="means", reason="test")
 

@@ -59,7 +59,7 @@ def test_matmul_takes_all_shapes_of_numpy(compute: Compute) -> None:
 
 def test_rounds_do_not_grow_with_the_number_of_matrices() -> None:
     def program(s: Session) -> list[int]:
-        out, party = [], s.protocol.party
+        out, party = [], s._context.protocol.party
         for name in ("one", "many"):
             x = s.secret(name, "compute_0")
             before = party.rounds
@@ -327,9 +327,9 @@ def test_mistakes_are_named(fn: Callable[[Any], Any], error: type[PrivityError],
 
 def everything(s: Session) -> None:
     x, n = s.secret("x", "bank"), s.secret("n", "bank")
-    gram = linear.matmul(x.T, x).stated(64.0) + np.eye(3) * 8
+    gram = linear.matmul(x.T, x)._stated(64.0) + np.eye(3) * 8
     decompose.solve(gram, x[0], least=4.0)
-    decompose.top_eigenvectors(decompose.inv(gram, least=4.0).stated(1.0), 2, 3)
+    decompose.top_eigenvectors(decompose.inv(gram, least=4.0)._stated(1.0), 2, 3)
     decompose.cholesky(pv.stack([gram, gram]))
     decompose.lstsq(x, n[:, 0], ridge=1.0)
     linear.einsum("ij,kj->ik", x, n)
@@ -338,7 +338,7 @@ def everything(s: Session) -> None:
     decompose.solve(pv.stack([gram, gram]), x.T, least=4.0)
     linear.norm(x, np.inf)
     linear.norm(x, 0, axis=1)
-    n.stated(2.0**40).mean(0)
+    n._stated(2.0**40).mean(0)
     image = x.reshape(1, 1, 4, 3)
     convolution.conv2d(image, random.dropout(image, 0.3), padding=1)
     convolution.max_pool2d(image, 2, padding=1)
@@ -355,9 +355,9 @@ def test_what_is_planned_on_shapes_is_what_is_spent() -> None:
     def program(s: Session) -> None:
         everything(s)
         s.check_guards()
-        party = s.protocol.party
-        if isinstance(s.protocol, Outside):
-            planned.append(s.protocol.planned)
+        party = s._context.protocol.party
+        if isinstance(s._context.protocol, Outside):
+            planned.append(s._context.protocol.planned)
         else:
             spent[party.index] = Cost(party.rounds, (party.sent,))
 

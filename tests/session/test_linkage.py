@@ -16,8 +16,10 @@ from privity.debug.plan import plan
 from privity.errors import DataError, RangeViolated, ShapeError, UsageError
 from privity.functions import linkage
 from privity.functions.linkage import Linked
+from privity.inputs import Input
 from privity.mpc.plain import InsecurePlain
-from privity.session import RANGE_GUARD, Input, Session
+from privity.openings import RANGE_GUARD
+from privity.session import Session
 from privity.simulation import Simulation
 
 PROTOCOLS: dict[str, tuple[Any, int]] = {

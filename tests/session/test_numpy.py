@@ -345,7 +345,7 @@ def test_refusals_name_the_alternative(number: int) -> None:
 def test_a_plain_left_side_is_one_operation_and_not_one_per_element() -> None:
     def program(s: Session) -> int:
         x = s.secret("x", "bank")
-        s.start_trace()
+        s._context.start_trace()
         np.ones((1000, 50)) * 0.5 * x
         return sum(e.calls for e in s.trace().entries)
 

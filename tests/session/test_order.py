@@ -194,7 +194,7 @@ def test_stated_bounds_are_checked_before_comparisons_are_opened(computing: Any,
     """Beyond the bound comparisons are wrong, and might say something."""
 
     class Watched(pv.Rep3):
-        def open_bits(self, b: Any) -> Any:
+        def _open_bits(self, b: Any) -> Any:
             raise AssertionError("opened before the check")
 
     with pytest.raises(RangeViolated):

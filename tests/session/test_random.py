@@ -156,7 +156,7 @@ def test_the_edges_of_the_normal_are_finite_and_right(monkeypatch: pytest.Monkey
     edges = np.array([0, 1, 2**29, 2**30 - 2, 2**30 - 1], np.uint64)
 
     def program(s: Session) -> Any:
-        proto = s.protocol
+        proto = s._context.protocol
         monkeypatch.setattr(randomness, "integers", lambda *a: proto.public(edges))
         monkeypatch.setattr(proto, "random_ring", lambda shape: proto.public(np.full(shape, 1 << 27, np.uint64)))
         return s.reveal(random.normal(s, size=10), to="all", name="y", reason="test")

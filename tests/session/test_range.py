@@ -13,7 +13,8 @@ import pytest
 
 import privity as pv
 from privity.errors import DataError, OverflowPlanned, PeerAborted, PrivityError, RangeViolated, UsageError
-from privity.session import DEFAULT_BOUND, Session
+from privity.inputs import DEFAULT_BOUND
+from privity.session import Session
 
 X = np.array([7.123456, -3.75, 12.5])
 
@@ -82,12 +83,12 @@ def test_a_planned_overflow_costs_no_round() -> None:
     def program(s: Session) -> None:
         x = s.secret("x", "bank")
         if s.computes:
-            rounds[s.me] = s.protocol.party.rounds
+            rounds[s.me] = s._context.protocol.party.rounds
         try:
             x**5
         finally:
             if s.computes:
-                rounds[s.me] = s.protocol.party.rounds - rounds[s.me]
+                rounds[s.me] = s._context.protocol.party.rounds - rounds[s.me]
 
     with pytest.raises(OverflowPlanned):
         simulate(program)
@@ -119,7 +120,7 @@ def test_a_stated_bound_that_does_not_hold_is_found_before_anything_is_opened(bo
             guarded(bound)(s)
         except Exception as error:
             ended[s.me] = error
-            assert not [e for e in s.log.entries if e["name"] == "total"]
+            assert not [e for e in s._context.log.entries if e["name"] == "total"]
             raise
 
     with pytest.raises(RangeViolated, match=re.escape(line_of(guarded, "# guard"))):

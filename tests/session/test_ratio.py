@@ -24,7 +24,7 @@ def test_ratios_over_the_whole_range(least: float) -> None:
 
     def program(s: pv.Session) -> Any:
         x, y = (s.secret(k, "o").rescaled(SCALE) for k in "ab")
-        made = ratio(x, y.stated(2.0), 4.0, 22, least=least)
+        made = ratio(x, y._stated(2.0), 4.0, 22, least=least)
         return s.reveal(made, to="all", name="r", reason="test")
 
     inputs = {"a": pv.Input(a, bound=8.0), "b": pv.Input(b, bound=2.0)}

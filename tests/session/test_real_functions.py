@@ -301,8 +301,8 @@ def test_other_scales(protocol: tuple[Any, int], fraction_bits: int) -> None:
         (lambda x: pv.softmax(x, 1), ShapeError, "axis"),
         (lambda x: pv.divide(1.0, x, at_most=2.0), RangeViolated, "left the bound"),
         (lambda x: x / 0.0, ZeroDivisionError, "public zero"),
-        (lambda x: pv.sqrt(x.rescaled(3).stated(2.0**53)), UsageError, "tighter bound"),
-        (lambda x: pv.log(x.stated(2.0**43)), UsageError, r"at most 2\^42"),
+        (lambda x: pv.sqrt(x.rescaled(3)._stated(2.0**53)), UsageError, "tighter bound"),
+        (lambda x: pv.log(x._stated(2.0**43)), UsageError, r"at most 2\^42"),
     ],
 )
 def test_mistakes_are_named(function: Callable[[Any], Any], error: type[Exception], words: str) -> None:
@@ -323,10 +323,10 @@ def test_what_is_planned_on_shapes_is_what_is_spent() -> None:
         pv.logsumexp(x)
         (abs(x) + 0.1) ** x
         x / (x + 1).sum(0)
-        if isinstance(s.protocol, Outside):
-            planned.append(s.protocol.planned)
+        if isinstance(s._context.protocol, Outside):
+            planned.append(s._context.protocol.planned)
         else:
-            party = s.protocol.party
+            party = s._context.protocol.party
             spent.append((party.index, party.rounds, party.sent))
 
     x = np.random.default_rng(1).normal(size=(30, 4)).clip(-6, 6)

@@ -112,7 +112,7 @@ def test_with_a_capacity_not_even_the_number_is_opened(capacity: int) -> None:
 
     def program(s: pv.Session) -> Any:
         table = pv.link(s.table("ages"), s.table("labs"), s.table("drugs"), capacity=capacity)
-        opened.append(len(s.log.entries))
+        opened.append(len(s._context.log.entries))
         assert table.rows == capacity and isinstance(table.count, pv.SecureArray)
         return shown(s, table)
 

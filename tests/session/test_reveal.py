@@ -11,7 +11,8 @@ import pytest
 
 import privity as pv
 from privity.errors import NotForMe, OpeningRefused, PeerAborted, UsageError
-from privity.session import EverythingAllowed, Session
+from privity.openings import EverythingAllowed
+from privity.session import Session
 from privity.testing import ByteView
 from privity.types import Channel
 
@@ -34,7 +35,7 @@ def refused(ask: Callable[[Session, pv.SecureArray], Any], patched: str) -> dict
     def program(s: Session) -> None:
         x = s.secret("x", "bank")
         if s.me == patched:
-            s._gate = EverythingAllowed()
+            s._context._gate = EverythingAllowed()
         if s.me in views:
             before[s.me] = len(views[s.me].messages)
         together.wait(10)  # parties that hold no shares would run ahead and end the session first
@@ -83,7 +84,7 @@ def test_asking_more_often_than_listed_is_refused() -> None:
     def program(s: Session) -> None:
         x = s.secret("x", "bank")
         if s.me == "compute_0":
-            s._gate = EverythingAllowed()
+            s._context._gate = EverythingAllowed()
         for _ in range(3):
             together.wait(10)
             opened.append((s.me, s.reveal((x * x).sum(), to="compute_0", name="total", reason="test")))
@@ -115,7 +116,7 @@ def test_a_refused_opening_is_not_in_the_log() -> None:
     logs: list[Any] = []
 
     def program(s: Session) -> None:
-        logs.append(s.log)
+        logs.append(s._context.log)
         unlisted(s, s.secret("x", "bank"))
 
     with pytest.raises(OpeningRefused):
@@ -127,7 +128,7 @@ def test_the_log_has_one_entry_per_opening_at_every_party() -> None:
     logs: dict[str, Any] = {}
 
     def program(s: Session) -> Any:
-        logs[s.me] = s.log
+        logs[s.me] = s._context.log
         x = s.secret("x", "bank")
         y = x.assume_bound(20.0)
         total = s.reveal(y.sum(), to=["compute_0", "doctor"], name="total", reason="the sum")

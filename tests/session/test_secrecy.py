@@ -80,11 +80,13 @@ def test_containers_and_sessions_show_nothing() -> None:
 
     def program(s: Session) -> None:
         x = s.secret("x", "bank")
-        held = [s, x.ring_share(), (x == 7).bit_share(), s.protocol, s.declared, s._own, s.log, vars(s)]
+        inside = s._context
+        shares = [x._ring_share(), (x == 7)._bit_share()]
+        held = [s, inside, *shares, inside.protocol, s.declared, inside._own, inside.log, vars(inside)]
         texts.extend(map(repr, held))
 
     pv.simulate(program, inputs={"bank": {"x": X}})
-    assert len(texts) == 4 * 8 and all(silent(t) for t in texts)
+    assert len(texts) == 4 * 9 and all(silent(t) for t in texts)
 
 
 def failing(error: Exception) -> Callable[[Session], None]:

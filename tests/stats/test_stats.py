@@ -14,8 +14,9 @@ from sklearn.datasets import load_breast_cancer
 import privity as pv
 from privity import stats
 from privity.errors import RangeViolated, ShapeError, UsageError
+from privity.inputs import Declared
 from privity.ml import metrics
-from privity.session import Declared, Session
+from privity.session import Session
 from privity.stats import pvalues
 
 DATA, Y = load_breast_cancer(return_X_y=True)

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..array import SecureArray
+from ..inputs import Input
 from ..ml.kmeans import KMeans
-from ..session import Input
 from . import ideal
 from .ideal import Ideal
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ..array import SecureArray
 from ..functions import cholesky
-from ..session import Input
+from ..inputs import Input
 from . import ideal
 from .ideal import Ideal
 

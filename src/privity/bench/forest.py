@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..array import SecureArray
+from ..inputs import Input
 from ..ml.trees.forest import DecisionTreeClassifier, RandomForestClassifier
-from ..session import Input
 from . import ideal
 from .ideal import Ideal
 from .trees import Case

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..array import SecureArray
 from ..functions import concatenate, stack
 from ..functions.linkage import Linked, link
-from ..session import Input
+from ..inputs import Input
 from .ideal import Ideal
 
 Floats = npt.NDArray[np.float64]

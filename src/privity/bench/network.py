@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..array import SecureArray
 from ..functions import concatenate, softmax
-from ..session import Input
+from ..inputs import Input
 from . import ideal
 from .ideal import Ideal
 
@@ -60,10 +60,10 @@ def train(secrets: Secrets) -> SecureArray:
     """All weights and offsets after one epoch, flattened."""
     x, y = secrets["x"], secrets["y"]
     session = x.session
-    layers = [(session.constant(w).stated(_BOUND), session.constant(b).stated(_BOUND)) for w, b in _start()]
+    layers = [(session.constant(w)._stated(_BOUND), session.constant(b)._stated(_BOUND)) for w, b in _start()]
     for rows in _batches(x.shape[0]):
         layers = _step(layers, x[rows], y[rows])
-        layers = [(w.stated(_BOUND), b.stated(_BOUND)) for w, b in layers]
+        layers = [(w._stated(_BOUND), b._stated(_BOUND)) for w, b in layers]
     flat = concatenate([v.ravel() for layer in layers for v in layer])
     return flat.assume_bound(_BOUND)
 

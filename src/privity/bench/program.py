@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from privity.bench.workloads import WORKLOADS, Floats, Workload
-from privity.session import Input, Session, Withheld
+from privity.inputs import Input
+from privity.openings import Withheld
+from privity.session import Session
 
 
 def program(s: Session) -> dict[str, list[float]]:
@@ -59,7 +61,7 @@ def _repetition(s: Session, workload: Workload, owner: str, names: list[str], ex
 
 def together(s: Session) -> None:
     """One small message from each party to each other: nobody leaves before everybody is here."""
-    party: Any = s.protocol.party
+    party: Any = s._context.protocol.party
     others = [i for i in range(len(party.names)) if i != party.index]
     party.exchange([(i, np.zeros(1, np.uint8)) for i in others], [(i, np.empty(1, np.uint8)) for i in others], "start")
 

@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from ..array import SecureArray
 from ..functions import concatenate, stack
+from ..inputs import Input
 from ..ml.trees.bins import Binner, Bins
 from ..ml.trees.grower import Growth, grow
 from ..ml.trees.objectives import Logistic
-from ..session import Input
 from . import ideal
 from .ideal import Ideal
 

@@ -14,9 +14,9 @@ import numpy.typing as npt
 from ..array import SecureArray
 from ..errors import UsageError
 from ..functions import group_by, maximum, sigmoid, sort_by, stack
+from ..inputs import Input
 from ..ml.linear import LogisticRegression
 from ..ring.fixed import FRACTION_BITS
-from ..session import Input
 from ..types import RANGE_BITS
 from . import clusters, curves, factor, forest, glm, ideal, linkage, network, trees
 from .ideal import Ideal

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ConfigError, DataError
+from ..inputs import Input
 from ..jobs.comparisons import Comparisons
 from ..jobs.job import ArraySpec
 from ..jobs.key_counts import KeySet
-from ..session import Input
 from ..table import Field, TableInfo, table_inputs
 from .keys import Rows, Words, deduplicate, fingerprints, job_salt
 from .schema import Column, TableSchema, power_of_two_bound

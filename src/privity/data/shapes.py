@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..errors import ConfigError
+from ..inputs import DEFAULT_BOUND, Declared
 from ..jobs.job import JobSpec
-from ..session import DEFAULT_BOUND, Declared
 from ..table import table_shapes
 from .load import table_info
 from .schema import TableSchema

@@ -18,27 +18,20 @@ from typing import Any
 import numpy as np
 
 from ..array import SecureArray
+from ..context import Context, Gate
 from ..errors import NotForMe, PrivityError, UsageError
+from ..inputs import DEFAULT_BOUND, Declared, Input
+from ..lines import is_library
 from ..mpc.outside import Outside
 from ..mpc.protocol import Protocol
 from ..mpc.rep3 import Rep3
 from ..mpc.shares import Bits, Share
 from ..net.wire import CHUNK, FRAME_OVERHEAD
+from ..openings import MINIMUM_GROUP, RANGE_GUARDS, EverythingAllowed, OpeningsList, OpeningsLog
 from ..ring import fixed, layout
-from ..session import (
-    DEFAULT_BOUND,
-    MINIMUM_GROUP,
-    RANGE_GUARDS,
-    Declared,
-    EverythingAllowed,
-    Input,
-    OpeningsList,
-    OpeningsLog,
-    Session,
-    is_library,
-)
+from ..session import Session
 from ..table import TableInfo
-from ..types import Cost, Gate, Opening
+from ..types import Cost, Opening
 from .trace import Trace, Tracer
 
 NOBODY = "(planning)"
@@ -150,7 +143,7 @@ def plan(
     declared = {o: {n: _declared(v, fraction_bits) for n, v in named.items()} for o, named in owned.items()}
     gate: Gate = EverythingAllowed() if openings is None else OpeningsList(openings, guards)
     shapes = Outside(protocol, exact=exact, adder=adder)
-    session = Session(
+    context = Context(
         me=NOBODY,
         protocol=shapes,
         compute=compute,
@@ -167,11 +160,11 @@ def plan(
         parameters=parameters,
     )
     meter = _Meter(shapes, machine or Machine(), rtt_s / 2, bytes_per_s, assume or {})
-    session.observer = meter
-    tracer = session.tracer = Tracer(
+    context.observer = meter
+    tracer = context.tracer = Tracer(
         NOBODY, shapes, lambda: (shapes.planned.rounds, max(shapes.planned.sent, default=0))
     )
-    _run_on_shapes(program, session)
+    _run_on_shapes(program, context)
     total = meter.spent()
     return Plan(
         rounds=total.cost.rounds,
@@ -181,16 +174,16 @@ def plan(
         memory_bytes=meter.peak,
         seconds=meter.seconds(total),
         stages=meter.stages(total),
-        openings=session.log.entries,
+        openings=context.log.entries,
         trace=tracer.trace(),
     )
 
 
-def _run_on_shapes(program: Callable[[Session], Any], session: Session) -> None:
+def _run_on_shapes(program: Callable[[Session], Any], context: Context) -> None:
     try:
         with np.errstate(over="ignore"):
-            program(session)
-            session.check_guards()
+            program(context.session)
+            context.check_guards()
     except NotForMe as error:
         raise UsageError(
             f"{_line(error)}: cannot be planned, as the program computes with a value that only a run knows: {error}. "

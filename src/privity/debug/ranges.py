@@ -15,7 +15,7 @@ import numpy as np
 
 from ..array import SecureArray
 from ..errors import RangeViolated
-from ..session import user_line
+from ..lines import user_line
 from ..types import RANGE_BITS, Ring
 
 _Key = tuple[str, tuple[int, ...], int, float, int]
@@ -96,7 +96,7 @@ class RangeObserver:
         number = self._seen.get(signature, 0)
         self._seen[signature] = number + 1
         # The first components add up to the value in every protocol here; a copy, as buffers may be used again.
-        self._board.lay_down(self._party, (*signature, number), np.array(x.ring_share().parts[0]))
+        self._board.lay_down(self._party, (*signature, number), np.array(x._ring_share().parts[0]))
 
     def staged(self, name: str, ended: bool) -> None:
         """Stages do not matter here."""

@@ -16,8 +16,8 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
+from ..lines import is_library
 from ..mpc.protocol import Protocol
-from ..session import is_library
 from .flame import Node, page
 
 _NOT_OPERATIONS = {"cost", "deal", "collect"}

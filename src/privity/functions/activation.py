@@ -23,17 +23,17 @@ def sigmoid(x: SecureArray, factor: float = 1.0) -> SecureArray:
     [-9.75, 9.75], 0 or ``factor`` beyond. 3 rounds and 75 bytes where |x| <= 9.75 is known, else
     5 and 117 for |x| <= 128 (18 and 103 in a large batch).
     """
-    return _curve(x, periodic.SIGMOID, x.session.fraction_bits, factor)
+    return _curve(x, periodic.SIGMOID, x._context.fraction_bits, factor)
 
 
 def tanh(x: SecureArray) -> SecureArray:
     """Hyperbolic tangent for every value the ring holds; absolute error at most 2^-14. Cost as ``sigmoid``."""
-    return _curve(x, periodic.TANH, x.session.fraction_bits)
+    return _curve(x, periodic.TANH, x._context.fraction_bits)
 
 
 def erf(x: SecureArray) -> SecureArray:
     """Error function for every value the ring holds; absolute error at most 2^-14. Cost as ``sigmoid``."""
-    return _curve(x, periodic.ERF, x.session.fraction_bits)
+    return _curve(x, periodic.ERF, x._context.fraction_bits)
 
 
 def _real(x: SecureArray) -> SecureArray:
@@ -44,15 +44,15 @@ def _real(x: SecureArray) -> SecureArray:
 
 def _comparison_bits(x: SecureArray, limit: float) -> int:
     """Bits for comparisons with +-limit; 0 where the public bound makes them needless."""
-    x.session.fits(x.bound + limit, x.scale, "the argument of this function")
+    x._context.fits(x.bound + limit, x.scale, "the argument of this function")
     return 0 if x.bound <= limit else approx.bits_for(x.bound + limit, x.scale)
 
 
 def _curve(x: SecureArray, of: Curve, out: int, factor: float = 1.0) -> SecureArray:
     x = _real(x)
     bits = _comparison_bits(x, of.limit)
-    share = periodic.curve(x.session.protocol, x.ring_share(), x.scale, bits, out, of, factor)
-    return SecureArray(x.session, share, out, abs(factor) * 1.001)
+    share = periodic.curve(x._context.protocol, x._ring_share(), x.scale, bits, out, of, factor)
+    return SecureArray(x._context, share, out, abs(factor) * 1.001)
 
 
 def gelu(x: SecureArray) -> SecureArray:
@@ -70,9 +70,9 @@ def silu(x: SecureArray) -> SecureArray:
 
 def _gated(x: SecureArray, of: Curve) -> SecureArray:
     x = _real(x)
-    fine = max(x.session.fraction_bits, min(_FINE, RANGE_BITS - 1 - approx.bits_for(x.bound, x.scale)))
-    result = arithmetic.multiply(x, _curve(x, of, fine), x.session.fraction_bits)
-    return SecureArray(x.session, result.ring_share(), result.scale, x.bound + 2.0**-13)
+    fine = max(x._context.fraction_bits, min(_FINE, RANGE_BITS - 1 - approx.bits_for(x.bound, x.scale)))
+    result = arithmetic.multiply(x, _curve(x, of, fine), x._context.fraction_bits)
+    return SecureArray(x._context, result._ring_share(), result.scale, x.bound + 2.0**-13)
 
 
 def relu(x: SecureArray) -> SecureArray:
@@ -82,7 +82,7 @@ def relu(x: SecureArray) -> SecureArray:
     """
     x = x.numeric()
     positive = x > 0
-    return SecureArray(x.session, (positive * x).ring_share(), x.scale, x.bound)
+    return SecureArray(x._context, (positive * x)._ring_share(), x.scale, x.bound)
 
 
 def softplus(x: SecureArray) -> SecureArray:
@@ -91,10 +91,10 @@ def softplus(x: SecureArray) -> SecureArray:
     A series of 12 cosines on [-10, 10], x or 0 beyond. Cost as ``sigmoid``.
     """
     x = _real(x)
-    session, out = x.session, x.session.fraction_bits
+    context, out = x._context, x._context.fraction_bits
     bits = _comparison_bits(x, periodic.SOFTPLUS_LIMIT)
-    share = periodic.softplus(session.protocol, x.ring_share(), x.scale, bits, out)
-    return SecureArray(session, share, out, max(x.bound, 0.0) + 0.7)
+    share = periodic.softplus(context.protocol, x._ring_share(), x.scale, bits, out)
+    return SecureArray(context, share, out, max(x.bound, 0.0) + 0.7)
 
 
 def softmax(x: SecureArray, axis: int = -1) -> SecureArray:
@@ -107,7 +107,7 @@ def softmax(x: SecureArray, axis: int = -1) -> SecureArray:
     numerators = _numerators(shifted)
     total = arithmetic.total(numerators, axis, keepdims=True)
     result = real.quotient(numerators, total, 1.001)
-    return SecureArray(x.session, result.ring_share(), result.scale, 1.0001)
+    return SecureArray(x._context, result._ring_share(), result.scale, 1.0001)
 
 
 def logsumexp(x: SecureArray, axis: int = -1, keepdims: bool = False) -> SecureArray:

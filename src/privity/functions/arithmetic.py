@@ -21,45 +21,45 @@ Plain = npt.NDArray[Any]
 def rescale(x: SecureArray, scale: int) -> SecureArray:
     """The same values at another number of fractional bits; fewer bits cost a truncation (two rounds)."""
     x = x.numeric()
-    session = x.session
-    proto, share = session.protocol, x.ring_share()
+    context = x._context
+    proto, share = context.protocol, x._ring_share()
     if scale == x.scale:
         return x
     if scale > x.scale:
-        session.fits(x.bound, scale, "this value")
-        return SecureArray(session, proto.mul_public(share, layout.constant(1 << (scale - x.scale))), scale, x.bound)
-    return SecureArray(session, proto.truncate(share, x.scale - scale), scale, x.bound + 2.0**-scale)
+        context.fits(x.bound, scale, "this value")
+        return SecureArray(context, proto.mul_public(share, layout.constant(1 << (scale - x.scale))), scale, x.bound)
+    return SecureArray(context, proto.truncate(share, x.scale - scale), scale, x.bound + 2.0**-scale)
 
 
 def negate(x: SecureArray) -> SecureArray:
     """-x. Local."""
     x = x.numeric()
-    return SecureArray(x.session, x.session.protocol.neg(x.ring_share()), x.scale, x.bound)
+    return SecureArray(x._context, x._context.protocol.neg(x._ring_share()), x.scale, x.bound)
 
 
 def add(x: SecureArray, other: SecureArray | Plain, sign: int = 1) -> SecureArray:
     """x + other, or x - other if ``sign`` is -1. Local."""
     x = x.numeric()
-    session, proto = x.session, x.session.protocol
+    context, proto = x._context, x._context.protocol
     if isinstance(other, SecureArray):
         y = other.numeric()
         scale = max(x.scale, y.scale)
         x, y = rescale(x, scale), rescale(y, scale)
         shape = broadcast_shapes(x.shape, y.shape)
-        session.fits(x.bound + y.bound, scale, "this sum")
+        context.fits(x.bound + y.bound, scale, "this sum")
         op = proto.add if sign > 0 else proto.sub
-        return SecureArray(session, op(x.fitted(shape), y.fitted(shape)), scale, x.bound + y.bound)
+        return SecureArray(context, op(x._fitted(shape), y._fitted(shape)), scale, x.bound + y.bound)
     if other.ndim == 0 and other == 0:
         return x
     scale = x.scale
     if scale == 0 and not _whole(other):
-        scale = session.fraction_bits
+        scale = context.fraction_bits
         x = rescale(x, scale)
     ring, magnitude = fixed.public_constant(other, scale)
     shape = broadcast_shapes(x.shape, ring.shape)
-    session.fits(x.bound + magnitude, scale, "this sum")
+    context.fits(x.bound + magnitude, scale, "this sum")
     ring = ring if sign > 0 else layout.negative(ring)
-    return SecureArray(session, proto.add_public(x.fitted(shape), ring), scale, x.bound + magnitude)
+    return SecureArray(context, proto.add_public(x._fitted(shape), ring), scale, x.bound + magnitude)
 
 
 def _product_scale(x: SecureArray, y: SecureArray, scale: int | None) -> tuple[int, int]:
@@ -67,39 +67,39 @@ def _product_scale(x: SecureArray, y: SecureArray, scale: int | None) -> tuple[i
     total = x.scale + y.scale
     if not (x.scale and y.scale):
         return total, 0
-    scale = min(x.session.fraction_bits if scale is None else scale, total)
+    scale = min(x._context.fraction_bits if scale is None else scale, total)
     return scale, total - scale
 
 
 def multiply(x: SecureArray, other: SecureArray | Plain, scale: int | None = None) -> SecureArray:
     """Elementwise product, rounded once to ``scale`` fractional bits (None: the session's default)."""
-    session = x.session
+    context = x._context
     if not isinstance(other, SecureArray):
         return _multiply_public(x.numeric(), other, scale)
     if x.shape == other.shape and (x.kind == "bool") != (other.kind == "bool"):
         gate, y = (x, other) if x.kind == "bool" else (other, x)
-        return SecureArray(session, gate.gating(y.ring_share()), y.scale, y.bound)
+        return SecureArray(context, gate._gating(y._ring_share()), y.scale, y.bound)
     x, y = x.numeric(), other.numeric()
     scale, cut = _product_scale(x, y, scale)
-    session.fits(x.bound * y.bound, scale + cut, "this product (before it is truncated)")
+    context.fits(x.bound * y.bound, scale + cut, "this product (before it is truncated)")
     shape = broadcast_shapes(x.shape, y.shape)
-    share = session.protocol.mul(x.fitted(shape), y.fitted(shape), cut)
-    return SecureArray(session, share, scale, x.bound * y.bound + (2.0**-scale if cut else 0.0))
+    share = context.protocol.mul(x._fitted(shape), y._fitted(shape), cut)
+    return SecureArray(context, share, scale, x.bound * y.bound + (2.0**-scale if cut else 0.0))
 
 
 def _multiply_public(x: SecureArray, c: Plain, wanted: int | None) -> SecureArray:
-    session, proto = x.session, x.session.protocol
+    context, proto = x._context, x._context.protocol
     largest = float(np.abs(c).max(initial=0))
-    target = session.fraction_bits if wanted is None else wanted
+    target = context.fraction_bits if wanted is None else wanted
     bits = 0 if _whole(c) else _factor_bits(largest, x, max(x.scale, target))
     ring, magnitude = fixed.public_constant(c, bits)
     shape = broadcast_shapes(x.shape, ring.shape)
     total = x.scale + bits
-    session.fits(x.bound * magnitude, total, "this product with a public factor (before it is truncated)")
-    share = proto.mul_public(x.fitted(shape), ring)
+    context.fits(x.bound * magnitude, total, "this product with a public factor (before it is truncated)")
+    share = proto.mul_public(x._fitted(shape), ring)
     scale = max(x.scale, min(total, target))
     share = proto.truncate(share, total - scale)
-    return SecureArray(session, share, scale, x.bound * magnitude + (2.0**-scale if total > scale else 0.0))
+    return SecureArray(context, share, scale, x.bound * magnitude + (2.0**-scale if total > scale else 0.0))
 
 
 def power(x: SecureArray, exponent: int) -> SecureArray:
@@ -126,40 +126,40 @@ def matmul(x: SecureArray, other: SecureArray | Plain, factor: float = 1.0, scal
         result = matmul_public(x, other, left=False)
         return result if factor == 1.0 else multiply(result, np.asarray(factor))
     plan = _Matrices.of(x.shape, other.shape)
-    x, y, session = x.numeric(), other.numeric(), x.session
+    x, y, context = x.numeric(), other.numeric(), x._context
     bound = x.bound * y.bound * plan.inner
     multiplier, bits = _as_integer_factor(factor, bound * 2.0 ** (x.scale + y.scale))
     if multiplier == 0:  # no room for an exact enough multiplier before the truncation
         return multiply(matmul(x, y, 1.0, scale), np.asarray(factor), scale)
     scale, cut = _product_scale(x, y, scale)
     cut += bits
-    session.fits(bound * abs(multiplier), x.scale + y.scale, "this matrix product (before it is truncated)")
-    a, b = x.ring_share().map(plan.left), y.ring_share().map(plan.right)
+    context.fits(bound * abs(multiplier), x.scale + y.scale, "this matrix product (before it is truncated)")
+    a, b = x._ring_share().map(plan.left), y._ring_share().map(plan.right)
     if plan.rows:  # many products of a row and a column: one call instead of one for each
         if multiplier != 1:
-            a = session.protocol.mul_public(a, layout.constant(multiplier))
-        share = session.protocol.dot(a, b, cut)
+            a = context.protocol.mul_public(a, layout.constant(multiplier))
+        share = context.protocol.dot(a, b, cut)
     else:
-        share = session.protocol.matmul(a, b, cut, multiplier)
+        share = context.protocol.matmul(a, b, cut, multiplier)
     share = share.map(layout.reshape(plan.shape))
-    return SecureArray(session, share, scale, bound * abs(factor) + (2.0**-scale if cut else 0.0))
+    return SecureArray(context, share, scale, bound * abs(factor) + (2.0**-scale if cut else 0.0))
 
 
 def matmul_public(x: SecureArray, c: Plain, left: bool) -> SecureArray:
     """c @ x if ``left``, else x @ c, with a public operand: local but for a truncation. Shapes as in np.matmul."""
     plan = _Matrices.of(c.shape, x.shape, False) if left else _Matrices.of(x.shape, c.shape, False)
-    x, session = x.numeric(), x.session
-    proto = session.protocol
-    bits = 0 if _whole(c) else session.fraction_bits
+    x, context = x.numeric(), x._context
+    proto = context.protocol
+    bits = 0 if _whole(c) else context.fraction_bits
     ring, magnitude = fixed.public_constant(c, bits)
     total = x.scale + bits
     bound = x.bound * magnitude * plan.inner
-    session.fits(bound, total, "this matrix product with a public operand (before it is truncated)")
+    context.fits(bound, total, "this matrix product with a public operand (before it is truncated)")
     mine, theirs = (plan.right, plan.left) if left else (plan.left, plan.right)
-    share = proto.matmul_public(x.ring_share().map(mine), theirs(ring), left).map(layout.reshape(plan.shape))
-    scale = max(x.scale, min(total, session.fraction_bits))
+    share = proto.matmul_public(x._ring_share().map(mine), theirs(ring), left).map(layout.reshape(plan.shape))
+    scale = max(x.scale, min(total, context.fraction_bits))
     share = proto.truncate(share, total - scale)
-    return SecureArray(session, share, scale, bound + (2.0**-scale if total > scale else 0.0))
+    return SecureArray(context, share, scale, bound + (2.0**-scale if total > scale else 0.0))
 
 
 _FEW = 16  # matrices that are multiplied one by one even if they are only rows and columns
@@ -203,10 +203,10 @@ class _Matrices:
 def total(x: SecureArray, axis: Axis = None, keepdims: bool = False) -> SecureArray:
     """Sum over an axis, several, or all. Local."""
     x = x.numeric()
-    share = x.ring_share().map(layout.total(axis, keepdims))
+    share = x._ring_share().map(layout.total(axis, keepdims))
     bound = x.bound * max(1, x.size // max(1, share.size))
-    x.session.fits(bound, x.scale, "this sum")
-    return SecureArray(x.session, share, x.scale, bound)
+    x._context.fits(bound, x.scale, "this sum")
+    return SecureArray(x._context, share, x.scale, bound)
 
 
 def mean(x: SecureArray, axis: Axis = None, keepdims: bool = False) -> SecureArray:
@@ -219,7 +219,7 @@ def mean(x: SecureArray, axis: Axis = None, keepdims: bool = False) -> SecureArr
     terms = x.size // max(1, sums.size)
     if terms == 0:
         raise ShapeError(f"mean of an empty array of shape {x.shape}")
-    return divided(sums, terms, max(x.scale, x.session.fraction_bits))
+    return divided(sums, terms, max(x.scale, x._context.fraction_bits))
 
 
 def divided(x: SecureArray, n: int, scale: int) -> SecureArray:
@@ -230,8 +230,8 @@ def divided(x: SecureArray, n: int, scale: int) -> SecureArray:
         raised = max(0, min(scale - x.scale, math.floor(RANGE_BITS - 1 - size)))
         x = rescale(x, x.scale + raised)
         cut = min(math.floor(math.log2(n)), math.ceil(size + raised + digits) - (RANGE_BITS - 2))
-        share = x.session.protocol.truncate(x.ring_share(), cut)
-        x = SecureArray(x.session, share, x.scale, x.bound / 2.0**cut + 2.0**-x.scale)
+        share = x._context.protocol.truncate(x._ring_share(), cut)
+        x = SecureArray(x._context, share, x.scale, x.bound / 2.0**cut + 2.0**-x.scale)
         return multiply(x, np.asarray(2.0**cut / n), scale)
     return multiply(x, np.asarray(1.0 / n), scale)
 

@@ -18,11 +18,11 @@ from . import arithmetic
 
 def _whole(x: SecureArray, offset: int) -> SecureArray:
     """floor((x + offset) / 2^scale) of the ring integers, exactly."""
-    session, proto, d = x.session, x.session.protocol, x.scale
-    session.fits(x.bound + 1.0, d, "this value, before it is rounded,")
+    context, proto, d = x._context, x._context.protocol, x.scale
+    context.fits(x.bound + 1.0, d, "this value, before it is rounded,")
     # truncate_nearest adds half a unit, which is taken off again here
-    shifted = proto.add_public(x.ring_share(), layout.constant(offset - (1 << (d - 1))))
-    return SecureArray(session, proto.truncate_nearest(shifted, d), 0, float(math.ceil(x.bound)))
+    shifted = proto.add_public(x._ring_share(), layout.constant(offset - (1 << (d - 1))))
+    return SecureArray(context, proto.truncate_nearest(shifted, d), 0, float(math.ceil(x.bound)))
 
 
 def floor(x: SecureArray) -> SecureArray:
@@ -49,10 +49,10 @@ def trunc(x: SecureArray) -> SecureArray:
     x = x.numeric()
     if x.scale == 0:
         return x
-    proto = x.session.protocol
-    lift = proto.mul_public((x < 0).ring_share(), layout.constant((1 << x.scale) - 1))
-    lifted = SecureArray(x.session, proto.add(x.ring_share(), lift), x.scale, x.bound + 2.0**-x.scale)
-    return _whole(lifted, 0).stated(float(math.ceil(x.bound)))
+    proto = x._context.protocol
+    lift = proto.mul_public((x < 0)._ring_share(), layout.constant((1 << x.scale) - 1))
+    lifted = SecureArray(x._context, proto.add(x._ring_share(), lift), x.scale, x.bound + 2.0**-x.scale)
+    return _whole(lifted, 0)._stated(float(math.ceil(x.bound)))
 
 
 def rounded(x: SecureArray, decimals: int = 0) -> SecureArray:
@@ -80,7 +80,7 @@ def astype(x: SecureArray, kind: Any) -> SecureArray:
         return x != 0
     if wanted == "int":
         return trunc(x)
-    return x.numeric().rescaled(x.session.fraction_bits)
+    return x.numeric().rescaled(x._context.fraction_bits)
 
 
 def _letter(kind: Any) -> str:

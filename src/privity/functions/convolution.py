@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..array import SecureArray, secure, session_of
+from ..array import SecureArray, context_of, secure
 from ..errors import ShapeError, UsageError
 from ..ring import layout
 from .arithmetic import multiply
@@ -81,7 +81,7 @@ def max_pool2d(
 def _convolved(
     name: str, x: Any, weight: Any, bias: Any, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int, space: int
 ) -> SecureArray:
-    session = session_of(x, weight)
+    context = context_of(x, weight)
     x, weight = (v.numeric() if isinstance(v, SecureArray) else np.asarray(v) for v in (x, weight))
     batch = x.ndim == space + 2
     x = x if batch else x.reshape((1, *x.shape))
@@ -105,7 +105,7 @@ def _convolved(
     product = matmul(left, right).reshape((groups, n, p, out // groups))
     result = product.transpose(1, 0, 3, 2).reshape((n, out, *places))
     if bias is not None:
-        result = result + secure(session, bias).reshape((out,) + (1,) * space)
+        result = result + secure(context, bias).reshape((out,) + (1,) * space)
     return result if batch else result[0]
 
 
@@ -114,13 +114,13 @@ def _averaged(
 ) -> SecureArray:
     values, seen, kernel = _pooled(name, x, kernel_size, stride, padding, 1, space)
     over = tuple(range(-space, 0))
-    sums = values.rearranged(seen).sum(over)
+    sums = values._rearranged(seen).sum(over)
     if whole:
         share: Any = np.asarray(1.0 / layout.count(kernel))
     else:
         share = 1.0 / np.asarray(layout.then(seen, layout.total(over, False))(layout.ones(values.shape)), np.float64)
-    result = multiply(sums, share, scale=max(values.scale, values.session.fraction_bits))
-    result = result.stated(min(result.bound, values.bound + 2.0 ** (1 - result.scale)))
+    result = multiply(sums, share, scale=max(values.scale, values._context.fraction_bits))
+    result = result._stated(min(result.bound, values.bound + 2.0 ** (1 - result.scale)))
     return result if x.ndim == space + 2 else result[0]
 
 
@@ -130,12 +130,12 @@ def _largest(
     values, seen, kernel = _pooled(name, x, kernel_size, stride, padding, dilation, space)
     # Raised by its bound every value is at least 0, so that the zeros beyond the edges never win.
     raised = values + values.bound if any(_sizes(name, "padding", padding, space, 0)) else values
-    rows = raised.rearranged(seen)
+    rows = raised._rearranged(seen)
     places = rows.shape[: 2 + space]
     items = rows.reshape((*places, layout.count(kernel)))
     if raised is not values:
         items = items - values.bound
-    items = items.stated(values.bound)
+    items = items._stated(values.bound)
     while items.shape[-1] > 1:
         half = items.shape[-1] // 2
         top = maximum(items[..., :half], items[..., half : 2 * half])
@@ -145,8 +145,8 @@ def _largest(
 
 
 def _appended(x: SecureArray, last: SecureArray) -> SecureArray:
-    share = x.session.protocol.concatenate([x.ring_share(), last.ring_share()], -1)
-    return SecureArray(x.session, share, x.scale, max(x.bound, last.bound))
+    share = x._context.protocol.concatenate([x._ring_share(), last._ring_share()], -1)
+    return SecureArray(x._context, share, x.scale, max(x.bound, last.bound))
 
 
 def _pooled(
@@ -186,4 +186,4 @@ def _sizes(name: str, what: str, given: Sizes, space: int, least: int) -> tuple[
 
 
 def _each(x: Any, fn: layout.Local) -> Any:
-    return x.rearranged(fn) if isinstance(x, SecureArray) else np.asarray(fn(x))
+    return x._rearranged(fn) if isinstance(x, SecureArray) else np.asarray(fn(x))

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from ..array import SecureArray, broadcast_shapes, secure, session_of
+from ..array import SecureArray, broadcast_shapes, context_of, secure
+from ..context import Context
 from ..errors import OverflowPlanned, ShapeError, UsageError
+from ..lines import user_line
 from ..mpc import approx, linalg
 from ..mpc.shares import Share
 from ..ring import layout
-from ..session import Session, user_line
 from ..types import RANGE_BITS
 from .arithmetic import matmul, multiply, rescale
 
@@ -37,13 +38,13 @@ def cholesky(a: SecureArray) -> SecureArray:
     per party: about 25 n^2 + 4000 n. Raises OverflowPlanned where M > 2^24.
     """
     a = _matrix("cholesky", a)
-    session, n = a.session, a.shape[-1]
-    stack, (bits, scale) = a.reshape((-1, n, n)), _precision(session, a.bound)
-    lower, pivots = linalg.cholesky(session.protocol, rescale(stack, scale).ring_share(), bits, scale, grow=False)
+    context, n = a._context, a.shape[-1]
+    stack, (bits, scale) = a.reshape((-1, n, n)), _precision(context, a.bound)
+    lower, pivots = linalg.cholesky(context.protocol, rescale(stack, scale)._ring_share(), bits, scale, grow=False)
     factor = rescale(
-        SecureArray(session, lower, scale, math.sqrt(a.bound) + 2.0**-16), min(scale, session.fraction_bits)
+        SecureArray(context, lower, scale, math.sqrt(a.bound) + 2.0**-16), min(scale, context.fraction_bits)
     )
-    _check_factor(stack, factor, SecureArray(session, pivots, scale, a.bound))
+    _check_factor(stack, factor, SecureArray(context, pivots, scale, a.bound))
     return factor.reshape(a.shape)
 
 
@@ -58,7 +59,7 @@ def solve(a: SecureArray, b: Any, least: float | None = None) -> SecureArray:
     45 n^2 + 220 n k + 2800 n.
     """
     a = _matrix("solve", a)
-    b = secure(session_of(a, b), b).numeric()
+    b = secure(context_of(a, b), b).numeric()
     n, columns = a.shape[-1], b.reshape((-1, 1)) if b.ndim == 1 else b
     if not b.ndim or columns.shape[-2] != n or not columns.size:
         raise ShapeError(f"solve: expected b of shape ({n},) or (..., {n}, k), got {b.shape}")
@@ -74,7 +75,7 @@ def solve(a: SecureArray, b: Any, least: float | None = None) -> SecureArray:
 def inv(a: SecureArray, least: float | None = None) -> SecureArray:
     """Inverses of symmetric positive definite matrices (..., n, n); bounds, error and cost as in ``solve``."""
     a = _matrix("inv", a)
-    units = a.session.constant(np.eye(a.shape[-1], dtype=np.int64))
+    units = a._context.constant(np.eye(a.shape[-1], dtype=np.int64))
     return _solved(_stacked(a, a.shape[:-2]), _stacked(units, a.shape[:-2]), least).reshape(a.shape)
 
 
@@ -86,8 +87,8 @@ def lstsq(x: SecureArray, y: Any, ridge: float = 0.0, least: float | None = None
     where |x| <= M). Error, rounds and bytes: those of ``solve`` with the matrix x^T x (n, n), 5 rounds and 20 n (n + k)
     bytes per party, whatever the number of rows.
     """
-    session = session_of(x, y)
-    x, y = secure(session, x).numeric(), secure(session, y).numeric()
+    context = context_of(x, y)
+    x, y = secure(context, x).numeric(), secure(context, y).numeric()
     if x.ndim != 2 or y.ndim not in (1, 2) or y.shape[0] != x.shape[0] or not x.shape[0]:
         raise ShapeError(f"lstsq: expected x (m, n) and y (m,) or (m, k), got {x.shape} and {y.shape}")
     if ridge < 0:
@@ -95,8 +96,8 @@ def lstsq(x: SecureArray, y: Any, ridge: float = 0.0, least: float | None = None
     rows, columns = x.shape
     both = matmul(x.T, _beside(x, y.reshape((rows, -1))), scale=_gram_scale(x, y))
     means = multiply(both, np.asarray(1.0 / rows), scale=both.scale)
-    gram = means[:, :columns].stated(x.bound**2 + 2.0**-10)
-    moments = means[:, columns:].stated(x.bound * y.bound + 2.0**-10)
+    gram = means[:, :columns]._stated(x.bound**2 + 2.0**-10)
+    moments = means[:, columns:]._stated(x.bound * y.bound + 2.0**-10)
     if ridge:
         gram = gram + np.eye(columns) * ridge
     solution = _solved(_stacked(gram, ()), _stacked(moments, ()), least or ridge or None)
@@ -114,25 +115,25 @@ def top_eigenvectors(a: SecureArray, count: int = 1, iterations: int = 20) -> tu
     count (3000 + 25 n count).
     """
     a = _matrix("top_eigenvectors", a, single=True)
-    session, proto, n = a.session, a.session.protocol, a.shape[0]
+    context, proto, n = a._context, a._context.protocol, a.shape[0]
     if not 1 <= count <= n or iterations < 1:
         raise UsageError(
             f"top_eigenvectors: expected 1 <= count <= {n} and iterations >= 1, got {count} and {iterations}"
         )
     tests: list[Share] = []
     trace, unit = _unit_trace(a, tests)
-    start = np.random.default_rng(session.seed).normal(size=(n, count))
-    vectors = session.constant(np.linalg.qr(start)[0], scale=_VECTOR).stated(1.0 + 2.0**-10)
+    start = np.random.default_rng(context.seed).normal(size=(n, count))
+    vectors = context.constant(np.linalg.qr(start)[0], scale=_VECTOR)._stated(1.0 + 2.0**-10)
     for _ in range(iterations):
-        image = _product(unit, vectors, _VECTOR).stated(1.0 + 2.0**-10)
+        image = _product(unit, vectors, _VECTOR)._stated(1.0 + 2.0**-10)
         vectors = _orthonormal(image, tests)
     if count > 1:  # once more: the first pass leaves angles that grow with the condition of the image
         vectors = _orthonormal(vectors, tests)
-    _count_negative(session, tests)
-    image = _product(unit, vectors, _VECTOR).stated(1.0 + 2.0**-10)
-    quotients = proto.dot(image.T.ring_share(), vectors.T.ring_share(), 2 * _VECTOR - _QUOTIENT)
-    values = multiply(SecureArray(session, quotients, _QUOTIENT, 1.01), trace, scale=session.fraction_bits)
-    return values.stated(n * a.bound * 1.01), rescale(vectors, session.fraction_bits).stated(1.0 + 2.0**-8)
+    _count_negative(context, tests)
+    image = _product(unit, vectors, _VECTOR)._stated(1.0 + 2.0**-10)
+    quotients = proto.dot(image.T._ring_share(), vectors.T._ring_share(), 2 * _VECTOR - _QUOTIENT)
+    values = multiply(SecureArray(context, quotients, _QUOTIENT, 1.01), trace, scale=context.fraction_bits)
+    return values._stated(n * a.bound * 1.01), rescale(vectors, context.fraction_bits)._stated(1.0 + 2.0**-8)
 
 
 # -- eigenvectors ---------------------------------------------------------------------------------------------------
@@ -146,30 +147,30 @@ def _unit_trace(a: SecureArray, tests: list[Share]) -> tuple[SecureArray, Secure
 
     ``tests`` gets what is not negative where trace > 0 and no |a| is above it, as is so for every semidefinite matrix.
     """
-    session, n = a.session, a.shape[0]
+    context, n = a._context, a.shape[0]
     top = n * a.bound
     scale = min(RANGE_BITS - 3 - math.ceil(math.log2(top)), 36)
     index = np.arange(n)
     total = a[index, index].sum()
-    proto, sums = session.protocol, total.fitted(a.shape)
-    positive = proto.add_public(total.ring_share(), layout.constant(-1))
-    tests += [positive, proto.sub(sums, a.ring_share()), proto.add(sums, a.ring_share())]
+    proto, sums = context.protocol, total._fitted(a.shape)
+    positive = proto.add_public(total._ring_share(), layout.constant(-1))
+    tests += [positive, proto.sub(sums, a._ring_share()), proto.add(sums, a._ring_share())]
     trace = rescale(total, min(scale, a.scale + 12))
     bits = approx.bits_for(top, trace.scale)
-    pivot = trace.ring_share().map(layout.reshape((1, 1)))
+    pivot = trace._ring_share().map(layout.reshape((1, 1)))
     # a / trace = (a / sqrt(trace)) / sqrt(trace); after the first step |a| is at most sqrt(M), after the second 1.
     first = min(_VECTOR, RANGE_BITS - 2 - linalg.ROOM - math.ceil(math.log2(max(a.bound, 1.0)) / 2))
-    rows = rescale(a, first).ring_share().map(layout.reshape((1, n * n)))
-    once = linalg.over_root(session.protocol, pivot, rows, bits, trace.scale)
-    twice = linalg.over_root(session.protocol, pivot, once, bits, trace.scale)
-    unit = SecureArray(session, twice, first, 1.01).reshape((n, n))
-    return rescale(trace, session.fraction_bits), rescale(unit, _VECTOR)
+    rows = rescale(a, first)._ring_share().map(layout.reshape((1, n * n)))
+    once = linalg.over_root(context.protocol, pivot, rows, bits, trace.scale)
+    twice = linalg.over_root(context.protocol, pivot, once, bits, trace.scale)
+    unit = SecureArray(context, twice, first, 1.01).reshape((n, n))
+    return rescale(trace, context.fraction_bits), rescale(unit, _VECTOR)
 
 
 def _product(x: SecureArray, y: SecureArray, scale: int) -> SecureArray:
     """x @ y for operands whose sums stay small by the Cauchy-Schwarz inequality, whatever their entries' bounds say."""
-    share = x.session.protocol.matmul(x.ring_share(), y.ring_share(), x.scale + y.scale - scale)
-    return SecureArray(x.session, share, scale, 2.0)
+    share = x._context.protocol.matmul(x._ring_share(), y._ring_share(), x.scale + y.scale - scale)
+    return SecureArray(x._context, share, scale, 2.0)
 
 
 def _orthonormal(vectors: SecureArray, tests: list[Share]) -> SecureArray:
@@ -177,10 +178,10 @@ def _orthonormal(vectors: SecureArray, tests: list[Share]) -> SecureArray:
 
     ``tests`` gets what is not negative if that is so, and if no pivot is below 2^-24, which would leave too few bits.
     """
-    session, proto = vectors.session, vectors.session.protocol
+    context, proto = vectors._context, vectors._context.protocol
     count = vectors.shape[1]
-    gram = _product(vectors.T, vectors, 30).ring_share()
-    rows = proto.concatenate([gram, vectors.ring_share()], 0)
+    gram = _product(vectors.T, vectors, 30)._ring_share()
+    rows = proto.concatenate([gram, vectors._ring_share()], 0)
     done, pivots = linalg.cholesky(proto, rows.map(layout.reshape((1, *rows.shape))), 31, 30, grow=False)
     index = np.arange(count)
     lengths = proto.neg(gram.map(layout.take((index, index))))
@@ -188,11 +189,11 @@ def _orthonormal(vectors: SecureArray, tests: list[Share]) -> SecureArray:
     tests += [
         proto.add_public(pivots, layout.constant(-(1 << 6))),
         proto.add_public(lengths, layout.constant(math.ceil(1.01 * 2.0**30))),
-        proto.add_public(vectors.ring_share(), longest),
-        proto.add_public(proto.neg(vectors.ring_share()), longest),
+        proto.add_public(vectors._ring_share(), longest),
+        proto.add_public(proto.neg(vectors._ring_share()), longest),
     ]
     result = done.map(layout.take((0, slice(count, None))))
-    return SecureArray(session, result, vectors.scale, 1.0 + 2.0**-10)
+    return SecureArray(context, result, vectors.scale, 1.0 + 2.0**-10)
 
 
 # -- solving --------------------------------------------------------------------------------------------------------
@@ -201,7 +202,7 @@ def _orthonormal(vectors: SecureArray, tests: list[Share]) -> SecureArray:
 def _stacked(x: SecureArray, batch: tuple[int, ...]) -> SecureArray:
     """Matrices (..., m, n), broadcast to the leading axes ``batch``, as one list of them (count, m, n)."""
     shape = x.shape[-2:]
-    return x.rearranged(layout.then(layout.broadcast((*batch, *shape)), layout.reshape((layout.count(batch), *shape))))
+    return x._rearranged(layout.then(layout.broadcast((*batch, *shape)), layout.reshape((layout.count(batch), *shape))))
 
 
 def _solved(a: SecureArray, b: SecureArray, least: float | None) -> SecureArray:
@@ -209,17 +210,17 @@ def _solved(a: SecureArray, b: SecureArray, least: float | None) -> SecureArray:
 
     X <- X + W W^T (B - A X), where W = L^-T, so that A^-1 = W W^T.
     """
-    session, proto, n = a.session, a.session.protocol, a.shape[-1]
+    context, proto, n = a._context, a._context.protocol, a.shape[-1]
     least = a.bound / _DEFAULT_CONDITION if least is None else float(least)
     if not 0 < least <= n * a.bound:
         raise UsageError(
             f"expected 0 < least <= {n * a.bound:g}, a lower bound on the smallest eigenvalue; got {least:g}"
         )
-    bits, scale = _precision(session, a.bound)
+    bits, scale = _precision(context, a.bound)
     length = math.sqrt(n) * b.bound  # of a column of b
     inverse = _row_scale(max(1.0 / math.sqrt(least), 1.0), max(math.sqrt(a.bound / least), 1.0), scale)
     right = _row_scale(length / math.sqrt(least), length * math.sqrt(a.bound / least), scale)
-    answer = min(session.fraction_bits + 8, _FIT - math.ceil(math.log2(max(length / least, 1.0))) - 2)
+    answer = min(context.fraction_bits + 8, _FIT - math.ceil(math.log2(max(length / least, 1.0))) - 2)
     right = min(right, _FIT - inverse - math.ceil(math.log2(max(length / least, 2.0**-20))))
     if min(inverse, right, answer) < _LEAST_BITS:
         raise OverflowPlanned(
@@ -230,8 +231,8 @@ def _solved(a: SecureArray, b: SecureArray, least: float | None) -> SecureArray:
     count, _, width = b.shape
     rows = proto.concatenate(
         [
-            rescale(a, scale).ring_share(),
-            rescale(b.rearranged(layout.swap_last), right).ring_share(),
+            rescale(a, scale)._ring_share(),
+            rescale(b._rearranged(layout.swap_last), right)._ring_share(),
             proto.public(layout.identity(n, inverse)).map(layout.broadcast((count, n, n))),
         ],
         1,
@@ -240,15 +241,15 @@ def _solved(a: SecureArray, b: SecureArray, least: float | None) -> SecureArray:
     w = done.map(layout.take((slice(None), slice(n + width, None))))
     y = done.map(layout.take((slice(None), slice(n, n + width))))
     x = proto.matmul(w, y.map(layout.swap_last), max(0, inverse + right - answer))
-    x = _refined(session, a, b, w, inverse, x, answer)
-    solution = SecureArray(session, x, answer, length / least + 2.0**-answer)
-    _check_solution(a, b, solution, SecureArray(session, pivots, scale, a.bound))
-    return rescale(solution, min(answer, session.fraction_bits))
+    x = _refined(context, a, b, w, inverse, x, answer)
+    solution = SecureArray(context, x, answer, length / least + 2.0**-answer)
+    _check_solution(a, b, solution, SecureArray(context, pivots, scale, a.bound))
+    return rescale(solution, min(answer, context.fraction_bits))
 
 
-def _refined(session: Session, a: SecureArray, b: SecureArray, w: Share, inverse: int, x: Share, answer: int) -> Share:
-    proto = session.protocol
-    residual, cut = _residual(session, a, b, x, answer), a.scale + answer - _RESIDUAL
+def _refined(context: Context, a: SecureArray, b: SecureArray, w: Share, inverse: int, x: Share, answer: int) -> Share:
+    proto = context.protocol
+    residual, cut = _residual(context, a, b, x, answer), a.scale + answer - _RESIDUAL
     rest = proto.truncate(residual, cut) if cut >= 0 else proto.mul_public(residual, layout.constant(1 << -cut))
     half = proto.matmul(w.map(layout.swap_last), rest, inverse)
     step = proto.matmul(w, half, inverse)
@@ -260,24 +261,24 @@ def _refined(session: Session, a: SecureArray, b: SecureArray, w: Share, inverse
 _RESIDUAL = 30  # fractional bits of the residual that is solved for again
 
 
-def _residual(session: Session, a: SecureArray, b: SecureArray, x: Share, answer: int) -> Share:
+def _residual(context: Context, a: SecureArray, b: SecureArray, x: Share, answer: int) -> Share:
     """B - A X at the full scale of the product; the terms may wrap around, their small difference is exact."""
-    proto = session.protocol
+    proto = context.protocol
     scale = a.scale + answer
-    lifted = proto.mul_public(b.ring_share(), layout.constant(1 << (scale - b.scale)))
-    return proto.sub(lifted, proto.matmul(a.ring_share(), x))
+    lifted = proto.mul_public(b._ring_share(), layout.constant(1 << (scale - b.scale)))
+    return proto.sub(lifted, proto.matmul(a._ring_share(), x))
 
 
 # -- range and checks -----------------------------------------------------------------------------------------------
 
 
-def _precision(session: Session, bound: float) -> tuple[int, int]:
+def _precision(context: Context, bound: float) -> tuple[int, int]:
     """(bits of a pivot, fractional bits) for a factor of a matrix with |a| <= bound: |L| <= sqrt(bound)."""
     scale = 30 - max(0, math.ceil(math.log2(max(bound, 1.0)) / 2))
-    if scale < session.fraction_bits:
+    if scale < context.fraction_bits:
         raise OverflowPlanned(
             f"{user_line()}: a matrix with |a| <= {bound:.3g} leaves {scale} fractional bits for its Cholesky factor; "
-            f"expected at least {session.fraction_bits}. State a tighter bound: a.assume_bound(b), or scale the data"
+            f"expected at least {context.fraction_bits}. State a tighter bound: a.assume_bound(b), or scale the data"
         )
     return approx.bits_for(bound * (1 + 2.0**-10) + 2.0**-10, scale), scale
 
@@ -298,8 +299,8 @@ def _gram_scale(x: SecureArray, y: SecureArray) -> int:
 def _beside(x: SecureArray, y: SecureArray) -> SecureArray:
     """Two matrices side by side, at the larger of their scales."""
     scale = max(x.scale, y.scale)
-    share = x.session.protocol.concatenate([rescale(x, scale).ring_share(), rescale(y, scale).ring_share()], 1)
-    return SecureArray(x.session, share, scale, max(x.bound, y.bound))
+    share = x._context.protocol.concatenate([rescale(x, scale)._ring_share(), rescale(y, scale)._ring_share()], 1)
+    return SecureArray(x._context, share, scale, max(x.bound, y.bound))
 
 
 def _matrix(name: str, a: Any, single: bool = False) -> SecureArray:
@@ -312,46 +313,46 @@ def _matrix(name: str, a: Any, single: bool = False) -> SecureArray:
 
 def _check_factor(stack: SecureArray, factor: SecureArray, pivots: SecureArray) -> None:
     """Guard: pivots positive, and A v = L (L^T v) on random public vectors of signs."""
-    session, proto = stack.session, stack.session.protocol
+    context, proto = stack._context, stack._context.protocol
     n = stack.shape[-1]
-    signs = np.random.default_rng(session.seed).choice([-1, 1], (n, _CHECKS)).astype(np.int64)
-    lower = SecureArray(session, stack.ring_share().map(layout.symmetric), stack.scale, stack.bound)
+    signs = np.random.default_rng(context.seed).choice([-1, 1], (n, _CHECKS)).astype(np.int64)
+    lower = SecureArray(context, stack._ring_share().map(layout.symmetric), stack.scale, stack.bound)
     wanted = matmul(lower, signs)
-    given = matmul(SecureArray(session, factor.ring_share().map(layout.swap_last), factor.scale, factor.bound), signs)
-    product = proto.matmul(factor.ring_share(), given.ring_share())
+    given = matmul(SecureArray(context, factor._ring_share().map(layout.swap_last), factor.scale, factor.bound), signs)
+    product = proto.matmul(factor._ring_share(), given._ring_share())
     scale = 2 * factor.scale
-    rest = proto.sub(proto.mul_public(wanted.ring_share(), layout.constant(1 << (scale - stack.scale))), product)
+    rest = proto.sub(proto.mul_public(wanted._ring_share(), layout.constant(1 << (scale - stack.scale))), product)
     tolerance = 4 * n * math.sqrt(n * stack.bound) * 2.0**-factor.scale + n * stack.bound * 2.0**-20
-    _guard(session, rest, scale, tolerance, pivots)
+    _guard(context, rest, scale, tolerance, pivots)
 
 
 def _check_solution(a: SecureArray, b: SecureArray, x: SecureArray, pivots: SecureArray) -> None:
     """Guard: pivots positive, B - A X small, and X within its stated bound."""
-    session = a.session
-    rest = _residual(session, a, b, x.ring_share(), x.scale)
+    context = a._context
+    rest = _residual(context, a, b, x._ring_share(), x.scale)
     tolerance = 2.0**-12 * max(1.0, b.bound) + a.shape[-1] * a.bound * 2.0**-17
-    _guard(session, rest, a.scale + x.scale, tolerance, pivots, x)
+    _guard(context, rest, a.scale + x.scale, tolerance, pivots, x)
 
 
 def _guard(
-    session: Session, rest: Share, scale: int, tolerance: float, pivots: SecureArray, x: SecureArray | None = None
+    context: Context, rest: Share, scale: int, tolerance: float, pivots: SecureArray, x: SecureArray | None = None
 ) -> None:
     """Count pivots below 1 ulp, entries of ``rest`` beyond the tolerance, entries of x beyond its bound; one batch."""
-    proto = session.protocol
-    tests = [proto.add_public(pivots.ring_share(), layout.constant(-1))]
+    proto = context.protocol
+    tests = [proto.add_public(pivots._ring_share(), layout.constant(-1))]
     limits = [(rest, math.ceil(tolerance * 2.0**scale))]
     if x is not None:
-        limits.append((x.ring_share(), math.ceil(x.bound * 2.0**x.scale)))
+        limits.append((x._ring_share(), math.ceil(x.bound * 2.0**x.scale)))
     for share, limit in limits:
         tests += [
             proto.add_public(share, layout.constant(limit)),
             proto.add_public(proto.neg(share), layout.constant(limit)),
         ]
-    _count_negative(session, tests)
+    _count_negative(context, tests)
 
 
-def _count_negative(session: Session, tests: list[Share]) -> None:
+def _count_negative(context: Context, tests: list[Share]) -> None:
     """Guard: no element of ``tests`` is negative; one batch."""
-    proto = session.protocol
+    proto = context.protocol
     flat = proto.concatenate([t.map(layout.reshape((t.size,))) for t in tests], 0)
-    session.guard(proto.b2a(proto.msb(flat, RANGE_BITS + 1)).map(layout.total(None, False)))
+    context.guard(proto.b2a(proto.msb(flat, RANGE_BITS + 1)).map(layout.total(None, False)))

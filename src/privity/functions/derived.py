@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Axis, SecureArray, broadcast_shapes, secure, session_of
+from ..array import Axis, SecureArray, broadcast_shapes, context_of, secure
 from ..errors import ShapeError, UsageError
 from ..ring import layout
 from . import arithmetic, select
@@ -23,9 +23,9 @@ def like(x: SecureArray, fill_value: Any, shape: Any = None) -> SecureArray:
     kinds: dict[str, type] = {"bool": bool, "int": int, "fixed": float}
     values: Any = np.broadcast_to(np.asarray(fill_value, kinds[x.kind]), size)
     if x.kind != "bool":
-        return x.session.constant(values, x.scale)
-    proto = x.session.protocol
-    return SecureArray(x.session, proto.a2bits(proto.public(values.astype(np.uint64))))
+        return x._context.constant(values, x.scale)
+    proto = x._context.protocol
+    return SecureArray(x._context, proto.a2bits(proto.public(values.astype(np.uint64))))
 
 
 def truth(x: Any) -> Any:
@@ -58,7 +58,7 @@ def prod(a: SecureArray, axis: int | None = None, *, keepdims: bool = False) -> 
         x, at = x.ravel(), 0
     else:
         at = axis % a.ndim
-    x = x.rearranged(layout.arranged(np.moveaxis, at, 0))
+    x = x._rearranged(layout.arranged(np.moveaxis, at, 0))
     if not len(x):
         raise ShapeError("prod of no elements")
     while len(x) > 1:
@@ -72,8 +72,8 @@ def prod(a: SecureArray, axis: int | None = None, *, keepdims: bool = False) -> 
 
 def average(a: Any, axis: Axis = None, weights: Any = None, *, keepdims: bool = False) -> SecureArray:
     """Mean, or sum(a * weights) / sum(weights); the weights have the shape of ``a`` or, with one axis, its length."""
-    session = session_of(a, weights)
-    a = secure(session, a)
+    context = context_of(a, weights)
+    a = secure(context, a)
     if weights is None:
         return arithmetic.mean(a, axis, keepdims)
     if np.shape(weights) != a.shape:
@@ -99,14 +99,14 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: 
 def diff(a: SecureArray, n: int = 1, axis: int = -1) -> SecureArray:
     """n-th difference along an axis. Local."""
     for _ in range(n):
-        a = a.rearranged(layout.arranged(np.moveaxis, axis, 0))
-        a = (a[1:] - a[:-1]).rearranged(layout.arranged(np.moveaxis, 0, axis))
+        a = a._rearranged(layout.arranged(np.moveaxis, axis, 0))
+        a = (a[1:] - a[:-1])._rearranged(layout.arranged(np.moveaxis, 0, axis))
     return a
 
 
 def trapezoid(y: SecureArray, x: Any = None, dx: float = 1.0, axis: int = -1) -> SecureArray:
     """Area under y by the trapezoidal rule; ``x`` is public."""
-    y = y.numeric().rearranged(layout.arranged(np.moveaxis, axis, -1))
+    y = y.numeric()._rearranged(layout.arranged(np.moveaxis, axis, -1))
     if isinstance(x, SecureArray):
         raise UsageError("trapezoid: expected a public x")
     widths = np.full(y.shape[-1] - 1, dx) if x is None else np.diff(np.asarray(x, np.float64), axis=-1)
@@ -118,9 +118,9 @@ def trapezoid(y: SecureArray, x: Any = None, dx: float = 1.0, axis: int = -1) ->
 
 def isclose(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08) -> SecureArray:
     """|a - b| <= atol + rtol * |b|; note that one unit in the last place is 2^-18 by default."""
-    session = session_of(a, b)
-    allowed = abs(b) * rtol + max(atol, 2.0**-session.fraction_bits)
-    return abs(secure(session, a) - b) <= allowed  # type: ignore[no-any-return]
+    context = context_of(a, b)
+    allowed = abs(b) * rtol + max(atol, 2.0**-context.fraction_bits)
+    return abs(secure(context, a) - b) <= allowed  # type: ignore[no-any-return]
 
 
 def allclose(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08) -> SecureArray:
@@ -132,14 +132,14 @@ def array_equal(a1: Any, a2: Any) -> Any:
     """Whether shape and all elements are equal: a secret boolean (False, public, if the shapes differ)."""
     if np.shape(a1) != np.shape(a2):
         return False
-    session = session_of(a1, a2)
-    return all_(secure(session, a1) == secure(session, a2))
+    context = context_of(a1, a2)
+    return all_(secure(context, a1) == secure(context, a2))
 
 
 def pieces(ary: SecureArray, indices_or_sections: Any, axis: int = 0) -> list[SecureArray]:
     """np.array_split. Local."""
     index = np.array_split(np.arange(ary.shape[axis]), indices_or_sections)
-    return [ary.rearranged(layout.arranged(np.take, i, axis=axis)) for i in index]
+    return [ary._rearranged(layout.arranged(np.take, i, axis=axis)) for i in index]
 
 
 def equal_pieces(ary: SecureArray, indices_or_sections: Any, axis: int = 0) -> list[SecureArray]:
@@ -161,7 +161,7 @@ def pieces_along(axis: int) -> Any:
 
 def unstack(x: SecureArray, *, axis: int = 0) -> tuple[SecureArray, ...]:
     """The arrays along an axis."""
-    return tuple(x.rearranged(layout.arranged(np.moveaxis, axis, 0)))
+    return tuple(x._rearranged(layout.arranged(np.moveaxis, axis, 0)))
 
 
 def at_least(dimensions: int) -> Any:
@@ -169,7 +169,7 @@ def at_least(dimensions: int) -> Any:
     function = (np.atleast_1d, np.atleast_2d, np.atleast_3d)[dimensions - 1]
 
     def one(a: Any) -> Any:
-        return a.rearranged(layout.arranged(function)) if isinstance(a, SecureArray) else function(a)
+        return a._rearranged(layout.arranged(function)) if isinstance(a, SecureArray) else function(a)
 
     return lambda *arys: one(arys[0]) if len(arys) == 1 else tuple(map(one, arys))
 
@@ -192,8 +192,8 @@ def joined(dimensions: int, axis: int, columns: bool = False) -> Any:
 def append(arr: Any, values: Any, axis: int | None = None) -> SecureArray:
     """``values`` after ``arr``."""
     if axis is None:
-        session = session_of(arr, values)
-        return concatenate([secure(session, arr).ravel(), secure(session, values).ravel()])
+        context = context_of(arr, values)
+        return concatenate([secure(context, arr).ravel(), secure(context, values).ravel()])
     return concatenate([arr, values], axis)
 
 
@@ -204,11 +204,11 @@ def block(arrays: Any) -> SecureArray:
         return 1 + max(map(depth, a)) if isinstance(a, list) else 0
 
     levels = depth(arrays)
-    session = session_of(*_leaves(arrays))
+    context = context_of(*_leaves(arrays))
 
     def build(a: Any, level: int) -> SecureArray:
         if not isinstance(a, list):
-            x = secure(session, a)
+            x = secure(context, a)
             missing = levels - x.ndim
             return x.reshape((1,) * missing + x.shape) if missing > 0 else x
         return concatenate([build(b, level - 1) for b in a], -level)
@@ -225,15 +225,14 @@ def broadcast_arrays(*args: Any) -> tuple[Any, ...]:
     shape: tuple[int, ...] = ()
     for a in args:
         shape = broadcast_shapes(shape, np.shape(a))
-    return tuple(
-        a.rearranged(layout.broadcast(shape)) if isinstance(a, SecureArray) else np.broadcast_to(a, shape) for a in args
-    )
+    spread = layout.broadcast(shape)
+    return tuple(a._rearranged(spread) if isinstance(a, SecureArray) else np.broadcast_to(a, shape) for a in args)
 
 
 def choose_first(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> SecureArray:
     """np.select: the choice of the first condition that is true."""
-    session = session_of(*condlist, *choicelist, default)
-    result = secure(session, default)
+    context = context_of(*condlist, *choicelist, default)
+    result = secure(context, default)
     for condition, choice in reversed(list(zip(condlist, choicelist, strict=True))):
         result = select.where(condition, choice, result)
     return result
@@ -246,4 +245,4 @@ def where(condition: Any, x: Any, y: Any) -> SecureArray:
 
 def swapped(x: SecureArray) -> SecureArray:
     """The last two axes exchanged."""
-    return x.rearranged(layout.swap_last)
+    return x._rearranged(layout.swap_last)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..array import session_of
+from ..array import context_of
 from ..errors import SecretUseError, UsageError
 from .names import ALIASES, Entry, entries
 from .products import outer_of
@@ -86,7 +86,7 @@ def call(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         signature.bind(*args, **given)
     except TypeError as error:
         raise UsageError(f"np.{name} on secret arrays takes ({', '.join(accepted)}): {error}") from None
-    session_of(*_flat([*args, *given.values()]))
+    context_of(*_flat([*args, *given.values()]))
     return entry.call(*args, **given)
 
 

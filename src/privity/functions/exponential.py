@@ -26,12 +26,12 @@ def exp(x: SecureArray) -> SecureArray:
     bound on x (``clip``, ``assume_bound``) where you know one: the result's bound is e^bound, and bounds up to 8 cost
     fewer bytes. For |x| <= 8 at 18 bits: 23 rounds and 125 bytes per party and element, or 18 and 146 in a small batch.
     """
-    return power_of(x, _LOG2_E, x.session.fraction_bits)
+    return power_of(x, _LOG2_E, x._context.fraction_bits)
 
 
 def exp2(x: SecureArray) -> SecureArray:
     """2^x for x up to 43; error, clamp and cost as ``exp``."""
-    return power_of(x, 1.0, x.session.fraction_bits)
+    return power_of(x, 1.0, x._context.fraction_bits)
 
 
 def expm1(x: SecureArray) -> SecureArray:
@@ -40,37 +40,37 @@ def expm1(x: SecureArray) -> SecureArray:
     So below |x| = 1/8 only rounding counts (it is what the resolution leaves; more of it needs more ``fraction_bits``).
     Results stay below 2^(60.5 - fraction bits) = 2^42.5 (x up to 29.4) and end there. Rounds and bytes as ``exp``.
     """
-    session, out = x.session, x.session.fraction_bits
+    context, out = x._context, x._context.fraction_bits
     scale = min(WORK + 2, max(WORK, out + 2))
     y, reach = _exponent(x, _LOG2_E, out, scale)
-    share = exponential.exp2m1(session.protocol, y, scale, -reach, reach, out)
+    share = exponential.exp2m1(context.protocol, y, scale, -reach, reach, out)
     largest = 2.0 ** min(reach, 60.5 - out) * 1.0001 + 2.0**-out
-    return SecureArray(session, share, out, max(1.0 + 2.0**-out, largest))
+    return SecureArray(context, share, out, max(1.0 + 2.0**-out, largest))
 
 
 def power_of(x: SecureArray, slope: float, out: int, highest: float | None = None) -> SecureArray:
     """2^(slope x) at ``out`` fractional bits. ``highest``: what the caller knows slope * x never to pass."""
     y, reach = _exponent(x, slope, out, WORK)
-    return _power(x.session, y, reach, highest, out)
+    return _power(x._context, y, reach, highest, out)
 
 
 def _exponent(x: SecureArray, slope: float, out: int, scale: int) -> tuple[Any, float]:
     """(slope * x at ``scale`` bits, its bound); clipped to where 2^(slope x) at ``out`` bits is 0 or too large."""
     x = x.numeric()
-    proto = x.session.protocol
+    proto = x._context.protocol
     largest = (62 - out) / abs(slope)
     if x.bound > 4 * largest and approx.bits_for(x.bound * max(1.0, abs(slope)), x.scale) > RANGE_BITS - 24:
         x = clip(x, -2 * largest, 2 * largest)  # no room for an exact enough product
     digits = min(24, RANGE_BITS - 1 - approx.bits_for(x.bound * max(1.0, abs(slope)), x.scale))
-    y = proto.mul_public(x.ring_share(), layout.constant(round(slope * 2.0**digits)))
+    y = proto.mul_public(x._ring_share(), layout.constant(round(slope * 2.0**digits)))
     return _shifted(proto, y, x.scale + digits - scale), x.bound * abs(slope) + 2.0**-10
 
 
-def _power(session: Any, y: Any, reach: float, highest: float | None, out: int) -> SecureArray:
+def _power(context: Any, y: Any, reach: float, highest: float | None, out: int) -> SecureArray:
     """2^y for a share y at WORK bits, |y| <= reach and y <= highest."""
     upper = reach if highest is None else min(reach, highest + 2.0**-10)
-    share = exponential.exp2(session.protocol, y, -reach, upper, out)
-    return SecureArray(session, share, out, min(2.0 ** min(upper, 61 - out) * 1.0001 + 2.0**-out, 2.0 ** (61 - out)))
+    share = exponential.exp2(context.protocol, y, -reach, upper, out)
+    return SecureArray(context, share, out, min(2.0 ** min(upper, 61 - out) * 1.0001 + 2.0**-out, 2.0 ** (61 - out)))
 
 
 def _shifted(proto: Any, x: Any, shift: int) -> Any:
@@ -86,12 +86,12 @@ def log(x: SecureArray) -> SecureArray:
     For 2/3 <= x < 4/3 the error is relative: 2^-16 of the result plus 1.25 units in the last place, plus 2^-21; 0 at 1.
     For x <= 128 at 18 bits: 30 rounds and 162 bytes per party and element, or 26 and 188 in a small batch.
     """
-    return _logarithm(x, exponential.NATURAL, x.session.fraction_bits)
+    return _logarithm(x, exponential.NATURAL, x._context.fraction_bits)
 
 
 def log2(x: SecureArray) -> SecureArray:
     """Logarithm to base 2; range, error and cost as ``log``."""
-    return _logarithm(x, exponential.BINARY, x.session.fraction_bits)
+    return _logarithm(x, exponential.BINARY, x._context.fraction_bits)
 
 
 def log1p(x: SecureArray) -> SecureArray:
@@ -110,7 +110,7 @@ def logit(p: SecureArray) -> SecureArray:
     """
     p = p.numeric()
     if p.scale == 0:
-        p = p.rescaled(p.session.fraction_bits)
+        p = p.rescaled(p._context.fraction_bits)
     both = log(stack([p, 1 - p]))
     return both[0] - both[1]
 
@@ -120,9 +120,9 @@ def _logarithm(x: SecureArray, of: exponential.Logarithm, out: int) -> SecureArr
     bits = approx.bits_for(3 * x.bound, x.scale)
     if bits > 62:
         raise UsageError(f"log: expected a bound of at most 2^{60 - x.scale}, got {x!r} with |x| <= {x.bound:g}")
-    share = exponential.logarithm(x.session.protocol, x.ring_share(), x.scale, bits, out, of)
+    share = exponential.logarithm(x._context.protocol, x._ring_share(), x.scale, bits, out, of)
     bound = of.of_two * max(abs(math.log2(max(x.bound, 2.0**-x.scale))), x.scale) + 2.0**-12
-    return SecureArray(x.session, share, out, bound)
+    return SecureArray(x._context, share, out, bound)
 
 
 def power(x: SecureArray, exponent: Any) -> SecureArray:
@@ -152,15 +152,15 @@ def power(x: SecureArray, exponent: Any) -> SecureArray:
     if p == -0.5:
         return real.rsqrt(x)
     exponents = _logarithm(x, exponential.BINARY, _FINE)
-    return power_of(exponents, p, x.session.fraction_bits, _highest(x, p))
+    return power_of(exponents, p, x._context.fraction_bits, _highest(x, p))
 
 
 def _inverse_power(x: SecureArray, n: int) -> SecureArray:
     """x to a negative integer, by |x| and its sign: the reciprocal of a small power would have lost its digits."""
     x = x.numeric()
-    sign = (1 - (x < 0) * 2).stated(1.0)
-    magnitude = (sign * x).stated(x.bound)
-    result = power_of(_logarithm(magnitude, exponential.BINARY, _FINE), n, x.session.fraction_bits, _highest(x, n))
+    sign = (1 - (x < 0) * 2)._stated(1.0)
+    magnitude = (sign * x)._stated(x.bound)
+    result = power_of(_logarithm(magnitude, exponential.BINARY, _FINE), n, x._context.fraction_bits, _highest(x, n))
     return result if n % 2 == 0 else sign * result
 
 
@@ -171,14 +171,14 @@ def _highest(x: SecureArray, p: float) -> float:
 
 def _secret_power(x: SecureArray, y: Any) -> SecureArray:
     """2^(y log2 x) elementwise."""
-    session, proto = x.session, x.session.protocol
+    context, proto = x._context, x._context.protocol
     x, y = x.numeric(), y.numeric()
     logs = _logarithm(x, exponential.BINARY, _FINE)
     reach = logs.bound * y.bound + 2.0**-10
-    session.fits(reach, _FINE + y.scale, "the exponent of this power (before it is truncated)")
+    context.fits(reach, _FINE + y.scale, "the exponent of this power (before it is truncated)")
     shape = broadcast_shapes(x.shape, y.shape)
-    product = approx.shifted_product(proto, logs.fitted(shape), y.fitted(shape), _FINE + y.scale - WORK)
-    return _power(session, product, reach, None, session.fraction_bits)
+    product = approx.shifted_product(proto, logs._fitted(shape), y._fitted(shape), _FINE + y.scale - WORK)
+    return _power(context, product, reach, None, context.fraction_bits)
 
 
 def public_power(base: Any, x: SecureArray) -> SecureArray:
@@ -186,4 +186,4 @@ def public_power(base: Any, x: SecureArray) -> SecureArray:
     b = float(base) if isinstance(base, (int, float)) or hasattr(base, "__float__") else math.nan
     if not (math.isfinite(b) and b > 0):
         raise UsageError(f"power: expected a positive public number as the base of a secret exponent, got {base!r}")
-    return power_of(x, math.log2(b), x.session.fraction_bits) if b != 1.0 else x * 0 + 1
+    return power_of(x, math.log2(b), x._context.fraction_bits) if b != 1.0 else x * 0 + 1

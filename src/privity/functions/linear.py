@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..array import Axis, SecureArray, session_of
+from ..array import Axis, SecureArray, context_of
 from ..errors import ShapeError, UsageError
 from ..mpc import approx, linalg
 from ..ring import layout
@@ -61,7 +61,7 @@ def einsum(subscripts: str, *operands: Any) -> SecureArray:
     One operand: local. Two: one rounding (error below 1 ulp), 3 rounds and 10.25 bytes per party and element of the
     result (2 rounds if one is public). Raises UsageError for more operands: chain two at a time.
     """
-    session_of(*operands)
+    context_of(*operands)
     if len(operands) not in (1, 2):
         raise UsageError(f"einsum: expected one or two operands, got {len(operands)}; chain calls with two at a time")
     given = [_plain_or_secret(x) for x in operands]
@@ -136,15 +136,15 @@ def _reduced(x: Operand, labels: str, out: str) -> Operand:
     fn = layout.contract(f"{labels}->{out}")
     if not isinstance(x, SecureArray):
         return np.asarray(fn(x))
-    share = x.ring_share().map(fn)
+    share = x._ring_share().map(fn)
     summed = {c: n for c, n in zip(labels, x.shape, strict=True) if c not in out}
     bound = x.bound * max(1, layout.count(tuple(summed.values())))
-    x.session.fits(bound, x.scale, "this sum")
-    return SecureArray(x.session, share, x.scale, bound)
+    x._context.fits(bound, x.scale, "this sum")
+    return SecureArray(x._context, share, x.scale, bound)
 
 
 def _apply(x: Operand, fn: layout.Local) -> Operand:
-    return x.rearranged(fn) if isinstance(x, SecureArray) else np.asarray(fn(x))
+    return x._rearranged(fn) if isinstance(x, SecureArray) else np.asarray(fn(x))
 
 
 def _plain_or_secret(x: Any) -> Operand:
@@ -157,7 +157,7 @@ def _secret(x: Operand) -> SecureArray:
 
 
 def _operands(x: Any, y: Any) -> tuple[Any, Any]:
-    session_of(x, y)
+    context_of(x, y)
     return _plain_or_secret(x), _plain_or_secret(y)
 
 
@@ -206,17 +206,17 @@ def _norm_axes(x: SecureArray, ord: float | str | None, axis: Axis) -> tuple[int
 
 def _length(x: SecureArray, axes: tuple[int, ...], keepdims: bool) -> SecureArray:
     """The root of the sum of squares over ``axes``."""
-    session, proto = x.session, x.session.protocol
+    context, proto = x._context, x._context.protocol
     shape = x[(slice(None),) * x.ndim].sum(axes, keepdims).shape
     last = layout.then(layout.last_axes(axes), layout.reshape((layout.count(shape), -1 if x.size else 0)))
-    rows = x.ring_share().map(last)
+    rows = x._ring_share().map(last)
     total = x.bound**2 * max(1, rows.shape[1])
     scale = min(2 * x.scale, RANGE_BITS - 3 - math.ceil(math.log2(max(total, 1.0))))
-    session.fits(total, 2 * x.scale, "the sum of squares in a norm")
+    context.fits(total, 2 * x.scale, "the sum of squares in a norm")
     squares = proto.dot(rows, rows, 2 * x.scale - scale)
-    result = min(session.fraction_bits, 31 - math.ceil(math.log2(max(total, 1.0)) / 2))
+    result = min(context.fraction_bits, 31 - math.ceil(math.log2(max(total, 1.0)) / 2))
     share = linalg.root(proto, squares, approx.bits_for(total, scale), scale, result)
-    return SecureArray(session, share.map(layout.reshape(shape)), result, math.sqrt(total) + 2.0 ** (2 - result))
+    return SecureArray(context, share.map(layout.reshape(shape)), result, math.sqrt(total) + 2.0 ** (2 - result))
 
 
 def cov(x: SecureArray, rowvar: bool = True, bias: bool = False, ddof: int | None = None) -> SecureArray:
@@ -230,7 +230,7 @@ def cov(x: SecureArray, rowvar: bool = True, bias: bool = False, ddof: int | Non
     if terms <= less:
         raise ShapeError(f"cov with ddof={less} needs more than {less} observations, got {terms}")
     matrix = arithmetic.matmul(centred, centred.T, 1.0 / ((terms - less) * stretch**2))
-    matrix = matrix.stated((x.bound * 2) ** 2 * terms / (terms - less) + 2.0 ** (1 - matrix.scale))
+    matrix = matrix._stated((x.bound * 2) ** 2 * terms / (terms - less) + 2.0 ** (1 - matrix.scale))
     return matrix if _rows(x, rowvar) > 1 else matrix.reshape(())
 
 
@@ -241,17 +241,17 @@ def corrcoef(x: SecureArray, rowvar: bool = True) -> SecureArray:
     Bytes per party: about 40 per element of x, 800 per variable and 10 per element of the result.
     """
     centred, terms, _ = _centred(x, rowvar)
-    session, proto = x.session, x.session.protocol
-    share = centred.ring_share()
+    context, proto = x._context, x._context.protocol
+    share = centred._ring_share()
     total = (2 * x.numeric().bound) ** 2 * max(1, terms)
-    session.fits(total, 2 * centred.scale, "the sum of squares in corrcoef")
+    context.fits(total, 2 * centred.scale, "the sum of squares in corrcoef")
     scale = min(2 * centred.scale, RANGE_BITS - 3 - math.ceil(math.log2(max(total, 1.0))))
     squares = proto.dot(share, share, 2 * centred.scale - scale).map(layout.reshape((-1, 1)))
     # |row / length| <= 1, whatever the bound of the row: at 28 bits it has room.
-    rows = arithmetic.rescale(centred.stated(min(centred.bound, 2.0**30)), _UNIT).ring_share()
+    rows = arithmetic.rescale(centred._stated(min(centred.bound, 2.0**30)), _UNIT)._ring_share()
     unit = linalg.over_root(proto, squares, rows, approx.bits_for(total, scale), scale)
-    matrix = proto.matmul(unit, unit.map(layout.transpose(None)), 2 * _UNIT - session.fraction_bits)
-    result = SecureArray(session, matrix, session.fraction_bits, 1.0 + 2.0**-12)
+    matrix = proto.matmul(unit, unit.map(layout.transpose(None)), 2 * _UNIT - context.fraction_bits)
+    result = SecureArray(context, matrix, context.fraction_bits, 1.0 + 2.0**-12)
     return result if _rows(x, rowvar) > 1 else result.reshape(())
 
 
@@ -274,12 +274,12 @@ def _centred(x: SecureArray, rowvar: bool) -> tuple[SecureArray, int, float]:
     terms = rows.shape[1]
     if not terms:
         raise ShapeError(f"expected at least one observation, got shape {x.shape}")
-    session, lift = x.session, math.ceil(math.log2(terms))
+    context, lift = x._context, math.ceil(math.log2(terms))
     whole = arithmetic.multiply(rows, np.asarray(terms)) - rows.sum(1, keepdims=True)
-    exact = SecureArray(session, whole.ring_share(), x.scale + lift, 2 * x.bound)
+    exact = SecureArray(context, whole._ring_share(), x.scale + lift, 2 * x.bound)
     room = (RANGE_BITS - 2 - math.ceil(math.log2(max((2 * x.bound) ** 2 * terms, 1.0)))) // 2
-    scale = min(exact.scale, max(session.fraction_bits, room))
-    return arithmetic.rescale(exact, scale).stated(2 * x.bound + 2.0**-scale), terms, terms / 2.0**lift
+    scale = min(exact.scale, max(context.fraction_bits, room))
+    return arithmetic.rescale(exact, scale)._stated(2 * x.bound + 2.0**-scale), terms, terms / 2.0**lift
 
 
 # -- diagonals and triangles ----------------------------------------------------------------------------------------
@@ -288,7 +288,7 @@ def _centred(x: SecureArray, rowvar: bool) -> tuple[SecureArray, int, float]:
 def diagonal(x: SecureArray, offset: int = 0, axis1: int = 0, axis2: int = 1) -> SecureArray:
     """Diagonal of two axes of x, as the last axis of the result. Local."""
     _need_matrix("diagonal", x)
-    return x.rearranged(layout.diagonal(offset, axis1, axis2))
+    return x._rearranged(layout.diagonal(offset, axis1, axis2))
 
 
 def trace(x: SecureArray, offset: int = 0, axis1: int = 0, axis2: int = 1) -> SecureArray:
@@ -299,13 +299,13 @@ def trace(x: SecureArray, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Se
 def triu(x: SecureArray, k: int = 0) -> SecureArray:
     """x with zeros below diagonal ``k`` of the last two axes. Local."""
     _need_matrix("triu", x)
-    return x.rearranged(layout.triangle(k, upper=True))
+    return x._rearranged(layout.triangle(k, upper=True))
 
 
 def tril(x: SecureArray, k: int = 0) -> SecureArray:
     """x with zeros above diagonal ``k`` of the last two axes. Local."""
     _need_matrix("tril", x)
-    return x.rearranged(layout.triangle(k, upper=False))
+    return x._rearranged(layout.triangle(k, upper=False))
 
 
 def _need_matrix(name: str, x: SecureArray) -> None:

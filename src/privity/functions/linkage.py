@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..array import SecureArray
+from ..context import Context
 from ..errors import DataError, ShapeError, UsageError
 from ..mpc import linkage, randomness
 from ..mpc.protocol import Protocol
 from ..mpc.shares import Share
 from ..ring import layout
-from ..session import Session
 from .order import settled
 from .select import where
 
@@ -83,7 +83,7 @@ def members(keys: Sequence[SecureArray], valid: Sequence[SecureArray | None] | N
     columns.
     """
     tables = _Inputs(keys, [[] for _ in keys], valid, several=True)
-    proto, session = tables.proto, tables.session
+    proto, context = tables.proto, tables._context
     total = sum(tables.sizes)
     at, numbers = 0, []
     for n in tables.sizes:
@@ -95,7 +95,7 @@ def members(keys: Sequence[SecureArray], valid: Sequence[SecureArray | None] | N
     assert mask.shape == (total,)
     out, at = [], 0
     for n in tables.sizes:
-        out.append(SecureArray(session, mask.map(layout.take(slice(at, at + n))), 0, 1.0))
+        out.append(SecureArray(context, mask.map(layout.take(slice(at, at + n))), 0, 1.0))
         at += n
     return out
 
@@ -108,8 +108,8 @@ def first_rows(keys: SecureArray, valid: SecureArray | None = None) -> SecureArr
     given = _Inputs([keys], [[]], [valid])
     proto = given.proto
     flags, violations = linkage.first_of_each(proto, given.keys[0], given.valid[0])
-    given.session.guard(violations)
-    return SecureArray(given.session, flags, 0, 1.0)
+    given._context.guard(violations)
+    return SecureArray(given._context, flags, 0, 1.0)
 
 
 def drop_repeats(keys: SecureArray, valid: SecureArray | None = None) -> SecureArray:
@@ -118,15 +118,15 @@ def drop_repeats(keys: SecureArray, valid: SecureArray | None = None) -> SecureA
     So the first row of each key wins. Such rows then match nothing, and stay rows of a left join: to leave them out,
     pass ``first_rows`` as ``valid``, which also saves 384 bytes a row and party. Nothing is opened.
     """
-    session, proto = keys.session, keys.session.protocol
-    first = first_rows(keys, valid).ring_share()
+    context, proto = keys._context, keys._context.protocol
+    first = first_rows(keys, valid)._ring_share()
     n = keys.shape[0]
     # A random word beside the row's number: alike in two tables with a chance of 2^-48 a row.
     high = randomness.integers(proto, (n,), linkage.WORD_BITS)
     fresh = proto.stack([high, proto.public(layout.arange(n))], 1)
     flags = first.map(layout.then(layout.reshape((n, 1)), layout.broadcast((n, 2))))
-    kept = proto.mul(flags, proto.sub(keys.ring_share(), fresh))
-    return SecureArray(session, proto.add(fresh, kept), 0, keys.bound)
+    kept = proto.mul(flags, proto.sub(keys._ring_share(), fresh))
+    return SecureArray(context, proto.add(fresh, kept), 0, keys.bound)
 
 
 class _Inputs:
@@ -143,18 +143,18 @@ class _Inputs:
         if several and len(keys) < 2:
             raise UsageError(f"link: expected at least two tables, came {len(keys)}")
         _check(keys, columns, flags)
-        self.session: Session = keys[0].session
-        self.proto: Protocol = settled(self.session)
+        self._context: Context = keys[0]._context
+        self.proto: Protocol = settled(self._context)
         self.sizes = [len(k) for k in keys]
-        self.keys = [k.ring_share() for k in keys]
-        self.valid = [None if v is None else v.numeric().ring_share() for v in flags]
+        self.keys = [k._ring_share() for k in keys]
+        self.valid = [None if v is None else v.numeric()._ring_share() for v in flags]
         self.kinds = [list(c) for c in columns]
         self.given = [[c.numeric() for c in each] for each in columns]
 
     def aligned(self, columns: Sequence[Sequence[Share]]) -> linkage.Aligned:
         """All rows sorted by key, with the guard set."""
         aligned = linkage.align(self.proto, self.keys, self.valid, columns)
-        self.session.guard(aligned.violations)
+        self._context.guard(aligned.violations)
         return aligned
 
     def _payload(self, flagged: bool) -> tuple[list[Share], list[int]]:
@@ -164,7 +164,7 @@ class _Inputs:
         """
         proto, shares, widths = self.proto, [], []
         for i, (n, each) in enumerate(zip(self.sizes, self.given, strict=True)):
-            parts = [c.ring_share().map(layout.reshape((n, layout.count(c.shape[1:])))) for c in each]
+            parts = [c._ring_share().map(layout.reshape((n, layout.count(c.shape[1:])))) for c in each]
             mask = self.valid[i]
             if flagged and i == 0 and mask is not None:
                 parts.append(mask.map(layout.reshape((n, 1))))
@@ -187,14 +187,15 @@ class _Inputs:
                 w = layout.count(x.shape[1:])
                 shape = (rows.shape[0], *x.shape[1:])
                 part = rows.map(layout.then(layout.take((slice(None), slice(at, at + w))), layout.reshape(shape)))
-                made.append(self._flag(part) if kind.kind == "bool" else SecureArray(x.session, part, x.scale, x.bound))
+                array = SecureArray(x._context, part, x.scale, x.bound)
+                made.append(self._flag(part) if kind.kind == "bool" else array)
                 at += w
             out.append(made)
             start += width
         return out
 
     def _flag(self, share: Share) -> SecureArray:
-        return SecureArray(self.session, self.proto.a2bits(share))
+        return SecureArray(self._context, self.proto.a2bits(share))
 
     def _inner(self) -> tuple[Share, Share, list[int]]:
         """Flags of the rows of the result among all sorted rows, their columns, and widths per table."""
@@ -206,9 +207,9 @@ class _Inputs:
     def inner_open(self, open_size: Callable[[SecureArray], int], minimum: int) -> Linked:
         flags, rows, widths = self._inner()
         most = float(min(self.sizes))
-        count = SecureArray(self.session, flags.map(layout.total(None, False)), 0, most)
+        count = SecureArray(self._context, flags.map(layout.total(None, False)), 0, most)
         shown = where(count >= minimum, count, 0) if minimum > 1 else count
-        size = int(open_size(shown.stated(most)))
+        size = int(open_size(shown._stated(most)))
         if size == 0:
             raise DataError(
                 f"link: fewer than {max(minimum, 1)} common rows, so the tables were not joined and their number stays "
@@ -221,8 +222,8 @@ class _Inputs:
     def inner_padded(self, capacity: int) -> Linked:
         flags, rows, widths = self._inner()
         real, picked, beyond = linkage.drawn_padded(self.proto, flags, rows, capacity)
-        self.session.guard(beyond)
-        return Linked(capacity, self._columns(picked, widths), [], SecureArray(self.session, real, 0, 1.0))
+        self._context.guard(beyond)
+        return Linked(capacity, self._columns(picked, widths), [], SecureArray(self._context, real, 0, 1.0))
 
     def left(self) -> Linked:
         payload, widths = self._payload(flagged=True)
@@ -235,7 +236,7 @@ class _Inputs:
         found = [self._flag(picked.map(layout.take((slice(None), width + i)))) for i in range(len(matched))]
         mask = None
         if self.valid[0] is not None:
-            mask = SecureArray(self.session, picked.map(layout.take((slice(None), widths[0] - 1))), 0, 1.0)
+            mask = SecureArray(self._context, picked.map(layout.take((slice(None), widths[0] - 1))), 0, 1.0)
         return Linked(n, self._columns(picked, widths), found, mask)
 
 

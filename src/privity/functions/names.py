@@ -64,7 +64,7 @@ def _arranged(function: Callable[..., Any], first: int = 0, skip: tuple[str, ...
             )
         before, after = args[:first], args[first + 1 :]
         kept = {k: v for k, v in kwargs.items() if k not in skip}
-        return args[first].rearranged(layout.arranged(lambda p: function(*before, p, *after, **kept)))
+        return args[first]._rearranged(layout.arranged(lambda p: function(*before, p, *after, **kept)))
 
     return fn
 
@@ -77,8 +77,8 @@ def _pad(array: SecureArray, pad_width: Any, mode: str = "constant", constant_va
     if mode not in ("constant", "edge", "reflect", "symmetric", "wrap"):
         raise UsageError(f'np.pad: expected mode "constant", "edge", "reflect", "symmetric" or "wrap", got {mode!r}')
     if mode != "constant":
-        return array.rearranged(layout.arranged(np.pad, pad_width, mode=mode))
-    padded = array.rearranged(layout.arranged(np.pad, pad_width))
+        return array._rearranged(layout.arranged(np.pad, pad_width, mode=mode))
+    padded = array._rearranged(layout.arranged(np.pad, pad_width))
     if not np.any(constant_values):
         return padded
     edge = np.pad(np.zeros(array.shape), pad_width, constant_values=constant_values)

@@ -22,9 +22,9 @@ def nearest_one(x: SecureArray) -> tuple[SecureArray, SecureArray]:
     x = x.numeric()
     if x.ndim != 2 or not x.shape[1]:
         raise ShapeError(f"expected rows (m, k) with k of at least 1, got {x.shape}")
-    session, proto = x.session, x.session.protocol
+    context, proto = x._context, x._context.protocol
     bits = min(RANGE_BITS + 1, approx.bits_for(x.bound, x.scale) + 1)
-    items = x.ring_share().map(layout.transpose(None))
+    items = x._ring_share().map(layout.transpose(None))
     levels: list[tuple[Share, int]] = []
     while items.shape[0] > 1:
         count = items.shape[0]
@@ -43,8 +43,8 @@ def nearest_one(x: SecureArray) -> tuple[SecureArray, SecureArray]:
         both = proto.concatenate([proto.sub(parent, right), right, flags.map(layout.take(slice(pairs, None)))], 0)
         order = np.arange(2 * pairs).reshape(2, pairs).T.reshape(-1)
         flags = both.map(layout.take(np.append(order, np.arange(2 * pairs, count))))
-    hot = SecureArray(session, flags.map(layout.transpose(None)), 0, 1.0)
-    return hot, SecureArray(session, items.map(layout.reshape((x.shape[0],))), x.scale, x.bound)
+    hot = SecureArray(context, flags.map(layout.transpose(None)), 0, 1.0)
+    return hot, SecureArray(context, items.map(layout.reshape((x.shape[0],))), x.scale, x.bound)
 
 
 def nearest_few(x: SecureArray, count: int, beside: SecureArray) -> tuple[SecureArray, SecureArray]:
@@ -59,10 +59,10 @@ def nearest_few(x: SecureArray, count: int, beside: SecureArray) -> tuple[Secure
     x, beside = x.numeric(), beside.numeric()
     if x.ndim != 2 or not 1 <= count <= x.shape[1]:
         raise UsageError(f"expected rows (m, n) and 1 <= count <= n, got {x.shape} and {count}")
-    session, proto, (m, n) = x.session, x.session.protocol, x.shape
+    context, proto, (m, n) = x._context, x._context.protocol, x.shape
     bits = min(RANGE_BITS + 1, approx.bits_for(x.bound, x.scale) + 1)
     size = 1 << (count - 1).bit_length()
-    items = proto.stack([x.ring_share(), beside.fitted(x.shape)], 0)
+    items = proto.stack([x._ring_share(), beside._fitted(x.shape)], 0)
     if n % size:  # padding that never wins
         far = proto.public(layout.constants([int(x.bound * 2.0**x.scale), 0])).map(layout.reshape((2, 1, 1)))
         items = proto.concatenate([items, far.map(layout.broadcast((2, m, size - n % size)))], 2)
@@ -107,4 +107,4 @@ def nearest_few(x: SecureArray, count: int, beside: SecureArray) -> tuple[Secure
         items = proto.concatenate([best, rest], 2)
     found = items.map(layout.reshape((2, m, size)))
     values, moved = (found.map(layout.take((i, slice(None), slice(0, count)))) for i in (0, 1))
-    return SecureArray(session, values, x.scale, x.bound), SecureArray(session, moved, beside.scale, beside.bound)
+    return SecureArray(context, values, x.scale, x.bound), SecureArray(context, moved, beside.scale, beside.bound)

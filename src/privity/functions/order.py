@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..array import SecureArray
+from ..context import Context
 from ..errors import ShapeError, UsageError
 from ..mpc import approx, orders, tables
 from ..mpc import sort as sorting
 from ..mpc.protocol import Protocol
 from ..mpc.shares import Share
 from ..ring import layout
-from ..session import Session
 from ..types import RANGE_BITS
 from .join import concatenate
 
@@ -30,13 +30,13 @@ _SORT_ROUNDS = 200_000  # comparisons that cost as much as the rounds of a sort
 _PAIRED, _AT_ONCE = 32, 8192  # elements of a lane, and comparisons in all, up to which all pairs are compared at once
 
 
-def settled(session: Session) -> Protocol:
+def settled(context: Context) -> Protocol:
     """The session's protocol, once no guard is pending.
 
     A sort opens comparisons that say nothing because keys lie within their stated bounds, so these are checked first.
     """
-    session.check_guards()
-    return session.protocol
+    context.check_guards()
+    return context.protocol
 
 
 # -- rows along an axis ----------------------------------------------------------------------------------------------
@@ -66,22 +66,22 @@ class _Lanes:
     def like(self, share: Share, scale: int, bound: float) -> SecureArray:
         """A share of count * k elements as (lanes, k)."""
         k = share.size // self.count if self.count else self.n
-        return SecureArray(self.x.session, share.map(layout.reshape((self.count, k))), scale, bound)
+        return SecureArray(self.x._context, share.map(layout.reshape((self.count, k))), scale, bound)
 
     def numbers(self) -> Share:
         """0 to n-1 in every lane."""
-        return self.x.session.protocol.public(np.tile(np.arange(self.n, dtype=np.uint64), (self.count, 1)))
+        return self.x._context.protocol.public(np.tile(np.arange(self.n, dtype=np.uint64), (self.count, 1)))
 
     def sorted(self, columns: Sequence[Share], descending: bool = False) -> list[Share]:
         """Columns of shape (lanes, n) in the order of x within each lane."""
-        proto = settled(self.x.session)
-        key = self.x.ring_share()
+        proto = settled(self.x._context)
+        key = self.x._ring_share()
         bits = approx.bits_for(self.x.bound, self.x.scale)
         return sorting.sort_lanes(proto, proto.neg(key) if descending else key, bits, columns)
 
     def values(self, descending: bool = False) -> SecureArray:
         """x sorted in each lane."""
-        return self.like(self.sorted([self.x.ring_share()], descending)[0], self.x.scale, self.x.bound)
+        return self.like(self.sorted([self.x._ring_share()], descending)[0], self.x.scale, self.x.bound)
 
 
 # -- sign and extremes -----------------------------------------------------------------------------------------------
@@ -93,10 +93,10 @@ def sign(x: SecureArray) -> SecureArray:
     Rounds: those of a sign, and 2. For |x| <= 128 at 18 bits 25 bytes per party and element (50 in a small batch).
     """
     x = x.numeric()
-    proto, share = x.session.protocol, x.ring_share()
+    proto, share = x._context.protocol, x._ring_share()
     bits = min(RANGE_BITS, approx.bits_for(x.bound, x.scale))
     flags = proto.b2a(proto.msb(proto.stack([share, proto.neg(share)], 0), bits))
-    return SecureArray(x.session, proto.sub(flags.map(layout.take(1)), flags.map(layout.take(0))), 0, 1.0)
+    return SecureArray(x._context, proto.sub(flags.map(layout.take(1)), flags.map(layout.take(0))), 0, 1.0)
 
 
 def _extreme(x: SecureArray, axis: int | None, keepdims: bool, largest: bool, where: bool, what: str) -> SecureArray:
@@ -111,7 +111,7 @@ def _extreme(x: SecureArray, axis: int | None, keepdims: bool, largest: bool, wh
     few = 2 < lanes.n <= _PAIRED and lanes.count * lanes.n**2 <= 2 * _AT_ONCE
     best = (_by_pairs if few else _by_rounds)(lanes, largest, where)
     scale, bound = (0, float(max(lanes.n - 1, 1))) if where else (lanes.x.scale, lanes.x.bound)
-    result = lanes.back(SecureArray(x.session, best, scale, bound))
+    result = lanes.back(SecureArray(x._context, best, scale, bound))
     if keepdims:
         return result if axis is not None else result.reshape((1,) * x.ndim)
     return result.reshape(lanes.shape)
@@ -122,8 +122,8 @@ def _by_pairs(lanes: _Lanes, largest: bool, where: bool) -> Share:
 
     Rounds: a sign, ceil(log2(n - 1)) ANDs, a conversion and (for the value) one product.
     """
-    proto, n, count = lanes.x.session.protocol, lanes.n, lanes.count
-    share = lanes.x.ring_share()
+    proto, n, count = lanes.x._context.protocol, lanes.n, lanes.count
+    share = lanes.x._ring_share()
     first, second = np.triu_indices(n, 1)
     lead = proto.sub(share.map(layout.take((slice(None), second))), share.map(layout.take((slice(None), first))))
     bits = min(RANGE_BITS + 1, approx.bits_for(lanes.x.bound, lanes.x.scale) + 1)
@@ -149,9 +149,9 @@ def _by_pairs(lanes: _Lanes, largest: bool, where: bool) -> Share:
 
 def _by_rounds(lanes: _Lanes, largest: bool, where: bool) -> Share:
     """The tournament: (count, 1)."""
-    proto = lanes.x.session.protocol
+    proto = lanes.x._context.protocol
     bits = min(RANGE_BITS + 1, approx.bits_for(lanes.x.bound, lanes.x.scale) + 1)
-    items = lanes.x.ring_share().map(layout.reshape((1, lanes.count, lanes.n)))
+    items = lanes.x._ring_share().map(layout.reshape((1, lanes.count, lanes.n)))
     if where:
         numbers = lanes.numbers().map(layout.reshape(items.shape))
         items = proto.concatenate([items, numbers], 0)
@@ -227,16 +227,16 @@ def sort_by(keys: SecureArray | Sequence[SecureArray], columns: Sequence[SecureA
     if not given or any(k.ndim != 1 for k in given) or any(c.shape[:1] != given[0].shape for c in [*given, *moved]):
         shapes = ", ".join(str(a.shape) for a in [*given, *moved])
         raise ShapeError(f"sort_by: expected one-dimensional keys and columns with as many rows, came {shapes}")
-    proto = settled(given[0].session)
-    shares = sorting.sort(proto, [sort_key(k) for k in given], [c.ring_share() for c in moved])
-    results = [SecureArray(c.session, s, c.scale, c.bound) for s, c in zip(shares, moved, strict=True)]
+    proto = settled(given[0]._context)
+    shares = sorting.sort(proto, [sort_key(k) for k in given], [c._ring_share() for c in moved])
+    results = [SecureArray(c._context, s, c.scale, c.bound) for s, c in zip(shares, moved, strict=True)]
     kinds = zip(columns, results, strict=True)
-    return [SecureArray(r.session, proto.a2bits(r.ring_share())) if c.kind == "bool" else r for c, r in kinds]
+    return [SecureArray(r._context, proto.a2bits(r._ring_share())) if c.kind == "bool" else r for c, r in kinds]
 
 
 def sort_key(x: SecureArray) -> orders.Key:
     """What ``mpc.sort`` needs to know of a key."""
-    return x.ring_share(), approx.bits_for(x.bound, x.scale)
+    return x._ring_share(), approx.bits_for(x.bound, x.scale)
 
 
 def top_k(x: SecureArray, k: int, axis: int = -1) -> tuple[SecureArray, SecureArray]:
@@ -244,7 +244,7 @@ def top_k(x: SecureArray, k: int, axis: int = -1) -> tuple[SecureArray, SecureAr
     lanes = _Lanes(x, axis, "top_k")
     if not 1 <= k <= lanes.n:
         raise UsageError(f"top_k: expected 1 <= k <= {lanes.n}, the number of values along the axis, got {k}")
-    columns = [lanes.x.ring_share(), lanes.numbers()]
+    columns = [lanes.x._ring_share(), lanes.numbers()]
     values, places = lanes.sorted(columns, descending=True)
     best = lanes.like(values, lanes.x.scale, lanes.x.bound)[:, :k]
     return lanes.back(best), lanes.back(lanes.like(places, 0, float(max(lanes.n - 1, 1)))[:, :k])
@@ -275,7 +275,7 @@ def quantile(
     if part.any():
         step = ordered[:, np.minimum(low + 1, lanes.n - 1)] - result
         result = result + step * part
-        result = result.stated(a.bound + 2.0 ** (1 - result.scale))
+        result = result._stated(a.bound + 2.0 ** (1 - result.scale))
     return result.transpose().reshape(*wanted.shape, *lanes.shape)
 
 
@@ -297,7 +297,7 @@ def _masked_quantile(
     if not ((wanted >= 0) & (wanted <= 1)).all():
         raise UsageError(f"quantile: expected 0 <= q <= 1, got {wanted.tolist()}")
     last = 2.0 * a.bound
-    behind = ((a - last) * valid + last).stated(last)  # exact: a whole number times anything keeps its scale
+    behind = ((a - last) * valid + last)._stated(last)  # exact: a whole number times anything keeps its scale
     lanes = _Lanes(behind, axis, "quantile")
     ordered = lanes.values()
     count = _Lanes(valid, axis, "quantile").x.sum(axis=1)  # one for all lanes, or one each
@@ -310,7 +310,7 @@ def _masked_quantile(
         total = weights.reshape((asked.size, n)).matmul(ordered.T)
     else:
         total = (ordered * weights).sum(axis=2)
-    result = total.stated(last + n * 2.0 ** (1 - total.scale))
+    result = total._stated(last + n * 2.0 ** (1 - total.scale))
     return result.reshape((*wanted.shape, *lanes.shape))
 
 
@@ -325,12 +325,12 @@ def median(a: SecureArray, axis: int | None = None) -> SecureArray:
 def unique_count(x: SecureArray) -> SecureArray:
     """Secret number of different values in the whole array, exactly. Cost as ``sort``, and one zero test."""
     lanes = _Lanes(x, None, "unique_count")
-    session = x.session
+    context = x._context
     if lanes.n == 0:
-        return session.constant(0)
+        return context.constant(0)
     ordered = lanes.values().reshape(-1)
-    changes = tables.ends_of_runs(session.protocol, [sort_key(ordered)])
-    return SecureArray(session, changes.map(layout.total(None, False)), 0, float(lanes.n))
+    changes = tables.ends_of_runs(context.protocol, [sort_key(ordered)])
+    return SecureArray(context, changes.map(layout.total(None, False)), 0, float(lanes.n))
 
 
 def rank(x: SecureArray, method: str = "average") -> SecureArray:
@@ -344,10 +344,10 @@ def rank(x: SecureArray, method: str = "average") -> SecureArray:
         raise UsageError(f"rank: expected method= one of {', '.join(methods)}; got {method!r}")
     if x.ndim != 1:
         raise ShapeError(f"rank: expected one dimension, came shape {x.shape}")
-    lanes, session, proto = _Lanes(x, 0, "rank"), x.session, x.session.protocol
+    lanes, context, proto = _Lanes(x, 0, "rank"), x._context, x._context.protocol
     n = lanes.n
     flat = layout.reshape((n,))
-    ordered, places = (c.map(flat) for c in lanes.sorted([lanes.x.ring_share(), lanes.numbers()]))
+    ordered, places = (c.map(flat) for c in lanes.sorted([lanes.x._ring_share(), lanes.numbers()]))
     position = proto.public(layout.constants(range(1, n + 1)))
     scale, result = 0, position
     if method != "ordinal":
@@ -363,10 +363,10 @@ def rank(x: SecureArray, method: str = "average") -> SecureArray:
             last = tables.carried_forward(proto, ends.map(back), [position.map(back)])[0].map(back)
             result = last
         if method == "average":
-            scale = session.fraction_bits
+            scale = context.fraction_bits
             result = proto.mul_public(proto.add(first, last), layout.constant(1 << (scale - 1)))
     back_again = orders.scatter(proto, places, [result])[0] if n else result
-    return SecureArray(session, back_again, scale, float(max(n, 1)))
+    return SecureArray(context, back_again, scale, float(max(n, 1)))
 
 
 def isin(element: SecureArray, test_elements: npt.ArrayLike) -> SecureArray:
@@ -376,7 +376,7 @@ def isin(element: SecureArray, test_elements: npt.ArrayLike) -> SecureArray:
     |x| <= 128 at 18 bits 6 rounds and 5 bytes per party, element and value.
     """
     element = element.numeric()
-    proto, session = element.session.protocol, element.session
+    proto, context = element._context.protocol, element._context
     limit = math.floor(element.bound * 2.0**element.scale)
     given = np.asarray(test_elements).reshape(-1)
     if given.dtype.kind not in "biuf" or not np.isfinite(given).all():
@@ -385,12 +385,12 @@ def isin(element: SecureArray, test_elements: npt.ArrayLike) -> SecureArray:
         given = given[given == np.rint(given)]
     candidates = sorted({v for v in _units(element, given) if abs(v) <= limit})
     if not candidates:
-        return SecureArray(session, proto.a2bits(proto.public(layout.zeros(element.shape))))
+        return SecureArray(context, proto.a2bits(proto.public(layout.zeros(element.shape))))
     column = layout.column(candidates, element.ndim)
-    spread = element.ring_share().map(layout.broadcast((len(candidates), *element.shape)))
+    spread = element._ring_share().map(layout.broadcast((len(candidates), *element.shape)))
     bits = min(64, approx.bits_for(element.bound, element.scale) + 1)
     same = proto.is_zero(proto.add_public(spread, layout.negative(column)), bits)
-    return SecureArray(session, proto.map_bits(same, layout.total(0, False)))  # at most one is true: XOR is OR
+    return SecureArray(context, proto.map_bits(same, layout.total(0, False)))  # at most one is true: XOR is OR
 
 
 # -- public edges ----------------------------------------------------------------------------------------------------
@@ -422,9 +422,9 @@ def thresholds(x: SecureArray, edges: npt.ArrayLike, above: Sequence[bool]) -> l
 
 def at_least(x: SecureArray, limits: Sequence[int]) -> Share:
     """1 where x >= limit for each limit: shape (limits, *x.shape). One batch of comparisons and a conversion."""
-    proto = x.session.protocol
+    proto = x._context.protocol
     bits = (2 * (math.floor(x.bound * 2.0**x.scale) + 1)).bit_length()
-    spread = x.ring_share().map(layout.broadcast((len(limits), *x.shape)))
+    spread = x._ring_share().map(layout.broadcast((len(limits), *x.shape)))
     column = layout.negative(layout.column(limits, x.ndim))
     return proto.b2a(proto.invert(proto.msb(proto.add_public(spread, column), min(bits, RANGE_BITS + 1))))
 
@@ -440,8 +440,8 @@ def merged(x: SecureArray, limits: Sequence[int], columns: Sequence[Share]) -> l
 
     Returns row numbers (limits first) and the columns given for len(limits) + x.size rows, all in that order.
     """
-    proto = settled(x.session)
-    flat = x.ring_share().map(layout.reshape((-1,)))
+    proto = settled(x._context)
+    flat = x._ring_share().map(layout.reshape((-1,)))
     keys = proto.concatenate([proto.public(layout.constants(limits)), flat], 0)
     rows = orders.row_numbers(proto, keys.shape[0])
     bits = (math.floor(x.bound * 2.0**x.scale) + 1).bit_length()
@@ -458,9 +458,9 @@ def searchsorted(a: npt.ArrayLike, v: SecureArray, side: str = "left") -> Secure
         raise UsageError(f"searchsorted: expected side= 'left' or 'right', got {side!r}")
     v = v.numeric()
     limits = thresholds(v, a, [side == "left"] * np.size(a))
-    session, proto, count = v.session, v.session.protocol, len(limits)
+    context, proto, count = v._context, v._context.protocol, len(limits)
     if count == 0 or v.size == 0:
-        return session.constant(np.zeros(v.shape, np.int64))
+        return context.constant(np.zeros(v.shape, np.int64))
     if not prefer_sort(v.size, count):
         places = at_least(v, limits).map(layout.total(0, False))
     else:
@@ -468,4 +468,4 @@ def searchsorted(a: npt.ArrayLike, v: SecureArray, side: str = "left") -> Secure
         rows, flags = merged(v, limits, [is_edge])
         spread = orders.scatter(proto, rows, [tables.cumulative(flags)])[0]
         places = spread.map(layout.then(layout.take(slice(count, None)), layout.reshape(v.shape)))
-    return SecureArray(session, places, 0, float(count))
+    return SecureArray(context, places, 0, float(count))

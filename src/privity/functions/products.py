@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..array import SecureArray, broadcast_shapes, secure, session_of
+from ..array import SecureArray, broadcast_shapes, context_of, secure
 from ..errors import ShapeError, UsageError
 from ..ring import layout
 
@@ -15,8 +15,8 @@ def outer_of(operation: Any) -> Any:
     """np.add.outer and the like: every element of the first with every element of the second."""
 
     def fn(a: Any, b: Any) -> Any:
-        session = session_of(a, b)
-        a, b = secure(session, a), secure(session, b)
+        context = context_of(a, b)
+        a, b = secure(context, a), secure(context, b)
         return operation(a.reshape(a.shape + (1,) * b.ndim), b)
 
     return fn
@@ -24,8 +24,8 @@ def outer_of(operation: Any) -> Any:
 
 def kron(a: Any, b: Any) -> SecureArray:
     """Kronecker product."""
-    session = session_of(a, b)
-    a, b = secure(session, a), secure(session, b)
+    context = context_of(a, b)
+    a, b = secure(context, a), secure(context, b)
     ndim = max(a.ndim, b.ndim)
     p, q = ((1,) * (ndim - v.ndim) + v.shape for v in (a, b))
     left = a.reshape(tuple(n for size in p for n in (size, 1)))
@@ -35,8 +35,8 @@ def kron(a: Any, b: Any) -> SecureArray:
 
 def cross(a: Any, b: Any) -> SecureArray:
     """Vector product of 3-vectors along the last axis."""
-    session = session_of(a, b)
-    a, b = secure(session, a), secure(session, b)
+    context = context_of(a, b)
+    a, b = secure(context, a), secure(context, b)
     if a.shape[-1:] != (3,) or b.shape[-1:] != (3,):
         raise ShapeError(f"cross: expected vectors of 3 along the last axis, got {a.shape} and {b.shape}")
     left, right = [1, 2, 0], [2, 0, 1]
@@ -45,8 +45,8 @@ def cross(a: Any, b: Any) -> SecureArray:
 
 def convolve(a: Any, v: Any, mode: str = "full") -> SecureArray:
     """Convolution of two one-dimensional arrays: one matrix product of windows."""
-    session = session_of(a, v)
-    a, v = secure(session, a), secure(session, v)
+    context = context_of(a, v)
+    a, v = secure(context, a), secure(context, v)
     if a.ndim != 1 or v.ndim != 1 or not a.size or not v.size or mode not in ("full", "same", "valid"):
         raise UsageError(
             f'convolve: expected one-dimensional arrays and mode "full", "same" or "valid", got '
@@ -55,7 +55,7 @@ def convolve(a: Any, v: Any, mode: str = "full") -> SecureArray:
     if a.size < v.size:
         a, v = v, a
     m = v.size
-    padded = a.rearranged(layout.arranged(np.pad, m - 1))
+    padded = a._rearranged(layout.arranged(np.pad, m - 1))
     windows = padded[np.arange(a.size + m - 1)[:, None] + np.arange(m)]
     full = windows @ v[::-1]
     if mode == "full":
@@ -79,12 +79,12 @@ def correlate(a: Any, v: Any, mode: str = "valid") -> SecureArray:
 
 def polyval(p: Any, x: Any) -> SecureArray:
     """Polynomial with coefficients p, the highest power first, by Horner's rule: one product deep per coefficient."""
-    session = session_of(p, x)
-    result = secure(session, p[0] if isinstance(p, SecureArray) else np.asarray(p[0], np.float64))
+    context = context_of(p, x)
+    result = secure(context, p[0] if isinstance(p, SecureArray) else np.asarray(p[0], np.float64))
     for k in range(1, len(p)):
         result = result * x + p[k]
     shape = broadcast_shapes(result.shape, np.shape(x))
-    return result.rearranged(layout.broadcast(shape))
+    return result._rearranged(layout.broadcast(shape))
 
 
 def inner(a: Any, b: Any) -> SecureArray:
@@ -96,8 +96,8 @@ def inner(a: Any, b: Any) -> SecureArray:
 
 def vdot(a: Any, b: Any) -> SecureArray:
     """Sum of the products of all elements."""
-    session = session_of(a, b)
-    return secure(session, a).ravel() @ secure(session, b).ravel()
+    context = context_of(a, b)
+    return secure(context, a).ravel() @ secure(context, b).ravel()
 
 
 def vecdot(x1: Any, x2: Any) -> SecureArray:
@@ -117,8 +117,8 @@ def vecmat(x1: Any, x2: Any) -> SecureArray:
 
 def tensordot(a: Any, b: Any, axes: Any = 2) -> SecureArray:
     """Sums of products over ``axes``: the last of a and first of b, or a pair of lists. One matrix product."""
-    session = session_of(a, b)
-    x, y = secure(session, a), secure(session, b)
+    context = context_of(a, b)
+    x, y = secure(context, a), secure(context, b)
     if isinstance(axes, int):
         first, second = list(range(x.ndim - axes, x.ndim)), list(range(axes))
     else:

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from ..array import SecureArray, broadcast_shapes
+from ..context import Context
 from ..errors import UsageError
 from ..mpc import linalg, randomness
 from ..ring import layout
-from ..session import Session
+from ..session import Session, context_of
 from ..types import RANGE_BITS
 from . import arithmetic, exponential, tables
 
@@ -28,7 +29,8 @@ _TAIL_BITS = 30
 
 def bits(session: Session, size: Size = ()) -> SecureArray:
     """Fair secret booleans. Exact; no message."""
-    return SecureArray(session, session.protocol.random_bits(_shape(size)))
+    context = context_of(session)
+    return SecureArray(context, context.protocol.random_bits(_shape(size)))
 
 
 def bernoulli(session: Session, p: Any, size: Size | None = None) -> SecureArray:
@@ -38,8 +40,9 @@ def bernoulli(session: Session, p: Any, size: Size | None = None) -> SecureArray
     counts to its own fractional bits (a public one to the session's), values outside [0, 1] as 0 or 1: two rounds and
     those of a comparison; 150 bytes at 18 fractional bits.
     """
+    context = context_of(session)
     if isinstance(p, SecureArray) or np.ndim(p):
-        return _from_array(session, p, size)
+        return _from_array(context, p, size)
     chance = float(p)
     if not 0.0 <= chance <= 1.0:
         raise UsageError(f"bernoulli: expected a probability between 0 and 1, got {chance!r}")
@@ -47,21 +50,21 @@ def bernoulli(session: Session, p: Any, size: Size | None = None) -> SecureArray
     threshold = round(chance * 2.0**_COIN_BITS)
     if threshold in (0, 1 << _COIN_BITS):
         return SecureArray(
-            session, session.protocol.a2bits(session.protocol.public(layout.filled(shape, threshold > 0)))
+            context, context.protocol.a2bits(context.protocol.public(layout.filled(shape, threshold > 0)))
         )
-    return SecureArray(session, randomness.coins(session.protocol, shape, threshold, _COIN_BITS))
+    return SecureArray(context, randomness.coins(context.protocol, shape, threshold, _COIN_BITS))
 
 
-def _from_array(session: Session, p: Any, size: Size | None) -> SecureArray:
+def _from_array(context: Context, p: Any, size: Size | None) -> SecureArray:
     """A uniform integer below 2^scale, compared with p at that scale: exact."""
-    chance = p if isinstance(p, SecureArray) else session.constant(np.asarray(p, np.float64))
+    chance = p if isinstance(p, SecureArray) else context.constant(np.asarray(p, np.float64))
     if chance.kind != "fixed":
-        chance = chance.rescaled(session.fraction_bits)
+        chance = chance.rescaled(context.fraction_bits)
     shape = chance.shape if size is None else _shape(size)
     if broadcast_shapes(shape, chance.shape) != shape:
         raise UsageError(f"bernoulli: probabilities of shape {chance.shape} do not fit size {shape}")
-    drawn = randomness.integers(session.protocol, shape, chance.scale)
-    return SecureArray(session, drawn, chance.scale, 1.0) < chance
+    drawn = randomness.integers(context.protocol, shape, chance.scale)
+    return SecureArray(context, drawn, chance.scale, 1.0) < chance
 
 
 def integers(
@@ -73,13 +76,14 @@ def integers(
     is at least 40 for n <= 2^20 and 61 - ceil(log2 n) beyond. Bytes per party and element: 8 log2(n), or about 360 if n
     is no power of two; 2 rounds, or 13. n <= 2^30.
     """
+    context = context_of(session)
     low, high = (0, low) if high is None else (low, high)
     count = int(high) - int(low) + bool(endpoint)
     if not 1 <= count <= 1 << 30:
         raise UsageError(f"integers: expected 1 to 2^30 values, got the range from {low} to {high}")
     if max(abs(int(low)), abs(int(high))) >= 1 << (RANGE_BITS - 1):
         raise UsageError(f"integers: expected bounds below 2^{RANGE_BITS - 1}, got {low} and {high}")
-    proto, shape = session.protocol, _shape(size)
+    proto, shape = context.protocol, _shape(size)
     digits = (count - 1).bit_length()
     if count == 1:
         drawn = proto.public(layout.zeros(shape))
@@ -91,7 +95,7 @@ def integers(
         # floor(r n / 2^k), as rounding to nearest of what is half a unit less
         drawn = proto.truncate_nearest(proto.add_public(product, layout.constant(-(1 << (k - 1)))), k)
     shifted = proto.add_public(drawn, layout.constant(int(low)))
-    return SecureArray(session, shifted, 0, float(max(abs(int(low)), abs(int(low) + count - 1), 1)))
+    return SecureArray(context, shifted, 0, float(max(abs(int(low)), abs(int(low) + count - 1), 1)))
 
 
 def uniform(session: Session, low: float = 0.0, high: float = 1.0, size: Size = ()) -> SecureArray:
@@ -101,17 +105,18 @@ def uniform(session: Session, low: float = 0.0, high: float = 1.0, size: Size = 
     (k <= 40), rounded to one; ``high`` itself has probability 2^-k at most. 2 rounds (4 if high - low is not a power of
     two) and 8 k bytes per party and element: 144 for [0, 1) at 18 fractional bits.
     """
+    context = context_of(session)
     width = float(high) - float(low)
     if not (math.isfinite(width) and width > 0):
         raise UsageError(f"uniform: expected finite low < high, got {low!r} and {high!r}")
-    k = min(40, max(1, session.fraction_bits + math.ceil(math.log2(width))))
-    drawn = SecureArray(session, randomness.integers(session.protocol, _shape(size), k), k, 1.0)
-    if math.log2(width).is_integer() and width * 2.0**session.fraction_bits == 2.0**k:
-        scaled = SecureArray(session, drawn.ring_share(), session.fraction_bits, width)
+    k = min(40, max(1, context.fraction_bits + math.ceil(math.log2(width))))
+    drawn = SecureArray(context, randomness.integers(context.protocol, _shape(size), k), k, 1.0)
+    if math.log2(width).is_integer() and width * 2.0**context.fraction_bits == 2.0**k:
+        scaled = SecureArray(context, drawn._ring_share(), context.fraction_bits, width)
     else:
-        scaled = arithmetic.multiply(drawn, np.asarray(width), scale=session.fraction_bits)
-        scaled = arithmetic.rescale(scaled, session.fraction_bits).stated(width + 2.0**-session.fraction_bits)
-    return (scaled + float(low)).stated(max(abs(float(low)), abs(float(high))) + 2.0 ** (1 - session.fraction_bits))
+        scaled = arithmetic.multiply(drawn, np.asarray(width), scale=context.fraction_bits)
+        scaled = arithmetic.rescale(scaled, context.fraction_bits)._stated(width + 2.0**-context.fraction_bits)
+    return (scaled + float(low))._stated(max(abs(float(low)), abs(float(high))) + 2.0 ** (1 - context.fraction_bits))
 
 
 def normal(session: Session, loc: float = 0.0, scale: float = 1.0, size: Size = ()) -> SecureArray:
@@ -121,15 +126,16 @@ def normal(session: Session, loc: float = 0.0, scale: float = 1.0, size: Size = 
     function is within 2^-13 of the normal one; values end at 6.5 standard deviations. About 77 rounds and 380 bytes per
     party and element. Box and Muller, Ann. Math. Stat. 29, 1958.
     """
+    context = context_of(session)
     if not (math.isfinite(loc) and math.isfinite(scale) and scale > 0):
         raise UsageError(f"normal: expected a finite mean and a standard deviation above 0, got {loc!r} and {scale!r}")
-    proto, shape = session.protocol, _shape(size)
+    proto, shape = context.protocol, _shape(size)
     n = layout.count(shape)
     half = (n + 1) // 2
     drawn = proto.add_public(randomness.integers(proto, (half,), _TAIL_BITS), layout.constant(1))  # 1 .. 2^30: u > 0
-    u = SecureArray(session, drawn, _TAIL_BITS, 1.0)
-    squared = (exponential.log(u) * -2).ring_share()
-    fraction = session.fraction_bits
+    u = SecureArray(context, drawn, _TAIL_BITS, 1.0)
+    squared = (exponential.log(u) * -2)._ring_share()
+    fraction = context.fraction_bits
     # Rounding may leave -2 ln u a few units below 0 where u is near 1; a few more keep the root's argument positive.
     lifted = proto.add_public(squared, layout.constant(_LIFT))
     radius = linalg.root(proto, lifted, fraction + 6, fraction, _RADIUS)
@@ -139,7 +145,7 @@ def normal(session: Session, loc: float = 0.0, scale: float = 1.0, size: Size = 
         proto.concatenate([angle, proto.add_public(angle, quarter)], 0), _ANGLE_BITS, [1.0], _RADIUS
     )
     both = proto.mul(waves, proto.concatenate([radius, radius], 0), 2 * _RADIUS - fraction)
-    standard = SecureArray(session, both.map(layout.take(slice(0, n))).map(layout.reshape(shape)), fraction, 6.6)
+    standard = SecureArray(context, both.map(layout.take(slice(0, n))).map(layout.reshape(shape)), fraction, 6.6)
     return arithmetic.multiply(standard, np.asarray(float(scale)), scale=fraction) + float(loc)
 
 
@@ -152,12 +158,13 @@ def permutation(session: Session, x: Any) -> SecureArray:
 
     Exact; 3 rounds and 11 bytes per party and element.
     """
+    context = context_of(session)
     if isinstance(x, SecureArray):
         return tables.shuffle(x)[0]
     count = int(x)
     if count < 1:
         raise UsageError(f"permutation: expected a secret array or a number of at least 1, got {x!r}")
-    return tables.shuffle(session.constant(np.arange(count)))[0]
+    return tables.shuffle(context.constant(np.arange(count)))[0]
 
 
 def dropout(x: SecureArray, p: float = 0.5) -> SecureArray:
@@ -172,8 +179,8 @@ def dropout(x: SecureArray, p: float = 0.5) -> SecureArray:
     if p == 0.0:
         return x
     if x.scale == 0:
-        x = x.rescaled(x.session.fraction_bits)
-    kept = bernoulli(x.session, 1.0 - p, x.shape)
+        x = x.rescaled(x._context.fraction_bits)
+    kept = bernoulli(x._context.session, 1.0 - p, x.shape)
     return kept * arithmetic.multiply(x, np.asarray(1.0 / (1.0 - p)), scale=x.scale)
 
 

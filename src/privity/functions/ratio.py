@@ -23,19 +23,19 @@ def ratio(
     Raises OverflowPlanned where most * b needs more than 62 bits.
     """
     a, b = a.numeric(), b.numeric()
-    session = a.session
-    most = max(float(most), 2.0**-session.fraction_bits)
+    context = a._context
+    most = max(float(most), 2.0**-context.fraction_bits)
     room = roots.QUOTIENT_BITS - approx.bits_for(most * 1.01, 0) - 1
-    out = max(1, min(session.fraction_bits if scale is None else scale, room))
+    out = max(1, min(context.fraction_bits if scale is None else scale, room))
     shape = broadcast_shapes(a.shape, b.shape)
     bits = min(_MOST_BITS, approx.bits_for(b.bound, b.scale))
     # The dividend is multiplied by the power of two that brings the divisor to its full length.
-    session.fits(most * 2.0 ** (bits - b.scale), a.scale, "a ratio (before it is divided)")
+    context.fits(most * 2.0 ** (bits - b.scale), a.scale, "a ratio (before it is divided)")
     share = roots.quotient(
-        session.protocol, a.fitted(shape), a.scale, b.fitted(shape), b.scale, bits, out,
+        context.protocol, a._fitted(shape), a.scale, b._fitted(shape), b.scale, bits, out,
         approx.bits_for(most * 1.01, out), max(0, math.floor(least * 2.0**b.scale)),
     )  # fmt: skip
-    return SecureArray(session, share, out, most * (1 + 2.0**-16) + 2.0 ** (1 - out))
+    return SecureArray(context, share, out, most * (1 + 2.0**-16) + 2.0 ** (1 - out))
 
 
 def fitting_scale(bound: float, wanted: int, bits: int = RANGE_BITS - 1) -> int:

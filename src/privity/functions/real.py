@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..array import SecureArray, broadcast_shapes, secure, session_of
+from ..array import SecureArray, broadcast_shapes, context_of, secure
 from ..errors import UsageError
 from ..mpc import approx, roots
 from ..ring import layout
@@ -25,9 +25,9 @@ def reciprocal(x: SecureArray, at_most: float | None = None, scale: int | None =
     For |x| <= 128 at 18 bits: 35 rounds and 182 bytes per party and element, or 29 and 212 in a small batch.
     """
     x = x.numeric()
-    session, proto = x.session, x.session.protocol
+    context, proto = x._context, x._context.protocol
     largest = 2.0**x.scale if at_most is None else float(at_most)
-    out = min(session.fraction_bits if scale is None else scale, _MOST_BITS - math.ceil(math.log2(largest)))
+    out = min(context.fraction_bits if scale is None else scale, _MOST_BITS - math.ceil(math.log2(largest)))
     bits = approx.bits_for(x.bound, x.scale)
     if bits > _MOST_BITS or out < 1:
         raise UsageError(
@@ -35,18 +35,18 @@ def reciprocal(x: SecureArray, at_most: float | None = None, scale: int | None =
         )
     if at_most is not None:
         _guard_from_zero(x, largest)
-    share = roots.reciprocal(proto, x.ring_share(), x.scale, bits, out)
-    return SecureArray(session, share, out, largest * 1.01)
+    share = roots.reciprocal(proto, x._ring_share(), x.scale, bits, out)
+    return SecureArray(context, share, out, largest * 1.01)
 
 
 def _guard_from_zero(x: SecureArray, largest: float) -> None:
     """Guard that |1 / x| <= largest: count the elements with -least < x < least."""
-    proto = x.session.protocol
+    proto = x._context.protocol
     least = layout.constant(-math.ceil(2.0**x.scale / largest * (1 - 2.0**-20)))
-    share = x.ring_share()
+    share = x._ring_share()
     both = proto.stack([proto.add_public(share, least), proto.add_public(proto.neg(share), least)], 0)
-    low = SecureArray(x.session, proto.msb(both, min(RANGE_BITS, approx.bits_for(x.bound, x.scale) + 1)))
-    x.session.guard(proto.b2a((low[0] & low[1]).bit_share()).map(layout.total(None, False)))
+    low = SecureArray(x._context, proto.msb(both, min(RANGE_BITS, approx.bits_for(x.bound, x.scale) + 1)))
+    x._context.guard(proto.b2a((low[0] & low[1])._bit_share()).map(layout.total(None, False)))
 
 
 def divide(a: Any, b: Any, at_most: float | None = None) -> SecureArray:
@@ -58,13 +58,13 @@ def divide(a: Any, b: Any, at_most: float | None = None) -> SecureArray:
     and b raise OverflowPlanned. A quotient's error does not grow with |a|, as it would in a * reciprocal(b). For
     |a|, |b| <= 128 at 18 bits: 44 rounds and 213 bytes per party and element.
     """
-    session = session_of(a, b)
+    context = context_of(a, b)
     if not isinstance(b, SecureArray):
         public = np.asarray(b)
         if not np.all(public):
             raise ZeroDivisionError("division of a secret array by a public zero")
-        return secure(session, a) * np.asarray(1.0 / public)
-    a, b = secure(session, a).numeric(), b.numeric()
+        return secure(context, a) * np.asarray(1.0 / public)
+    a, b = secure(context, a).numeric(), b.numeric()
     largest = 2.0**b.scale if at_most is None else float(at_most)
     if at_most is not None:
         _guard_from_zero(b, largest)
@@ -73,22 +73,22 @@ def divide(a: Any, b: Any, at_most: float | None = None) -> SecureArray:
 
 def quotient(a: SecureArray, b: SecureArray, largest: float) -> SecureArray:
     """a / b where |1 / b| <= largest is known (or guarded) by the caller."""
-    session = a.session
-    out = session.fraction_bits
+    context = a._context
+    out = context.fraction_bits
     bits = approx.bits_for(b.bound, b.scale)
     if bits > _MOST_BITS:
         raise UsageError(f"division by {b!r} with |b| <= {b.bound:g}: needs more than {_MOST_BITS} bits")
-    session.fits(a.bound * largest * 2.0 ** (bits - b.scale), a.scale, "a dividend (state at_most= in privity.divide)")
-    session.fits(
+    context.fits(a.bound * largest * 2.0 ** (bits - b.scale), a.scale, "a dividend (state at_most= in privity.divide)")
+    context.fits(
         a.bound * largest * 1.01,
         out + RANGE_BITS - roots.QUOTIENT_BITS,
         "this quotient (state at_most= in privity.divide)",
     )
     shape = broadcast_shapes(a.shape, b.shape)
     result_bits = approx.bits_for(a.bound * largest * 1.01, out)
-    dividend, divisor = a.fitted(shape), b.ring_share()
-    share = roots.quotient(session.protocol, dividend, a.scale, divisor, b.scale, bits, out, result_bits)
-    return SecureArray(session, share, out, a.bound * largest * 1.01)
+    dividend, divisor = a._fitted(shape), b._ring_share()
+    share = roots.quotient(context.protocol, dividend, a.scale, divisor, b.scale, bits, out, result_bits)
+    return SecureArray(context, share, out, a.bound * largest * 1.01)
 
 
 def sqrt(x: SecureArray) -> SecureArray:
@@ -98,15 +98,15 @@ def sqrt(x: SecureArray) -> SecureArray:
     For x <= 128 at 18 bits: 42 rounds and 197 bytes per party and element, or 34 and 227 in a small batch.
     """
     x = x.numeric()
-    session = x.session
+    context = x._context
     bits = _root_bits(x, "sqrt")
-    if not roots.sqrt_fits(x.scale, bits, session.fraction_bits):
+    if not roots.sqrt_fits(x.scale, bits, context.fraction_bits):
         raise UsageError(
-            f"sqrt: no room for a root at {session.fraction_bits} fractional bits of {x!r} with |x| <= {x.bound:g}; "
+            f"sqrt: no room for a root at {context.fraction_bits} fractional bits of {x!r} with |x| <= {x.bound:g}; "
             "state a tighter bound: x.assume_bound(b)"
         )
-    share = roots.sqrt(session.protocol, x.ring_share(), x.scale, bits, session.fraction_bits)
-    return SecureArray(session, share, session.fraction_bits, math.sqrt(x.bound) * 1.0001 + 2.0**-session.fraction_bits)
+    share = roots.sqrt(context.protocol, x._ring_share(), x.scale, bits, context.fraction_bits)
+    return SecureArray(context, share, context.fraction_bits, math.sqrt(x.bound) * 1.0001 + 2.0**-context.fraction_bits)
 
 
 def rsqrt(x: SecureArray) -> SecureArray:
@@ -115,10 +115,10 @@ def rsqrt(x: SecureArray) -> SecureArray:
     For x <= 128 at 18 bits: 42 rounds and 195 bytes per party and element, or 34 and 224 in a small batch.
     """
     x = x.numeric()
-    session = x.session
+    context = x._context
     bits = _root_bits(x, "rsqrt")
-    share = roots.rsqrt(session.protocol, x.ring_share(), x.scale, bits, session.fraction_bits)
-    return SecureArray(session, share, session.fraction_bits, 2.0 ** (x.scale / 2) * 1.0001)
+    share = roots.rsqrt(context.protocol, x._ring_share(), x.scale, bits, context.fraction_bits)
+    return SecureArray(context, share, context.fraction_bits, 2.0 ** (x.scale / 2) * 1.0001)
 
 
 def _root_bits(x: SecureArray, what: str) -> int:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..array import SecureArray, broadcast_shapes, secure, session_of
+from ..array import SecureArray, broadcast_shapes, context_of, secure
+from ..context import Context
 from ..errors import UsageError
 from ..mpc import approx
 from ..mpc.shares import Share
 from ..ring import fixed, layout
-from ..session import Session
 from ..types import RANGE_BITS
 from .join import stack
 
@@ -27,7 +27,7 @@ def negative(x: SecureArray) -> SecureArray:
     """
     x = x.numeric()
     bits = min(RANGE_BITS, approx.bits_for(x.bound, x.scale))
-    return SecureArray(x.session, x.session.protocol.msb(x.ring_share(), bits))
+    return SecureArray(x._context, x._context.protocol.msb(x._ring_share(), bits))
 
 
 def is_zero(x: SecureArray) -> SecureArray:
@@ -37,31 +37,31 @@ def is_zero(x: SecureArray) -> SecureArray:
     """
     x = x.numeric()
     bits = min(64, approx.bits_for(x.bound, x.scale) + 1)
-    return SecureArray(x.session, x.session.protocol.is_zero(x.ring_share(), bits))
+    return SecureArray(x._context, x._context.protocol.is_zero(x._ring_share(), bits))
 
 
 def logic(x: SecureArray, other: Any, op: str) -> SecureArray:
     """AND, OR, XOR of secret booleans (or a secret and a public boolean array)."""
-    session, proto = x.session, x.session.protocol
+    context, proto = x._context, x._context.protocol
     if not isinstance(other, SecureArray):
         public = np.asarray(other)
         if public.dtype.kind != "b":
             raise UsageError(f"logic on secret booleans needs booleans, got dtype {public.dtype}")
-        other = SecureArray(session, proto.a2bits(proto.public(public.astype(np.uint64))))
+        other = SecureArray(context, proto.a2bits(proto.public(public.astype(np.uint64))))
     shape = broadcast_shapes(x.shape, other.shape)
-    a, b = (v if v.shape == shape else v.rearranged(layout.broadcast(shape)) for v in (x, other))
-    p, q = a.bit_share(), b.bit_share()
+    a, b = (v if v.shape == shape else v._rearranged(layout.broadcast(shape)) for v in (x, other))
+    p, q = a._bit_share(), b._bit_share()
     if op == "xor":
-        return SecureArray(session, proto.xor(p, q))
+        return SecureArray(context, proto.xor(p, q))
     both = proto.and_(p, q)
-    return SecureArray(session, both if op == "and" else proto.xor(proto.xor(p, q), both))
+    return SecureArray(context, both if op == "and" else proto.xor(proto.xor(p, q), both))
 
 
 def outside_count(x: SecureArray, bound: float) -> Share:
     """Secret number of elements with |x| > bound, as one ring integer."""
-    proto = x.session.protocol
+    proto = x._context.protocol
     limit = layout.constant(math.floor(bound * 2.0**x.scale))
-    share = x.ring_share().map(layout.reshape((x.size,)))
+    share = x._ring_share().map(layout.reshape((x.size,)))
     both = proto.stack([proto.add_public(share, limit), proto.add_public(proto.neg(share), limit)], 0)
     # One bit more than a value may have: the limit was added to it.
     return proto.b2a(proto.msb(both, RANGE_BITS + 1)).map(layout.total(None, False))
@@ -73,29 +73,29 @@ def where(mask: SecureArray, a: Any, b: Any) -> SecureArray:
     1 round and 40 bytes per party and element in a small batch, else 3 rounds and 16 bytes, or 1 and 8 if the mask was
     used as numbers before; for booleans 1 round and 1 bit.
     """
-    session = session_of(mask, a, b)
+    context = context_of(mask, a, b)
     if not isinstance(mask, SecureArray):
-        a, b = secure(session, a), secure(session, b)
+        a, b = secure(context, a), secure(context, b)
         shape = broadcast_shapes(np.shape(mask), broadcast_shapes(a.shape, b.shape))
         public = np.broadcast_to(np.asarray(mask, bool), shape)
         result = a * public + b * ~public
-        return SecureArray(session, result.ring_share(), result.scale, max(a.bound, b.bound))
-    mask.bit_share()
-    first, second = _booleans(session, a), _booleans(session, b)
+        return SecureArray(context, result._ring_share(), result.scale, max(a.bound, b.bound))
+    mask._bit_share()
+    first, second = _booleans(context, a), _booleans(context, b)
     if first.kind == second.kind == "bool":  # one AND, and nothing is converted
         return second ^ (mask & (first ^ second))
     a, b = first, second
     scale, bound = max(a.scale, b.scale), max(a.bound, b.bound)
     result = mask * (a - b) + b
-    return SecureArray(session, result.ring_share(), scale, bound)
+    return SecureArray(context, result._ring_share(), scale, bound)
 
 
-def _booleans(session: Session, value: Any) -> SecureArray:
+def _booleans(context: Context, value: Any) -> SecureArray:
     """``value`` as a secret array; public booleans as secret booleans."""
     if isinstance(value, SecureArray) or np.asarray(value).dtype.kind != "b":
-        return secure(session, value)
-    proto = session.protocol
-    return SecureArray(session, proto.a2bits(proto.public(np.asarray(value).astype(np.uint64))))
+        return secure(context, value)
+    proto = context.protocol
+    return SecureArray(context, proto.a2bits(proto.public(np.asarray(value).astype(np.uint64))))
 
 
 def maximum(a: Any, b: Any) -> SecureArray:
@@ -115,20 +115,20 @@ def minimum(a: Any, b: Any) -> SecureArray:
 def _extreme(a: Any, b: Any, largest: bool) -> SecureArray:
     if not isinstance(a, SecureArray):
         a, b = b, a
-    session_of(a)
+    context_of(a)
     if a.kind == "bool":
         a = a.numeric()
     difference = a - b
     chosen: SecureArray = (difference > 0 if largest else difference < 0) * difference + b
     magnitude = b.bound if isinstance(b, SecureArray) else float(np.abs(np.asarray(b)).max(initial=0.0))
-    return chosen.stated(min(chosen.bound, fixed.reached(max(a.bound, magnitude), chosen.scale)))
+    return chosen._stated(min(chosen.bound, fixed.reached(max(a.bound, magnitude), chosen.scale)))
 
 
 def absolute(x: SecureArray) -> SecureArray:
     """|x|: x - 2 [x < 0] x, exactly. Cost as ``maximum``."""
     x = x.numeric()
     result = x - (x < 0) * x * 2
-    return SecureArray(x.session, result.ring_share(), x.scale, x.bound)
+    return SecureArray(x._context, result._ring_share(), x.scale, x.bound)
 
 
 def clip(x: SecureArray, low: npt.ArrayLike, high: npt.ArrayLike) -> SecureArray:
@@ -141,8 +141,8 @@ def clip(x: SecureArray, low: npt.ArrayLike, high: npt.ArrayLike) -> SecureArray
         raise UsageError(f"clip: expected low <= high, got {low!r} and {high!r}")
     x = x.numeric()
     if x.scale == 0 and not (least == np.floor(least)).all() & (most == np.floor(most)).all():
-        x = x.rescaled(x.session.fraction_bits)
+        x = x.rescaled(x._context.fraction_bits)
     room = stack([x - least, most - x])
     lacking = (room < 0) * room
     bound = min(x.bound, max(np.abs(least).max(initial=0.0), np.abs(most).max(initial=0.0))) + 2.0**-x.scale
-    return (x - lacking[0] + lacking[1]).stated(bound)
+    return (x - lacking[0] + lacking[1])._stated(bound)

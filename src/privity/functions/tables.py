@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..array import SecureArray, secure
+from ..context import Context
 from ..errors import ShapeError, UsageError
 from ..mpc import approx, orders, tables
 from ..mpc import sort as sorting
 from ..mpc.shares import Bits, Share
 from ..ring import fixed, layout
-from ..session import Session
+from ..session import Session, context_of
 from .order import at_least, merged, prefer_sort, settled, sort_key, thresholds
 
 AGGREGATES = ("sum", "count", "mean", "min", "max")
@@ -27,8 +28,8 @@ AGGREGATES = ("sum", "count", "mean", "min", "max")
 def shuffle(*arrays: SecureArray) -> list[SecureArray]:
     """The rows of all arrays in one uniform order that no party knows. Exact; 2 rounds, 32 bytes in all per element."""
     given = _same_rows("shuffle", arrays)
-    proto = given[0].session.protocol
-    return _like(arrays, given, proto.shuffle([x.ring_share() for x in given], proto.mix(len(given[0]))))
+    proto = given[0]._context.protocol
+    return _like(arrays, given, proto.shuffle([x._ring_share() for x in given], proto.mix(len(given[0]))))
 
 
 class Permutation:
@@ -38,23 +39,29 @@ class Permutation:
     somebody brought, which are checked first: applying what is no permutation would show which numbers it repeats).
     """
 
-    __slots__ = ("rows",)
+    __slots__ = ("_rows",)
 
-    def __init__(self, session: Session, share: Share) -> None:
-        self.rows = SecureArray(session, share, 0, float(max(share.shape[0] - 1, 1)))
+    def __init__(self, context: Context, share: Share) -> None:
+        self._rows = SecureArray(context, share, 0, float(max(share.shape[0] - 1, 1)))
+
+    @property
+    def rows(self) -> SecureArray:
+        """Secret row numbers: which row comes first, second, and so on."""
+        return self._rows
 
     @classmethod
     def sorting(cls, *keys: SecureArray) -> Permutation:
         """The stable order by the first key, then by the others. Cost as ``sort``."""
         given = _same_rows("Permutation.sorting", keys)
-        session = given[0].session
-        return cls(session, sorting.argsort(settled(session), [sort_key(k) for k in given]))
+        context = given[0]._context
+        return cls(context, sorting.argsort(settled(context), [sort_key(k) for k in given]))
 
     @classmethod
     def random(cls, session: Session, n: int) -> Permutation:
         """Uniform, and no party knows it. 2 rounds."""
-        proto = session.protocol
-        return cls(session, proto.shuffle([orders.row_numbers(proto, n)], proto.mix(n))[0])
+        context = context_of(session)
+        proto = context.protocol
+        return cls(context, proto.shuffle([orders.row_numbers(proto, n)], proto.mix(n))[0])
 
     @classmethod
     def stated(cls, rows: SecureArray) -> Permutation:
@@ -62,13 +69,13 @@ class Permutation:
         (given,) = _same_rows("Permutation.stated", [rows])
         if given.ndim != 1 or given.scale:
             raise UsageError(f"Permutation.stated: expected secret integers in one dimension, got {rows!r}")
-        session, proto, n = given.session, settled(given.session), len(given)
-        ordered = sorting.sort(proto, [sort_key(given)], [given.ring_share()])[0]
+        context, proto, n = given._context, settled(given._context), len(given)
+        ordered = sorting.sort(proto, [sort_key(given)], [given._ring_share()])[0]
         off = proto.add_public(ordered, layout.negative(layout.arange(n)))
         bits = min(64, approx.bits_for(given.bound + n, 0) + 1)
-        session.guard(proto.b2a(proto.invert(proto.is_zero(off, bits))).map(layout.total(None, False)))
-        session.check_guards()
-        return cls(session, given.ring_share())
+        context.guard(proto.b2a(proto.invert(proto.is_zero(off, bits))).map(layout.total(None, False)))
+        context.check_guards()
+        return cls(context, given._ring_share())
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -86,15 +93,15 @@ class Permutation:
 
     def inverse(self) -> Permutation:
         """The permutation whose ``apply`` undoes this one. 2 rounds."""
-        session = self.rows.session
-        return Permutation(session, orders.inverse(session.protocol, self.rows.ring_share()))
+        context = self.rows._context
+        return Permutation(context, orders.inverse(context.protocol, self.rows._ring_share()))
 
     def _moved(self, arrays: Sequence[SecureArray], move: Any) -> list[SecureArray]:
         given = _same_rows("Permutation", arrays)
         if len(given[0]) != len(self):
             raise ShapeError(f"a permutation of {len(self)} rows was applied to arrays of {len(given[0])}")
-        proto = self.rows.session.protocol
-        return _like(arrays, given, move(proto, self.rows.ring_share(), [x.ring_share() for x in given]))
+        proto = self.rows._context.protocol
+        return _like(arrays, given, move(proto, self.rows._ring_share(), [x._ring_share() for x in given]))
 
 
 def _same_rows(what: str, arrays: Sequence[SecureArray]) -> list[SecureArray]:
@@ -108,9 +115,9 @@ def _same_rows(what: str, arrays: Sequence[SecureArray]) -> list[SecureArray]:
 
 def _like(kinds: Sequence[SecureArray], given: Sequence[SecureArray], shares: Sequence[Share]) -> list[SecureArray]:
     """Shares with the scale, bound and kind that the arrays had."""
-    made = [SecureArray(x.session, s, x.scale, x.bound) for x, s in zip(given, shares, strict=True)]
+    made = [SecureArray(x._context, s, x.scale, x.bound) for x, s in zip(given, shares, strict=True)]
     return [
-        SecureArray(x.session, x.session.protocol.a2bits(x.ring_share())) if k.kind == "bool" else x
+        SecureArray(x._context, x._context.protocol.a2bits(x._ring_share())) if k.kind == "bool" else x
         for k, x in zip(kinds, made, strict=True)
     ]
 
@@ -126,8 +133,8 @@ def cumsum(a: SecureArray, axis: int | None = None) -> SecureArray:
     if not -a.ndim <= axis < a.ndim:
         raise ShapeError(f"cumsum: axis {axis} is out of range for an array of shape {a.shape}")
     bound = a.bound * max(1, a.shape[axis])
-    a.session.fits(bound, a.scale, "this running sum")
-    return SecureArray(a.session, a.ring_share().map(layout.cumulative(axis)), a.scale, bound)
+    a._context.fits(bound, a.scale, "this running sum")
+    return SecureArray(a._context, a._ring_share().map(layout.cumulative(axis)), a.scale, bound)
 
 
 def segmented_sum(x: SecureArray, starts: SecureArray) -> SecureArray:
@@ -136,13 +143,13 @@ def segmented_sum(x: SecureArray, starts: SecureArray) -> SecureArray:
     Exact; 8 rounds and 40 bytes per party and row of one column.
     """
     rows, flags = _same_rows("segmented_sum", [x, starts])
-    starts.bit_share()
+    starts._bit_share()
     if flags.ndim != 1:
         raise ShapeError(f"segmented_sum: expected one flag per row, came shape {starts.shape}")
     bound = rows.bound * max(1, len(rows))
-    rows.session.fits(bound, rows.scale, "this running sum")
-    (share,) = tables.running_sums(rows.session.protocol, flags.ring_share(), [rows.ring_share()])
-    return SecureArray(rows.session, share, rows.scale, bound)
+    rows._context.fits(bound, rows.scale, "this running sum")
+    (share,) = tables.running_sums(rows._context.protocol, flags._ring_share(), [rows._ring_share()])
+    return SecureArray(rows._context, share, rows.scale, bound)
 
 
 # -- groups ----------------------------------------------------------------------------------------------------------
@@ -198,14 +205,14 @@ class _Grouping:
 
     def __init__(self, keys: Sequence[SecureArray], valid: SecureArray | None, capacity: int) -> None:
         self.keys = [k.numeric() for k in keys]
-        self.session = self.keys[0].session
-        self.proto = settled(self.session)
+        self._context = self.keys[0]._context
+        self.proto = settled(self._context)
         self.n, self.capacity = len(self.keys[0]), capacity
         self.order = [sort_key(k) for k in self.keys]
         self.mask: Share | None = None
         if valid is not None:
-            valid.bit_share()
-            self.mask = valid.numeric().ring_share()
+            valid._bit_share()
+            self.mask = valid.numeric()._ring_share()
             hidden = self.proto.add_public(self.proto.neg(self.mask), layout.constant(1))
             self.order.insert(0, (hidden, 1))  # rows that do not count come last
 
@@ -218,7 +225,7 @@ class _Grouping:
                 (sums if how in ("sum", "mean") else ranked)[id(column)] = column.numeric()
         summed, sorted_by = list(sums.values()), list(ranked.values())
         for x in summed:
-            self.session.fits(x.bound * self.n, x.scale, "the sum of a group")
+            self._context.fits(x.bound * self.n, x.scale, "the sum of a group")
         key_rows, values, rest = self._sorted(sorted_by[:1], summed)
         ends = self._ends(key_rows)
         running = [tables.cumulative(x) for x in rest]
@@ -243,8 +250,8 @@ class _Grouping:
         at = k + 1 + len(summed)
         top = dict(zip(ranked, clean[at : at + len(sorted_by)], strict=True))
         bottom = dict(zip(ranked, clean[at + len(sorted_by) :], strict=True))
-        count = SecureArray(self.session, clean[k], 0, float(self.n))
-        kept = SecureArray(self.session, flags, 0, 1.0)
+        count = SecureArray(self._context, clean[k], 0, float(self.n))
+        kept = SecureArray(self._context, flags, 0, 1.0)
         out: dict[str, SecureArray] = {}
         for name, (how, column) in aggregates.items():
             if column is None:
@@ -252,18 +259,18 @@ class _Grouping:
                 continue
             x, at_id = column.numeric(), id(column)
             if how in ("min", "max"):
-                out[name] = SecureArray(self.session, (top if how == "max" else bottom)[at_id], x.scale, x.bound)
+                out[name] = SecureArray(self._context, (top if how == "max" else bottom)[at_id], x.scale, x.bound)
             else:
-                total = SecureArray(self.session, made[at_id], x.scale, x.bound * self.n)
+                total = SecureArray(self._context, made[at_id], x.scale, x.bound * self.n)
                 out[name] = total if how == "sum" else _mean(total, count, kept, x.bound)
-        names = [SecureArray(self.session, s, x.scale, x.bound) for s, x in zip(clean[:k], self.keys, strict=True)]
-        return Groups(tuple(names), SecureArray(self.session, proto.a2bits(flags)), out)
+        names = [SecureArray(self._context, s, x.scale, x.bound) for s, x in zip(clean[:k], self.keys, strict=True)]
+        return Groups(tuple(names), SecureArray(self._context, proto.a2bits(flags)), out)
 
     def _sorted(
         self, by: Sequence[SecureArray], carried: Sequence[SecureArray]
     ) -> tuple[list[Share], list[Share], list[Share]]:
         """Key columns (the mask's among them), ``by`` and ``carried``, ordered by keys and then ``by``."""
-        columns = [s for s, _ in self.order] + [x.ring_share() for x in [*by, *carried]]
+        columns = [s for s, _ in self.order] + [x._ring_share() for x in [*by, *carried]]
         out = sorting.sort(self.proto, [*self.order, *(sort_key(x) for x in by)], columns)
         k = len(self.order)
         return out[:k], out[k : k + len(by)], out[k + len(by) :]
@@ -279,7 +286,7 @@ class _Grouping:
     def _guard_capacity(self, flags: Share) -> None:
         if self.n > self.capacity:
             beyond = flags.map(layout.then(layout.take(slice(self.capacity, None)), layout.total(None, False)))
-            self.session.guard(beyond)
+            self._context.guard(beyond)
 
     def _first_rows(self, column: Share) -> Share:
         """The first ``capacity`` rows, zeros if there are fewer."""
@@ -299,7 +306,7 @@ class _Grouping:
 def _mean(total: SecureArray, count: SecureArray, valid: SecureArray, bound: float) -> SecureArray:
     """total / count, and 0 / 1 in empty rows; a mean is not larger than the largest value."""
     mean = total / (count + 1 - valid)
-    return mean.stated(bound * (1 + 2.0**-10) + 2.0**-mean.scale)
+    return mean._stated(bound * (1 + 2.0**-10) + 2.0**-mean.scale)
 
 
 # -- histograms ------------------------------------------------------------------------------------------------------
@@ -316,7 +323,7 @@ def histogram(a: SecureArray, bins: npt.ArrayLike) -> SecureArray:
     if count < 2:
         raise UsageError(f"histogram: expected at least two public edges, got bins={bins!r}")
     limits = thresholds(a, bins, [False] * (count - 1) + [True])
-    session, proto = a.session, a.session.protocol
+    context, proto = a._context, a._context.protocol
     if not prefer_sort(a.size, count):
         above = at_least(a, limits).map(layout.total(1, False))
         counts = proto.sub(above.map(layout.take(slice(None, -1))), above.map(layout.take(slice(1, None))))
@@ -325,7 +332,7 @@ def histogram(a: SecureArray, bins: npt.ArrayLike) -> SecureArray:
         places = orders.inverse(proto, rows).map(layout.take(slice(count)))
         below = proto.add_public(places, layout.negative(layout.arange(count)))
         counts = proto.sub(below.map(layout.take(slice(1, None))), below.map(layout.take(slice(None, -1))))
-    return SecureArray(session, counts, 0, float(max(a.size, 1)))
+    return SecureArray(context, counts, 0, float(max(a.size, 1)))
 
 
 # -- secret row numbers ----------------------------------------------------------------------------------------------
@@ -337,8 +344,8 @@ def _hot(index: SecureArray, count: int, what: str) -> Bits:
     if count < 1:
         raise UsageError(f"{what}: expected at least one row, got {count}")
     index = index.numeric()
-    share = index.ring_share().map(layout.reshape((-1,)))
-    return tables.one_hot(index.session.protocol, share, count, approx.bits_for(index.bound, 0))
+    share = index._ring_share().map(layout.reshape((-1,)))
+    return tables.one_hot(index._context.protocol, share, count, approx.bits_for(index.bound, 0))
 
 
 def one_hot(index: SecureArray, count: int) -> SecureArray:
@@ -347,9 +354,9 @@ def one_hot(index: SecureArray, count: int) -> SecureArray:
     Exact. Rounds: decomposition, about log2 of the bits, and 2; 24 bytes in all per element of the result.
     """
     hot = _hot(index, count, "one_hot")
-    flags = index.session.protocol.b2a(hot).map(layout.reshape((count, -1)))
+    flags = index._context.protocol.b2a(hot).map(layout.reshape((count, -1)))
     share = flags.map(layout.then(layout.transpose(None), layout.reshape((*index.shape, count))))
-    return SecureArray(index.session, share, 0, 1.0)
+    return SecureArray(index._context, share, 0, 1.0)
 
 
 def lookup(table: Any, index: SecureArray) -> SecureArray:
@@ -358,24 +365,24 @@ def lookup(table: Any, index: SecureArray) -> SecureArray:
     Exact. Shape: that of the index, then that of a row. Rounds: as ``one_hot``, and 1 for a secret table. A public
     table costs 24 bytes in all per index and bit of its numbers, or per row if there are fewer rows.
     """
-    session = index.session
+    context = index._context
     secret = isinstance(table, SecureArray)
     values = table.numeric() if secret else np.asarray(table)
     if values.ndim < 1:
         raise ShapeError("lookup: expected a table with rows")
     rows, width = values.shape[0], layout.count(values.shape[1:])
     shape = (*index.shape, *values.shape[1:])
-    proto = session.protocol
+    proto = context.protocol
     hot = _hot(index, rows, "lookup")
     if secret:
         flags = proto.b2a(hot).map(layout.then(layout.reshape((rows, -1)), layout.transpose(None)))
-        source = secure(session, values)
-        found = proto.matmul(flags, source.ring_share().map(layout.reshape((rows, width))))
-        return SecureArray(session, found.map(layout.reshape(shape)), source.scale, source.bound)
-    scale = 0 if values.dtype.kind in "biu" else session.fraction_bits
+        source = secure(context, values)
+        found = proto.matmul(flags, source._ring_share().map(layout.reshape((rows, width))))
+        return SecureArray(context, found.map(layout.reshape(shape)), source.scale, source.bound)
+    scale = 0 if values.dtype.kind in "biu" else context.fraction_bits
     ring, magnitude = fixed.public_constant(values, scale)
     bits = approx.bits_for(magnitude, scale)
     entries = ring.view(np.int64).reshape(rows, width)
     columns = [tables.lookup_public(proto, hot, entries[:, j].tolist(), bits) for j in range(width)]
     found = proto.stack(columns, 1) if columns else proto.public(layout.zeros((index.size, 0)))
-    return SecureArray(session, found.map(layout.reshape(shape)), scale, max(magnitude, 2.0**-scale))
+    return SecureArray(context, found.map(layout.reshape(shape)), scale, max(magnitude, 2.0**-scale))

@@ -22,7 +22,7 @@ def cos(x: SecureArray) -> SecureArray:
 
 def _wave(x: SecureArray, cosine: bool) -> SecureArray:
     x = x.numeric()
-    session = x.session
+    context = x._context
     bits = approx.bits_for(x.bound, x.scale)
-    share = periodic.sine(session.protocol, x.ring_share(), x.scale, bits, session.fraction_bits, cosine)
-    return SecureArray(session, share, session.fraction_bits, 1.0001)
+    share = periodic.sine(context.protocol, x._ring_share(), x.scale, bits, context.fraction_bits, cosine)
+    return SecureArray(context, share, context.fraction_bits, 1.0001)

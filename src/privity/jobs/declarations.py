@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from math import prod
 
 from ..errors import HandshakeError
+from ..inputs import Declared
 from ..net.wire import InputDeclaration, printable
-from ..session import Declared
 from ..table import TableInfo, table_shapes
 from ..types import RANGE_BITS
 from .job import ArraySpec, JobSpec

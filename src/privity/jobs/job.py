@@ -22,8 +22,9 @@ import msgspec
 
 from ..errors import ConfigError, UsageError
 from ..mpc.rep3_bits import Adder
+from ..openings import MINIMUM_GROUP, RANGE_GUARD, RANGE_GUARDS
 from ..ring.fixed import FRACTION_BITS
-from ..session import MINIMUM_GROUP, RANGE_GUARDS, Session
+from ..session import Session
 from ..types import Opening
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -105,6 +106,11 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise ConfigError(
                     f"job {self.name!r}: opening {line.name!r} goes to {', '.join(unknown)}, which the consortium does "
                     f"not have; its parties: {', '.join(parties)} (or the groups all, compute, owners)"
+                )
+            if line.name == RANGE_GUARD:
+                raise ConfigError(
+                    f"job {self.name!r}: the name {RANGE_GUARD!r} is that of the session's own flags; list openings "
+                    "under other names (guards = N says how often the flags may be opened)"
                 )
             if any(o.name == line.name for o in result):
                 raise ConfigError(f"job {self.name!r}: opening {line.name!r} is listed twice; give one a count instead")

@@ -15,7 +15,9 @@ from typing import Any, cast
 import msgspec
 import numpy as np
 
+from ..context import Context, Stage
 from ..errors import HandshakeError, PrivityError, UsageError
+from ..inputs import Declared, Input
 from ..mpc.outside import Outside
 from ..mpc.party import Party, agree_streams
 from ..mpc.protocol import Protocol
@@ -23,8 +25,9 @@ from ..mpc.rep3 import Rep3
 from ..net.certificates import Identity
 from ..net.tls import connect
 from ..net.wire import AllInputs, Declare, Hello, InputDeclaration, ProgressNote, printable
+from ..openings import OpeningsList, OpeningsLog, Withheld
 from ..ring import kernels, layout
-from ..session import Declared, Input, OpeningsList, OpeningsLog, Session, Stage, Withheld
+from ..session import Session
 from ..table import TableInfo
 from ..types import Channel, Progress, Recorder
 from .consortium import Consortium
@@ -90,11 +93,11 @@ def run_party(task: Task) -> PartyReport:
     channel = _connected(task)
     try:
         with np.errstate(over="ignore"):
-            session = _open_session(task, channel)
+            context = _open_context(task, channel)
             if task.trace is not None:
-                session.start_trace()
-            output = task.program(session)
-            session.check_guards()
+                context.start_trace()
+            output = task.program(context.session)
+            context.check_guards()
         channel.close()
     except PrivityError as error:
         channel.abort(error.public_reason)
@@ -106,13 +109,13 @@ def run_party(task: Task) -> PartyReport:
         channel.abort(f"its program failed ({type(error).__name__})")
         raise _blame(task, error) from error
     if task.trace is not None:
-        write_outputs(task.trace / task.me, session.trace().files())
+        write_outputs(task.trace / task.me, context.trace().files())
     return PartyReport(
         party=task.me,
         output=to_plain(output),
-        opened=session.log.entries,
-        stages=session.stages,
-        rounds=session.protocol.party.rounds if session.computes else 0,
+        opened=context.log.entries,
+        stages=context.stages,
+        rounds=context.protocol.party.rounds if context.computes else 0,
         bytes_sent=channel.bytes_sent,
         wall_s=time.monotonic() - start,
         cpu_s=cpu_seconds(),
@@ -178,7 +181,7 @@ def _listener(task: Task, compute: bool) -> Callable[[str, ProgressNote], None] 
     return show
 
 
-def _open_session(task: Task, channel: Channel) -> Session:
+def _open_context(task: Task, channel: Channel) -> Context:
     compute, parties = task.consortium.compute, task.consortium.names
     own = dict(task.load_inputs())
     declared, minimum_group = _agree_on_inputs(
@@ -188,7 +191,7 @@ def _open_session(task: Task, channel: Channel) -> Session:
     notes = _Notes(task.progress, channel, [p for p in parties if p not in compute] if task.me in compute else [])
     if protocol.party is not None:
         protocol.party.pulse = notes.pulse
-    return Session(
+    return Context(
         me=task.me,
         protocol=protocol,
         compute=compute,

@@ -19,7 +19,9 @@ import numpy as np
 
 from ..array import SecureArray
 from ..errors import PrivityError, RangeViolated, ShapeError, UsageError
-from ..session import RANGE_GUARD, Input, Session
+from ..inputs import Input
+from ..openings import RANGE_GUARD
+from ..session import Session
 from ..simulation import Simulation, simulate
 from ..table import Field, Table, TableInfo, table_inputs
 from .estimator import Estimator

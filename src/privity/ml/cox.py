@@ -99,16 +99,16 @@ class CoxPHRegressor(LinearModel):
             raise UsageError(f"{_NAME}: {d} coefficients cannot be told from {n} rows; set alpha > 0")
         guard_binary(event, rows.valid)
         design = design_of(_NAME, rows, self.feature_bound)
-        session = design.x.session
-        settle(session, _NAME, _HINT)
+        context = design.x._context
+        settle(context, _NAME, _HINT)
         sets = _RiskSets(design, event, times, rows.valid, self.linear_bound)
-        coef = session.constant(np.zeros(d), scale=_COEF_BITS)
+        coef = context.constant(np.zeros(d), scale=_COEF_BITS)
         for step in range(self.max_iter):
             slope, information = sets.evaluate(coef)
             slope = slope - coef * self.alpha
             move = Information(self._with_ridge(information)).solve(slope, _COEF_BITS, self.coefficient_bound)
-            coef = (coef + move).stated(self.coefficient_bound)
-            session.progress(step + 1, self.max_iter, f"Newton step {step + 1}/{self.max_iter}")
+            coef = (coef + move)._stated(self.coefficient_bound)
+            context.progress(step + 1, self.max_iter, f"Newton step {step + 1}/{self.max_iter}")
         coef = coef.assume_bound(self.coefficient_bound)
         slope, information = sets.evaluate(coef, certify=True)
         (slope - coef * self.alpha).assume_bound(self.tol)
@@ -117,7 +117,7 @@ class CoxPHRegressor(LinearModel):
         errors = inverse.standard_errors(1.0 / n)
         if design.inverse is not None:  # for as many rows as the weights add up to
             errors = errors.multiply(sqrt(design.inverse), scale=errors.scale)
-        settle(session, _NAME, _HINT)
+        settle(context, _NAME, _HINT)
         self.learnt(coef, False, rows.names)
         self.standard_errors_ = errors
         self._baseline = sets.baseline
@@ -162,9 +162,9 @@ class CoxPHRegressor(LinearModel):
             raise UsageError(
                 f"{_NAME}: expected public times of shape (k,), each later than the one before, got {grid.shape}"
             )
-        session = self.coef_.session
-        values, shown = self._baseline.at(grid, max(1, session.minimum_group))
-        return opened_where(session, values, shown, to=to, name=name, reason=reason)
+        context = self.coef_._context
+        values, shown = self._baseline.at(grid, max(1, context.minimum_group))
+        return opened_where(context, values, shown, to=to, name=name, reason=reason)
 
     def _with_ridge(self, information: SecureArray) -> SecureArray:
         return information + np.eye(information.shape[0]) * self.alpha if self.alpha else information
@@ -213,7 +213,7 @@ class Baseline:
         for k in range(grid.size):
             enough = (counts[k] - since >= minimum).numeric()
             shown.append(enough)
-            since = (since + enough * (counts[k] - since)).stated(counts.bound)
+            since = (since + enough * (counts[k] - since))._stated(counts.bound)
         flags = stack(shown)
         return values, flags
 
@@ -228,8 +228,8 @@ class _RiskSets:
     def __init__(
         self, design: Design, event: SecureArray, times: SecureArray, valid: SecureArray | None, limit: float
     ) -> None:
-        session = design.x.session
-        self.session, self.proto, n = session, session.protocol, design.rows
+        context = design.x._context
+        self._context, self.proto, n = context, context.protocol, design.rows
         self.limit = limit
         keys = [-times] if valid is None else [1 - valid, -times]
         columns = [design.x, event, times]
@@ -244,13 +244,13 @@ class _RiskSets:
         levels = [math.ceil(math.log2(j)) for j in range(1, n + 1)]
         self.height = max(levels)
         self.lift = layout.constants([1 << (self.height - k) for k in levels])
-        runs = [(s.ring_share(), approx.bits_for(s.bound, s.scale)) for s in (times, real) if s is not None]
+        runs = [(s._ring_share(), approx.bits_for(s.bound, s.scale)) for s in (times, real) if s is not None]
         ends = tables.ends_of_runs(self.proto, runs)
         first = self.proto.public(layout.constants([1]))
         starts = self.proto.concatenate([first, ends.map(layout.take(slice(0, n - 1)))], 0)
         seen = self.design.weighted(event)
-        total = segmented_sum(seen, SecureArray(session, self.proto.a2bits(starts)))
-        deaths = SecureArray(session, ends, 0, 1.0) * total
+        total = segmented_sum(seen, SecureArray(context, self.proto.a2bits(starts)))
+        deaths = SecureArray(context, ends, 0, 1.0) * total
         room = RANGE_BITS - 1 - max(self.height + 7, 19)
         self.deaths = deaths if deaths.scale <= 16 else deaths.rescaled(max(8, min(16, room - 20)))
         self.inverse_bits = min(28, room - self.deaths.scale)
@@ -267,11 +267,11 @@ class _RiskSets:
         """
         x = self.design.x
         eta = x @ coef
-        eta = eta.assume_bound(self.limit) if certify else eta.stated(self.limit)
+        eta = eta.assume_bound(self.limit) if certify else eta._stated(self.limit)
         risk = self.design.weighted(exp(eta))
         largest = math.exp(self.limit) * (LARGEST_WEIGHT if self.design.weight is not None else 1.0) * 1.01
-        sums = risk.ring_share().map(layout.cumulative(0))
-        mean = SecureArray(self.session, self._per_row(sums, risk.scale, _RISK_BITS), _RISK_BITS, largest)
+        sums = risk._ring_share().map(layout.cumulative(0))
+        mean = SecureArray(self._context, self._per_row(sums, risk.scale, _RISK_BITS), _RISK_BITS, largest)
         over = reciprocal(mean, scale=self.inverse_bits)
         if certify:
             over[:_EARLY].assume_bound(2.0**12)
@@ -282,48 +282,48 @@ class _RiskSets:
         expected = self._expected(risk, cumulated)
         if certify:
             expected.assume_bound(_EXPECTED)
-            at_ends = SecureArray(self.session, hazard, _HAZARD_BITS, 2.0**12)
+            at_ends = SecureArray(self._context, hazard, _HAZARD_BITS, 2.0**12)
             self.baseline = Baseline(self.times, self.event, at_ends.rescaled(24))
         slope = self.observed - self.design.mean(x, expected, x.bound)
         matrix = self._second(x, expected) - self._means(x, risk, over, largest)
-        return slope, matrix.stated(_CURVATURE)
+        return slope, matrix._stated(_CURVATURE)
 
     def _second(self, x: SecureArray, expected: SecureArray) -> SecureArray:
         """sum(r A x x^T) / n."""
         room = RANGE_BITS - 2 - x.scale - self.height - math.ceil(2 * math.log2(x.bound))
-        column = expected.reshape((-1, 1)).stated(_EXPECTED)
+        column = expected.reshape((-1, 1))._stated(_EXPECTED)
         return self.design.mean(x, x.multiply(column, scale=min(18, room)), x.bound**2)
 
     def _means(self, x: SecureArray, risk: SecureArray, over: SecureArray, largest: float) -> SecureArray:
         """sum(D m m^T) / n, m the mean of x over a risk set, weighted with the risks."""
         proto, (n, d) = self.proto, x.shape
-        sums = (x * risk.reshape((-1, 1))).ring_share().map(layout.cumulative(0))
-        per_row = self._per_row(sums, self.session.fraction_bits, 20)
-        self.session.fits(largest * x.bound, 20, "the sum of x over a risk set")
+        sums = (x * risk.reshape((-1, 1)))._ring_share().map(layout.cumulative(0))
+        per_row = self._per_row(sums, self._context.fraction_bits, 20)
+        self._context.fits(largest * x.bound, 20, "the sum of x over a risk set")
         whole = layout.broadcast((n, d))
-        spread = over.ring_share().map(layout.then(layout.reshape((n, 1)), whole))
+        spread = over._ring_share().map(layout.then(layout.reshape((n, 1)), whole))
         mean = proto.mul(per_row, spread, 20 + over.scale - 18)  # a weighted mean of x is not larger than x
-        deaths = self.deaths.ring_share().map(layout.then(layout.reshape((n, 1)), whole))
+        deaths = self.deaths._ring_share().map(layout.then(layout.reshape((n, 1)), whole))
         room = RANGE_BITS - 2 - 18 - self.height - math.ceil(2 * math.log2(x.bound))
         cut = max(0, self.deaths.scale + 18 - min(18, room))
         heavy = proto.mul(deaths, mean, cut)
-        left = SecureArray(self.session, mean, 18, x.bound * 1.01)
-        right = SecureArray(self.session, heavy, self.deaths.scale + 18 - cut, x.bound * 1.01)
+        left = SecureArray(self._context, mean, 18, x.bound * 1.01)
+        right = SecureArray(self._context, heavy, self.deaths.scale + 18 - cut, x.bound * 1.01)
         return self.design.mean(left, right, x.bound**2)
 
     def _hazards(self, over: SecureArray) -> Share:
         """D / S0 (n,) at _HAZARD_BITS: 0 but at the last row of equal durations."""
         before = self.deaths.scale + over.scale
         middle = min(before, 30, RANGE_BITS - 14 - self.height)
-        share = self.proto.mul(self.deaths.ring_share(), over.ring_share(), before - middle)
+        share = self.proto.mul(self.deaths._ring_share(), over._ring_share(), before - middle)
         return self._per_row(share, middle, _HAZARD_BITS)
 
     def _expected(self, risk: SecureArray, cumulated: Share) -> SecureArray:
         """r A (n,): events to expect of each row so far; their sum is that of the deaths."""
         scale = min(22, RANGE_BITS - 2 - risk.scale - 4 - self.height)
         coarse = self.proto.truncate(cumulated, _HAZARD_BITS - 30)
-        share = self.proto.mul(risk.ring_share(), coarse, risk.scale + 30 - scale)
-        return SecureArray(self.session, share, scale, _EXPECTED)
+        share = self.proto.mul(risk._ring_share(), coarse, risk.scale + 30 - scale)
+        return SecureArray(self._context, share, scale, _EXPECTED)
 
     def _per_row(self, x: Share, scale: int, wanted: int) -> Share:
         """x / 2^k, k that of each row, at ``wanted`` fractional bits."""

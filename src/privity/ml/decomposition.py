@@ -88,8 +88,8 @@ class Decomposition(Estimator):
         same_columns(type(self).__name__, given, components.shape[1])
         moved = given if centre is None else given - centre
         length = math.sqrt(given.shape[1]) * moved.bound  # no more: the components have length 1
-        share = given.session.protocol.matmul(moved.ring_share(), components.T.ring_share(), components.scale)
-        return SecureArray(given.session, share, moved.scale, length * 1.01)
+        share = given._context.protocol.matmul(moved._ring_share(), components.T._ring_share(), components.scale)
+        return SecureArray(given._context, share, moved.scale, length * 1.01)
 
     def restored(self, x: SecureArray) -> SecureArray:
         """x @ components: (n, d) from (n, k)."""
@@ -117,15 +117,15 @@ class PCA(Decomposition):
         if rows.x.shape[0] < 2:
             raise ShapeError("PCA: expected at least two rows, got 1")
         mean = means(rows)
-        centred = rows.weighted(rows.x - mean).stated(2 * rows.x.bound)
+        centred = rows.weighted(rows.x - mean)._stated(2 * rows.x.bound)
         covariance = moments(centred, rows.total, less=1)
         vectors, shares, trace = leading_vectors("PCA", covariance, self.n_components, self.squarings)
         values = _amounts(shares, trace)
         self.mean_ = mean
         self.components_ = vectors.T
         self.explained_variance_ = values
-        self.explained_variance_ratio_ = shares.rescaled(rows.session.fraction_bits)
-        self.singular_values_ = sqrt((self.explained_variance_ * (rows.total - 1)).stated(trace.bound * len(rows.x)))
+        self.explained_variance_ratio_ = shares.rescaled(rows._context.fraction_bits)
+        self.singular_values_ = sqrt((self.explained_variance_ * (rows.total - 1))._stated(trace.bound * len(rows.x)))
         self.names_ = rows.names
         return self
 
@@ -155,17 +155,17 @@ class TruncatedSVD(Decomposition):
     def fit(self, x: Table | SecureArray, y: Any = None, *, valid: SecureArray | None = None) -> TruncatedSVD:
         """Learn from x (n, d); ``y`` is not used."""
         rows = self.rows(x, valid)
-        bits = rows.session.fraction_bits
+        bits = rows._context.fraction_bits
         squares = moments(rows.x, rows.total)
         vectors, shares, trace = leading_vectors("TruncatedSVD", squares, self.n_components, self.squarings)
         values = _amounts(shares, trace)
         mean = means(rows)
-        seen = (vectors.T @ mean).stated(math.sqrt(rows.x.shape[1]) * mean.bound * 1.01)
+        seen = (vectors.T @ mean)._stated(math.sqrt(rows.x.shape[1]) * mean.bound * 1.01)
         variance = values - seen * seen
-        spread = (trace.rescaled(bits) - (mean * mean).sum()).stated(trace.bound)
+        spread = (trace.rescaled(bits) - (mean * mean).sum())._stated(trace.bound)
         self.components_ = vectors.T
-        self.singular_values_ = sqrt((values * rows.total).stated(trace.bound * len(rows.x)))
-        self.explained_variance_ = variance.stated(trace.bound)
+        self.singular_values_ = sqrt((values * rows.total)._stated(trace.bound * len(rows.x)))
+        self.explained_variance_ = variance._stated(trace.bound)
         self.explained_variance_ratio_ = ratio(self.explained_variance_, spread, 1.01)
         self.names_ = rows.names
         return self
@@ -185,27 +185,27 @@ class TruncatedSVD(Decomposition):
 def means(rows: Points) -> SecureArray:
     """Means of the columns over rows that count (d,)."""
     if rows.weight is None:
-        return rows.x.mean(0).stated(rows.x.bound)
+        return rows.x.mean(0)._stated(rows.x.bound)
     sums = rows.weighted(rows.x).sum(0)
-    return ratio(sums, rows.weight.sum(), rows.x.bound).stated(rows.x.bound)
+    return ratio(sums, rows.weight.sum(), rows.x.bound)._stated(rows.x.bound)
 
 
 def moments(x: SecureArray, total: int | SecureArray, less: int = 0) -> SecureArray:
     """x^T x / (total - less) for x (n, d), 0 in rows that do not count; at up to 26 fractional bits."""
-    n, session = x.shape[0], x.session
+    n, context = x.shape[0], x._context
     size = math.ceil(math.log2(n * max(x.bound, 1.0) ** 2))
     low = x.rescaled(max(1, min(x.scale, (RANGE_BITS - 1 - size) // 2)))
-    session.fits(low.bound**2 * n, 2 * low.scale, "a sum of squares (state a smaller feature_bound)")
+    context.fits(low.bound**2 * n, 2 * low.scale, "a sum of squares (state a smaller feature_bound)")
     scale = min(2 * low.scale, _MOMENT + 2)
-    share = session.protocol.matmul(low.T.ring_share(), low.ring_share(), 2 * low.scale - scale)
-    sums = SecureArray(session, share, scale, low.bound**2 * n * 1.01)
+    share = context.protocol.matmul(low.T._ring_share(), low._ring_share(), 2 * low.scale - scale)
+    sums = SecureArray(context, share, scale, low.bound**2 * n * 1.01)
     most = x.bound**2 * 1.02 * n / max(1, n - less)
     if isinstance(total, SecureArray):
         return ratio(sums, (total - less).rescaled(2), x.bound**2 * 2.02, scale=_MOMENT)
     lift = math.ceil(math.log2(n))
     mean = lifted(sums, -lift)
     mean = mean.rescaled(min(mean.scale, _MOMENT + 4))
-    return mean.multiply(np.asarray(2.0**lift / (total - less)), scale=_MOMENT).rescaled(_MOMENT).stated(most)
+    return mean.multiply(np.asarray(2.0**lift / (total - less)), scale=_MOMENT).rescaled(_MOMENT)._stated(most)
 
 
 # -- eigenvectors ---------------------------------------------------------------------------------------------------
@@ -218,13 +218,13 @@ def leading_vectors(
 
     Largest eigenvalue first; a vector's largest entry is positive. RangeViolated later where a share is below 2^-12.
     """
-    session = matrix.session
-    trace = _trace(matrix).stated(matrix.shape[0] * matrix.bound)
-    rest = ratio(matrix, trace, 1.0, scale=_VECTOR).stated(1.01)
+    context = matrix._context
+    trace = _trace(matrix)._stated(matrix.shape[0] * matrix.bound)
+    rest = ratio(matrix, trace, 1.0, scale=_VECTOR)._stated(1.01)
     vectors: list[SecureArray] = []
     shares: list[SecureArray] = []
     hint = f"{what}: every component stands for 2^-12 of the variance at least; ask for fewer, drop constant columns"
-    session.guard((trace < _SMALLEST_MOMENT * matrix.shape[0]).numeric().ring_share(), hint)
+    context.guard((trace < _SMALLEST_MOMENT * matrix.shape[0]).numeric()._ring_share(), hint)
     for number in range(count):
         left = _trace(rest)
         vector = _one_vector(rest if number == 0 else ratio(rest, left, 1.0, scale=_VECTOR), squarings)
@@ -232,54 +232,55 @@ def leading_vectors(
             known = concatenate(vectors, axis=1)
             vector = vector - _product(known, _product(known.T, vector))
         length = _product(vector.T, vector)
-        vector = vector.stated(1.01).multiply(
-            (3 - length).multiply(np.asarray(0.5), scale=_VECTOR).stated(1.1), _VECTOR
+        vector = vector._stated(1.01).multiply(
+            (3 - length).multiply(np.asarray(0.5), scale=_VECTOR)._stated(1.1), _VECTOR
         )
-        vector = vector.stated(1.01)
+        vector = vector._stated(1.01)
         image = _product(rest, vector)
-        share = _product(vector.T, image).stated(1.01)
+        share = _product(vector.T, image)._stated(1.01)
         half = image - vector.multiply(share.multiply(np.asarray(0.5), scale=_VECTOR), scale=_VECTOR)
-        both = concatenate([vector, half.stated(1.01)], axis=1)
-        rest = (rest - _product(both, concatenate([half.stated(1.01), vector], axis=1).T)).stated(1.01)
+        both = concatenate([vector, half._stated(1.01)], axis=1)
+        rest = (rest - _product(both, concatenate([half._stated(1.01), vector], axis=1).T))._stated(1.01)
         # What is left is asked too: where it is roundings, the vector is noise of any length, and its share any number.
         parts = concatenate([share.reshape((1,)), left.reshape((1,))])
-        session.guard((parts < SMALLEST_SHARE).numeric().sum().ring_share(), hint)
+        context.guard((parts < SMALLEST_SHARE).numeric().sum()._ring_share(), hint)
         vectors.append(vector)
         shares.append(share.reshape((1,)))
-        session.progress(number + 1, count, f"component {number + 1}/{count}")
-    found = concatenate(vectors, axis=1).rescaled(_LOADING).stated(1.01)
+        context.progress(number + 1, count, f"component {number + 1}/{count}")
+    found = concatenate(vectors, axis=1).rescaled(_LOADING)._stated(1.01)
     return found, concatenate(shares), trace
 
 
 def _one_vector(matrix: SecureArray, squarings: int) -> SecureArray:
     """The leading unit vector (d, 1), up to 2^-17, of a positive semidefinite matrix of trace 1."""
     d = matrix.shape[0]
-    matrix = matrix.stated(1.01)
+    matrix = matrix._stated(1.01)
     for _ in range(squarings):
-        square = _product(matrix, matrix, _SQUARE).stated(1.01)
-        factor = reciprocal(_trace(square).stated(1.01), scale=_FACTOR).stated(1.05 * d)  # the trace is 1 / d at least
-        matrix = square.multiply(factor, scale=_VECTOR).stated(1.01)
+        square = _product(matrix, matrix, _SQUARE)._stated(1.01)
+        trace = _trace(square)._stated(1.01)  # 1 / d at least
+        factor = reciprocal(trace, scale=_FACTOR)._stated(1.05 * d)
+        matrix = square.multiply(factor, scale=_VECTOR)._stated(1.01)
     place, _ = nearest_one(-_diagonal(matrix).reshape((1, d)))
-    column = (matrix @ place.reshape((d, 1))).stated(1.01)  # of the largest diagonal element, so 1 / d long at least
-    root = rsqrt(_product(column.T, column, _LENGTH).stated(1.05)).stated(1.05 * d)
-    return column.multiply(root, scale=_VECTOR).stated(1.01)
+    column = (matrix @ place.reshape((d, 1)))._stated(1.01)  # of the largest diagonal element, so 1 / d long at least
+    root = rsqrt(_product(column.T, column, _LENGTH)._stated(1.05))._stated(1.05 * d)
+    return column.multiply(root, scale=_VECTOR)._stated(1.01)
 
 
 def _amounts(shares: SecureArray, trace: SecureArray) -> SecureArray:
     """shares * trace at the session's fractional bits."""
-    bits = trace.session.fraction_bits
+    bits = trace._context.fraction_bits
     low = shares.rescaled(min(_VECTOR, fitting_scale(trace.bound, _VECTOR, RANGE_BITS - 2 - bits)))
-    return low.multiply(trace.rescaled(bits), scale=bits).stated(trace.bound)
+    return low.multiply(trace.rescaled(bits), scale=bits)._stated(trace.bound)
 
 
 def _product(x: SecureArray, y: SecureArray, scale: int = _VECTOR) -> SecureArray:
     """x @ y where the Cauchy-Schwarz inequality keeps sums within 2, whatever the bounds of single entries say."""
-    share = x.session.protocol.matmul(x.ring_share(), y.ring_share(), x.scale + y.scale - scale)
-    return SecureArray(x.session, share, scale, 2.0)
+    share = x._context.protocol.matmul(x._ring_share(), y._ring_share(), x.scale + y.scale - scale)
+    return SecureArray(x._context, share, scale, 2.0)
 
 
 def _diagonal(x: SecureArray) -> SecureArray:
-    return x.rearranged(layout.diagonal(0, 0, 1))
+    return x._rearranged(layout.diagonal(0, 0, 1))
 
 
 def _trace(x: SecureArray) -> SecureArray:

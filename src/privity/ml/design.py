@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..array import SecureArray
+from ..context import Context
 from ..errors import RangeViolated, ShapeError, UsageError
 from ..functions import concatenate, reciprocal
 from ..ring import layout
-from ..session import Session
 from ..types import RANGE_BITS
 from .estimator import Rows
 
@@ -52,16 +52,16 @@ class Design:
 
     def mean(self, left: SecureArray, right: SecureArray, bound: float, scale: int = 26) -> SecureArray:
         """left^T right / n for (n, a) and (n, b) or (n,), where it is known not to pass ``bound``. 5 rounds."""
-        session, n = self.x.session, self.rows
+        context, n = self.x._context, self.rows
         columns = right if right.ndim == 2 else right.reshape((-1, 1))
         lift = max(0, math.ceil(math.log2(n)))
         total = left.scale + columns.scale
-        session.fits(bound * n, total, "a sum over the rows of a model (before it is truncated)")
+        context.fits(bound * n, total, "a sum over the rows of a model (before it is truncated)")
         scale = max(0, min(scale, total + lift))
-        share = session.protocol.matmul(left.T.ring_share(), columns.ring_share(), total + lift - scale)
-        halved = SecureArray(session, share, scale, bound * 1.01 + 2.0**-scale)  # the sum over 2^lift: at most the mean
+        share = context.protocol.matmul(left.T._ring_share(), columns._ring_share(), total + lift - scale)
+        halved = SecureArray(context, share, scale, bound * 1.01 + 2.0**-scale)  # the sum over 2^lift: at most the mean
         result = halved.multiply(np.asarray(2.0**lift / n), scale=scale) if 2**lift != n else halved
-        result = result.stated(bound * 1.02 + 2.0 ** (1 - scale))
+        result = result._stated(bound * 1.02 + 2.0 ** (1 - scale))
         return result if right.ndim == 2 else result.reshape((-1,))
 
 
@@ -72,27 +72,27 @@ def design_of(what: str, rows: Rows, feature_bound: float, constant: float | Non
     weight; weights of mean at least 1/16, none above 64 times their mean. Rounds: about 40 with weights or a mask, 6
     without.
     """
-    session = rows.x.session
+    context = rows.x._context
     x = rows.x.numeric()
-    x = x if x.scale == session.fraction_bits else x.rescaled(session.fraction_bits)
+    x = x if x.scale == context.fraction_bits else x.rescaled(context.fraction_bits)
     if x.bound > feature_bound:
         x = x.assume_bound(feature_bound)
     if constant is not None:
-        x = concatenate([x, session.constant(np.full((x.shape[0], 1), constant))], axis=1)
+        x = concatenate([x, context.constant(np.full((x.shape[0], 1), constant))], axis=1)
     raw = rows.weight
     if raw is not None and raw.bound > 0:
-        session.guard((raw < 0).numeric().sum().ring_share())
+        context.guard((raw < 0).numeric().sum()._ring_share())
     if rows.valid is not None:
         raw = rows.valid if raw is None else raw * rows.valid
     weight = inverse = None
     if raw is not None:
         lift = max(0, math.ceil(math.log2(raw.shape[0])))
         total = raw.sum()
-        halved = SecureArray(session, total.ring_share(), total.scale + lift, raw.bound)  # over 2^lift, exactly
+        halved = SecureArray(context, total._ring_share(), total.scale + lift, raw.bound)  # over 2^lift, exactly
         wide = halved if halved.scale >= _WEIGHT_BITS else halved.rescaled(_WEIGHT_BITS)
         mean = wide.multiply(np.asarray(2.0**lift / raw.shape[0]), scale=max(_WEIGHT_BITS, min(wide.scale, 30)))
         mean = mean if mean.scale <= _WEIGHT_BITS + 4 else mean.rescaled(_WEIGHT_BITS + 4)
-        inverse = reciprocal(mean.stated(raw.bound * 1.01), at_most=1.01 / _LEAST_MEAN, scale=_WEIGHT_BITS + 4)
+        inverse = reciprocal(mean._stated(raw.bound * 1.01), at_most=1.01 / _LEAST_MEAN, scale=_WEIGHT_BITS + 4)
         scaled = raw.multiply(inverse, scale=_WEIGHT_BITS)
         weight = (scaled if scaled.scale <= _WEIGHT_BITS else scaled.rescaled(_WEIGHT_BITS)).assume_bound(
             LARGEST_WEIGHT
@@ -105,7 +105,7 @@ def design_of(what: str, rows: Rows, feature_bound: float, constant: float | Non
 def _guard_columns(design: Design) -> None:
     """Guard that every column's weighted mean square is at most MEAN_SQUARE."""
     x, n = design.x, design.rows
-    session = x.session
+    context = x._context
     most = math.log2(n * max(x.bound, 1.0) ** 2 * (LARGEST_WEIGHT if design.weight is not None else 1.0))
     scale = min(x.scale, math.floor((RANGE_BITS - 1 - most) / 2))
     if scale < 6:
@@ -114,15 +114,15 @@ def _guard_columns(design: Design) -> None:
         )
     low = x if scale == x.scale else x.rescaled(scale)
     left = low if design.weight is None else low.multiply(design.weight.reshape((-1, 1)), scale=scale)
-    columns = [v.ring_share().map(layout.transpose(None)) for v in (left, low)]
-    sums = SecureArray(session, session.protocol.dot(columns[0], columns[1]), 2 * scale, 2.0**most)
+    columns = [v._ring_share().map(layout.transpose(None)) for v in (left, low)]
+    sums = SecureArray(context, context.protocol.dot(columns[0], columns[1]), 2 * scale, 2.0**most)
     sums.assume_bound(MEAN_SQUARE * n)
 
 
-def settle(session: Session, what: str, hint: str) -> None:
+def settle(context: Context, what: str, hint: str) -> None:
     """Open one flag for all pending guards. Raises RangeViolated with ``hint`` if one was violated."""
     try:
-        session.check_guards()
+        context.check_guards()
     except RangeViolated as error:
         raise RangeViolated(f"{what}: {error}. {hint}") from None
 
@@ -132,7 +132,7 @@ def guard_binary(values: SecureArray, valid: SecureArray | None, hint: str = "")
     off = values * (values - 1)  # at least 0 for integers, 0 for these two only
     if valid is not None:
         off = off * valid
-    values.session.guard(off.sum().ring_share(), hint)
+    values._context.guard(off.sum()._ring_share(), hint)
 
 
 def whole_target(what: str, rows: Rows) -> SecureArray:

@@ -131,11 +131,11 @@ def rows_of(
             raise ShapeError(f"{what}: expected {name} with {n} rows like x, got {given.shape}")
     mask = None if valid is None else valid.numeric()
     if mask is not None and mask.bound > 1:  # at least 0 for whole numbers, 0 for 0 and 1 only
-        mask.session.guard((mask * (mask - 1)).sum().ring_share(), f"{what}: a row mask holds 0 and 1 only")
-        mask = mask.stated(1.0)
+        mask._context.guard((mask * (mask - 1)).sum()._ring_share(), f"{what}: a row mask holds 0 and 1 only")
+        mask = mask._stated(1.0)
     if mask is not None and not from_table:  # the rows of a table are 0 there already
-        x = (x * mask.reshape((-1, 1))).stated(x.bound)
-        y = (y * mask).stated(y.bound) if y is not None and y.ndim == 1 else y
+        x = (x * mask.reshape((-1, 1)))._stated(x.bound)
+        y = (y * mask)._stated(y.bound) if y is not None and y.ndim == 1 else y
     return Rows(x, y if target else None, mask, weight, names)
 
 
@@ -143,7 +143,7 @@ def _weights(what: str, x: SecureArray, weights: Any) -> SecureArray:
     """Weights as a secret array; public ones are checked here, secret ones by the estimator's guard."""
     if isinstance(weights, SecureArray):
         return weights.numeric()
-    public = x.session.constant(weights)
+    public = x._context.constant(weights)
     if public.shape != x.shape[:1] or bool((np.asarray(weights) < 0).any()):
         raise UsageError(f"{what}: expected sample_weight of shape ({x.shape[0]},) with weights of at least 0")
     if not np.any(weights):
@@ -154,5 +154,5 @@ def _weights(what: str, x: SecureArray, weights: Any) -> SecureArray:
 def with_intercept(x: SecureArray, valid: SecureArray | None = None) -> SecureArray:
     """x with a last column of ones (0 in padding rows): shape (n, d + 1)."""
     n = x.shape[0]
-    ones = x.session.constant(np.ones((n, 1))) if valid is None else valid.reshape((n, 1)).rescaled(x.scale)
+    ones = x._context.constant(np.ones((n, 1))) if valid is None else valid.reshape((n, 1)).rescaled(x.scale)
     return concatenate([x, ones], axis=1)

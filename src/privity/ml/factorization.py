@@ -63,8 +63,8 @@ class MatrixFactorization(Estimator):
         self._check()
         if ratings.ndim != 2 or 0 in ratings.shape:
             raise ShapeError(f"MatrixFactorization: expected ratings (users, items), got {ratings.shape}")
-        session = ratings.session
-        mask = session.constant(np.ones(ratings.shape, np.int64)) if observed is None else observed.numeric()
+        context = ratings._context
+        mask = context.constant(np.ones(ratings.shape, np.int64)) if observed is None else observed.numeric()
         if mask.shape != ratings.shape or mask.kind != "int":
             raise ShapeError(
                 f"MatrixFactorization: expected observed as a mask of shape {ratings.shape}, "
@@ -72,23 +72,23 @@ class MatrixFactorization(Estimator):
             )
         if mask.bound > 1:
             off = mask * (mask - 1)  # at least 0 for whole numbers, 0 for 0 and 1 only
-            session.guard(off.sum().ring_share(), "MatrixFactorization: observed holds 0 and 1 only")
-            mask = mask.stated(1.0)
-        known = ratings.numeric().rescaled(session.fraction_bits)
+            context.guard(off.sum()._ring_share(), "MatrixFactorization: observed holds 0 and 1 only")
+            mask = mask._stated(1.0)
+        known = ratings.numeric().rescaled(context.fraction_bits)
         if self.rating_bound is not None and known.bound > self.rating_bound:
-            known = (known * mask).stated(known.bound).assume_bound(self.rating_bound)
+            known = (known * mask)._stated(known.bound).assume_bound(self.rating_bound)
         elif observed is not None:
-            known = (known * mask).stated(known.bound)
-        self.mean_ = ratio(known.sum(), mask.sum(), known.bound).stated(known.bound)
-        rest = (known - mask * self.mean_).stated(2 * known.bound)
+            known = (known * mask)._stated(known.bound)
+        self.mean_ = ratio(known.sum(), mask.sum(), known.bound)._stated(known.bound)
+        rest = (known - mask * self.mean_)._stated(2 * known.bound)
         draw = np.random.default_rng(self.random_state).normal(scale=_SPREAD, size=(ratings.shape[1], self.n_factors))
-        items = session.constant(np.clip(draw, -self.factor_bound, self.factor_bound)).stated(self.factor_bound)
+        items = context.constant(np.clip(draw, -self.factor_bound, self.factor_bound))._stated(self.factor_bound)
         users = items
         for step in range(self.max_iter):
             users = self._solved(mask, rest, items)
             items = self._solved(mask.T, rest.T, users)
-            session.progress(step + 1, self.max_iter, f"step {step + 1}/{self.max_iter}")
-        settle(session, "MatrixFactorization", _HINT)
+            context.progress(step + 1, self.max_iter, f"step {step + 1}/{self.max_iter}")
+        settle(context, "MatrixFactorization", _HINT)
         self.user_factors_, self.item_factors_ = users, items
         return self
 
@@ -99,7 +99,7 @@ class MatrixFactorization(Estimator):
             raise UsageError("MatrixFactorization: give the numbers of users and of items, or neither")
         bound = self.n_factors * self.factor_bound**2 + self.mean_.bound
         if users is None:
-            return (matmul(self.user_factors_, self.item_factors_.T) + self.mean_).stated(bound)
+            return (matmul(self.user_factors_, self.item_factors_.T) + self.mean_)._stated(bound)
         rows, columns = np.asarray(users), np.asarray(items)
         if (
             rows.ndim != 1
@@ -108,9 +108,9 @@ class MatrixFactorization(Estimator):
             or columns.dtype.kind not in "iu"
         ):
             raise ShapeError("MatrixFactorization: expected whole numbers of users and items, as many of each")
-        proto, scale = self.mean_.session.protocol, self.user_factors_.scale
-        share = proto.dot(self.user_factors_[rows].ring_share(), self.item_factors_[columns].ring_share(), scale)
-        return (SecureArray(self.mean_.session, share, scale, bound) + self.mean_).stated(bound)
+        proto, scale = self.mean_._context.protocol, self.user_factors_.scale
+        share = proto.dot(self.user_factors_[rows]._ring_share(), self.item_factors_[columns]._ring_share(), scale)
+        return (SecureArray(self.mean_._context, share, scale, bound) + self.mean_)._stated(bound)
 
     def _solved(self, mask: SecureArray, rest: SecureArray, known: SecureArray) -> SecureArray:
         """Factors of the rows of ``mask`` and ``rest`` (m, n) for the known ones of the columns (n, k): (m, k).
@@ -124,13 +124,13 @@ class MatrixFactorization(Estimator):
         pairs = known[:, first] * known[:, second]
         where = np.zeros((k, k), np.int64)
         where[first, second] = where[second, first] = np.arange(first.size)
-        sums = lifted((mask @ pairs).stated(n * self.factor_bound**2), -lift)
+        sums = lifted((mask @ pairs)._stated(n * self.factor_bound**2), -lift)
         matrices = sums[:, where] + np.eye(k) * (self.alpha / 2.0**lift)
         right = matmul(rest, known, scale=2 * known.scale - lift if lift < known.scale else known.scale)
-        right = lifted(right.stated(n * rest.bound * self.factor_bound), -lift)
+        right = lifted(right._stated(n * rest.bound * self.factor_bound), -lift)
         right = right.rescaled(min(right.scale, 26)).reshape((-1, k, 1))
         least = self.alpha / 2.0**lift
-        found = solve(matrices.stated(self.factor_bound**2 + least), right, least * 0.99).reshape((-1, k))
+        found = solve(matrices._stated(self.factor_bound**2 + least), right, least * 0.99).reshape((-1, k))
         return found.rescaled(known.scale).assume_bound(self.factor_bound)
 
     def _check(self) -> None:

@@ -187,5 +187,5 @@ class NegativeBinomial(LogLink):
     def pearson(self, linear: SecureArray) -> SecureArray:
         mu = exp(self.predictor(linear))
         t = reciprocal(mu * (mu * self.dispersion + 1), at_most=2.0**16)
-        error = (mu - self.y).stated(self.ratio)
+        error = (mu - self.y)._stated(self.ratio)
         return error * error * t

@@ -22,7 +22,7 @@ def log_densities(what: str, x: SecureArray, mean: SecureArray, variance: Secure
     a column at variances near 1 and bounds near 16; larger bounds and smaller ``least`` leave fewer bits. Raises
     UsageError where fewer than 10 are left. Rounds: about 45. Bytes per party: 10 n (d + k) and about 400 k d.
     """
-    session, d = x.session, x.shape[1]
+    context, d = x._context, x.shape[1]
     reach = d * ((x.bound + mean.bound) ** 2 / (2 * least) + abs(math.log(least)) + math.log(variance.bound + 2) + 2)
     fine = RANGE_BITS - 1 - math.ceil(math.log2(reach)) - x.scale
     if fine < _LEAST_BITS:
@@ -31,18 +31,18 @@ def log_densities(what: str, x: SecureArray, mean: SecureArray, variance: Secure
             "columns and state feature_bound, or take more smoothing"
         )
     fine = min(fine, 24)
-    bits = fitting_scale(mean.bound**2 / least, 24, RANGE_BITS - 2 - session.fraction_bits)
+    bits = fitting_scale(mean.bound**2 / least, 24, RANGE_BITS - 2 - context.fraction_bits)
     inverse = reciprocal(variance, at_most=1.0 / least, scale=min(fine + 2, bits))
     slope = mean.multiply(inverse, scale=inverse.scale)
-    middle = (slope.rescaled(min(slope.scale, session.fraction_bits)) * mean).sum(1)
+    middle = (slope.rescaled(min(slope.scale, context.fraction_bits)) * mean).sum(1)
     constant = (middle + log(variance).sum(1) + d * math.log(2 * math.pi)).multiply(np.asarray(-0.5))
-    half = SecureArray(session, inverse.ring_share(), inverse.scale + 1, inverse.bound / 2)  # 1 / 2v, exactly
+    half = SecureArray(context, inverse._ring_share(), inverse.scale + 1, inverse.bound / 2)  # 1 / 2v, exactly
     sides = concatenate([-half.rescaled(min(half.scale, fine)), slope.rescaled(min(slope.scale, fine))], axis=1)
     squares = x.multiply(x, scale=x.scale)
     rows = concatenate([squares, x], axis=1)
-    share = session.protocol.matmul(
-        rows.ring_share(), sides.T.ring_share(), rows.scale + sides.scale - session.fraction_bits
+    share = context.protocol.matmul(
+        rows._ring_share(), sides.T._ring_share(), rows.scale + sides.scale - context.fraction_bits
     )
     # The sums may wrap around on the way; the densities themselves stay within ``reach``.
-    product = SecureArray(session, share, session.fraction_bits, reach)
-    return (product + constant.rescaled(session.fraction_bits)).stated(reach)
+    product = SecureArray(context, share, context.fraction_bits, reach)
+    return (product + constant.rescaled(context.fraction_bits))._stated(reach)

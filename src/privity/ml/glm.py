@@ -90,8 +90,8 @@ class LogLinear(LinearModel):
         if not self.ratio_bound >= 2:
             raise UsageError(f"{what}: expected ratio_bound >= 2, got {self.ratio_bound}")
         rows = rows_of(what, x, y, valid=valid, sample_weight=sample_weight)
-        session = rows.x.session
-        with checked(what, session, _HINT):
+        context = rows.x._context
+        with checked(what, context, _HINT):
             given = Predictors.of(what, rows, self.fit_intercept, self.alpha > 0)
             shift = self._offset(rows, offset)
             scaled = self._over_mean(given, rows, shift)
@@ -100,7 +100,7 @@ class LogLinear(LinearModel):
             if self.alpha:
                 penalised = replace(given, total=self._in_loss(scaled, given.total))
             found = newton(
-                penalised, family, session.constant(np.zeros(given.columns)), alpha=self.alpha, steps=self.max_iter,
+                penalised, family, context.constant(np.zeros(given.columns)), alpha=self.alpha, steps=self.max_iter,
                 coefficient_bound=self.coefficient_bound, tol=self.tol,
             )  # fmt: skip
             self._infer(given, family, found.coef, scaled, found.information)
@@ -127,7 +127,7 @@ class LogLinear(LinearModel):
     ) -> SecureArray:
         """Deviance summed over the rows, a secret scalar."""
         half, _, given, scaled = self._deviances(x, y, valid, sample_weight, offset)
-        coarse = half.rescaled(min(half.scale, half.session.fraction_bits))
+        coarse = half.rescaled(min(half.scale, half._context.fraction_bits))
         return (coarse * self._unit_of_deviance(scaled)).multiply(2.0 ** (given.shift + 1))
 
     def d2(
@@ -170,23 +170,23 @@ class LogLinear(LinearModel):
     def _offset(self, rows: Rows, offset: Offset) -> SecureArray | None:
         if offset is None:
             return None
-        session = rows.x.session
-        given = secure(session, offset).numeric()
+        context = rows.x._context
+        given = secure(context, offset).numeric()
         if given.shape != rows.x.shape[:1]:
             raise UsageError(f"{type(self).__name__}: expected offset of shape {rows.x.shape[:1]}, got {given.shape}")
-        return given if given.scale else given.rescaled(session.fraction_bits)
+        return given if given.scale else given.rescaled(context.fraction_bits)
 
     def _over_mean(self, given: Predictors, rows: Rows, offset: SecureArray | None) -> Scaled:
         """The target over its mean per unit of exposure, guarded to lie in [0, ratio_bound]; no intercept: y itself."""
-        what, session = type(self).__name__, rows.x.session
+        what, context = type(self).__name__, rows.x._context
         target, lift = in_units(what, rows)
         low = (target <= 0) if self.positive else (target < 0)
         counted = low.numeric() if rows.valid is None else low.numeric() * rows.valid
-        session.guard(counted.sum().ring_share())
+        context.guard(counted.sum()._ring_share())
         if not self.fit_intercept:
-            inverse = session.constant(2.0**lift)
-            y = lifted(target, lift).rescaled(session.fraction_bits).assume_bound(self.ratio_bound)
-            return Scaled(y, inverse, lift, session.constant(0.0))
+            inverse = context.constant(2.0**lift)
+            y = lifted(target, lift).rescaled(context.fraction_bits).assume_bound(self.ratio_bound)
+            return Scaled(y, inverse, lift, context.constant(0.0))
         exposure = given.total if offset is None else given.mean(exp(offset))
         inverse = divide(exposure, given.mean(target, _FINE), at_most=_LARGEST_INVERSE)
         inverse = inverse.assume_bound(_LARGEST_INVERSE * 1.01)
@@ -321,7 +321,7 @@ class TweedieRegressor(LogLinear):
 
     def _unit_of_deviance(self, scaled: Scaled) -> SecureArray | float:
         power = 2 - self.power
-        return exp(scaled.log_mean * power).stated(1.1 * 2.0 ** (scaled.lift * power))  # no mean is above the bound
+        return exp(scaled.log_mean * power)._stated(1.1 * 2.0 ** (scaled.lift * power))  # no mean is above the bound
 
 
 @final

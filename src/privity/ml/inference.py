@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..array import SecureArray
+from ..context import Context
 from ..errors import ShapeError, UsageError
 from ..functions import stack
-from ..session import Session, Withheld
+from ..openings import Withheld
 
 Floats = npt.NDArray[np.float64]
 
@@ -108,7 +109,7 @@ def open_inference(
 
     A secret ``freedom`` is opened with them, as a third row. Raises ShapeError, and what ``Session.reveal`` raises.
     """
-    session: Session = coefficients.session
+    context: Context = coefficients._context
     if coefficients.shape != (len(names),) or standard_errors.shape != (len(names),):
         raise ShapeError(
             f"open_inference: expected {len(names)} coefficients and standard errors, one for each name, got "
@@ -116,8 +117,8 @@ def open_inference(
         )
     rows = [coefficients, standard_errors]
     if isinstance(freedom, SecureArray):
-        rows.append(freedom + session.constant(np.zeros(len(names))))
-    opened = session.reveal(stack(rows), to=to, name=name, reason=reason)
+        rows.append(freedom + context.constant(np.zeros(len(names))))
+    opened = context.reveal(stack(rows), to=to, name=name, reason=reason)
     if isinstance(opened, Withheld):
         return opened
     degrees = float(opened[2, 0]) if isinstance(freedom, SecureArray) else freedom

@@ -34,8 +34,8 @@ def lifted(x: SecureArray, power: int) -> SecureArray:
     """x * 2^power exactly: the same ring integers read at another scale. Local."""
     scale = x.scale - power
     if scale >= 1:
-        return SecureArray(x.session, x.ring_share(), scale, x.bound * 2.0**power)
-    whole = SecureArray(x.session, x.ring_share(), 1, x.bound * 2.0 ** (x.scale - 1))
+        return SecureArray(x._context, x._ring_share(), scale, x.bound * 2.0**power)
+    whole = SecureArray(x._context, x._ring_share(), 1, x.bound * 2.0 ** (x.scale - 1))
     return whole.multiply(np.asarray(2 ** (1 - scale)))
 
 
@@ -59,42 +59,42 @@ class Information:
     def __init__(self, matrix: SecureArray, least: float = LEAST) -> None:
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
             raise ShapeError(f"Information: expected a square matrix, got shape {matrix.shape}")
-        self.session = matrix.session
+        self._context = matrix._context
         self.size = matrix.shape[0]
         matrix = matrix.rescaled(min(matrix.scale, matrix_scale(matrix.bound)))
         index = np.arange(self.size)
         diagonal = matrix[index, index]
         varies = diagonal >= SMALLEST_DIAGONAL
-        roots = rsqrt(diagonal).stated(SMALLEST_DIAGONAL**-0.5 * 1.001)
-        self.roots = (varies * roots).stated(roots.bound)
+        roots = rsqrt(diagonal)._stated(SMALLEST_DIAGONAL**-0.5 * 1.001)
+        self.roots = (varies * roots)._stated(roots.bound)
         self._unit = self._with_unit_diagonal(matrix, varies.numeric())
         self._inverse, self._inverse_scale = self._inverted(least)
 
     def solve(self, gradient: SecureArray, scale: int, bound: float) -> SecureArray:
         """matrix^-1 @ gradient (d,) at ``scale`` fractional bits, known to lie below ``bound``. Nine rounds."""
-        proto = self.session.protocol
+        proto = self._context.protocol
         scaled = self._scaled(gradient, 26)
         cut = self._inverse_scale + 26 - 24
         column = scaled.map(layout.reshape((self.size, 1)))
         share = proto.matmul(self._inverse, column, cut).map(layout.reshape((self.size,)))
         # |R^-1 result| = result times a standard deviation: it has room below 2^13.
-        result = proto.mul(share, self.roots.ring_share(), 24 + self.roots.scale - scale)
-        return SecureArray(self.session, result, scale, bound)
+        result = proto.mul(share, self.roots._ring_share(), 24 + self.roots.scale - scale)
+        return SecureArray(self._context, result, scale, bound)
 
     def unit(self, gradient: SecureArray, scale: int) -> SecureArray:
         """diag(matrix)^(-1/2) * gradient: free of the columns' units. Three rounds."""
-        return SecureArray(self.session, self._scaled(gradient, scale), scale, 2.0**11)
+        return SecureArray(self._context, self._scaled(gradient, scale), scale, 2.0**11)
 
     def _scaled(self, gradient: SecureArray, scale: int) -> Share:
-        proto = self.session.protocol
+        proto = self._context.protocol
         cut = gradient.scale + self.roots.scale - scale
-        return proto.mul(gradient.ring_share(), self.roots.ring_share(), cut)
+        return proto.mul(gradient._ring_share(), self.roots._ring_share(), cut)
 
     def diagonal(self) -> SecureArray:
         """Diagonal of the inverse of the matrix with unit diagonal (d,): variance inflation factors. Local."""
         index = np.arange(self.size)
         share = self._inverse.map(layout.take((index, index)))
-        return SecureArray(self.session, share, self._inverse_scale, 1.0 / LEAST * 1.01)
+        return SecureArray(self._context, share, self._inverse_scale, 1.0 / LEAST * 1.01)
 
     def standard_errors(self, factor: float, dispersion: SecureArray | None = None) -> SecureArray:
         """sqrt(factor * dispersion * diag(matrix^-1)) (d,), 0 for constant columns; ``dispersion``: secret scalar or 1.
@@ -110,19 +110,19 @@ class Information:
 
     def covariance(self, scale: int = 22, bound: float = 2.0**17) -> SecureArray:
         """The inverse (d, d), whose elements are known not to pass ``bound``. Six rounds."""
-        proto = self.session.protocol
-        roots = self.roots.ring_share()
+        proto = self._context.protocol
+        roots = self.roots._ring_share()
         square = layout.broadcast((self.size, self.size))
         rows = roots.map(layout.then(layout.reshape((self.size, 1)), square))
         columns = roots.map(layout.then(layout.reshape((1, self.size)), square))
         half = proto.mul(self._inverse, rows, self._inverse_scale + self.roots.scale - scale)
-        return SecureArray(self.session, proto.mul(half, columns, self.roots.scale), scale, bound)
+        return SecureArray(self._context, proto.mul(half, columns, self.roots.scale), scale, bound)
 
     def guard(self) -> None:
         """Remember whether S Y = 1 failed: in an element, or in the trace, which counts unresolved directions."""
-        proto, n = self.session.protocol, self.size
+        proto, n = self._context.protocol, self.size
         share = proto.matmul(self._unit, self._inverse, _UNIT + self._inverse_scale - 20)
-        rest = SecureArray(self.session, share, 20, 2.0**20) - np.eye(n)
+        rest = SecureArray(self._context, share, 20, 2.0**20) - np.eye(n)
         index = np.arange(n)
         both = concatenate([rest.reshape((-1,)), rest[index, index].sum().reshape((1,))])
         both.assume_bound(_TOLERANCE)
@@ -134,22 +134,22 @@ class Information:
 
         |R matrix| stays below the root of the matrix' bound and |S| below 1 by the Cauchy-Schwarz inequality.
         """
-        proto, n = self.session.protocol, self.size
-        roots, fine = self.roots.ring_share(), _UNIT + 4
+        proto, n = self._context.protocol, self.size
+        roots, fine = self.roots._ring_share(), _UNIT + 4
         square = layout.broadcast((n, n))
         rows = roots.map(layout.then(layout.reshape((n, 1)), square))
         columns = roots.map(layout.then(layout.reshape((1, n)), square))
-        half = proto.mul(rows, matrix.ring_share(), max(0, matrix.scale + self.roots.scale - fine))
+        half = proto.mul(rows, matrix._ring_share(), max(0, matrix.scale + self.roots.scale - fine))
         have = min(fine, matrix.scale + self.roots.scale)
         unit = proto.mul(half, columns, have + self.roots.scale - _UNIT)
-        constant = proto.add_public(proto.neg(varies.ring_share()), layout.constant(1))
+        constant = proto.add_public(proto.neg(varies._ring_share()), layout.constant(1))
         one = proto.mul_public(constant, layout.constant(1 << _UNIT))
         spread = one.map(layout.then(layout.reshape((n, 1)), square))
         return proto.add(unit, proto.mul_public(spread, layout.identity(n, 0)))
 
     def _inverted(self, least: float) -> tuple[Share, int]:
         """(S^-1, its fractional bits): ``spectrum`` bounds the eigenvalues of S Y from below, step after step."""
-        proto, n = self.session.protocol, self.size
+        proto, n = self._context.protocol, self.size
         start = 0.98 / n  # eigenvalues of S lie below its trace, n
         bound, spectrum = start, start * least
         scale = _FINEST

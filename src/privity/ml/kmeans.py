@@ -74,26 +74,26 @@ class KMeans(Estimator):
             raise ShapeError(
                 f"KMeans: expected at most as many clusters as rows, {rows.x.shape[0]}, got {self.n_clusters}"
             )
-        session, (n, d), k = rows.session, rows.x.shape, self.n_clusters
+        context, (n, d), k = rows._context, rows.x.shape, self.n_clusters
         centres = self._starts(rows)
         starts = centres.shape[0] // k
-        ones = session.constant(np.ones((n, 1))) if rows.weight is None else rows.weight.reshape((n, 1))
+        ones = context.constant(np.ones((n, 1))) if rows.weight is None else rows.weight.reshape((n, 1))
         sums_of = concatenate([rows.weighted(rows.x), ones], axis=1)
         for step in range(self.max_iter):
             flags, _ = _assigned(rows.x, centres, k)
             sums = flags.T @ sums_of
-            moved = ratio(sums[:, :d], sums[:, d:], rows.x.bound).stated(rows.x.bound)
+            moved = ratio(sums[:, :d], sums[:, d:], rows.x.bound)._stated(rows.x.bound)
             empty = (sums[:, d:] == 0).numeric()
-            centres = (moved + empty * centres).stated(rows.x.bound)  # moved is 0 where the cluster is empty
-            session.progress(step + 1, self.max_iter, f"step {step + 1}/{self.max_iter}")
+            centres = (moved + empty * centres)._stated(rows.x.bound)  # moved is 0 where the cluster is empty
+            context.progress(step + 1, self.max_iter, f"step {step + 1}/{self.max_iter}")
         flags, scores = _assigned(rows.x, centres, k)
         inertia = _inertia(rows, scores.reshape((n, starts)))
-        labels = (flags.reshape((n, starts, k)) * np.arange(k)).sum(2).stated(max(k - 1, 1))
+        labels = (flags.reshape((n, starts, k)) * np.arange(k)).sum(2)._stated(max(k - 1, 1))
         if starts > 1:
             best, _ = nearest_one(inertia.reshape((1, starts)))
-            centres = (best.reshape((starts, 1, 1)) * centres.reshape((starts, k, d))).sum(0).stated(rows.x.bound)
-            labels = (labels @ best.reshape((starts,))).stated(max(k - 1, 1))
-            inertia = (inertia * best.reshape((starts,))).sum().stated(inertia.bound)
+            centres = (best.reshape((starts, 1, 1)) * centres.reshape((starts, k, d))).sum(0)._stated(rows.x.bound)
+            labels = (labels @ best.reshape((starts,)))._stated(max(k - 1, 1))
+            inertia = (inertia * best.reshape((starts,))).sum()._stated(inertia.bound)
         self.cluster_centers_ = centres
         self.labels_ = labels.reshape((n,))
         self.inertia_ = inertia.reshape(())
@@ -107,13 +107,13 @@ class KMeans(Estimator):
     def predict(self, x: Table | SecureArray) -> SecureArray:
         """The nearest centre of each row (n,), secret integers; of equally near ones the first."""
         flags, _ = _assigned(self._rows(x), self.cluster_centers_, self.n_clusters)
-        return (flags * np.arange(self.n_clusters)).sum(1).stated(max(self.n_clusters - 1, 1))
+        return (flags * np.arange(self.n_clusters)).sum(1)._stated(max(self.n_clusters - 1, 1))
 
     def transform(self, x: Table | SecureArray) -> SecureArray:
         """Distance of each row to each centre (n, k), secret; error about 2^-17 over the distance."""
         given = self._rows(x)
         scores = _scores(given, self.cluster_centers_) + _squares(given).reshape((-1, 1))
-        return sqrt(scores.stated(given.shape[1] * (given.bound + self.cluster_centers_.bound) ** 2 + 1.0))
+        return sqrt(scores._stated(given.shape[1] * (given.bound + self.cluster_centers_.bound) ** 2 + 1.0))
 
     def score(self, x: Table | SecureArray, y: Any = None) -> SecureArray:
         """Minus the sum of squared distances of the rows to their nearest centre, a secret scalar."""
@@ -129,12 +129,12 @@ class KMeans(Estimator):
 
     def _starts(self, rows: Points) -> SecureArray:
         """The first centres of all starts, (n_init * k, d)."""
-        session, (n, d), k = rows.session, rows.x.shape, self.n_clusters
+        context, (n, d), k = rows._context, rows.x.shape, self.n_clusters
         if not isinstance(self.init, str):
-            given = self.init if isinstance(self.init, SecureArray) else session.constant(np.asarray(self.init, float))
+            given = self.init if isinstance(self.init, SecureArray) else context.constant(np.asarray(self.init, float))
             if given.shape != (k, d):
                 raise ShapeError(f"KMeans: expected init of shape ({k}, {d}), got {given.shape}")
-            given = given.numeric().rescaled(session.fraction_bits)
+            given = given.numeric().rescaled(context.fraction_bits)
             return given if given.bound <= rows.x.bound else given.assume_bound(rows.x.bound)
         if self.init == "random" and rows.weight is None:
             draw = np.random.default_rng(self.random_state)
@@ -152,16 +152,16 @@ class KMeans(Estimator):
 
 def _squares(x: SecureArray) -> SecureArray:
     """Squared lengths of the rows (n,); 3 rounds, 10.25 bytes per party and row."""
-    session, bound = x.session, x.shape[1] * x.bound**2
-    session.fits(bound, 2 * x.scale, "a squared length (state a smaller feature_bound)")
-    share = session.protocol.dot(x.ring_share(), x.ring_share(), x.scale)
-    return SecureArray(session, share, x.scale, bound + 2.0**-x.scale)
+    context, bound = x._context, x.shape[1] * x.bound**2
+    context.fits(bound, 2 * x.scale, "a squared length (state a smaller feature_bound)")
+    share = context.protocol.dot(x._ring_share(), x._ring_share(), x.scale)
+    return SecureArray(context, share, x.scale, bound + 2.0**-x.scale)
 
 
 def _scores(x: SecureArray, centres: SecureArray) -> SecureArray:
     """Squared distances of x (n, d) to centres (k, d), less the squared length of each row: (n, k). 6 rounds."""
     bound = x.shape[1] * centres.bound * (2 * x.bound + centres.bound) + 2.0**-16
-    return (_squares(centres) - matmul(x, centres.T) * 2).stated(bound)
+    return (_squares(centres) - matmul(x, centres.T) * 2)._stated(bound)
 
 
 def _assigned(x: SecureArray, centres: SecureArray, k: int) -> tuple[SecureArray, SecureArray]:
@@ -173,16 +173,16 @@ def _assigned(x: SecureArray, centres: SecureArray, k: int) -> tuple[SecureArray
 
 def _inertia(rows: Points, scores: SecureArray) -> SecureArray:
     """Weighted sum of squared distances, for each start (starts,)."""
-    n, session = scores.shape[0], rows.session
+    n, context = scores.shape[0], rows._context
     bound = rows.x.shape[1] * (2 * rows.x.bound) ** 2 + 1.0
-    squares = (scores + _squares(rows.x).reshape((-1, 1))).stated(bound)
+    squares = (scores + _squares(rows.x).reshape((-1, 1)))._stated(bound)
     if rows.weight is None:
         return squares.sum(0)
     weight = rows.weight
     room = RANGE_BITS - 1 - math.ceil(math.log2(bound * max(weight.bound, 1.0) * n))
     weight = weight.rescaled(max(0, min(weight.scale, room // 2)))
     squares = squares.rescaled(max(0, min(squares.scale, room - weight.scale)))
-    session.fits(bound * weight.bound * n, squares.scale + weight.scale, "an inertia (state a smaller feature_bound)")
+    context.fits(bound * weight.bound * n, squares.scale + weight.scale, "an inertia (state a smaller feature_bound)")
     return matmul(weight.reshape((1, n)), squares).reshape((-1,))
 
 
@@ -196,21 +196,21 @@ def _drawn(rows: Points, k: int, starts: int, spread: bool) -> SecureArray:
     else to the weight, each row once at most.
     """
     n, d = rows.x.shape
-    session = rows.session
-    weight = rows.weight if rows.weight is not None else session.constant(np.ones(n, np.int64))
+    context = rows._context
+    weight = rows.weight if rows.weight is not None else context.constant(np.ones(n, np.int64))
     chance = stack([weight] * starts)
     found: list[SecureArray] = []
     nearest: SecureArray | None = None
     for _ in range(k):
         hot = _one_row(chance)
-        centre = (hot @ rows.x).stated(rows.x.bound)
+        centre = (hot @ rows.x)._stated(rows.x.bound)
         found.append(centre)
         if not spread:
-            chance = (chance - hot * chance).stated(chance.bound)
+            chance = (chance - hot * chance)._stated(chance.bound)
             continue
         away = rows.x.reshape((1, n, d)) - centre.reshape((starts, 1, d))
-        squares = _squares(away.stated(2 * rows.x.bound).reshape((starts * n, d))).reshape((starts, n))
-        nearest = squares if nearest is None else minimum(nearest, squares).stated(squares.bound)
+        squares = _squares(away._stated(2 * rows.x.bound).reshape((starts * n, d))).reshape((starts, n))
+        nearest = squares if nearest is None else minimum(nearest, squares)._stated(squares.bound)
         chance = nearest if rows.weight is None else nearest.multiply(weight, scale=nearest.scale)
     return stack(found).transpose(1, 0, 2).reshape((starts * k, d))
 
@@ -221,13 +221,13 @@ def _one_row(chance: SecureArray) -> SecureArray:
     The first row whose running sum exceeds r times the total over 2^20, with r secret below 2^20 and no rounding: a row
     of chance 0 is never drawn, unless all are 0 (then it is the last). Chances are rounded to 40 bits in all.
     """
-    session, (starts, n) = chance.session, chance.shape
+    context, (starts, n) = chance._context, chance.shape
     scale = fitting_scale(chance.bound * n, chance.scale, RANGE_BITS - 2 - _DRAW_BITS)
     running = chance.rescaled(scale).cumsum(1)
-    draw = secret_random.integers(session, 0, 1 << _DRAW_BITS, (starts, 1))
+    draw = secret_random.integers(context.session, 0, 1 << _DRAW_BITS, (starts, 1))
     threshold = running[:, n - 1 :] * draw
     above = (running[:, : n - 1] * (1 << _DRAW_BITS) > threshold).numeric()
-    ones = session.constant(np.ones((starts, 1), np.int64))
-    zeros = session.constant(np.zeros((starts, 1), np.int64))
+    ones = context.constant(np.ones((starts, 1), np.int64))
+    zeros = context.constant(np.zeros((starts, 1), np.int64))
     reached = concatenate([above, ones], axis=1)
-    return (reached - concatenate([zeros, above], axis=1)).stated(1.0)
+    return (reached - concatenate([zeros, above], axis=1))._stated(1.0)

@@ -70,7 +70,7 @@ class Proximal(LinearModel):
             coefficient_bound=float(self.coefficient_bound),
         )  # fmt: skip
         rows = rows_of(what, x, y, valid=valid, sample_weight=sample_weight)
-        with checked(what, rows.x.session, _HINT):
+        with checked(what, rows.x._context, _HINT):
             coef, lift, names = self._steps(rows, absolute, squared)
         self.learnt(lifted(coef, lift), self.fit_intercept, names)
         return self
@@ -82,8 +82,8 @@ class Proximal(LinearModel):
     def _steps(self, rows: Rows, absolute: float, squared: float) -> tuple[SecureArray, int, tuple[str, ...]]:
         target, lift = in_units(type(self).__name__, rows)
         given = Predictors.of(type(self).__name__, rows, self.fit_intercept, True)
-        session, slopes = target.session, given.slopes()
-        proto, d = session.protocol, given.columns
+        context, slopes = target._context, given.slopes()
+        proto, d = context.protocol, given.columns
         gram, moments = weighted_products(given, None, 1.0), weighted_sums(given, target)
         gram = gram + _scaled(given, _PULL, gram.scale) * np.eye(d, dtype=np.int64)
         if squared:
@@ -92,21 +92,21 @@ class Proximal(LinearModel):
         information.guard()
         inverse = information.covariance(_BITS, 2.0**6)  # 1 / (pull * total), and total is at least a 64th
         best = information.solve(moments, _BITS, self.coefficient_bound).multiply(_RELAXATION, scale=_BITS)
-        tied = inverse.multiply(_scaled(given, _PULL * _RELAXATION, _BITS), scale=_BITS).stated(_RELAXATION * 1.01)
+        tied = inverse.multiply(_scaled(given, _PULL * _RELAXATION, _BITS), scale=_BITS)._stated(_RELAXATION * 1.01)
         both = concatenate([tied - np.eye(d) * (_RELAXATION - 1), -tied], axis=1)  # of the coefficients and multipliers
         threshold = slopes * (absolute / _PULL * 2.0**-lift)
         bound = self.coefficient_bound
-        coef = rest = session.constant(np.zeros(d), scale=_BITS).stated(bound)
+        coef = rest = context.constant(np.zeros(d), scale=_BITS)._stated(bound)
         for step in range(self.max_iter):
-            column = concatenate([coef, rest]).ring_share().map(layout.reshape((2 * d, 1)))
-            share = proto.matmul(both.ring_share(), column, _BITS).map(layout.reshape((d,)))
-            free = best + SecureArray(session, share, _BITS, 2 * bound)
-            point = (free + rest).stated(2 * bound)
+            column = concatenate([coef, rest])._ring_share().map(layout.reshape((2 * d, 1)))
+            share = proto.matmul(both._ring_share(), column, _BITS).map(layout.reshape((d,)))
+            free = best + SecureArray(context, share, _BITS, 2 * bound)
+            point = (free + rest)._stated(2 * bound)
             outside = stack([point - threshold, -point - threshold])
             kept = (outside > 0) * outside
-            before, coef = coef, (kept[0] - kept[1]).stated(bound)
-            rest = (point - coef).stated(bound)
-            session.progress(step + 1, self.max_iter, f"step {step + 1}/{self.max_iter}")
+            before, coef = coef, (kept[0] - kept[1])._stated(bound)
+            rest = (point - coef)._stated(bound)
+            context.progress(step + 1, self.max_iter, f"step {step + 1}/{self.max_iter}")
         concatenate([free - coef, coef - before]).assume_bound(self.tol)
         return coef.assume_bound(bound), lift, given.names
 
@@ -116,7 +116,7 @@ def _scaled(given: Predictors, factor: float, scale: int) -> SecureArray:
     total = given.total
     if isinstance(total, SecureArray):
         return total.multiply(factor, scale=max(scale, total.scale)).rescaled(scale).reshape((1, 1))
-    return given.x.session.constant([[factor * total]], scale=scale)
+    return given.x._context.constant([[factor * total]], scale=scale)
 
 
 @final

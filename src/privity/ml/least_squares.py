@@ -55,12 +55,12 @@ class LeastSquares(LinearModel):
         check_positive(what, alpha=float(self.strength()), coefficient_bound=float(self.coefficient_bound))
         rows = rows_of(what, x, y, valid=valid, sample_weight=sample_weight)
         target, lift = in_units(what, rows)
-        session = target.session
+        context = target._context
         alpha = float(self.strength())
-        with checked(what, session, _HINT):
+        with checked(what, context, _HINT):
             given = Predictors.of(what, rows, self.fit_intercept, alpha > 0)
             absolute = replace(given, total=2.0**-given.shift)  # scikit-learn's alpha does not grow with the rows
-            start = session.constant([0.0] * given.columns)
+            start = context.constant([0.0] * given.columns)
             found = newton(
                 absolute, Normal(target), start, alpha=alpha, steps=_STEPS,
                 coefficient_bound=self.coefficient_bound, tol=None,
@@ -118,7 +118,7 @@ class LeastSquares(LinearModel):
         mean = given.mean(target)
         total = given.total
         mean = divide(mean, total, at_most=64.0) if isinstance(total, SecureArray) else mean * (1 / total)
-        deviation = target.rescaled(22) - mean.stated(1.01)
+        deviation = target.rescaled(22) - mean._stated(1.01)
         residual, spread = (given.mean(e.multiply(e, scale=26), scale=26) for e in (error, deviation))
         return residual, spread, (given, lift)
 
@@ -162,7 +162,7 @@ def in_units(what: str, rows: Rows) -> tuple[SecureArray, int]:
     if y.ndim != 1:
         raise ShapeError(f"{what}: expected y of shape (n,), got {y.shape}")
     y = y.numeric()
-    y = y if rows.valid is None else (y * rows.valid).stated(y.bound)
+    y = y if rows.valid is None else (y * rows.valid)._stated(y.bound)
     y = y if y.scale else y.rescaled(2)
     lift = max(math.ceil(math.log2(max(y.bound, 2.0**-30))), 1 - y.scale)
     unit = lifted(y, -lift)

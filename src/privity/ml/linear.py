@@ -140,15 +140,15 @@ class LogisticRegression(LinearModel):
         if self.class_weight is not None:
             zero, one = self.class_weight
             factor = y * (one - zero) + zero
-        session = y.session
-        with checked("LogisticRegression", session, _HINT):
+        context = y._context
+        with checked("LogisticRegression", context, _HINT):
             given = Predictors.of("LogisticRegression", rows, self.fit_intercept, self.alpha > 0, factor)
-            start = session.constant(np.zeros(given.columns))
+            start = context.constant(np.zeros(given.columns))
             if self.fit_intercept:
-                share = divide(given.mean(y), given.mean(session.constant(np.ones(y.shape[0], np.int64))), at_most=64.0)
-                share = share.stated(1.01)
+                share = divide(given.mean(y), given.mean(context.constant(np.ones(y.shape[0], np.int64))), at_most=64.0)
+                share = share._stated(1.01)
                 for rare in (share < _RAREST, share > 1 - _RAREST):
-                    session.guard(rare.numeric().ring_share())
+                    context.guard(rare.numeric()._ring_share())
                 start = joined([start[:-1], logit(share)])
             found = newton(
                 given, Binomial(y), start, alpha=self.alpha, steps=self.max_iter,
@@ -159,7 +159,7 @@ class LogisticRegression(LinearModel):
         self.decrement_ = found.decrement
 
     def _fit_sgd(self, rows: Rows, y: SecureArray, order: Order | None) -> None:
-        x, session = rows.x, rows.x.session
+        x, context = rows.x, rows.x._context
         weighted = inputs = x
         if self.class_weight is not None or rows.weight is not None:  # the column of ones has weights, too
             weighted = inputs = with_intercept(x, rows.valid) if self.fit_intercept else x
@@ -171,8 +171,8 @@ class LogisticRegression(LinearModel):
             order if order is not None else batch_order(x.shape[0], self.batch_size, self.epochs, self.random_state)
         )
         per_epoch = max(1, len(batches) // self.epochs)
-        state = SGDState(session.constant(np.zeros(columns)))
-        state.coef = state.coef.stated(self.coefficient_bound)
+        state = SGDState(context.constant(np.zeros(columns)))
+        state.coef = state.coef._stated(self.coefficient_bound)
         for chosen in batches:
             last = (state.step + 1) % per_epoch == 0
             x_batch = inputs[chosen]
@@ -183,12 +183,12 @@ class LogisticRegression(LinearModel):
             note = f"epoch {(state.step - 1) // per_epoch + 1}/{self.epochs}"
             if last:
                 state.coef = state.coef.assume_bound(self.coefficient_bound)
-                session.check_guards()
+                context.check_guards()
                 if self.on_epoch is not None and state.squared_error is not None:
                     note += f", {self.on_epoch(state.step // per_epoch, state.squared_error) or ''}".rstrip(", ")
             else:
-                state.coef = state.coef.stated(self.coefficient_bound)  # checked at the end of the epoch
-            session.progress(state.step, len(batches), note)
+                state.coef = state.coef._stated(self.coefficient_bound)  # checked at the end of the epoch
+            context.progress(state.step, len(batches), note)
         names = (*rows.names, "intercept") if self.fit_intercept else rows.names
         self.learnt(state.coef, self.fit_intercept, names)
 
@@ -242,8 +242,8 @@ class LogisticRegression(LinearModel):
         rows = rows_of("LogisticRegression", x, y, valid=valid, sample_weight=sample_weight)
         given = Predictors.of("LogisticRegression", rows, False, True)
         ones = given.mean(self._target(rows))
-        count = given.mean(ones.session.constant(np.ones(rows.x.shape[0], np.int64)))
-        share = divide(ones, count, at_most=64.0).stated(1.01)
+        count = given.mean(ones._context.constant(np.ones(rows.x.shape[0], np.int64)))
+        share = divide(ones, count, at_most=64.0)._stated(1.01)
         null = (stack([ones, count - ones]) * log(stack([share, 1 - share]))).sum() * -2
         deviance, _ = self._mean_deviance(x, y, valid, sample_weight)
         return 1 - divide(deviance.assume_bound(256.0), null, at_most=2.0**6)

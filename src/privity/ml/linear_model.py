@@ -8,7 +8,7 @@ from typing import Any
 from ..array import SecureArray
 from ..errors import ShapeError, UsageError
 from ..functions import concatenate
-from ..session import Withheld
+from ..openings import Withheld
 from ..table import Table
 from .estimator import Estimator, rows_of
 from .inference import Inference, open_inference
@@ -30,9 +30,9 @@ class LinearModel(Estimator):
 
     def learnt(self, coefficients: SecureArray, intercept: bool, names: Sequence[str]) -> None:
         """Store what was learnt; ``coefficients`` have the intercept last where there is one."""
-        session = coefficients.session
+        context = coefficients._context
         self.coef_ = coefficients[:-1] if intercept else coefficients
-        self.intercept_ = coefficients[-1] if intercept else session.constant(0.0)
+        self.intercept_ = coefficients[-1] if intercept else context.constant(0.0)
         self.coefficients_ = coefficients
         self.names_ = tuple(names)
 

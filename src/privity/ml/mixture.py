@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from ..array import SecureArray
+from ..context import Context
 from ..errors import ShapeError, UsageError
 from ..functions import log, logsumexp, one_hot, softmax
 from ..functions.nearest import nearest_one
 from ..functions.ratio import ratio
-from ..session import Session
 from ..table import Table
 from .estimator import Estimator
 from .gaussian import log_densities
@@ -69,14 +69,14 @@ class GaussianMixture(Estimator):
         for step in range(self.max_iter):
             shares = softmax(self._joint(rows.x), axis=1)
             self._maximise(rows, squares, rows.weighted(shares))
-            rows.session.progress(step + 1, self.max_iter, f"step {step + 1}/{self.max_iter}")
+            rows._context.progress(step + 1, self.max_iter, f"step {step + 1}/{self.max_iter}")
         self.names_ = rows.names
         return self
 
     def predict(self, x: Table | SecureArray) -> SecureArray:
         """The likeliest component of each row (n,), secret integers."""
         flags, _ = nearest_one(-self._joint(self._rows(x).x))
-        return (flags * np.arange(self.n_components)).sum(1).stated(max(self.n_components - 1, 1))
+        return (flags * np.arange(self.n_components)).sum(1)._stated(max(self.n_components - 1, 1))
 
     def predict_proba(self, x: Table | SecureArray) -> SecureArray:
         """Probability of each component for each row (n, k), secret."""
@@ -107,33 +107,33 @@ class GaussianMixture(Estimator):
 
     def _maximise(self, rows: Points, squares: SecureArray, shares: SecureArray) -> None:
         """Weights, means and variances from each row's shares of the components (n, k), 0 where it does not count."""
-        bits, bound = rows.session.fraction_bits, rows.x.bound
+        bits, bound = rows._context.fraction_bits, rows.x.bound
         sums, total = class_sums(shares, rows.x)
-        means = ratio(sums, total.reshape((-1, 1)), bound, scale=_BITS).stated(bound)
+        means = ratio(sums, total.reshape((-1, 1)), bound, scale=_BITS)._stated(bound)
         sums, over = class_sums(shares, squares)
         second = ratio(sums, over.reshape((-1, 1)), bound**2, scale=_BITS)
         spread = second - means.multiply(means, scale=_BITS)
-        self.covariances_ = (spread + self.reg_covar).stated(bound**2 + self.reg_covar)
-        self.means_ = means.rescaled(bits).stated(bound)
+        self.covariances_ = (spread + self.reg_covar)._stated(bound**2 + self.reg_covar)
+        self.means_ = means.rescaled(bits)._stated(bound)
         self.weights_ = ratio(total, total.sum(), 1.0, scale=_BITS)
 
     def _start(self, rows: Points, squares: SecureArray, valid: SecureArray | None) -> None:
-        session, (_, d), k = rows.session, rows.x.shape, self.n_components
+        context, (_, d), k = rows._context, rows.x.shape, self.n_components
         if self.means_init is None:
             labels = KMeans(k, max_iter=10).fit(rows.x, valid=rows.weight).labels_
             self._maximise(rows, squares, rows.weighted(one_hot(labels, k)))
         else:
-            means = _given(session, "means_init", self.means_init, (k, d))
+            means = _given(context, "means_init", self.means_init, (k, d))
             self.means_ = means if means.bound <= rows.x.bound else means.assume_bound(rows.x.bound)
         if self.precisions_init is not None:
-            precision = _given(session, "precisions_init", self.precisions_init, (k, d))
+            precision = _given(context, "precisions_init", self.precisions_init, (k, d))
             self.covariances_ = (1.0 / precision).assume_bound(rows.x.bound**2)
         elif self.means_init is not None:
-            self.covariances_ = session.constant(np.ones((k, d)), scale=_BITS)
+            self.covariances_ = context.constant(np.ones((k, d)), scale=_BITS)
         if self.weights_init is not None:
-            self.weights_ = _given(session, "weights_init", self.weights_init, (k,))
+            self.weights_ = _given(context, "weights_init", self.weights_init, (k,))
         elif self.means_init is not None:
-            self.weights_ = session.constant(np.full(k, 1 / k), scale=_BITS)
+            self.weights_ = context.constant(np.full(k, 1 / k), scale=_BITS)
 
     def _check(self) -> None:
         for name in ("n_components", "max_iter"):
@@ -148,9 +148,9 @@ class GaussianMixture(Estimator):
             raise UsageError(f"GaussianMixture: expected reg_covar between 2^-14 and 1, got {self.reg_covar!r}")
 
 
-def _given(session: Session, name: str, value: Any, shape: tuple[int, ...]) -> SecureArray:
+def _given(context: Context, name: str, value: Any, shape: tuple[int, ...]) -> SecureArray:
     """A start that was given, secret or public. Raises ShapeError."""
-    found = value if isinstance(value, SecureArray) else session.constant(np.asarray(value, np.float64))
+    found = value if isinstance(value, SecureArray) else context.constant(np.asarray(value, np.float64))
     if found.shape != shape:
         raise ShapeError(f"GaussianMixture: expected {name} of shape {shape}, got {found.shape}")
-    return found.numeric().rescaled(session.fraction_bits)
+    return found.numeric().rescaled(context.fraction_bits)

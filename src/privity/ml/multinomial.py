@@ -83,10 +83,10 @@ class MultinomialLogisticRegression(Estimator):
         rows = rows_of(what, x, y, valid=valid, sample_weight=sample_weight)
         target = whole_target(what, rows)
         design = design_of(what, rows, self.feature_bound, 1.0 if self.fit_intercept else None)
-        session, width = design.x.session, design.x.shape[1]
+        context, width = design.x._context, design.x.shape[1]
         hot = one_hot(target, self.classes)
         missed = 1 - hot.sum(axis=1)  # 1 where y is no class
-        session.guard((missed if rows.valid is None else missed * rows.valid).sum().ring_share())
+        context.guard((missed if rows.valid is None else missed * rows.valid).sum()._ring_share())
         newton = self.solver == "newton" or (self.solver == "auto" and self.classes * width <= _NEWTON_SIZE)
         penalty = np.full(width, self.alpha)
         if self.fit_intercept:
@@ -96,9 +96,9 @@ class MultinomialLogisticRegression(Estimator):
         weights = (_newton if newton else _accelerated)(problem, steps)
         weights = weights.assume_bound(self.coefficient_bound)
         problem.gradient(weights, problem.probabilities(weights)).assume_bound(self.tol)
-        settle(session, what, _HINT)
+        settle(context, what, _HINT)
         self.coef_ = weights.T[:, : rows.x.shape[1]]
-        self.intercept_ = weights[-1] if self.fit_intercept else session.constant(np.zeros(self.classes))
+        self.intercept_ = weights[-1] if self.fit_intercept else context.constant(np.zeros(self.classes))
         self.names_ = rows.names
         return self
 
@@ -136,17 +136,17 @@ class _Problem:
         self.bound = bound
         self.least = float(penalty.max()) * 0.5  # no curvature that counts is smaller
         self.width, self.classes = design.x.shape[1], hot.shape[1]
-        self.session = design.x.session
+        self._context = design.x._context
 
     def start(self) -> SecureArray:
-        return self.session.constant(np.zeros((self.width, self.classes))).stated(self.bound)
+        return self._context.constant(np.zeros((self.width, self.classes)))._stated(self.bound)
 
     def probabilities(self, weights: SecureArray) -> SecureArray:
         return softmax(self.design.x @ weights, axis=1)
 
     def gradient(self, weights: SecureArray, probabilities: SecureArray) -> SecureArray:
         """x^T w (p - y) / n + penalty * weights."""
-        rest = self.design.weighted((probabilities - self.hot).stated(1.001))
+        rest = self.design.weighted((probabilities - self.hot)._stated(1.001))
         return self.design.mean(self.design.x, rest, MEAN_SQUARE**0.5) + weights.multiply(
             self.penalty.reshape((-1, 1)), scale=26
         )
@@ -160,7 +160,7 @@ class _Problem:
         first, second = np.triu_indices(k)
         same = (first == second).astype(np.float64)
         curvature = probabilities[:, first] * (same - probabilities[:, second])
-        each = self.design.weighted(curvature.stated(0.251)).reshape((-1, len(first), 1))
+        each = self.design.weighted(curvature._stated(0.251)).reshape((-1, len(first), 1))
         sides = (each * x.reshape((-1, 1, d))).reshape((x.shape[0], len(first) * d))
         flat = self.design.mean(x, sides, MEAN_SQUARE / 4 * 1.01)
         where = np.zeros((k, k), np.int64)
@@ -176,11 +176,11 @@ def _newton(problem: _Problem, steps: int) -> SecureArray:
     least = max(_LEAST, problem.least / (MEAN_SQUARE / 4 + 2 * problem.least + 1))
     for step in range(steps):
         p = problem.probabilities(weights)
-        gradient = problem.gradient(weights, p).stated(2 * MEAN_SQUARE**0.5)
+        gradient = problem.gradient(weights, p)._stated(2 * MEAN_SQUARE**0.5)
         information = Information(problem.hessian(p), least)
         move = information.solve(gradient.T.reshape((-1,)), weights.scale, 2 * problem.bound)
-        weights = (weights - move.reshape(shape).T).stated(problem.bound)
-        problem.session.progress(step + 1, steps, f"Newton step {step + 1}/{steps}")
+        weights = (weights - move.reshape(shape).T)._stated(problem.bound)
+        problem._context.progress(step + 1, steps, f"Newton step {step + 1}/{steps}")
     return weights
 
 
@@ -189,22 +189,22 @@ def _accelerated(problem: _Problem, steps: int) -> SecureArray:
     (Boehning 1992). Momentum k / (k + 3), 0 where the gradient points against the last step (O'Donoghue and Candes
     2015, gradient restart): that flag stays secret.
     """
-    design, session, bound = problem.design, problem.session, problem.bound
+    design, context, bound = problem.design, problem._context, problem.bound
     top = design.mean(design.weighted(design.x), design.x, MEAN_SQUARE) * 0.5
     ridge = np.where(problem.penalty > 0, problem.penalty, problem.least)
     least = max(_LEAST, problem.least / (MEAN_SQUARE / 2 + problem.least))
     inverse = Information(top + np.diag(ridge), least).covariance(_INVERSE_BITS, 1.0 / problem.least)
-    metric = inverse.multiply(_STEP, scale=_INVERSE_BITS).ring_share()
+    metric = inverse.multiply(_STEP, scale=_INVERSE_BITS)._ring_share()
     last = ahead = problem.start()
     for step in range(steps):
-        slope = problem.gradient(ahead, problem.probabilities(ahead)).stated(4 * MEAN_SQUARE)
+        slope = problem.gradient(ahead, problem.probabilities(ahead))._stated(4 * MEAN_SQUARE)
         # sums of products have room, as no step is longer than weights can be
-        share = session.protocol.matmul(metric, slope.ring_share(), _INVERSE_BITS + slope.scale - ahead.scale)
-        now = (ahead - SecureArray(session, share, ahead.scale, 2 * bound)).stated(bound)
+        share = context.protocol.matmul(metric, slope._ring_share(), _INVERSE_BITS + slope.scale - ahead.scale)
+        now = (ahead - SecureArray(context, share, ahead.scale, 2 * bound))._stated(bound)
         move = now - last
         uphill = (slope * move).sum() > 0
         momentum = move * ((step + 1) / (step + 4))
-        ahead = (now + momentum - momentum * uphill).stated(bound)
+        ahead = (now + momentum - momentum * uphill)._stated(bound)
         last = now
-        session.progress(step + 1, steps, f"step {step + 1}/{steps}")
+        context.progress(step + 1, steps, f"step {step + 1}/{steps}")
     return last

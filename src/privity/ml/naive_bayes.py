@@ -53,7 +53,7 @@ class NaiveBayes(Estimator):
     def predict(self, x: Table | SecureArray) -> SecureArray:
         """The likeliest class of each row (n,), secret integers."""
         flags, _ = nearest_one(-self.joint(x))
-        return (flags * np.arange(self.classes)).sum(1).stated(max(self.classes - 1, 1))
+        return (flags * np.arange(self.classes)).sum(1)._stated(max(self.classes - 1, 1))
 
     def predict_proba(self, x: Table | SecureArray) -> SecureArray:
         """Probabilities (n, classes), secret."""
@@ -79,7 +79,7 @@ class NaiveBayes(Estimator):
         missed = 1 - hot.sum(1)
         hint = f"{type(self).__name__}: y holds whole numbers from 0 to classes - 1"
         missed = missed if rows.valid is None else missed * rows.valid
-        rows.x.session.guard(missed.sum().ring_share(), hint)
+        rows.x._context.guard(missed.sum()._ring_share(), hint)
         return hot, given.weighted(hot)
 
 
@@ -122,20 +122,20 @@ class GaussianNB(NaiveBayes):
         rows = rows_of("GaussianNB", x, y, valid=valid, sample_weight=sample_weight)
         given = points("GaussianNB", rows, self.feature_bound)
         hot, weighted = self.flags(rows, given)
-        session, bound = given.session, given.x.bound
+        context, bound = given._context, given.x.bound
         count = weighted.sum(0)
         sums, over = class_sums(weighted, given.x)
-        mean = ratio(sums, over.reshape((-1, 1)), bound, scale=_SHARE_BITS).stated(bound)
-        mean = mean.rescaled(session.fraction_bits)
-        away = given.x - (hot @ mean).stated(bound)
-        squares, over = class_sums(weighted, away.stated(2 * bound).multiply(away.stated(2 * bound), scale=_SHARE_BITS))
-        variance = ratio(squares, over.reshape((-1, 1)), 4 * bound**2, scale=_SHARE_BITS).stated(4 * bound**2)
+        mean = ratio(sums, over.reshape((-1, 1)), bound, scale=_SHARE_BITS)._stated(bound)
+        mean = mean.rescaled(context.fraction_bits)
+        away = (given.x - (hot @ mean)._stated(bound))._stated(2 * bound)
+        squares, over = class_sums(weighted, away.multiply(away, scale=_SHARE_BITS))
+        variance = ratio(squares, over.reshape((-1, 1)), 4 * bound**2, scale=_SHARE_BITS)._stated(4 * bound**2)
         self.class_count_ = count
         share = ratio(count, count.sum(), 1.0, scale=_SHARE_BITS)
         self.epsilon_ = _largest_variance(share, mean, variance).multiply(np.asarray(self.var_smoothing), scale=30)
         self.epsilon_ = self.epsilon_.rescaled(_SHARE_BITS)
-        self.theta_, self.var_ = mean, (variance + self.epsilon_).stated(4 * bound**2)
-        self.class_prior_ = share if self.priors is None else session.constant(self._priors(), scale=_SHARE_BITS)
+        self.theta_, self.var_ = mean, (variance + self.epsilon_)._stated(4 * bound**2)
+        self.class_prior_ = share if self.priors is None else context.constant(self._priors(), scale=_SHARE_BITS)
         self.names_ = rows.names
         return self
 
@@ -156,12 +156,12 @@ class GaussianNB(NaiveBayes):
 
 def _largest_variance(share: SecureArray, mean: SecureArray, variance: SecureArray) -> SecureArray:
     """The largest variance of a column over all classes, from those within them."""
-    bits = mean.session.fraction_bits
+    bits = mean._context.fraction_bits
     parts = share.rescaled(bits).reshape((1, -1))
-    whole = matmul(parts, mean).stated(mean.bound)
-    off = (mean - whole).stated(2 * mean.bound)
-    spread = (variance.rescaled(bits) + off * off).stated(4 * mean.bound**2)
-    return largest_of(matmul(parts, spread)).reshape(()).stated(4 * mean.bound**2)
+    whole = matmul(parts, mean)._stated(mean.bound)
+    off = (mean - whole)._stated(2 * mean.bound)
+    spread = (variance.rescaled(bits) + off * off)._stated(4 * mean.bound**2)
+    return largest_of(matmul(parts, spread)).reshape(())._stated(4 * mean.bound**2)
 
 
 def class_sums(flags: SecureArray, values: SecureArray) -> tuple[SecureArray, SecureArray]:
@@ -170,7 +170,7 @@ def class_sums(flags: SecureArray, values: SecureArray) -> tuple[SecureArray, Se
     room = RANGE_BITS - 2 - math.ceil(math.log2(n * max(flags.bound, 1.0) * max(values.bound, 1.0)))
     low = flags.rescaled(min(flags.scale, max(0, room // 2)))
     high = values.rescaled(min(values.scale, max(0, room - low.scale)))
-    values.session.fits(n * low.bound * high.bound, low.scale + high.scale, "a sum over the rows of a class")
+    values._context.fits(n * low.bound * high.bound, low.scale + high.scale, "a sum over the rows of a class")
     return matmul(low.T, high, scale=high.scale), low.sum(0)
 
 
@@ -217,7 +217,7 @@ class CountedBayes(NaiveBayes):
             share = ratio(total, total.sum(), 1.0, scale=_SHARE_BITS)
             self.class_log_prior_ = log(share)
         else:
-            self.class_log_prior_ = counted.session.constant(np.full(self.classes, -math.log(self.classes)))
+            self.class_log_prior_ = counted._context.constant(np.full(self.classes, -math.log(self.classes)))
         self.names_ = rows.names
         return self
 
@@ -256,8 +256,8 @@ class BernoulliNB(CountedBayes):
         low = rows.x.numeric()
         off = low * (low - 1)
         wrong = (off != 0).numeric().sum()
-        low.session.guard(wrong.ring_share(), "BernoulliNB: x is 0 or 1, or binarize is a number")
-        return rows, low.astype("int").stated(1.0) if low.scale else low.stated(1.0)
+        low._context.guard(wrong._ring_share(), "BernoulliNB: x is 0 or 1, or binarize is a number")
+        return rows, low.astype("int")._stated(1.0) if low.scale else low._stated(1.0)
 
     def learn(self, counts: SecureArray, total: SecureArray) -> tuple[SecureArray, SecureArray | None]:
         """log p and log(1 - p), from counts of ones."""
@@ -283,8 +283,8 @@ class MultinomialNB(CountedBayes):
         """x itself, at no more than the session's fractional bits."""
         rows = rows_of("MultinomialNB", x, y, **options)
         low = rows.x.numeric()
-        low = low.rescaled(min(low.scale, low.session.fraction_bits))
-        low.session.guard((low < 0).numeric().sum().ring_share(), "MultinomialNB: x is at least 0")
+        low = low.rescaled(min(low.scale, low._context.fraction_bits))
+        low._context.guard((low < 0).numeric().sum()._ring_share(), "MultinomialNB: x is at least 0")
         return rows, low
 
     def learn(self, counts: SecureArray, total: SecureArray) -> tuple[SecureArray, SecureArray | None]:

@@ -48,7 +48,7 @@ class Neighbors(Estimator):
             raise UsageError(f"{what}: expected n_neighbors >= 1, a public whole number, got {self.n_neighbors!r}")
         rows = rows_of(what, x, y, valid=valid)
         given = points(what, rows, self.feature_bound)
-        (n, d), session, target = given.x.shape, given.session, rows.y
+        (n, d), context, target = given.x.shape, given._context, rows.y
         if self.n_neighbors > n:
             raise ShapeError(f"{what}: expected at most as many neighbours as rows, {n}, got {self.n_neighbors}")
         assert target is not None
@@ -56,12 +56,12 @@ class Neighbors(Estimator):
             raise ShapeError(f"{what}: expected y of shape (n,), got {target.shape}")
         self.x_, self.names_ = given.x, rows.names
         self.y_ = whole_target(what, rows) if whole else target.numeric()
-        session.fits(2 * d * given.x.bound**2, 2 * given.x.scale, "a squared length (state a smaller feature_bound)")
-        share = session.protocol.dot(given.x.ring_share(), given.x.ring_share(), given.x.scale + 1)
-        self.half_ = SecureArray(session, share, given.x.scale, d * given.x.bound**2 / 2 + 2.0**-given.x.scale)
+        context.fits(2 * d * given.x.bound**2, 2 * given.x.scale, "a squared length (state a smaller feature_bound)")
+        share = context.protocol.dot(given.x._ring_share(), given.x._ring_share(), given.x.scale + 1)
+        self.half_ = SecureArray(context, share, given.x.scale, d * given.x.bound**2 / 2 + 2.0**-given.x.scale)
         if given.weight is not None:  # |x - q|^2 / 2 is at most 2 d bound^2
             far = 3.0 * d * given.x.bound**2 + 1.0
-            self.half_ = (self.half_ + (1 - given.weight) * far).stated(far)
+            self.half_ = (self.half_ + (1 - given.weight) * far)._stated(far)
 
     def kneighbors(self, x: Table | SecureArray) -> tuple[SecureArray, SecureArray]:
         """(distances, row numbers) of the k nearest rows of each row of x, (m, k) both, secret, the nearest first.
@@ -69,11 +69,11 @@ class Neighbors(Estimator):
         A distance is off by about 2^-17 over itself, and by 2^-8 near 0.
         """
         self.fitted("x_")
-        session = self.x_.session
-        half, places = self._nearest(x, session.constant(np.arange(self.x_.shape[0])))
+        context = self.x_._context
+        half, places = self._nearest(x, context.constant(np.arange(self.x_.shape[0])))
         given = self._rows(x)
-        share = session.protocol.dot(given.ring_share(), given.ring_share(), given.scale)
-        length = SecureArray(session, share, given.scale, given.shape[1] * given.bound**2 + 2.0**-given.scale)
+        share = context.protocol.dot(given._ring_share(), given._ring_share(), given.scale)
+        length = SecureArray(context, share, given.scale, given.shape[1] * given.bound**2 + 2.0**-given.scale)
         squares = half * 2 + length.reshape((-1, 1))
         return sqrt(squares), places
 
@@ -98,7 +98,7 @@ class Neighbors(Estimator):
             some = given[at : at + step]
             away = self.half_ - matmul(some, self.x_.T)
             bound = self.half_.bound + given.shape[1] * given.bound * self.x_.bound + 2.0**-10
-            parts.append(nearest_few(away.stated(bound), self.n_neighbors, beside))
+            parts.append(nearest_few(away._stated(bound), self.n_neighbors, beside))
         near, moved = (concatenate([p[i] for p in parts], axis=0) if len(parts) > 1 else parts[0][i] for i in (0, 1))
         return near, moved
 
@@ -124,14 +124,14 @@ class KNeighborsClassifier(Neighbors):
         self.keep(x, y, valid, whole=True)
         low = (self.y_ < 0) | (self.y_ > self.classes - 1)
         hint = "KNeighborsClassifier: y holds whole numbers from 0 to classes - 1"
-        self.y_.session.guard(low.numeric().sum().ring_share(), hint)
-        self.y_ = self.y_.stated(self.classes - 1)
+        self.y_._context.guard(low.numeric().sum()._ring_share(), hint)
+        self.y_ = self.y_._stated(self.classes - 1)
         return self
 
     def predict(self, x: Table | SecureArray) -> SecureArray:
         """The class of each row (m,), secret integers."""
         flags, _ = nearest_one(-self._votes(x))
-        return (flags * np.arange(self.classes)).sum(1).stated(self.classes - 1)
+        return (flags * np.arange(self.classes)).sum(1)._stated(self.classes - 1)
 
     def predict_proba(self, x: Table | SecureArray) -> SecureArray:
         """Shares of the classes among the k nearest rows (m, classes), secret."""

@@ -17,11 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..array import SecureArray
+from ..context import Context
 from ..errors import OverflowPlanned, RangeViolated, UsageError
 from ..functions import concatenate, where
 from ..functions.arithmetic import matmul
+from ..lines import user_line
 from ..ring import layout
-from ..session import Session, user_line
 from ..types import RANGE_BITS
 from .estimator import Rows, with_intercept
 from .information import Information, matrix_scale
@@ -56,7 +57,7 @@ class Predictors:
         Raises UsageError for more columns than rows without a penalty. Weights below 0 raise RangeViolated later.
         """
         n = rows.x.shape[0]
-        x = rows.x if rows.x.scale else rows.x.rescaled(rows.x.session.fraction_bits)
+        x = rows.x if rows.x.scale else rows.x.rescaled(rows.x._context.fraction_bits)
         x = with_intercept(x, rows.valid) if intercept else x
         if x.shape[1] > n and not penalised:
             raise UsageError(
@@ -65,7 +66,7 @@ class Predictors:
         shift = math.ceil(math.log2(n)) if n > 1 else 0
         weight = rows.weight
         if weight is not None:
-            weight.session.guard((weight < 0).numeric().sum().ring_share())
+            weight._context.guard((weight < 0).numeric().sum()._ring_share())
         counted = weight if rows.valid is None else rows.valid if weight is None else weight * rows.valid
         total: float | SecureArray = n / 2.0**shift
         if counted is not None:
@@ -82,7 +83,7 @@ class Predictors:
         if self.weight is None or not (self.weight.scale or values.scale):
             total = values.sum(0) if self.weight is None else self.weight @ values  # whole numbers stay whole
             bound = total.bound / 2.0**self.shift
-            over = SecureArray(total.session, total.ring_share(), total.scale + self.shift, bound)
+            over = SecureArray(total._context, total._ring_share(), total.scale + self.shift, bound)
             return over.rescaled(min(scale, over.scale))
         room = _room("a sum", self.weight.scale, self.weight.size * self.weight.bound * values.bound)
         return matmul(self.weight, values.rescaled(min(values.scale, room)), 2.0**-self.shift, scale)
@@ -137,9 +138,9 @@ def newton(
     bound, and a last decrement g^T H^-1 g of at most ``tol`` (None: not checked). Each step: about 170 rounds for 64
     columns; 10.25 bytes per party and element of x, 10 for each row, and what the family's ``evaluate`` costs.
     """
-    session, x = design.x.session, design.x
+    context, x = design.x._context, design.x
     scale = min(_COEF_BITS, _room("the linear predictor", x.scale, design.columns * x.bound * coefficient_bound))
-    coef = start.rescaled(scale).stated(coefficient_bound)
+    coef = start.rescaled(scale)._stated(coefficient_bound)
     penalty = _Penalty.of(design, alpha, scale + math.ceil(math.log2(max(coefficient_bound, 1.0))))
     information: Information | None = None
     first: Information | None = None
@@ -149,7 +150,7 @@ def newton(
         residual, weight = family.evaluate(matmul(x, coef, scale=family.bits))
         if last and not family.exact_bound:
             residual = residual.assume_bound(family.residual_bound)
-        gradient = penalty.gradient(weighted_sums(design, residual.stated(family.residual_bound)), coef)
+        gradient = penalty.gradient(weighted_sums(design, residual._stated(family.residual_bound)), coef)
         if information is None or weight is not None:
             information = Information(penalty.hessian(weighted_products(design, weight, family.weight_bound)))
         first = information if first is None else first
@@ -160,29 +161,29 @@ def newton(
         else:
             shorter = length <= best
             half = move.multiply(0.5, scale=scale)
-            chosen = where(shorter, concatenate([coef, newer]), concatenate([anchor, half])).stated(coefficient_bound)
+            chosen = where(shorter, concatenate([coef, newer]), concatenate([anchor, half]))._stated(coefficient_bound)
             anchor, move = chosen[: design.columns], chosen[design.columns :]
             best = where(shorter, length, best)
-        coef = (anchor + move).stated(coefficient_bound)
-        session.progress(step + 1, steps, f"step {step + 1}/{steps}")
+        coef = (anchor + move)._stated(coefficient_bound)
+        context.progress(step + 1, steps, f"step {step + 1}/{steps}")
     assert information is not None
     information.guard()
     decrement = -_dot(gradient.rescaled(min(gradient.scale, 26)), newer)
     if tol is not None:
-        session.guard((decrement > tol).numeric().ring_share())
+        context.guard((decrement > tol).numeric()._ring_share())
     return Optimum(coef.assume_bound(coefficient_bound), information, residual, decrement)
 
 
 @contextmanager
-def checked(what: str, session: Session, hint: str) -> Iterator[None]:
+def checked(what: str, context: Context, hint: str) -> Iterator[None]:
     """Open the range flag after the block; where it is not 'ok', RangeViolated names the model and says what to do.
 
     Flags from before the block are opened first, so that the model is not blamed for them.
     """
-    session.check_guards()
+    context.check_guards()
     yield
     try:
-        session.check_guards()
+        context.check_guards()
     except RangeViolated as error:
         raise RangeViolated(f"{what}: {hint}. ({error})") from None
 
@@ -205,7 +206,7 @@ class _Penalty:
         if isinstance(total, SecureArray):
             strength = total.multiply(alpha, scale=max(bits, total.scale)).rescaled(bits)
         else:
-            strength = design.x.session.constant(largest, scale=bits)
+            strength = design.x._context.constant(largest, scale=bits)
         return cls(strength, design.slopes())
 
     def hessian(self, matrix: SecureArray) -> SecureArray:
@@ -217,14 +218,14 @@ class _Penalty:
     def gradient(self, gradient: SecureArray, coef: SecureArray) -> SecureArray:
         if self.strength is None:
             return gradient
-        proto, session = coef.session.protocol, coef.session
+        proto, context = coef._context.protocol, coef._context
         pull = proto.mul(
-            coef.ring_share(),
-            self.strength.fitted(coef.shape),
+            coef._ring_share(),
+            self.strength._fitted(coef.shape),
             max(0, coef.scale + self.strength.scale - gradient.scale),
         )
         scale = min(gradient.scale, coef.scale + self.strength.scale)
-        return gradient + SecureArray(session, pull, scale, coef.bound * self.strength.bound) * self.slopes
+        return gradient + SecureArray(context, pull, scale, coef.bound * self.strength.bound) * self.slopes
 
 
 def _room(what: str, scale: int, bound: float) -> int:
@@ -255,17 +256,17 @@ def weighted_products(design: Predictors, weight: SecureArray | None, bound: flo
     if weight is None:
         right = x.rescaled(min(x.scale, room))
     else:
-        right = x.multiply(weight.stated(bound).reshape((-1, 1)), scale=min(24, room))
+        right = x.multiply(weight._stated(bound).reshape((-1, 1)), scale=min(24, room))
     return matmul(weighted.T, right, 2.0**-design.shift, matrix_scale(total / 2.0**design.shift))
 
 
 def _dot(x: SecureArray, y: SecureArray) -> SecureArray:
     """Sum of products (), at the sum of the scales, of vectors whose product is known to be small."""
-    proto, n = x.session.protocol, x.size
+    proto, n = x._context.protocol, x.size
     row = layout.reshape((1, n))
-    share = proto.dot(x.ring_share().map(row), y.ring_share().map(row)).map(layout.reshape(()))
+    share = proto.dot(x._ring_share().map(row), y._ring_share().map(row)).map(layout.reshape(()))
     scale = x.scale + y.scale
-    return SecureArray(x.session, share, scale, 2.0 ** (RANGE_BITS - 2 - scale))
+    return SecureArray(x._context, share, scale, 2.0 ** (RANGE_BITS - 2 - scale))
 
 
 def _squared(x: SecureArray) -> SecureArray:

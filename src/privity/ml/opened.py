@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..array import SecureArray
 from ..errors import ShapeError, UsageError
 from ..functions import concatenate, stack
-from ..session import Withheld
+from ..openings import Withheld
 from .estimator import Estimator
 
 Floats = npt.NDArray[np.float64]
@@ -61,9 +61,9 @@ def open_model(
         if errors is None:
             raise UsageError(f"{what}: this fit has no standard errors; open the model without them")
         if errors.shape[0] == coef.shape[0]:
-            errors = concatenate([errors, coef.session.constant(np.zeros(1))])
+            errors = concatenate([errors, coef._context.constant(np.zeros(1))])
         secret = stack([secret, errors])
-    opened = secret.session.reveal(secret, to=to, name=name, reason=reason)
+    opened = secret._context.reveal(secret, to=to, name=name, reason=reason)
     if isinstance(opened, Withheld):
         return opened
     values, deviations = (opened[0], opened[1]) if standard_errors else (opened, None)

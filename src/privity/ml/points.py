@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..array import SecureArray
+from ..context import Context
 from ..errors import ShapeError, UsageError
 from ..functions.ratio import fitting_scale
-from ..session import Session
 from ..table import Table
 from .estimator import Rows, rows_of
 
@@ -25,8 +25,8 @@ class Points:
     names: tuple[str, ...]
 
     @property
-    def session(self) -> Session:
-        return self.x.session
+    def _context(self) -> Context:
+        return self.x._context
 
     @property
     def total(self) -> int | SecureArray:
@@ -58,16 +58,16 @@ def points_of(
 
 def points(what: str, rows: Rows, feature_bound: float | None) -> Points:
     """The same from rows that were read before."""
-    session = rows.x.session
+    context = rows.x._context
     if feature_bound is not None and not feature_bound > 0:
         raise UsageError(f"{what}: expected feature_bound above 0 or None, got {feature_bound!r}")
-    x = rows.x.numeric().rescaled(session.fraction_bits)
+    x = rows.x.numeric().rescaled(context.fraction_bits)
     if feature_bound is not None and x.bound > feature_bound:
         x = x.assume_bound(feature_bound)
     weight = rows.weight
     if weight is not None and weight.bound > 0:
-        session.guard((weight < 0).numeric().sum().ring_share(), f"{what}: weights of at least 0")
-        scale = fitting_scale(weight.bound * x.shape[0], min(weight.scale, session.fraction_bits), 40)
+        context.guard((weight < 0).numeric().sum()._ring_share(), f"{what}: weights of at least 0")
+        scale = fitting_scale(weight.bound * x.shape[0], min(weight.scale, context.fraction_bits), 40)
         weight = weight.rescaled(scale)
     if rows.valid is not None:
         weight = rows.valid if weight is None else weight * rows.valid

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import UsageError
-from ..session import Input
+from ..inputs import Input
 
 ROWS, COLUMNS = 48, 3
 CODES = 6

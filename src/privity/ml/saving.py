@@ -21,11 +21,12 @@ import msgspec
 import numpy as np
 
 from ..array import SecureArray
+from ..context import Context
 from ..errors import ConfigError, OutputError, UsageError
 from ..mpc.shares import Share
 from ..ring import layout
 from ..ring.prg import new_seed
-from ..session import Session
+from ..session import Session, context_of
 from .estimator import Estimator
 
 ENDING: Final = ".privity-model"
@@ -122,23 +123,24 @@ def save(model: Estimator, session: Session, name: str) -> str:
     without a store, OutputError if a file cannot be written; the parties' files then belong to different savings, and
     ``load`` refuses them.
     """
+    context = context_of(session)
     _check_name(name)
-    if session.computes and session.store is None:
-        raise UsageError(f"{session.me} has no store to save {name!r} in; start the run with --store DIR")
+    if context.computes and context.store is None:
+        raise UsageError(f"{context.me} has no store to save {name!r} in; start the run with --store DIR")
     secrets: list[SecureArray] = []
     described = _described(model, secrets)
-    shares = [x.ring_share() for x in secrets]
-    nonces = session.told(new_seed() if session.computes else b"")
+    shares = [x._ring_share() for x in secrets]
+    nonces = context.told(new_seed() if context.computes else b"")
     digest = hashlib.sha256(b"privity saving 1")
-    for party in session.compute:
+    for party in context.compute:
         digest.update(nonces[party])
-    public = _Public(name, digest.hexdigest()[:32], session.group, session.compute, _protocol(session), described)
-    if session.computes:
-        index = session.compute.index(session.me)
+    public = _Public(name, digest.hexdigest()[:32], context.group, context.compute, _protocol(context), described)
+    if context.computes:
+        index = context.compute.index(context.me)
         parts = [[layout.as_bytes(part).tobytes() for part in s.parts] for s in shares]
-        assert session.store is not None
-        content = _ENCODER.encode(_File(session.me, index, _ENCODER.encode(public), parts).sealed())
-        _write(session.store / (name + ENDING), content)
+        assert context.store is not None
+        content = _ENCODER.encode(_File(context.me, index, _ENCODER.encode(public), parts).sealed())
+        _write(context.store / (name + ENDING), content)
     return public.id
 
 
@@ -151,14 +153,15 @@ def load(session: Session, name: str) -> Any:
     unreadable file, or one of another party, group of parties or protocol; HandshakeError if the parties' files
     belong to different savings.
     """
+    context = context_of(session)
     _check_name(name)
-    mine = _read(session, name) if session.computes else None
-    stated = session.agreed(f"the saved model {name!r}", mine.public if mine is not None else b"")
+    mine = _read(context, name) if context.computes else None
+    stated = context.agreed(f"the saved model {name!r}", mine.public if mine is not None else b"")
     public = _decoded(stated, name)
     wanted = _secrets(public.model)
-    shares = _shares(session, name, wanted, mine)
-    fresh = iter(_made_new(session, shares))
-    return _rebuilt(session, public.model, fresh)
+    shares = _shares(context, name, wanted, mine)
+    fresh = iter(_made_new(context, shares))
+    return _rebuilt(context, public.model, fresh)
 
 
 # -- from a model to its description and back ---------------------------------------------------------------------
@@ -203,25 +206,25 @@ def _no_function(value: Any) -> Any:
     return None if callable(value) and not isinstance(value, Estimator) else value
 
 
-def _rebuilt(session: Session, node: Any, fresh: Iterator[Share]) -> Any:
+def _rebuilt(context: Context, node: Any, fresh: Iterator[Share]) -> Any:
     if isinstance(node, _Plain):
         return node.value
     if isinstance(node, _Many):
-        items = [_rebuilt(session, item, fresh) for item in node.items]
+        items = [_rebuilt(context, item, fresh) for item in node.items]
         return tuple(items) if node.tuple else items
     if isinstance(node, _Named):
-        return {k: _rebuilt(session, item, fresh) for k, item in node.items.items()}
+        return {k: _rebuilt(context, item, fresh) for k, item in node.items.items()}
     if isinstance(node, _Numbers):
         return np.frombuffer(node.data, {"f": "<f8", "i": "<i8", "b": "?"}[node.kind]).reshape(node.shape).copy()
     if isinstance(node, _Secret):
         share = next(fresh)
         if node.boolean:
-            return SecureArray(session, session.protocol.a2bits(share))
-        return SecureArray(session, share, node.scale, node.bound)
+            return SecureArray(context, context.protocol.a2bits(share))
+        return SecureArray(context, share, node.scale, node.bound)
     kind = kinds()[node.kind]
-    model = kind(**{k: _rebuilt(session, v, fresh) for k, v in node.parameters.items()})
+    model = kind(**{k: _rebuilt(context, v, fresh) for k, v in node.parameters.items()})
     for attribute, value in node.learnt.items():
-        setattr(model, attribute, _rebuilt(session, value, fresh))
+        setattr(model, attribute, _rebuilt(context, value, fresh))
     return model
 
 
@@ -274,24 +277,24 @@ def _check_name(name: str) -> None:
         )
 
 
-def _protocol(session: Session) -> str:
-    of = getattr(session.protocol, "of", type(session.protocol))
+def _protocol(context: Context) -> str:
+    of = getattr(context.protocol, "of", type(context.protocol))
     return str(of.name)
 
 
-def _read(session: Session, name: str) -> _File:
+def _read(context: Context, name: str) -> _File:
     """This party's file. Raises ConfigError unless it is whole and belongs to this party, group and protocol."""
-    if session.store is None:
-        raise ConfigError(f"{session.me} has no store to load {name!r} from; start the run with --store DIR")
-    path = session.store / (name + ENDING)
+    if context.store is None:
+        raise ConfigError(f"{context.me} has no store to load {name!r} from; start the run with --store DIR")
+    path = context.store / (name + ENDING)
     try:
         if path.stat().st_size > _LARGEST:
             raise ConfigError(f"{path} is larger than {_LARGEST} bytes; is this a saved model?")
         file = _FILE.decode(path.read_bytes())
     except FileNotFoundError:
-        have = ", ".join(sorted(p.name.removesuffix(ENDING) for p in session.store.glob("*" + ENDING))) or "none"
+        have = ", ".join(sorted(p.name.removesuffix(ENDING) for p in context.store.glob("*" + ENDING))) or "none"
         raise ConfigError(
-            f"{session.me} has no saved model {name!r} in {session.store}; models there: {have}"
+            f"{context.me} has no saved model {name!r} in {context.store}; models there: {have}"
         ) from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from None
@@ -300,12 +303,12 @@ def _read(session: Session, name: str) -> _File:
     if file.sealed() != file:
         raise ConfigError(f"{path} was damaged: its checksum differs; bring back a copy, or train the model again")
     public = _decoded(file.public, name)
-    index = session.compute.index(session.me)
+    index = context.compute.index(context.me)
     expected = (
-        ("the party", f"{session.me} (number {index})", f"{file.party} (number {file.index})"),
-        ("the compute parties", ", ".join(session.compute), ", ".join(public.compute)),
-        ("their certificates", session.group.hex()[:16], public.group.hex()[:16]),
-        ("the protocol", _protocol(session), public.protocol),
+        ("the party", f"{context.me} (number {index})", f"{file.party} (number {file.index})"),
+        ("the compute parties", ", ".join(context.compute), ", ".join(public.compute)),
+        ("their certificates", context.group.hex()[:16], public.group.hex()[:16]),
+        ("the protocol", _protocol(context), public.protocol),
         ("the name", name, public.name),
     )
     for what, here, there in expected:
@@ -333,14 +336,14 @@ def _decoded(data: bytes, name: str) -> _Public:
     return public
 
 
-def _shares(session: Session, name: str, wanted: list[_Secret], mine: _File | None) -> list[Share]:
+def _shares(context: Context, name: str, wanted: list[_Secret], mine: _File | None) -> list[Share]:
     """The stored shares, or shapes alone at a party that holds none."""
     if mine is None:
         return [Share((), s.shape) for s in wanted]
-    components = len(session.protocol.public(layout.zeros((1,))).parts)
+    components = len(context.protocol.public(layout.zeros((1,))).parts)
     sizes = [[8 * layout.count(s.shape)] * components for s in wanted]
     if sizes != [[len(part) for part in parts] for parts in mine.shares]:
-        raise ConfigError(f"{session.me}: the file of the saved model {name!r} does not hold the shares that it lists")
+        raise ConfigError(f"{context.me}: the file of the saved model {name!r} does not hold the shares that it lists")
     shares = []
     for secret, parts in zip(wanted, mine.shares, strict=True):
         words = [layout.empty(secret.shape) for _ in parts]
@@ -350,11 +353,11 @@ def _shares(session: Session, name: str, wanted: list[_Secret], mine: _File | No
     return shares
 
 
-def _made_new(session: Session, shares: list[Share]) -> list[Share]:
+def _made_new(context: Context, shares: list[Share]) -> list[Share]:
     """The same secrets in fresh shares: times a public 1, whose product is masked anew. One round for all."""
     if not shares:
         return []
-    proto = session.protocol
+    proto = context.protocol
     flat = proto.concatenate([s.map(layout.reshape((-1,))) for s in shares], 0)
     ones = proto.public(layout.constants([1] * flat.size))
     product, at, fresh = proto.mul(flat, ones), 0, []

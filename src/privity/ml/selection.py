@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..array import SecureArray
+from ..context import Context
 from ..disclosure import release
 from ..errors import ShapeError, UsageError
 from ..functions import shuffle as secret_order
 from ..functions import sort_by, stack
-from ..session import Session
 from ..table import Table
 from .estimator import Estimator, rows_of
 from .metrics.scorers import Scorer, scorer_of
@@ -113,7 +113,7 @@ def train_test_split(
     held = round(n * test_size) if 0 < test_size < 1 else 0
     if not 0 < held < n:
         raise UsageError(f"train_test_split: {n} rows with test_size={test_size} leave no rows on one side")
-    seed = arrays[0].session.seed if random_state is None else random_state
+    seed = arrays[0]._context.seed if random_state is None else random_state
     if stratify is not None:
         if stratify.shape[:1] != (n,):
             raise ShapeError(f"train_test_split: expected stratify with {n} rows, got shape {stratify.shape}")
@@ -146,7 +146,7 @@ class Scores:
 
     def open(self, *, to: Any, name: str, reason: str) -> Any:
         """The scores (k,), float64, NaN for parts of fewer rows than the minimum group. One opening."""
-        return release(self.values.session, self.values, self.counts, to=to, name=name, reason=reason)
+        return release(self.values._context, self.values, self.counts, to=to, name=name, reason=reason)
 
 
 @dataclass(frozen=True)
@@ -210,9 +210,9 @@ def _folds(cv: int | Folds) -> Folds:
     return KFold(cv) if isinstance(cv, int) else cv
 
 
-def _scored(estimator: Any, data: _Data, scorer: Scorer, folds: Folds, session: Session) -> Scores:
+def _scored(estimator: Any, data: _Data, scorer: Scorer, folds: Folds, context: Context) -> Scores:
     values, counts = [], []
-    for train, test in folds.split(data.rows, session.seed):
+    for train, test in folds.split(data.rows, context.seed):
         model = data.take(train).fit(estimator.clone())
         part = data.take(test)
         values.append(part.score(model, scorer))
@@ -239,7 +239,7 @@ def cross_val_score(
     """
     folds = _folds(cv)
     data = _Data.of("cross_val_score", x, y, valid, sample_weight, folds)
-    return _scored(estimator, data, scorer_of(scoring), folds, data.y.session)
+    return _scored(estimator, data, scorer_of(scoring), folds, data.y._context)
 
 
 class GridSearchCV(Estimator):
@@ -289,22 +289,22 @@ class GridSearchCV(Estimator):
         """Score all candidates on the same parts, open the means, fit the best on all rows. Raises UsageError."""
         folds, scorer = _folds(self.cv), scorer_of(self.scoring)
         data = _Data.of("GridSearchCV", x, y, valid, sample_weight, folds)
-        session, params = data.y.session, self.candidates()
+        context, params = data.y._context, self.candidates()
         models = [self.estimator.clone().set_params(**p) for p in params]
         scored = []
         for k, model in enumerate(models):
-            scored.append(_scored(model, data, scorer, folds, session))
-            session.progress(k + 1, len(models), f"candidate {k + 1} of {len(models)}")
+            scored.append(_scored(model, data, scorer, folds, context))
+            context.progress(k + 1, len(models), f"candidate {k + 1} of {len(models)}")
         counts = scored[0].counts
         fewest = counts.min() if isinstance(counts, SecureArray) else int(counts.min())
         means = release(
-            session, stack([s.mean for s in scored]), fewest,
+            context, stack([s.mean for s in scored]), fewest,
             to="all", name=self.name, reason=f"choose among {len(params)} settings of {type(self.estimator).__name__}",
         )  # fmt: skip
         means = np.asarray(means)
         if np.isnan(means).any():
             raise UsageError(
-                f"GridSearchCV: a part has fewer test rows than the minimum group ({session.minimum_group}), so the "
+                f"GridSearchCV: a part has fewer test rows than the minimum group ({context.minimum_group}), so the "
                 "scores are suppressed; take a smaller cv, or more rows"
             )
         self.best_index_ = int(np.argmax(means))

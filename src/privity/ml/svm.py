@@ -75,20 +75,20 @@ class LinearSVC(LinearModel):
         design = design_of(
             "LinearSVC", rows, self.feature_bound, self.intercept_scaling if self.fit_intercept else None
         )
-        session = design.x.session
-        sign = (target * 2 - 1).stated(1.0)
-        signed = (design.x * sign.reshape((-1, 1))).stated(design.x.bound)
-        coef = session.constant(np.zeros(signed.shape[1]), scale=_COEF_BITS)
+        context = design.x._context
+        sign = (target * 2 - 1)._stated(1.0)
+        signed = (design.x * sign.reshape((-1, 1)))._stated(design.x.bound)
+        coef = context.constant(np.zeros(signed.shape[1]), scale=_COEF_BITS)
         matrix, vector = self._quadratic(design, signed, coef)
         for step in range(self.max_iter):
             slope = matmul(matrix, coef, scale=26) - vector
             move = Information(matrix).solve(slope, _COEF_BITS, self.coefficient_bound)
-            coef = (coef - move).stated(self.coefficient_bound)
+            coef = (coef - move)._stated(self.coefficient_bound)
             matrix, vector = self._quadratic(design, signed, coef)
-            session.progress(step + 1, self.max_iter, f"Newton step {step + 1}/{self.max_iter}")
+            context.progress(step + 1, self.max_iter, f"Newton step {step + 1}/{self.max_iter}")
         coef = coef.assume_bound(self.coefficient_bound)
         (matrix @ coef - vector).assume_bound(self.tol)
-        settle(session, "LinearSVC", _HINT)
+        settle(context, "LinearSVC", _HINT)
         if self.fit_intercept and self.intercept_scaling != 1.0:
             coef = coef * np.r_[np.ones(coef.size - 1), self.intercept_scaling]
         self.learnt(coef, self.fit_intercept, (*rows.names, "intercept") if self.fit_intercept else rows.names)
@@ -105,7 +105,7 @@ class LinearSVC(LinearModel):
         kept = signed * active.reshape((-1, 1))
         width = signed.shape[1]
         matrix = design.mean(kept, signed, MEAN_SQUARE, scale=24) * 2
-        ones = signed.session.constant(np.ones(design.rows, np.int64))
+        ones = signed._context.constant(np.ones(design.rows, np.int64))
         vector = design.mean(kept, ones, MEAN_SQUARE**0.5) * 2
         return matrix + np.eye(width) * self.alpha, vector
 

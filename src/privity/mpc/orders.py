@@ -15,6 +15,7 @@ from ..errors import UsageError
 from ..ring import layout, order
 from ..ring.order import Rows
 from ..types import Ring
+from .permits import independent
 from .protocol import Protocol
 from .shares import Share, Shown
 
@@ -45,7 +46,7 @@ class Scattered:
         n = places.shape[0]
         self._proto = proto
         self._mix = proto.mix(n)
-        mixed = proto.shuffle_and_open([as_shown(places)], self._mix, columns)
+        mixed = proto.shuffle_and_open([as_shown(places)], self._mix, columns, permit=independent(places))
         self._rows = rows_of(mixed.opened, n)
         rows = order.inverse(self._rows)
         self.columns = [c.map(layout.take(rows)) for c in mixed.items]

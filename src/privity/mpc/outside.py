@@ -66,7 +66,7 @@ class Outside(Protocol):
         self._spend("share", layout.count(shape), owner=owner)
         return Share((), shape)
 
-    def open(self, x: Share, to: Sequence[int], outside: Sequence[str] = (), step: int = 0) -> Ring | None:
+    def _open(self, x: Share, to: Sequence[int], outside: Sequence[str], step: int) -> Ring | None:
         if to:
             self._spend("open", x.size, to=tuple(to))
         for _ in outside:
@@ -163,15 +163,15 @@ class Outside(Protocol):
         self._spend("shuffle", sum(x.size for x in items))
         return list(items)
 
-    def shuffle_and_open(
-        self, shown: Sequence[Shown], mix: Mix, items: Sequence[Share] = (), bits: Bits | None = None
+    def _shuffle_and_open(
+        self, shown: Sequence[Shown], mix: Mix, items: Sequence[Share], bits: Bits | None
     ) -> Mixed:
         planes = 0 if bits is None else bits.planes
         each = tuple(s.bits for s in shown)
         self._spend("shuffle_and_open", mix.n, values=sum(x.size for x in items), planes=planes, shown=each)
         return Mixed(None, list(items), bits)
 
-    def open_bits(self, b: Bits) -> Ring | None:
+    def _open_bits(self, b: Bits) -> Ring | None:
         self._spend("open_bits", b.size, planes=b.planes)
         return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Sequence
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from ..ring import kernels, layout
 from ..ring.prg import KeySchedule, Stream
@@ -50,6 +50,14 @@ class Party:
         """Called with (sender, label, message) before anything uses it: where a malicious-secure protocol checks."""
         self._last_pulse = time.monotonic()
         self._riding: _Riding | None = None
+
+    def end(self, error: Exception) -> None:
+        """No more rounds: each further one raises ``error``. For operations that still hold this party's protocol."""
+
+        def refuse(*args: Any, **kwargs: Any) -> NoReturn:
+            raise error
+
+        self.exchange = refuse  # type: ignore[method-assign]
 
     def run(self, rounds: Rounds[_Result]) -> _Result:
         """One protocol on its own."""

@@ -81,7 +81,7 @@ class InsecurePlain(Protocol):
         assert values is not None
         return Share((layout.copy(values).reshape(shape),), shape)
 
-    def open(self, x: Share, to: Sequence[int], outside: Sequence[str] = (), step: int = 0) -> Ring | None:
+    def _open(self, x: Share, to: Sequence[int], outside: Sequence[str], step: int) -> Ring | None:
         for name in outside:
             self.party.channel.send(name, step, layout.flat(x.parts[0]))
         return layout.copy(x.parts[0]) if 0 in to else None
@@ -168,8 +168,8 @@ class InsecurePlain(Protocol):
         rows = order.inverse(mix.known[0]) if undo else mix.known[0]
         return [x.map(layout.take(rows)) for x in items]
 
-    def shuffle_and_open(
-        self, shown: Sequence[Shown], mix: Mix, items: Sequence[Share] = (), bits: Bits | None = None
+    def _shuffle_and_open(
+        self, shown: Sequence[Shown], mix: Mix, items: Sequence[Share], bits: Bits | None
     ) -> Mixed:
         rows = layout.take(mix.known[0])
         opened = []
@@ -178,7 +178,7 @@ class InsecurePlain(Protocol):
                 opened.append(layout.low_bits(each.value.map(rows).parts[0], each.bits))
             else:
                 moved = self.map_bits(each.value, rows)
-                value = self.open_bits(moved if each.mask is None else self.xor(moved, each.mask))
+                value = self._open_bits(moved if each.mask is None else self.xor(moved, each.mask))
                 opened.append(value)
         return Mixed(opened, [x.map(rows) for x in items], None if bits is None else self.map_bits(bits, rows))
 
@@ -186,10 +186,10 @@ class InsecurePlain(Protocol):
         made = []
         for w in widths:
             r = self.random_bits((n,), w)
-            made.append((r, self._share(order.one_hot(self.open_bits(r), 1 << w))))
+            made.append((r, self._share(order.one_hot(self._open_bits(r), 1 << w))))
         return made
 
-    def open_bits(self, b: Bits) -> Ring:
+    def _open_bits(self, b: Bits) -> Ring:
         opened: Ring = self.party.ring.from_planes(b.parts[0], b.size).reshape(b.shape)
         return opened
 

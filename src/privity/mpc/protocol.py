@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from ..ring import layout
 from ..types import Channel, Cost, Ring
+from .permits import Kind, Permit
 from .shares import Bits, Mix, Mixed, Share, Shown, merge
 
 CostFunction = Callable[..., Cost]
@@ -48,9 +49,21 @@ class Protocol(ABC):
     def share(self, owner: int, values: Ring | None, shape: tuple[int, ...]) -> Share:
         """Shares of an array that compute party ``owner`` knows (``values`` is None at the others)."""
 
+    def open(
+        self, x: Share, to: Sequence[int], outside: Sequence[str] = (), step: int = 0, *, permit: Permit
+    ) -> Ring | None:
+        """Open to the compute parties ``to`` and to outside receivers; the value where it is meant, else None.
+
+        Raises OpeningRefused unless ``permit`` is for this very value and these receivers, and unused.
+        """
+        party = self.party
+        names = None if party is None else [*(party.names[i] for i in to), *outside]
+        permit.spend((Kind.LISTED, Kind.GUARD), (x,), names)
+        return self._open(x, to, outside, step)
+
     @abstractmethod
-    def open(self, x: Share, to: Sequence[int], outside: Sequence[str] = (), step: int = 0) -> Ring | None:
-        """Open to the compute parties ``to`` and to outside receivers; the value where it is meant, else None."""
+    def _open(self, x: Share, to: Sequence[int], outside: Sequence[str], step: int) -> Ring | None:
+        """What ``open`` does once the permit is spent."""
 
     @abstractmethod
     def public(self, values: Ring) -> Share:
@@ -198,22 +211,34 @@ class Protocol(ABC):
     def shuffle(self, items: Sequence[Share], mix: Mix, undo: bool = False) -> list[Share]:
         """Arrays of ``mix.n`` rows, all with their rows in the order of ``mix``, or back from it; shares are fresh."""
 
-    @abstractmethod
     def shuffle_and_open(
-        self, shown: Sequence[Shown], mix: Mix, items: Sequence[Share] = (), bits: Bits | None = None
+        self, shown: Sequence[Shown], mix: Mix, items: Sequence[Share] = (), bits: Bits | None = None, *, permit: Permit
     ) -> Mixed:
         """``items`` (arrays) and ``bits`` (any number of planes) of ``mix.n`` rows shuffled, and ``shown`` opened in
         the shuffled order to every compute party, in the rounds of the shuffle.
 
-        Only for what is independent of the secrets, such as row numbers in shuffled order: anything else leaves through
-        ``open``, which the session guards.
+        Only for what is independent of the secrets, such as row numbers in shuffled order (``permits.independent``):
+        anything else leaves through ``open``, for which a gate gives leave.
         """
+        permit.spend((Kind.INDEPENDENT,), [each.value for each in shown], None)
+        return self._shuffle_and_open(shown, mix, items, bits)
 
     @abstractmethod
-    def open_bits(self, b: Bits) -> Ring | None:
+    def _shuffle_and_open(
+        self, shown: Sequence[Shown], mix: Mix, items: Sequence[Share], bits: Bits | None
+    ) -> Mixed:
+        """What ``shuffle_and_open`` does once the permit is spent."""
+
+    def open_bits(self, b: Bits, *, permit: Permit) -> Ring | None:
         """Planes of bits as integers (plane j counts 2^j) at every compute party; only for what is independent of the
         secrets.
         """
+        permit.spend((Kind.INDEPENDENT,), (b,), None)
+        return self._open_bits(b)
+
+    @abstractmethod
+    def _open_bits(self, b: Bits) -> Ring | None:
+        """What ``open_bits`` does once the permit is spent."""
 
     @abstractmethod
     def random_digits(self, n: int, widths: Sequence[int], bits: int) -> list[tuple[Bits, Share]]:

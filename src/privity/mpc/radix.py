@@ -21,6 +21,7 @@ from ..ring import layout, order
 from ..types import RANGE_BITS
 from . import orders, tables
 from .orders import Key
+from .permits import independent
 from .protocol import Protocol
 from .shares import Bits, Share, Shown
 
@@ -47,7 +48,8 @@ def sort(proto: Protocol, keys: Sequence[Key], columns: Sequence[Share], width: 
     widths = digit_widths(rest.planes, width)
     prepared = _prepared(proto, n, widths, bits)
     mask, table = next(prepared)
-    opened = proto.open_bits(proto.xor(rest.rows(0, widths[0]), mask))
+    masked = proto.xor(rest.rows(0, widths[0]), mask)
+    opened = proto.open_bits(masked, permit=independent(masked))
     digits = layout.zeros((n,)) if opened is None else opened
     rest = rest.rows(widths[0], rest.planes)
     if len(widths) > 1:
@@ -55,9 +57,10 @@ def sort(proto: Protocol, keys: Sequence[Key], columns: Sequence[Share], width: 
     places = _places(proto, table.map(order.turned(digits, widths[0])), lanes)
     for width in widths[1:]:
         mask, table = next(prepared)
+        digit = rest.rows(0, width)
         mixed = proto.shuffle_and_open(
-            [Shown(places, bits), Shown(rest.rows(0, width), width, mask)], proto.mix(n),
-            bits=rest.rows(width, rest.planes),
+            [Shown(places, bits), Shown(digit, width, mask)], proto.mix(n),
+            bits=rest.rows(width, rest.planes), permit=independent(places, digit),
         )  # fmt: skip
         rows = order.inverse(orders.rows_of(mixed.opened, n))
         digits = layout.zeros((n,)) if mixed.opened is None else layout.take(rows)(mixed.opened[1])
@@ -65,7 +68,9 @@ def sort(proto: Protocol, keys: Sequence[Key], columns: Sequence[Share], width: 
         rest = proto.map_bits(mixed.bits, layout.take(rows))
         places = _places(proto, table.map(layout.then(layout.take(rows), order.turned(digits, width))), lanes)
     if len(widths) > 1:  # from the order before the last pass back to the one at the beginning
-        mixed = proto.shuffle_and_open([Shown(rest, rest.planes)], proto.mix(n), [places])
+        mixed = proto.shuffle_and_open(
+            [Shown(rest, rest.planes)], proto.mix(n), [places], permit=independent(rest)
+        )
         places = mixed.items[0].map(layout.take(order.inverse(orders.rows_of(mixed.opened, n))))
     return orders.scatter(proto, places, columns)
 
@@ -142,15 +147,18 @@ def spend(shapes: Protocol, n: int, planes: Sequence[int], values: int, width: i
         shapes.bits(rows, each)
     for group in groups(n, widths):
         shapes.random_digits(n, group, bits)
-    shapes.open_bits(Bits((), (n,), widths[0]))
+    first = Bits((), (n,), widths[0])
+    shapes.open_bits(first, permit=independent(first))
     shapes.dot(Share((), (n, 1)), Share((), (n, 1)))
     mix = shapes.mix(n)
     for j in range(1, len(widths)):
         digit = Bits((), (n,), widths[j])
         rest -= widths[j - 1]
         left = Bits((), (n,), rest - widths[j] + numbers)
-        shapes.shuffle_and_open([Shown(rows, bits), Shown(digit, widths[j], digit)], mix, bits=left)
+        shown = [Shown(rows, bits), Shown(digit, widths[j], digit)]
+        shapes.shuffle_and_open(shown, mix, bits=left, permit=independent(rows, digit))
         shapes.dot(Share((), (n, 1)), Share((), (n, 1)))
     if len(widths) > 1:
-        shapes.shuffle_and_open([Shown(Bits((), (n,), numbers), numbers)], mix, row)
-    shapes.shuffle_and_open([Shown(rows, bits)], mix, [Share((), (n, values // n))])
+        number = Bits((), (n,), numbers)
+        shapes.shuffle_and_open([Shown(number, numbers)], mix, row, permit=independent(number))
+    shapes.shuffle_and_open([Shown(rows, bits)], mix, [Share((), (n, values // n))], permit=independent(rows))

@@ -169,7 +169,7 @@ class Rep3(Protocol):
             parts = (layout.zeros((n,)), self.high.words(n))
         return Share((parts[0].reshape(shape), parts[1].reshape(shape)), shape)
 
-    def open(self, x: Share, to: Sequence[int], outside: Sequence[str] = (), step: int = 0) -> Ring | None:
+    def _open(self, x: Share, to: Sequence[int], outside: Sequence[str], step: int) -> Ring | None:
         """Party i lacks x_{i-1}, which i-1 holds first. Outside receivers get x_i plus a fresh zero share."""
         p, i = self.party, self.party.index
         value = None
@@ -380,12 +380,12 @@ class Rep3(Protocol):
     def shuffle(self, items: Sequence[Share], mix: Mix, undo: bool = False) -> list[Share]:
         return rep3_shuffle.shuffle(self, items, mix, undo)
 
-    def shuffle_and_open(
-        self, shown: Sequence[Shown], mix: Mix, items: Sequence[Share] = (), bits: Bits | None = None
+    def _shuffle_and_open(
+        self, shown: Sequence[Shown], mix: Mix, items: Sequence[Share], bits: Bits | None
     ) -> Mixed:
         return rep3_shuffle.shuffle_and_open(self, shown, mix, items, bits)
 
-    def open_bits(self, b: Bits) -> Ring | None:
+    def _open_bits(self, b: Bits) -> Ring | None:
         return rep3_shuffle.open_bits(self, b)
 
     def random_digits(self, n: int, widths: Sequence[int], bits: int) -> list[tuple[Bits, Share]]:

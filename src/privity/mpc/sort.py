@@ -23,6 +23,7 @@ from ..types import RANGE_BITS
 from . import orders, radix
 from .orders import Key
 from .outside import Outside
+from .permits import independent
 from .protocol import Protocol
 from .shares import Share
 
@@ -136,7 +137,8 @@ def _planes(of: type[Protocol], bits: Sequence[int]) -> list[int]:
 def _compared_s(of: type[Protocol], adder: Any, count: int, bits: int) -> float:
     """One batch of comparisons, opened."""
     shapes = Outside(of, adder=adder)
-    shapes.open_bits(shapes.msb(Share((), (count,)), min(bits, RANGE_BITS + 1)))
+    signs = shapes.msb(Share((), (count,)), min(bits, RANGE_BITS + 1))
+    shapes.open_bits(signs, permit=independent(signs))
     return of.seconds(shapes.planned, adder) + count * _COMPARISON_S
 
 
@@ -237,7 +239,8 @@ def _by_distinct(proto: Protocol, key: Share, bits: int, columns: Sequence[Share
     first, second = next(plan)
     while True:
         left, right = mixed[0].map(layout.take(first)), mixed[0].map(layout.take(second))
-        answer = proto.open_bits(proto.msb(proto.sub(left, right), bits))
+        signs = proto.msb(proto.sub(left, right), bits)
+        answer = proto.open_bits(signs, permit=independent(signs))
         try:
             first, second = plan.send(answer)
         except StopIteration as done:

@@ -21,7 +21,7 @@ def variance_inflation(x: SecureArray, *, valid: SecureArray | None = None) -> E
     deviation = given.centred()
     rows = 1 << max(1, (x.shape[0] - 1).bit_length())
     bound = deviation.bound**2
-    gram = arithmetic.matmul(deviation.T, deviation, 1.0 / rows, matrix_scale(bound)).stated(bound)
+    gram = arithmetic.matmul(deviation.T, deviation, 1.0 / rows, matrix_scale(bound))._stated(bound)
     information = Information(gram)
     information.guard()
     counts = given.counts

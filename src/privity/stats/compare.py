@@ -37,9 +37,9 @@ class TTest:
 
         Suppressed if either group is below the minimum.
         """
-        session = self.share.session
+        context = self.share._context
         value = opened_where(
-            session, stack([self.share, self.df]), both_enough(self.counts), to=to, name=name, reason=reason
+            context, stack([self.share, self.df]), both_enough(self.counts), to=to, name=name, reason=reason
         )
 
         def read(opened: np.ndarray) -> TestResult:
@@ -67,53 +67,53 @@ def ttest(
     if x.ndim != 1 or group.shape != x.shape or x.shape[0] == 0:
         raise ShapeError(f"ttest: expected x and group of shape (n,) with n > 0, got {x.shape} and {group.shape}")
     one = binary("ttest", group)
-    zero = (1 - one).stated(1.0)
+    zero = (1 - one)._stated(1.0)
     mask = stack([one, zero], axis=1)
     n = x.shape[0]
     if valid is not None:
         if valid.shape != x.shape:
             raise ShapeError(f"ttest: expected valid of shape {x.shape}, got {valid.shape}")
-        mask = (mask * valid.numeric().reshape((-1, 1))).stated(1.0)
+        mask = (mask * valid.numeric().reshape((-1, 1)))._stated(1.0)
     values = x.numeric()
-    values = (values if values.scale else values.rescaled(x.session.fraction_bits)).reshape((-1, 1))
+    values = (values if values.scale else values.rescaled(x._context.fraction_bits)).reshape((-1, 1))
     counts = mask.sum(axis=0)
     bound = 2 * values.bound
     fine = fitting_scale(values.bound, 30, 44)
-    means = ratio((values * mask).stated(values.bound).sum(axis=0), counts, values.bound, fine)
-    deviation = ((values - means.rescaled(values.scale)) * mask).stated(bound)
+    means = ratio((values * mask)._stated(values.bound).sum(axis=0), counts, values.bound, fine)
+    deviation = ((values - means.rescaled(values.scale)) * mask)._stated(bound)
     scale = fitting_scale(bound**2 * n, 2 * deviation.scale, 58) // 2
     deviation = deviation if scale == deviation.scale else deviation.rescaled(scale)
     squares = deviation.multiply(deviation, scale=2 * scale).sum(axis=0)  # (2,)
     most = 2 * bound**2
-    degrees = (counts - 1).stated(counts.bound)
+    degrees = (counts - 1)._stated(counts.bound)
     wide = fitting_scale(most * 4 * n, 40, 46)
     if equal_var:
-        within = ratio(squares.sum().stated(bound**2 * n), degrees.sum().stated(float(n)), most, wide)
-        df = degrees.sum().rescaled(x.session.fraction_bits)
+        within = ratio(squares.sum()._stated(bound**2 * n), degrees.sum()._stated(float(n)), most, wide)
+        df = degrees.sum().rescaled(x._context.fraction_bits)
     else:
         spread = ratio(squares, degrees, most, wide)
-        crossed = (spread * counts[np.array([1, 0])]).stated(most * n)  # each variance times the other's rows
+        crossed = (spread * counts[np.array([1, 0])])._stated(most * n)  # each variance times the other's rows
         weighed = crossed.sum()
-        within = ratio(weighed, counts.sum().stated(float(n)), most, wide)
+        within = ratio(weighed, counts.sum()._stated(float(n)), most, wide)
         part = ratio(crossed[0], weighed, 1.0, 28)
-        rest = (1 - part).stated(1.0)
+        rest = (1 - part)._stated(1.0)
         shares = stack([part * part, rest * rest])
         df = ratio(
-            (degrees[0] * degrees[1]).stated(float(n) ** 2),
-            (shares * degrees[np.array([1, 0])]).sum().stated(2.0 * n),
+            (degrees[0] * degrees[1])._stated(float(n) ** 2),
+            (shares * degrees[np.array([1, 0])]).sum()._stated(2.0 * n),
             float(n),
         )
     within, df = _resolved(within, df)
     # K se^2 with K the public number of rows, so that it is of the size of a variance
-    product = (counts[0] * counts[1]).stated(float(n) ** 2)
-    portion = ratio(product, (counts.sum() * n).stated(float(n) ** 2), 1.0, 40)
+    product = (counts[0] * counts[1])._stated(float(n) ** 2)
+    portion = ratio(product, (counts.sum() * n)._stated(float(n) ** 2), 1.0, 40)
     error = ratio(within, portion, 4 * most * n, 40)
-    gap = (means[0] - means[1]).stated(bound)
+    gap = (means[0] - means[1])._stated(bound)
     gap = gap.rescaled(fitting_scale(bound**2, 2 * gap.scale, 60) // 2)
     square = gap.multiply(gap, scale=min(error.scale, 2 * gap.scale)).rescaled(error.scale)
     size = ratio(square, square + error, 1.0, _FINE)
     signed = size * (1 - (gap < 0).numeric() * 2)
-    return TTest(signed.stated(1.01), df.stated(float(n)), counts, n)
+    return TTest(signed._stated(1.01), df._stated(float(n)), counts, n)
 
 
 _CONSTANT, _COARSE = 4, 512  # units in the last place of a variance: that count as none, that are too few
@@ -123,8 +123,8 @@ def _resolved(within: SecureArray, df: SecureArray) -> tuple[SecureArray, Secure
     """Degrees of freedom 0 where nothing varies; guarded that what varies does so by enough units in the last place."""
     unit = 2.0**-within.scale
     low = (stack([within - (_CONSTANT + 1) * unit, within - _COARSE * unit]) < 0).numeric()
-    within.session.guard((low[1] - low[0]).ring_share())
-    return within, (df * (1 - low[0])).stated(df.bound)
+    within._context.guard((low[1] - low[0])._ring_share())
+    return within, (df * (1 - low[0]))._stated(df.bound)
 
 
 @dataclass(frozen=True)
@@ -137,9 +137,9 @@ class MannWhitney:
 
     def open(self, *, to: Any, name: str, reason: str) -> Any:
         """A ``TestResult``: z (above 0: group 1 is larger), two-sided p value, effect. One opening of shape (2,)."""
-        session = self.share.session
+        context = self.share._context
         value = opened_where(
-            session, stack([self.effect, self.share]), both_enough(self.counts), to=to, name=name, reason=reason
+            context, stack([self.effect, self.share]), both_enough(self.counts), to=to, name=name, reason=reason
         )
 
         def read(opened: np.ndarray) -> TestResult:
@@ -166,18 +166,18 @@ def mannwhitneyu(x: SecureArray, group: SecureArray, *, valid: SecureArray | Non
     pairs = curve.pairs
     twice = pairs_in_order(flag, hits, misses, before)
     both = hits + misses
-    size = ((both - both.rearranged(layout.shifted(1))) * flag).stated(n)
-    cubed = (size * (size * size - 1).stated(n * n)).stated(n**3)
-    cubes = SecureArray(x.session, cubed.ring_share().map(layout.total(None, False)), 0, n**3)
-    rows = (curve.positive + curve.negative).stated(n)
-    ties = ratio(cubes, (rows * (rows - 1)).stated(n * n), n + 1, fitting_scale(3 * n * n, 20, 59))
-    spread = ratio((rows + 1 - ties).stated(n + 1), pairs, 3.0, 40)
-    lead = (twice - pairs).stated(n * n)  # 2 (U - n1 n0 / 2)
-    ahead = (abs(lead) - 1).stated(n * n)
+    size = ((both - both._rearranged(layout.shifted(1))) * flag)._stated(n)
+    cubed = (size * (size * size - 1)._stated(n * n))._stated(n**3)
+    cubes = SecureArray(x._context, cubed._ring_share().map(layout.total(None, False)), 0, n**3)
+    rows = (curve.positive + curve.negative)._stated(n)
+    ties = ratio(cubes, (rows * (rows - 1))._stated(n * n), n + 1, fitting_scale(3 * n * n, 20, 59))
+    spread = ratio((rows + 1 - ties)._stated(n + 1), pairs, 3.0, 40)
+    lead = (twice - pairs)._stated(n * n)  # 2 (U - n1 n0 / 2)
+    ahead = (abs(lead) - 1)._stated(n * n)
     distance = ratio(ahead, pairs * 2, 1.0, 30)
     square = distance.multiply(distance, scale=40)
     share = ratio(square, square + spread, 1.0, _FINE)
     share = share * (1 - (ahead < 0).numeric() * 2)
     effect = ratio(twice, pairs * 2, 1.0)
     counts = stack([curve.positive, curve.negative])
-    return MannWhitney(effect, share.stated(1.01), counts)
+    return MannWhitney(effect, share._stated(1.01), counts)

@@ -29,7 +29,7 @@ class CrossTable:
 
         Margins are not opened: see ``disclosure.margins``.
         """
-        return release_table(self.counts.session, self.counts, to=to, name=name, reason=reason)
+        return release_table(self.counts._context, self.counts, to=to, name=name, reason=reason)
 
     def chi2(self, correction: bool = True) -> Chi2:
         """Pearson's test of independence, as ``scipy.stats.chi2_contingency`` (``correction``: Yates', 2 x 2 only)."""
@@ -52,8 +52,8 @@ def crosstab(
         raise UsageError(f"crosstab: expected at least one row and one column, got {rows} and {columns}")
     left, right = one_hot(a.numeric(), rows), one_hot(b.numeric(), columns)
     if valid is not None:
-        left = (left * valid.numeric().reshape((-1, 1))).stated(1.0)
-    return CrossTable(matmul(left.T, right).stated(float(a.shape[0])))
+        left = (left * valid.numeric().reshape((-1, 1)))._stated(1.0)
+    return CrossTable(matmul(left.T, right)._stated(float(a.shape[0])))
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Chi2:
         With an opened table of which one cell is suppressed, the statistic may tell that cell: open one of the two.
         """
         statistic = self.statistic.reshape((1,))
-        value = release(statistic.session, statistic, self.rows, to=to, name=name, reason=reason)
+        value = release(statistic._context, statistic, self.rows, to=to, name=name, reason=reason)
 
         def read(opened: np.ndarray) -> TestResult:
             statistic = float(max(opened[0], 0.0)) if opened[0] == opened[0] else float("nan")
@@ -91,17 +91,17 @@ def chi2_contingency(counts: SecureArray, *, correction: bool = True) -> Chi2:
         raise UsageError(f"chi2_contingency: expected a table of secret whole numbers, got {counts!r}")
     r, c = counts.shape
     n = counts.bound * 1.0
-    total = counts.sum().stated(n)
-    of_row, of_column = counts.sum(axis=1, keepdims=True).stated(n), counts.sum(axis=0, keepdims=True).stated(n)
+    total = counts.sum()._stated(n)
+    of_row, of_column = counts.sum(axis=1, keepdims=True)._stated(n), counts.sum(axis=0, keepdims=True)._stated(n)
     # (observed - expected) * rows, exact
-    off = ((counts * total).stated(n * n) - (of_row * of_column).stated(n * n)).stated(n * n)
+    off = ((counts * total)._stated(n * n) - (of_row * of_column)._stated(n * n))._stated(n * n)
     if correction and r == c == 2:
-        less = (abs(off) * 2 - total).stated(2 * n * n)  # half a row nearer to 0, but not beyond
-        off, double = ((less > 0) * less).stated(2 * n * n), 2
+        less = (abs(off) * 2 - total)._stated(2 * n * n)  # half a row nearer to 0, but not beyond
+        off, double = ((less > 0) * less)._stated(2 * n * n), 2
     else:
         double = 1
-    by_row = ratio(off, (of_row * total).stated(n * n) * double, 1.0, _FINE)
-    by_column = ratio(off, (of_column * total).stated(n * n) * double, 1.0, _FINE)
-    products = by_row.multiply(by_column, scale=2 * _FINE).sum().stated(float(min(r, c)))
+    by_row = ratio(off, (of_row * total)._stated(n * n) * double, 1.0, _FINE)
+    by_column = ratio(off, (of_column * total)._stated(n * n) * double, 1.0, _FINE)
+    products = by_row.multiply(by_column, scale=2 * _FINE).sum()._stated(float(min(r, c)))
     statistic = products.rescaled(min(2 * _FINE, max(_FINE, 60 - int(n).bit_length() - 4))) * total
     return Chi2(statistic, total, (r - 1) * (c - 1))

@@ -12,7 +12,7 @@ from ..array import SecureArray
 from ..disclosure import release
 from ..errors import UsageError
 from ..functions import sqrt, stack
-from ..session import Withheld
+from ..openings import Withheld
 from ..table import Table
 from .moments import mean, variance
 from .quantiles import quantile
@@ -34,7 +34,7 @@ class Description:
         """Column -> label -> number in the column's own unit, NaN where too few rows stand behind it. One opening of
         shape (labels, columns). A count below the minimum group is suppressed like all else.
         """
-        opened = release(self.values.session, self.values, self.counts, to=to, name=name, reason=reason)
+        opened = release(self.values._context, self.values, self.counts, to=to, name=name, reason=reason)
         if isinstance(opened, Withheld):
             return opened
         scaled = np.where(np.array([label == "count" for label in self.labels])[:, None], opened, opened * self.units)
@@ -59,16 +59,16 @@ def describe(
             f"describe: {', '.join(coded) or 'no column'}: expected columns of numbers; count categories with crosstab "
             "or Table.group_by"
         )
-    session = table.session
+    context = table._context
     x = table.block(names)
-    full = session.constant(np.ones(table.rows, np.int64)) if table.valid is None else table.valid
+    full = context.constant(np.ones(table.rows, np.int64)) if table.valid is None else table.valid
     missing = [table.column(n).missing for n in names]
-    present = stack([full if m is None else full - m for m in missing], axis=1).stated(1.0)
-    count = present.sum(axis=0).stated(float(max(1, table.rows)))
+    present = stack([full if m is None else full - m for m in missing], axis=1)._stated(1.0)
+    count = present.sum(axis=0)._stated(float(max(1, table.rows)))
     centre = mean(x, valid=present).value
     spread = sqrt(variance(x, valid=present).value)
     middle = [quantile(x[:, i], quantiles, valid=present[:, i]) for i in range(len(names))]
-    bits = session.fraction_bits
+    bits = context.fraction_bits
     rows = [count.rescaled(bits), centre.rescaled(max(bits, centre.scale)), spread]
     scale = max(r.scale for r in rows)
     at = stack([m.value for m in middle], axis=1)

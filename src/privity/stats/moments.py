@@ -36,7 +36,7 @@ def variance(x: SecureArray, *, valid: SecureArray | None = None, ddof: int = 1)
     most = 2 * deviation.bound**2
     squares = deviation.multiply(deviation, scale=2 * deviation.scale)
     scale = fitting_scale(most, 40, 46)
-    total = squares.sum(axis=0).stated(deviation.bound**2 * x.shape[0])
+    total = squares.sum(axis=0)._stated(deviation.bound**2 * x.shape[0])
     return given.estimate(ratio(total, _less("variance", given, ddof), most, scale))
 
 
@@ -46,7 +46,7 @@ def covariance(x: SecureArray, *, valid: SecureArray | None = None, ddof: int = 
     deviation = given.centred()
     most = 2 * deviation.bound**2
     n = x.shape[0]
-    total = arithmetic.matmul(deviation.T, deviation, 1.0, 2 * deviation.scale).stated(deviation.bound**2 * n)
+    total = arithmetic.matmul(deviation.T, deviation, 1.0, 2 * deviation.scale)._stated(deviation.bound**2 * n)
     scale = fitting_scale(most, 40, 46)
     divisor = _less("covariance", given, ddof).reshape(())
     counts = given.counts
@@ -61,18 +61,18 @@ def correlation(x: SecureArray, *, valid: SecureArray | None = None) -> Estimate
     """
     given = cells("correlation", _matrix("correlation", x), valid, by_cell=False)
     rows = given.centred().T
-    session, proto = rows.session, rows.session.protocol
+    context, proto = rows._context, rows._context.protocol
     total = rows.bound**2 * x.shape[0]
     scale = min(2 * rows.scale, RANGE_BITS - 3 - math.ceil(math.log2(max(total, 1.0))))
-    share = rows.ring_share()
+    share = rows._ring_share()
     squares = proto.dot(share, share, 2 * rows.scale - scale).map(layout.reshape((-1, 1)))
-    fine = arithmetic.rescale(rows.stated(min(rows.bound, 2.0**30)), _UNIT).ring_share()
+    fine = arithmetic.rescale(rows._stated(min(rows.bound, 2.0**30)), _UNIT)._ring_share()
     # A constant column is left with the roundings of its mean and its own; of those there is no direction.
     roundings = 2.0**-rows.scale + 2.5 * 2.0**-given.x.scale
     least = max(0, math.ceil(math.log2(x.shape[0] * roundings**2) + scale))
     unit = linalg.over_root(proto, squares, fine, approx.bits_for(total, scale), scale, least)
-    matrix = proto.matmul(unit, unit.map(layout.transpose(None)), 2 * _UNIT - session.fraction_bits)
-    value = SecureArray(session, matrix, session.fraction_bits, 1.0 + 2.0**-12)
+    matrix = proto.matmul(unit, unit.map(layout.transpose(None)), 2 * _UNIT - context.fraction_bits)
+    value = SecureArray(context, matrix, context.fraction_bits, 1.0 + 2.0**-12)
     counts = given.counts
     return Estimate(value, counts if isinstance(counts, int) else counts.reshape(()))
 
@@ -83,9 +83,9 @@ def _less(what: str, given: Cells, ddof: int) -> SecureArray:
     if n <= ddof or ddof < 0:
         raise ShapeError(f"{what} with ddof={ddof} needs 0 <= ddof < rows, got {n} rows")
     if isinstance(counts, int):
-        return given.x.session.constant(counts - ddof)
-    less = (counts - ddof).stated(float(n))
-    return less if ddof == 0 else (less * (less > 0)).stated(float(n))
+        return given.x._context.constant(counts - ddof)
+    less = (counts - ddof)._stated(float(n))
+    return less if ddof == 0 else (less * (less > 0))._stated(float(n))
 
 
 def _matrix(what: str, x: SecureArray) -> SecureArray:

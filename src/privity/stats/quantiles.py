@@ -26,7 +26,7 @@ def quantile(x: SecureArray, q: npt.ArrayLike, *, valid: SecureArray | None = No
         raise UsageError(f"quantile: expected 0 <= q <= 1, got {q!r}")
     given = cells("quantile", x, valid)
     n, flat = x.shape[0], wanted.reshape(-1)
-    session = x.session
+    context = x._context
     values = given.x.reshape(-1)
     if given.mask is None:
         ordered = sort(values)
@@ -34,16 +34,16 @@ def quantile(x: SecureArray, q: npt.ArrayLike, *, valid: SecureArray | None = No
         low = np.floor(place).astype(np.int64)
         result = ordered[low] + (ordered[np.minimum(low + 1, n - 1)] - ordered[low]) * (place - low)
         side = np.minimum(low + 1, n - np.ceil(place).astype(np.int64))
-        counts: SecureArray = session.constant(side)
+        counts: SecureArray = context.constant(side)
     else:
         mask = given.mask.reshape(-1)
         result = masked_quantile(values, flat, valid=mask)
-        real = mask.sum().stated(float(n))
-        at = ((real - 1) * flat).stated(float(n))
-        at = at if at.scale else at.rescaled(session.fraction_bits)
-        below = floor(at).stated(float(n))
-        part = (at - below).stated(1.0)
+        real = mask.sum()._stated(float(n))
+        at = ((real - 1) * flat)._stated(float(n))
+        at = at if at.scale else at.rescaled(context.fraction_bits)
+        below = floor(at)._stated(float(n))
+        part = (at - below)._stated(1.0)
         exact = (part == 0).numeric()
-        counts = minimum((below + 1).stated(n + 1.0), (real - below - 1 + exact).stated(n + 1.0))
-    result = result.stated(values.bound * 3)
+        counts = minimum((below + 1)._stated(n + 1.0), (real - below - 1 + exact)._stated(n + 1.0))
+    result = result._stated(values.bound * 3)
     return Estimate(result.reshape(wanted.shape), counts.reshape(wanted.shape))

@@ -23,7 +23,7 @@ class Estimate:
 
     def open(self, *, to: Any, name: str, reason: str) -> Any:
         """The numbers, float64, NaN where fewer rows than the minimum group stand behind one. One opening."""
-        return release(self.value.session, self.value, self.counts, to=to, name=name, reason=reason)
+        return release(self.value._context, self.value, self.counts, to=to, name=name, reason=reason)
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,17 @@ class Cells:
         """(d,); 0 where nothing counts."""
         counts = self.counts
         if isinstance(counts, int):
-            return self.x.mean(axis=0).stated(self.x.bound * 1.01)
+            return self.x.mean(axis=0)._stated(self.x.bound * 1.01)
         assert self.mask is not None
-        total = (self.x * self.mask).stated(self.x.bound).sum(axis=0)
+        total = (self.x * self.mask)._stated(self.x.bound).sum(axis=0)
         return ratio(total, counts, self.x.bound, fitting_scale(self.x.bound, self.x.scale, 44))
 
     def centred(self) -> SecureArray:
         """Deviations from the mean, 0 in cells that do not count, at as many bits as squares leave room for."""
         bound = 2 * self.x.bound
-        deviation = (self.x - self.mean()).stated(bound)
+        deviation = (self.x - self.mean())._stated(bound)
         if self.mask is not None:
-            deviation = (deviation * self.mask).stated(bound)
+            deviation = (deviation * self.mask)._stated(bound)
         scale = fitting_scale(bound**2 * self.x.shape[0], 2 * deviation.scale, 58) // 2
         return deviation if scale == deviation.scale else deviation.rescaled(scale)
 
@@ -78,10 +78,10 @@ def cells(what: str, x: SecureArray, valid: SecureArray | None, by_cell: bool = 
         raise ShapeError(f"{what}: expected valid with one flag a row{cell}, got {valid.shape}")
     n = x.shape[0]
     numbers = x.numeric()
-    numbers = numbers if numbers.scale else numbers.rescaled(numbers.session.fraction_bits)
+    numbers = numbers if numbers.scale else numbers.rescaled(numbers._context.fraction_bits)
     mask = None
     if valid is not None:
-        mask = valid.numeric().stated(1.0).reshape((n, -1))
+        mask = valid.numeric()._stated(1.0).reshape((n, -1))
     return Cells(numbers.reshape((n, -1)), mask, x.ndim == 1)
 
 
@@ -107,5 +107,5 @@ def opened_result(values: Any, read: Callable[[np.ndarray], TestResult]) -> Any:
 
 def both_enough(counts: SecureArray) -> SecureArray:
     """Whether both groups of (2,) counts reach the minimum group: secret boolean of shape (1,)."""
-    enough = counts >= counts.session.minimum_group
+    enough = counts >= counts._context.minimum_group
     return enough[0:1] & enough[1:2]

@@ -62,18 +62,18 @@ class KaplanMeier:
         last time that is not suppressed: the step between two opened times never tells of less. Rounds: about 12 for
         each time, on one number.
         """
-        session = self.survival.session
-        m, least = len(self.times), session.minimum_group
+        context = self.survival._context
+        m, least = len(self.times), context.minimum_group
         enough = (self.at_risk >= least).numeric()
-        new = self.events - self.events.rearranged(layout.shifted(1))
-        kept, waiting = [], session.constant(0)
+        new = self.events - self.events._rearranged(layout.shifted(1))
+        kept, waiting = [], context.constant(0)
         for j in range(m):
-            waiting = (waiting + new[j]).stated(self.events.bound)
-            keep = ((waiting >= least).numeric() * enough[j]).stated(1.0)
-            waiting = (waiting * (1 - keep)).stated(self.events.bound)
+            waiting = (waiting + new[j])._stated(self.events.bound)
+            keep = ((waiting >= least).numeric() * enough[j])._stated(1.0)
+            waiting = (waiting * (1 - keep))._stated(self.events.bound)
             kept.append(keep)
         values = stack([self.survival, self.standard_error])
-        value = opened_where(session, values, stack(kept).reshape((1, m)), to=to, name=name, reason=reason)
+        value = opened_where(context, values, stack(kept).reshape((1, m)), to=to, name=name, reason=reason)
         if not isinstance(value, np.ndarray):
             return value
         return SurvivalCurve(np.asarray(self.times), value[0], value[1])
@@ -92,45 +92,45 @@ def kaplan_meier(
     grid = np.asarray(at, np.float64)
     if m == 0 or not np.isfinite(grid).all() or (np.diff(grid) <= 0).any():
         raise UsageError("kaplan_meier: expected at= as finite times in ascending order, at least one")
-    session = times.session
+    context = times._context
     happened = binary("kaplan_meier", events)
-    real = session.constant(np.ones(n, np.int64)) if valid is None else valid.numeric().stated(1.0)
+    real = context.constant(np.ones(n, np.int64)) if valid is None else valid.numeric()._stated(1.0)
     clock = times.numeric()
     if clock.scale == 0 and (grid != np.rint(grid)).any():
-        clock = clock.rescaled(session.fraction_bits)
-    extra = session.constant(grid, clock.scale) if clock.scale else session.constant(grid.astype(np.int64))
-    none = session.constant(np.zeros(m, np.int64))
+        clock = clock.rescaled(context.fraction_bits)
+    extra = context.constant(grid, clock.scale) if clock.scale else context.constant(grid.astype(np.int64))
+    none = context.constant(np.zeros(m, np.int64))
     # at one time: events, censored rows, then the time that was asked for
-    kind = concatenate([(1 - happened).stated(1.0), none + 2]).stated(2.0)
-    rows = session.constant(np.arange(n + m))
-    dead = happened if valid is None else (happened * real).stated(1.0)
-    columns = [concatenate([dead, none]).stated(1.0), concatenate([real, none]).stated(1.0), rows]
+    kind = concatenate([(1 - happened)._stated(1.0), none + 2])._stated(2.0)
+    rows = context.constant(np.arange(n + m))
+    dead = happened if valid is None else (happened * real)._stated(1.0)
+    columns = [concatenate([dead, none])._stated(1.0), concatenate([real, none])._stated(1.0), rows]
     dead, real, rows = sort_by([concatenate([clock, extra]), kind], columns)
     gone = cumsum(real)
-    risk = (gone[-1] - gone + real).stated(float(n))  # those from this row on
-    factor = (1 - ratio(dead, risk, 1.0, _PRODUCT)).stated(1.0)
-    hazard = ratio(dead, (risk * (risk - 1)).stated(float(n) ** 2), 0.5, _RISK)
+    risk = (gone[-1] - gone + real)._stated(float(n))  # those from this row on
+    factor = (1 - ratio(dead, risk, 1.0, _PRODUCT))._stated(1.0)
+    hazard = ratio(dead, (risk * (risk - 1))._stated(float(n) ** 2), 0.5, _RISK)
     survival = _running_product(factor)
     # a telescoping sum, at most 1 - 1 / n
-    spread = SecureArray(session, hazard.ring_share().map(layout.cumulative(0)), hazard.scale, 1.01)
+    spread = SecureArray(context, hazard._ring_share().map(layout.cumulative(0)), hazard.scale, 1.01)
     events_so_far = cumsum(dead)
-    after = (gone[-1] - gone).stated(float(n))
+    after = (gone[-1] - gone)._stated(float(n))
     parts = [survival, spread, after, events_so_far]
-    shares = orders.scatter(session.protocol, rows.ring_share(), [p.ring_share() for p in parts])
+    shares = orders.scatter(context.protocol, rows._ring_share(), [p._ring_share() for p in parts])
     curve, spread, after, count = (
-        SecureArray(session, s, p.scale, p.bound)[n:] for s, p in zip(shares, parts, strict=True)
+        SecureArray(context, s, p.scale, p.bound)[n:] for s, p in zip(shares, parts, strict=True)
     )
-    fine = curve.rescaled(session.fraction_bits)
-    error = fine.multiply(sqrt(spread), scale=session.fraction_bits)
-    return KaplanMeier(tuple(grid.tolist()), fine.stated(1.01), error.stated(1.01), after, count.stated(float(n)))
+    fine = curve.rescaled(context.fraction_bits)
+    error = fine.multiply(sqrt(spread), scale=context.fraction_bits)
+    return KaplanMeier(tuple(grid.tolist()), fine._stated(1.01), error._stated(1.01), after, count._stated(float(n)))
 
 
 def _running_product(x: SecureArray) -> SecureArray:
     """Products of all elements up to each, for values in [0, 1]: by doubling, ceil(log2 n) products."""
     n, step = x.shape[0], 1
     while step < n:
-        moved = x[step:].multiply(x[:-step], scale=x.scale).stated(1.0)
-        x = concatenate([x[:step], moved]).stated(1.0)
+        moved = x[step:].multiply(x[:-step], scale=x.scale)._stated(1.0)
+        x = concatenate([x[:step], moved])._stated(1.0)
         step *= 2
     return x
 
@@ -156,7 +156,7 @@ class LogRank:
         One opening of shape (1,).
         """
         statistic, keep = self.statistic.reshape((1,)), both_enough(self.counts)
-        value = opened_where(statistic.session, statistic, keep, to=to, name=name, reason=reason)
+        value = opened_where(statistic._context, statistic, keep, to=to, name=name, reason=reason)
 
         def read(opened: np.ndarray) -> TestResult:
             statistic = float(opened[0])
@@ -175,31 +175,31 @@ def logrank(
     """
     n = _check("logrank", times, events, valid)
     happened, one = binary("logrank", events), binary("logrank", group)
-    real = times.session.constant(np.ones(n, np.int64)) if valid is None else valid.numeric().stated(1.0)
-    dead = happened if valid is None else (happened * real).stated(1.0)
-    first = one if valid is None else (one * real).stated(1.0)
-    dead_first = (dead * one).stated(1.0)
+    real = times._context.constant(np.ones(n, np.int64)) if valid is None else valid.numeric()._stated(1.0)
+    dead = happened if valid is None else (happened * real)._stated(1.0)
+    first = one if valid is None else (one * real)._stated(1.0)
+    dead_first = (dead * one)._stated(1.0)
     clock, *columns = sort_by(times.numeric(), [times.numeric(), real, first, dead, dead_first])
-    session, proto = clock.session, clock.session.protocol
+    context, proto = clock._context, clock._context.protocol
     sums = [cumsum(c) for c in columns]
     ends = tables.ends_of_runs(proto, [sort_key(clock)])
-    shares = tables.in_front(proto, ends, [ends, *(c.ring_share() for c in sums)])
-    flag = SecureArray(session, shares[0], 0, 1.0)
-    upto = stack([SecureArray(session, s, 0, float(n)) for s in shares[1:]])
-    before = stack([c.rearranged(layout.shifted(1)) for c in upto])
-    died = ((upto[2:] - before[2:]) * flag).stated(float(n))  # events at this time: all, in group 1
+    shares = tables.in_front(proto, ends, [ends, *(c._ring_share() for c in sums)])
+    flag = SecureArray(context, shares[0], 0, 1.0)
+    upto = stack([SecureArray(context, s, 0, float(n)) for s in shares[1:]])
+    before = stack([c._rearranged(layout.shifted(1)) for c in upto])
+    died = ((upto[2:] - before[2:]) * flag)._stated(float(n))  # events at this time: all, in group 1
     totals = stack([c[-1] for c in sums[:2]])
-    risk = (totals.reshape((2, 1)) - before[:2]).stated(float(n))  # at risk: all, in group 1
-    expected = ratio((died[0] * risk[1]).stated(float(n) ** 2), risk[0], float(n))
-    others = (risk[0] - risk[1]).stated(float(n))
+    risk = (totals.reshape((2, 1)) - before[:2])._stated(float(n))  # at risk: all, in group 1
+    expected = ratio((died[0] * risk[1])._stated(float(n) ** 2), risk[0], float(n))
+    others = (risk[0] - risk[1])._stated(float(n))
     part = ratio(
-        stack([others, (risk[0] - died[0]).stated(float(n))]),
-        stack([risk[0], (risk[0] - 1).stated(float(n))]), 2.0, 24,
+        stack([others, (risk[0] - died[0])._stated(float(n))]),
+        stack([risk[0], (risk[0] - 1)._stated(float(n))]), 2.0, 24,
     )  # fmt: skip  # without an event r / (r - 1) may reach 2; such rows expect nothing
-    variance = (expected * (part[0] * part[1]).stated(2.01)).stated(float(n)).sum().stated(float(n))
-    off = (died[1].sum().stated(float(n)) - expected.sum()).stated(float(n))
+    variance = (expected * (part[0] * part[1])._stated(2.01))._stated(float(n)).sum()._stated(float(n))
+    off = (died[1].sum()._stated(float(n)) - expected.sum())._stated(float(n))
     off = off.rescaled(min(off.scale, fitting_scale(float(n) ** 2, 2 * off.scale, 60) // 2))
     square = off.multiply(off, scale=fitting_scale(8.0 * n**2, min(18, 2 * off.scale), 58))
     statistic = ratio(square, variance, 4.0 * n + 16)
-    counts = stack([totals[1], (totals[0] - totals[1]).stated(float(n))])
+    counts = stack([totals[1], (totals[0] - totals[1])._stated(float(n))])
     return LogRank(statistic, counts)

@@ -19,7 +19,7 @@ from privity.ml.trees.forest import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
-from privity.session import Withheld
+from privity.openings import Withheld
 from privity.table import Field, TableInfo, table_inputs
 from privity.types import Opening
 

@@ -22,7 +22,7 @@ from privity.ml.trees.forest import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
-from privity.session import RANGE_GUARD
+from privity.openings import RANGE_GUARD
 from privity.table import Field, TableInfo, table_inputs
 
 BINS = 8

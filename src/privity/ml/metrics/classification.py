@@ -26,9 +26,9 @@ def accuracy_score(
     check_rows("accuracy_score", y_true, y_pred)
     weight = row_weights("accuracy_score", y_true, valid, sample_weight)
     if y_pred.kind == "bool":
-        proto = y_true.session.protocol
+        proto = y_true._context.protocol
         labels = y_true if y_true.kind == "bool" else binary("accuracy_score", y_true)
-        truth = labels if labels.kind == "bool" else SecureArray(y_true.session, proto.a2bits(labels.ring_share()))
+        truth = labels if labels.kind == "bool" else SecureArray(y_true._context, proto.a2bits(labels._ring_share()))
         right = ~(truth ^ y_pred)
     else:
         right = y_true.numeric() == y_pred
@@ -46,9 +46,9 @@ def log_loss(
     check_rows("log_loss", y_true, y_proba)
     weight = row_weights("log_loss", y_true, valid, sample_weight)
     labels, p = binary("log_loss", y_true), probability(y_proba)
-    given = (1 - p + labels * (p * 2 - 1)).stated(1.0 + 2.0**-7)
+    given = (1 - p + labels * (p * 2 - 1))._stated(1.0 + 2.0**-7)
     loss = -log(clip(given, 2.0**-p.scale, 1.0))
-    return weighted_mean(loss.stated(min(loss.bound, 0.7 * p.scale + 1)), weight)
+    return weighted_mean(loss._stated(min(loss.bound, 0.7 * p.scale + 1)), weight)
 
 
 def brier_score_loss(
@@ -60,7 +60,7 @@ def brier_score_loss(
     error = probability(y_proba) - binary("brier_score_loss", y_true)
     if weight is None:
         return error.matmul(error) * (1.0 / y_true.shape[0])
-    error = error.stated(1.0 + 2.0**-7)
+    error = error._stated(1.0 + 2.0**-7)
     return weighted_mean(error * error, weight)
 
 
@@ -88,12 +88,12 @@ def confusion_matrix(
     for y in (y_true, y_pred):
         if classes == 2:
             one = binary("confusion_matrix", y)
-            sides.append(stack([(1 - one).stated(1.0), one], axis=1))
+            sides.append(stack([(1 - one)._stated(1.0), one], axis=1))
         else:
             sides.append(one_hot(y.numeric(), classes))
     truth, guess = sides
     if weight is not None:
-        truth = (truth * weight.reshape((-1, 1))).stated(weight.bound)
+        truth = (truth * weight.reshape((-1, 1)))._stated(weight.bound)
     return matmul(truth.T, guess)
 
 
@@ -102,7 +102,7 @@ def _counts(what: str, y_true: SecureArray, y_pred: SecureArray, valid: Any, sam
     check_rows(what, y_true, y_pred)
     weight = row_weights(what, y_true, valid, sample_weight)
     truth, guess = binary(what, y_true), binary(what, y_pred)
-    both = (truth * guess).stated(1.0)
+    both = (truth * guess)._stated(1.0)
     totals = weighted_sum(stack([both, guess, truth], axis=1), weight)
     return [totals[0], totals[1], totals[2]]
 
@@ -152,11 +152,11 @@ class CalibrationBins:
         One opening of that shape.
         """
         values = stack([self.prob_true, self.prob_pred])
-        return release(values.session, values, self.counts, to=to, name=name, reason=reason)
+        return release(values._context, values, self.counts, to=to, name=name, reason=reason)
 
     def open_counts(self, *, to: Any, name: str, reason: str) -> Any:
         """Rows in each bin, float64, small ones NaN (``disclosure.release_table``); one opening of shape (bins,)."""
-        return release_table(self.counts.session, self.counts, to=to, name=name, reason=reason)
+        return release_table(self.counts._context, self.counts, to=to, name=name, reason=reason)
 
 
 def calibration_curve(
@@ -173,15 +173,15 @@ def calibration_curve(
     mask = row_weights("calibration_curve", y_true, valid, None)
     labels, p = binary("calibration_curve", y_true), probability(y_proba)
     edges = np.linspace(0.0, 1.0, n_bins + 1)
-    one = p.session.constant(np.ones((n, 1), np.int64))
+    one = p._context.constant(np.ones((n, 1), np.int64))
     if n_bins > 1:  # a value on an edge belongs to the bin below, as in scikit-learn
         above = (p.reshape((n, 1)) > edges[1:-1].reshape((1, -1))).numeric()
-        inside = (concatenate([one, above], axis=1) - concatenate([above, one * 0], axis=1)).stated(1.0)
+        inside = (concatenate([one, above], axis=1) - concatenate([above, one * 0], axis=1))._stated(1.0)
     else:
         inside = one
     if mask is not None:
-        inside = (inside * mask.reshape((n, 1))).stated(1.0)
+        inside = (inside * mask.reshape((n, 1)))._stated(1.0)
     counts = inside.sum(axis=0)
-    hits = matmul(inside.T, labels).stated(float(n))
-    sums = matmul(inside.T, p).stated(float(n) * p.bound)
+    hits = matmul(inside.T, labels)._stated(float(n))
+    sums = matmul(inside.T, p)._stated(float(n) * p.bound)
     return CalibrationBins(counts, ratio(hits, counts, 1.0), ratio(sums, counts, p.bound), tuple(edges.tolist()))

@@ -63,10 +63,10 @@ def permutation_importance(
 def _real_rows_first(
     valid: SecureArray, x: SecureArray, y: SecureArray
 ) -> tuple[SecureArray, SecureArray, SecureArray]:
-    proto, mask = valid.session.protocol, valid.numeric()
+    proto, mask = valid._context.protocol, valid.numeric()
     given = [x.numeric(), y.numeric(), mask]
-    moved = tables.in_front(proto, mask.ring_share(), [a.ring_share() for a in given])
-    made = [SecureArray(a.session, s, a.scale, a.bound) for a, s in zip(given, moved, strict=True)]
+    moved = tables.in_front(proto, mask._ring_share(), [a._ring_share() for a in given])
+    made = [SecureArray(a._context, s, a.scale, a.bound) for a, s in zip(given, moved, strict=True)]
     return made[0], made[1], made[2]
 
 
@@ -75,5 +75,5 @@ def _shuffled(column: SecureArray, valid: SecureArray | None) -> SecureArray:
     if valid is None:
         return shuffle(column)[0]
     mixed, real = shuffle(column, valid)
-    share = tables.in_front(column.session.protocol, real.ring_share(), [mixed.ring_share()])[0]
-    return SecureArray(column.session, share, column.scale, column.bound)
+    share = tables.in_front(column._context.protocol, real._ring_share(), [mixed._ring_share()])[0]
+    return SecureArray(column._context, share, column.scale, column.bound)

@@ -42,13 +42,13 @@ class Curve:
 
     def thresholds(self) -> tuple[SecureArray, SecureArray, SecureArray, SecureArray]:
         """(flag, hits, misses, hits before) for one row per different score, then rows with flag 0. Five rounds."""
-        session, proto = self.ends.session, self.ends.session.protocol
+        context, proto = self.ends._context, self.ends._context.protocol
         columns = [self.ends, self.hits, self.misses]
-        shares = tables.in_front(proto, self.ends.ring_share(), [c.ring_share() for c in columns])
+        shares = tables.in_front(proto, self.ends._ring_share(), [c._ring_share() for c in columns])
         flag, hits, misses = (
-            SecureArray(session, s, c.scale, c.bound) for s, c in zip(shares, columns, strict=True)
+            SecureArray(context, s, c.scale, c.bound) for s, c in zip(shares, columns, strict=True)
         )
-        return flag, hits, misses, hits.rearranged(layout.shifted(1))
+        return flag, hits, misses, hits._rearranged(layout.shifted(1))
 
 
 def curve_of(what: str, y_true: SecureArray, y_score: SecureArray, valid: Any, sample_weight: Any) -> Curve:
@@ -56,25 +56,25 @@ def curve_of(what: str, y_true: SecureArray, y_score: SecureArray, valid: Any, s
     check_rows(what, y_true, y_score)
     weight = row_weights(what, y_true, valid, sample_weight)
     label = binary(what, y_true)
-    one = label if weight is None else (label * weight).stated(weight.bound)
-    zero = ((1 - label) if weight is None else weight - one).stated(one.bound)
+    one = label if weight is None else (label * weight)._stated(weight.bound)
+    zero = ((1 - label) if weight is None else weight - one)._stated(one.bound)
     score = -y_score.numeric()
     score, one, zero = sort_by(score, [score, one, zero])
-    session, proto = score.session, score.session.protocol
-    ends = SecureArray(session, tables.ends_of_runs(proto, [sort_key(score)]), 0, 1.0)
+    context, proto = score._context, score._context.protocol
+    ends = SecureArray(context, tables.ends_of_runs(proto, [sort_key(score)]), 0, 1.0)
     hits, misses = cumsum(one), cumsum(zero)
     return Curve(ends, hits, misses, hits[-1], misses[-1])
 
 
 def pairs_in_order(flag: SecureArray, hits: SecureArray, misses: SecureArray, before: SecureArray) -> SecureArray:
     """Twice the weighted pairs in right order, ties half: trapezoids between thresholds. Exact; two rounds."""
-    missed = misses - misses.rearranged(layout.shifted(1))
-    missed = (missed * flag).stated(misses.bound)  # all rows but thresholds are 0
-    both = (hits + before).stated(2 * hits.bound)
+    missed = misses - misses._rearranged(layout.shifted(1))
+    missed = (missed * flag)._stated(misses.bound)  # all rows but thresholds are 0
+    both = (hits + before)._stated(2 * hits.bound)
     row = layout.reshape((1, -1))
-    summed = missed.session.protocol.dot(missed.ring_share().map(row), both.ring_share().map(row))
+    summed = missed._context.protocol.dot(missed._ring_share().map(row), both._ring_share().map(row))
     twice = summed.map(layout.reshape(()))
-    return SecureArray(missed.session, twice, 2 * hits.scale, 2 * hits.bound * misses.bound)
+    return SecureArray(missed._context, twice, 2 * hits.scale, 2 * hits.bound * misses.bound)
 
 
 def roc_auc_score(
@@ -103,7 +103,7 @@ def ks_statistic(
     curve = curve_of("ks_statistic", y_true, y_score, valid, sample_weight)
     scale = 2 * curve.hits.scale
     ahead = curve.hits.multiply(curve.negative, scale=scale) - curve.misses.multiply(curve.positive, scale=scale)
-    ahead = (ahead * curve.ends).stated(curve.hits.bound * curve.misses.bound)
+    ahead = (ahead * curve.ends)._stated(curve.hits.bound * curve.misses.bound)
     pairs = curve.pairs
     gap = largest(largest(stack([ahead, -ahead]), axis=1))
     return ratio(gap, pairs, 1.0) + (pairs == 0).numeric() * UNDEFINED
@@ -119,11 +119,11 @@ def average_precision_score(
     """
     curve = curve_of("average_precision_score", y_true, y_score, valid, sample_weight)
     flag, hits, misses, before = curve.thresholds()
-    gained = ((hits - before) * flag).stated(hits.bound)
-    precision = ratio(hits, (hits + misses).stated(2 * hits.bound), 1.0, scale=24)
+    gained = ((hits - before) * flag)._stated(hits.bound)
+    precision = ratio(hits, (hits + misses)._stated(2 * hits.bound), 1.0, scale=24)
     scale = fitting_scale(hits.bound, 24, 40)
     precision = precision if precision.scale <= scale else precision.rescaled(scale)
-    terms = gained.multiply(precision, scale=scale).ring_share()
+    terms = gained.multiply(precision, scale=scale)._ring_share()
     # gains add up to the weight of all positives at most
-    total = SecureArray(gained.session, terms.map(layout.total(None, False)), scale, curve.positive.bound * 1.01)
+    total = SecureArray(gained._context, terms.map(layout.total(None, False)), scale, curve.positive.bound * 1.01)
     return ratio(total, curve.positive, 1.0)

@@ -21,7 +21,7 @@ def mean_squared_error(
     n = check_rows("mean_squared_error", y_true, y_pred)
     weight = row_weights("mean_squared_error", y_true, valid, sample_weight)
     error = y_pred.numeric() - y_true
-    scale = fitting_scale(error.bound**2 * n, error.session.fraction_bits, 46)
+    scale = fitting_scale(error.bound**2 * n, error._context.fraction_bits, 46)
     return weighted_mean(squared(error, scale), weight)
 
 
@@ -52,16 +52,16 @@ def r2_score(
     n = check_rows("r2_score", y_true, y_pred)
     weight = row_weights("r2_score", y_true, valid, sample_weight)
     truth = y_true.numeric()
-    truth = truth if truth.scale else truth.rescaled(truth.session.fraction_bits)
+    truth = truth if truth.scale else truth.rescaled(truth._context.fraction_bits)
     guess = y_pred.numeric()
-    centre = weighted_mean(truth, weight).stated(truth.bound)
-    deviation = (truth - centre).stated(2 * truth.bound)
+    centre = weighted_mean(truth, weight)._stated(truth.bound)
+    deviation = (truth - centre)._stated(2 * truth.bound)
     error = truth - guess
     rest, spread = _sums_of_squares(error, deviation, weight, n)
     # 1 - rest / spread; where the rest is far larger than the spread the quotient would not fit
     most = 1024
     limit = spread * most - rest
-    rest = (rest + (limit < 0) * limit).stated(spread.bound * most)
+    rest = (rest + (limit < 0) * limit)._stated(spread.bound * most)
     return ratio(spread - rest, spread, most)
 
 
@@ -70,9 +70,9 @@ def _sums_of_squares(
 ) -> tuple[SecureArray, SecureArray]:
     """Both sums at one scale with room for a quotient of up to 2^10 in 62 bits."""
     bound = max(error.bound, deviation.bound)
-    both = stack([error, deviation], axis=1).stated(bound)
+    both = stack([error, deviation], axis=1)._stated(bound)
     heaviest = 1.0 if weight is None else weight.bound
-    squares = squared(both, fitting_scale(bound**2 * n * heaviest * 2048, both.session.fraction_bits, 60))
+    squares = squared(both, fitting_scale(bound**2 * n * heaviest * 2048, both._context.fraction_bits, 60))
     totals = weighted_sum(squares, weight)
-    totals = totals.stated(bound**2 * n * heaviest + n * 2.0**-squares.scale)
+    totals = totals._stated(bound**2 * n * heaviest + n * 2.0**-squares.scale)
     return totals[0], totals[1]

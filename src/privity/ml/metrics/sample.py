@@ -32,21 +32,21 @@ def row_weights(what: str, y: SecureArray, valid: SecureArray | None, sample_wei
     for name, given in (("valid", valid), ("sample_weight", sample_weight)):
         if given is not None and _shape(given) != (n,):
             raise ShapeError(f"{what}: expected {name} of shape ({n},) like the labels, got {_shape(given)}")
-    mask = None if valid is None else valid.numeric().stated(1.0)
+    mask = None if valid is None else valid.numeric()._stated(1.0)
     if sample_weight is None:
         return mask
     if isinstance(sample_weight, SecureArray):
         weight = sample_weight.numeric()
-        weight.session.guard((weight < 0).ring_share().map(layout.total(None, False)))
+        weight._context.guard((weight < 0)._ring_share().map(layout.total(None, False)))
     else:
         public = np.asarray(sample_weight)
         if public.dtype.kind not in "biuf" or not np.isfinite(public).all() or (public < 0).any():
             raise UsageError(f"{what}: expected sample_weight of finite numbers of at least 0")
-        weight = secure(y.session, public)
+        weight = secure(y._context, public)
     # Sums of weights are multiplied with each other: both must fit together.
     scale = fitting_scale(weight.bound * n, weight.scale, 30)
     weight = weight if scale == weight.scale else arithmetic.rescale(weight, scale)
-    return weight if mask is None else (weight * mask).stated(weight.bound)
+    return weight if mask is None else (weight * mask)._stated(weight.bound)
 
 
 def _shape(x: Any) -> tuple[int, ...]:
@@ -63,8 +63,8 @@ def binary(what: str, y: SecureArray) -> SecureArray:
     labels = y.numeric()
     if labels.bound > 1.0:
         wrong = (labels * (labels - 1)) != 0
-        labels.session.guard(wrong.ring_share().map(layout.total(None, False)))
-    return labels.stated(1.0)
+        labels._context.guard(wrong._ring_share().map(layout.total(None, False)))
+    return labels._stated(1.0)
 
 
 def probability(p: SecureArray) -> SecureArray:
@@ -76,7 +76,7 @@ def probability(p: SecureArray) -> SecureArray:
 def squared(x: SecureArray, scale: int | None = None) -> SecureArray:
     """x^2 at ``scale`` fractional bits (None: the session's); x loses those for which its bound leaves no room."""
     x = x.numeric()
-    wanted = x.session.fraction_bits if scale is None else scale
+    wanted = x._context.fraction_bits if scale is None else scale
     if x.scale == 0:
         return x * x
     x = x.rescaled(min(x.scale, fitting_scale(x.bound**2, 2 * x.scale, 60) // 2))

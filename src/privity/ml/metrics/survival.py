@@ -37,16 +37,16 @@ def concordance_index(
     check_rows("concordance_index", event_times, event_observed)
     mask = row_weights("concordance_index", event_times, valid, None)
     died = binary("concordance_index", event_observed)
-    counts = mask if mask is not None else died.session.constant(np.ones(n, np.int64))
-    dead = died if mask is None else (died * mask).stated(1.0)
+    counts = mask if mask is not None else died._context.constant(np.ones(n, np.int64))
+    dead = died if mask is None else (died * mask)._stated(1.0)
     # By time, deaths first, then by falling score: deaths at one time are then never in rising order.
-    keys = [event_times, (1 - died).stated(1.0), -predicted_scores.numeric()]
+    keys = [event_times, (1 - died)._stated(1.0), -predicted_scores.numeric()]
     time, dead, counts, score = sort_by(keys, [event_times.numeric(), dead, counts, predicted_scores.numeric()])
     after = counts.sum() - cumsum(counts)
     comparable = _summed(dead, after, n) - _pairs_in_runs([time], dead, dead, n)
     # By score; rows of equal score by falling place, so that they are in falling order too and count nowhere.
     back = slice(None, None, -1)
-    place = died.session.constant(np.arange(n)[back].copy())
+    place = died._context.constant(np.arange(n)[back].copy())
     score, time, dead, counts, place = sort_by(score[back], [score[back], time[back], dead[back], counts[back], place])
     tied = _pairs_in_runs([score], counts, dead, n) - _pairs_in_runs([score, time], dead, dead, n)
     right = _rising_pairs(place, dead, counts)
@@ -56,8 +56,8 @@ def concordance_index(
 def _summed(x: SecureArray, y: SecureArray, n: int) -> SecureArray:
     """sum of x * y, at most n^2."""
     row = layout.reshape((1, -1))
-    share = x.session.protocol.dot(x.ring_share().map(row), y.ring_share().map(row)).map(layout.reshape(()))
-    return SecureArray(x.session, share, 0, float(n) ** 2)
+    share = x._context.protocol.dot(x._ring_share().map(row), y._ring_share().map(row)).map(layout.reshape(()))
+    return SecureArray(x._context, share, 0, float(n) ** 2)
 
 
 def _pairs_in_runs(keys: list[SecureArray], first: SecureArray, second: SecureArray, n: int) -> SecureArray:
@@ -65,14 +65,14 @@ def _pairs_in_runs(keys: list[SecureArray], first: SecureArray, second: SecureAr
 
     All pairs i < j, less those with i before j's run.
     """
-    session, proto = first.session, first.session.protocol
+    context, proto = first._context, first._context.protocol
     before, upto = cumsum(first), cumsum(second)
     everything = _summed(second, before - first, n)
     ends = tables.ends_of_runs(proto, [sort_key(k) for k in keys])
-    moved = tables.in_front(proto, ends, [ends, before.ring_share(), upto.ring_share()])
-    flag, before, upto = (SecureArray(session, s, 0, float(n)) for s in moved)
-    inside = (upto - upto.rearranged(layout.shifted(1))) * flag.stated(1.0)
-    return everything - _summed(inside.stated(float(n)), before.rearranged(layout.shifted(1)), n)
+    moved = tables.in_front(proto, ends, [ends, before._ring_share(), upto._ring_share()])
+    flag, before, upto = (SecureArray(context, s, 0, float(n)) for s in moved)
+    inside = (upto - upto._rearranged(layout.shifted(1))) * flag._stated(1.0)
+    return everything - _summed(inside._stated(float(n)), before._rearranged(layout.shifted(1)), n)
 
 
 def _rising_pairs(place: SecureArray, dead: SecureArray, counts: SecureArray) -> SecureArray:
@@ -81,32 +81,32 @@ def _rising_pairs(place: SecureArray, dead: SecureArray, counts: SecureArray) ->
     Digit by digit from the highest: rows stand in groups that agree in the digits before, in their first order. Pairs
     of a group that differ in this digit are counted, then each group is parted by it, stably.
     """
-    session, proto, n = place.session, place.session.protocol, place.shape[0]
+    context, proto, n = place._context, place._context.protocol, place.shape[0]
     digits = max(1, (n - 1).bit_length())
     size = 1 << digits
     extra = size - n  # rows that count nowhere, with the places that are left
     if extra:
-        place = concatenate([place, session.constant(np.arange(n, size))]).stated(float(size - 1))
-        none = session.constant(np.zeros(extra, np.int64))
-        dead, counts = (concatenate([x, none]).stated(1.0) for x in (dead, counts))
-    total = session.constant(0)
+        place = concatenate([place, context.constant(np.arange(n, size))])._stated(float(size - 1))
+        none = context.constant(np.zeros(extra, np.int64))
+        dead, counts = (concatenate([x, none])._stated(1.0) for x in (dead, counts))
+    total = context.constant(0)
     for digit in reversed(range(digits)):
         groups, half = size >> (digit + 1), 1 << digit
         start = np.repeat(np.arange(groups) * 2 * half, 2 * half)
-        high = ((place - start).stated(2.0 * half) >= half).numeric()
-        marked = (stack([dead, counts]) * high).stated(1.0)
+        high = ((place - start)._stated(2.0 * half) >= half).numeric()
+        marked = (stack([dead, counts]) * high)._stated(1.0)
         shape = (groups, 2 * half)
-        earlier = (dead - marked[0]).stated(1.0).reshape(shape)
+        earlier = (dead - marked[0])._stated(1.0).reshape(shape)
         total = total + _summed(marked[1], cumsum(earlier, axis=1).reshape(-1), n)
         if digit:
             # stable: low rows to the front of their group, high rows to its second half, which holds exactly half
             ones = cumsum(high.reshape(shape), axis=1).reshape(-1)
             inside = np.tile(np.arange(2 * half), groups)
-            low_place = (-ones + inside).stated(2.0 * half)
-            high_place = (ones + (half - 1)).stated(3.0 * half)
+            low_place = (-ones + inside)._stated(2.0 * half)
+            high_place = (ones + (half - 1))._stated(3.0 * half)
             target = low_place + high * (high_place - low_place) + start
-            moved = orders.scatter(proto, target.ring_share(), [x.ring_share() for x in (place, dead, counts)])
+            moved = orders.scatter(proto, target._ring_share(), [x._ring_share() for x in (place, dead, counts)])
             place, dead, counts = (
-                SecureArray(session, s, 0, x.bound) for s, x in zip(moved, (place, dead, counts), strict=True)
+                SecureArray(context, s, 0, x.bound) for s, x in zip(moved, (place, dead, counts), strict=True)
             )
-    return total.stated(float(n) ** 2)
+    return total._stated(float(n) ** 2)

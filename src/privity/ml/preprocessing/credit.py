@@ -62,7 +62,7 @@ class WOEEncoder(Transform):
         for batch, hot in self._flags(table):
             most = hot.shape[2]
             woes = stack([concatenate([self.woe_[n], np.zeros(most - self.levels_[n])]) for n in batch])
-            values = matmul(hot, woes.reshape((len(batch), most, 1))).stated(woes.bound)
+            values = matmul(hot, woes.reshape((len(batch), most, 1)))._stated(woes.bound)
             for i, name in enumerate(batch):
                 field = table.column(name).field
                 field = replace(field, kind="number", unit=1.0, bound=woes.bound, categories=(), missing=False)
@@ -82,13 +82,13 @@ class WOEEncoder(Transform):
         columns, rows, most = hot.shape
         has = (np.arange(most) < np.asarray(levels)[:, None]).astype(np.float64)  # which levels a column has
         flat = hot.transpose(1, 0, 2).reshape((rows, columns * most))
-        bad = matmul(label.reshape((1, -1)), flat).reshape((columns, most)).stated(float(rows))
-        counts = stack([hot.sum(axis=1).stated(float(rows)) - bad, bad]).stated(float(rows))
+        bad = matmul(label.reshape((1, -1)), flat).reshape((columns, most))._stated(float(rows))
+        counts = stack([hot.sum(axis=1)._stated(float(rows)) - bad, bad])._stated(float(rows))
         smooth = counts + self.smoothing * has
         per_row = 1.0 / (rows + np.asarray(levels)[:, None] * self.smoothing)
-        share = smooth.multiply(per_row, scale=_BITS).stated(1.0)  # of all rows
-        total = share.sum(axis=2).stated(1.0).reshape((2, columns, 1))
-        within = share.multiply(reciprocal(total, at_most=1024.0, scale=_BITS - 6), scale=_BITS).stated(1.0 + 2.0**-8)
+        share = smooth.multiply(per_row, scale=_BITS)._stated(1.0)  # of all rows
+        total = share.sum(axis=2)._stated(1.0).reshape((2, columns, 1))
+        within = share.multiply(reciprocal(total, at_most=1024.0, scale=_BITS - 6), scale=_BITS)._stated(1.0 + 2.0**-8)
         logs = log(within)
         woe = logs[0] - logs[1]
         gap = within[0] - within[1]

@@ -54,7 +54,7 @@ class Clip(Transform):
         for name, column in columns.items():
             cells, field = values[name], replace(column.field, bound=min(column.field.bound, largest))
             bound = min(column.values.bound, largest / field.unit) + 2.0**-cells.scale
-            made[name] = [SecureColumn(field, cells.stated(bound), column.missing)]
+            made[name] = [SecureColumn(field, cells._stated(bound), column.missing)]
         return swapped(table, made, clean=inside)
 
 
@@ -119,7 +119,7 @@ class PowerTransformer(Transform):
         columns = _natural(table, self.columns_)
         made = together(columns, lambda names, x: self._curve(self._exponent(names[0]), x), self._exponent)
         reach = {n: self._reach(self._exponent(n), columns[n].bound) for n in made}
-        return columns_out(table, {n: y.stated(min(y.bound, reach[n])) for n, y in made.items()})
+        return columns_out(table, {n: y._stated(min(y.bound, reach[n])) for n, y in made.items()})
 
     def _exponent(self, name: str) -> float:
         return self.lambdas[name] if isinstance(self.lambdas, Mapping) else self.lambdas
@@ -159,10 +159,10 @@ def _plain_box_cox(x: float, exponent: float) -> float:
 
 def _natural(table: Table, names: Sequence[str]) -> dict[str, SecureArray]:
     """Columns in their own units, with at most the session's fractional bits; whole numbers with all of them."""
-    bits = table.session.fraction_bits
+    bits = table._context.fraction_bits
     columns = {n: table.column(n).natural.numeric() for n in names}
     fine = [n for n, x in columns.items() if x.scale > bits]
     if fine:
         cut = stack([columns[n] for n in fine], axis=1).rescaled(bits)
-        columns |= {n: cut[:, i].stated(columns[n].bound + 2.0**-bits) for i, n in enumerate(fine)}
+        columns |= {n: cut[:, i]._stated(columns[n].bound + 2.0**-bits) for i, n in enumerate(fine)}
     return {n: x if x.scale else x.rescaled(bits) for n, x in columns.items()}

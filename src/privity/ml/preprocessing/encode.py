@@ -117,7 +117,7 @@ def batches_of_levels(levels: Mapping[str, int]) -> list[list[str]]:
 def one_hot_batch(table: Table, codes: Mapping[str, SecureArray], levels: int) -> SecureArray:
     """(k, n, levels) 0/1 integers of k columns of codes; 0 for empty cells and in rows that are not real."""
     present = present_cells(table, list(codes)).T.reshape((len(codes), table.rows, 1))
-    return (one_hot(stack(list(codes.values())), levels).numeric() * present).stated(1.0)
+    return (one_hot(stack(list(codes.values())), levels).numeric() * present)._stated(1.0)
 
 
 class OrdinalEncoder(Transform):
@@ -170,7 +170,7 @@ class KBinsDiscretizer(Transform):
         inner = np.arange(1, self.n_bins) / self.n_bins
         if self.strategy == "quantile":
             x = table.block(self.columns_)
-            self.bin_edges_ = quantile(x, inner, axis=0, valid=filled(table, self.columns_)).stated(x.bound)
+            self.bin_edges_ = quantile(x, inner, axis=0, valid=filled(table, self.columns_))._stated(x.bound)
         else:
             ends = MinMaxScaler(self.columns_).fit(table)
             width = ends.data_max_ - ends.data_min_
@@ -185,10 +185,10 @@ class KBinsDiscretizer(Transform):
         x = table.block(self.columns_)
         n, k = x.shape
         above = (x.reshape((1, n, k)) >= self.bin_edges_.reshape((self.n_bins - 1, 1, k))).numeric()
-        codes = above.sum(axis=0).stated(float(self.n_bins - 1)) * present_cells(table, self.columns_)
+        codes = above.sum(axis=0)._stated(float(self.n_bins - 1)) * present_cells(table, self.columns_)
         made: dict[str, list[SecureColumn]] = {}
         for i, name in enumerate(self.columns_):
             column = table.column(name)
             field = replace(column.field, kind="category", unit=1.0, bound=float(self.n_bins - 1), categories=names)
-            made[name] = [SecureColumn(field, codes[:, i].stated(float(self.n_bins - 1)), column.missing)]
+            made[name] = [SecureColumn(field, codes[:, i]._stated(float(self.n_bins - 1)), column.missing)]
         return swapped(table, made, clean=True)

@@ -69,7 +69,7 @@ class SimpleImputer(Transform):
             if column.missing is None:
                 continue
             values = column.values + filling[name]  # an empty cell holds 0
-            values = values.stated(max(column.values.bound, self.statistics_[name].bound))
+            values = values._stated(max(column.values.bound, self.statistics_[name].bound))
             kind = "number" if self.strategy in ("mean", "median") else column.field.kind
             field = replace(column.field, kind=kind, missing=False)
             made[name] = [SecureColumn(field, values)]
@@ -132,7 +132,7 @@ class SimpleImputer(Transform):
             hot = one_hot_batch(table, {n: codes[n] for n in batch}, max(levels[n] for n in batch))
             best = argmax(hot.sum(axis=1), axis=1)  # levels that a column does not have count 0 and come last
             for i, name in enumerate(batch):
-                most = best[i].stated(float(max(1, levels[name] - 1)))
+                most = best[i]._stated(float(max(1, levels[name] - 1)))
                 found[name] = most if name not in numbers else most * (1.0 / columns[name].field.unit)
         return found
 
@@ -142,11 +142,11 @@ class SimpleImputer(Transform):
         if isinstance(fill, str):
             if fill not in field.categories:
                 raise UsageError(f"SimpleImputer: {name!r} has no category {fill!r}: {', '.join(field.categories)}")
-            return table.session.constant(field.categories.index(fill))
+            return table._context.constant(field.categories.index(fill))
         assert fill is not None
         if abs(fill) > field.bound:
             raise UsageError(f"SimpleImputer: fill_value {fill} passes the public bound {field.bound:g} of {name!r}")
-        return table.session.constant(np.float64(fill / field.unit), scale=table.column(name).values.scale or None)
+        return table._context.constant(np.float64(fill / field.unit), scale=table.column(name).values.scale or None)
 
 
 def _levels(field: Field) -> int | None:

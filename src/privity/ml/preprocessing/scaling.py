@@ -94,12 +94,12 @@ class MinMaxScaler(Transform):
             self.data_min_, self.data_max_ = smallest_of(x, axis=0), largest_of(x, axis=0)
         else:
             keep = keep if keep.ndim == 2 else keep.reshape((-1, 1))
-            away = (1 - keep).stated(1.0) * (2.0 * bound)  # other cells are 0, so this puts them behind all others
-            self.data_min_ = minimum(smallest_of(x + away, axis=0), bound).stated(bound)
-            self.data_max_ = maximum(largest_of(x - away, axis=0), -bound).stated(bound)
-        width = (self.data_max_ - self.data_min_).stated(2 * bound)
+            away = (1 - keep)._stated(1.0) * (2.0 * bound)  # other cells are 0, so this puts them behind all others
+            self.data_min_ = minimum(smallest_of(x + away, axis=0), bound)._stated(bound)
+            self.data_max_ = maximum(largest_of(x - away, axis=0), -bound)._stated(bound)
+        width = (self.data_max_ - self.data_min_)._stated(2 * bound)
         flat = (width < self.smallest_scale).numeric()
-        self.inverse_range_ = reciprocal(width + flat, at_most=1.0 / self.smallest_scale) * (1 - flat).stated(1.0)
+        self.inverse_range_ = reciprocal(width + flat, at_most=1.0 / self.smallest_scale) * (1 - flat)._stated(1.0)
         self.feature_names_out_ = table.feature_names
         return self
 
@@ -138,7 +138,7 @@ class RobustScaler(Transform):
         x, keep = table.block(self.columns_), filled(table, self.columns_)
         at = np.array([low, 50.0, high]) / 100
         lower, self.center_, upper = quantile(x, at, axis=0, valid=keep)
-        width = (upper - lower).stated(2 * x.bound)
+        width = (upper - lower)._stated(2 * x.bound)
         flat = (width < self.smallest_scale).numeric()
         self.inverse_scale_ = reciprocal(width + flat, at_most=1.0 / self.smallest_scale)
         self.feature_names_out_ = table.feature_names
@@ -152,4 +152,4 @@ class RobustScaler(Transform):
 
 def _within(x: SecureArray, bound: float) -> SecureArray:
     """The tighter bound that follows from how x was computed."""
-    return x.stated(min(x.bound, bound * (1 + 2.0**-20)))
+    return x._stated(min(x.bound, bound * (1 + 2.0**-20)))

@@ -88,7 +88,7 @@ def columns_out(table: Table, values: Mapping[str, SecureArray]) -> Table:
     for name, x in {**values, **present}.items():
         old, bound = table.column(name), values[name].bound
         field = replace(old.field, kind="number", unit=1.0, bound=bound, categories=())
-        made[name] = [SecureColumn(field, x.stated(bound), old.missing)]
+        made[name] = [SecureColumn(field, x._stated(bound), old.missing)]
     return swapped(table, made, clean=False)
 
 
@@ -112,10 +112,10 @@ def together(
 
 def present_cells(table: Table, names: Sequence[str]) -> SecureArray:
     """1 where a real row has a value, (n, k) integers."""
-    session = table.session
-    full = session.constant(np.ones(table.rows, np.int64)) if table.valid is None else table.valid
+    context = table._context
+    full = context.constant(np.ones(table.rows, np.int64)) if table.valid is None else table.valid
     missing = [table.column(n).missing for n in names]
-    return stack([full if m is None else full - m for m in missing], axis=1).stated(1.0)
+    return stack([full if m is None else full - m for m in missing], axis=1)._stated(1.0)
 
 
 def filled(table: Table, names: Sequence[str]) -> SecureArray | None:
@@ -130,19 +130,20 @@ def per_row(table: Table, names: Sequence[str], sums: SecureArray, present: Secu
 
     A column must hold a value in at least ``LEAST_FILLED`` of the rows, padding included (guarded).
     """
-    scaled = divided(sums.stated(float(max(1, table.rows))), max(1, table.rows), FEATURE_BITS).stated(1.0 + 2.0**-20)
+    scaled = divided(sums._stated(float(max(1, table.rows))), max(1, table.rows), FEATURE_BITS)._stated(1.0 + 2.0**-20)
     if table.valid is None and all(table.column(n).missing is None for n in names):
         return scaled
-    share = divided(present.stated(float(max(1, table.rows))), max(1, table.rows), FEATURE_BITS).stated(1.0 + 2.0**-20)
+    rows = max(1, table.rows)
+    share = divided(present._stated(float(rows)), rows, FEATURE_BITS)._stated(1.0 + 2.0**-20)
     few = (share < LEAST_FILLED).numeric()
-    table.session.guard(
-        few.sum().ring_share(), f"{', '.join(names)}: a column is empty in nearly all of the real rows"
+    table._context.guard(
+        few.sum()._ring_share(), f"{', '.join(names)}: a column is empty in nearly all of the real rows"
     )
     # 1 is added where the guard will fail, so that the quotient stays within its range
     inverse = reciprocal(share + few, scale=25, at_most=1.01 / LEAST_FILLED)
-    quotient = scaled.multiply(inverse, scale=FEATURE_BITS).stated(1.0 + 2.0**-10)
+    quotient = scaled.multiply(inverse, scale=FEATURE_BITS)._stated(1.0 + 2.0**-10)
     # One step of Newton: what the quotient leaves over is divided too. Without it the reciprocal's error of 2^-20 would
     # show many times as large in the variance of a column that varies little beside its mean.
-    left = (scaled - quotient.multiply(share, scale=FEATURE_BITS)).stated(2 * LEAST_FILLED)
-    return (quotient + left.multiply(inverse, scale=FEATURE_BITS)).stated(1.0 + 2.0**-10)
+    left = (scaled - quotient.multiply(share, scale=FEATURE_BITS))._stated(2 * LEAST_FILLED)
+    return (quotient + left.multiply(inverse, scale=FEATURE_BITS))._stated(1.0 + 2.0**-10)
 

@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ...array import SecureArray
+from ...context import Context
 from ...errors import UsageError
 from ...functions import concatenate, one_hot, quantile, rint, sort, stack
 from ...mpc import approx, tables
 from ...mpc.shares import Bits
 from ...ring import layout
 from ...ring.storage import on_disk
-from ...session import Session
 from ...table import Field, Table
 
 ROWS = 4096
@@ -118,11 +118,11 @@ class Binner:
             )
             place = np.full(d, len(free))
             place[free] = np.arange(len(free))
-            nothing = x.session.constant(np.zeros((thresholds, 1)), scale=found.scale)
+            nothing = x._context.constant(np.zeros((thresholds, 1)), scale=found.scale)
             self.edges = concatenate([found, nothing], axis=1)[:, place] + public
         else:
-            self.edges = x.session.constant(public, scale=max(x.scale, 1))
-        self.edges = self.edges.stated(x.bound + 1)
+            self.edges = x._context.constant(public, scale=max(x.scale, 1))
+        self.edges = self.edges._stated(x.bound + 1)
         self.used = None if used.all() else used
         return self
 
@@ -136,19 +136,19 @@ class Binner:
         if gaps is None:
             return quantile(x, at, axis=0, valid=valid)
         n, d = x.shape
-        real = (1 - gaps).stated(1.0)
+        real = (1 - gaps)._stated(1.0)
         real = real if valid is None else real * valid.reshape((-1, 1))
         last = math.ceil(x.bound) + 1
-        behind = ((x - last) * real + last).stated(2.0 * last)
+        behind = ((x - last) * real + last)._stated(2.0 * last)
         width = max(1, _AT_ONCE // (n * len(at)))
         made = []
         for low in range(0, d, width):
             part = slice(low, min(low + width, d))
             ordered = sort(behind[:, part], axis=0)
             place = (real[:, part].sum(axis=0) - 1).reshape((1, -1)).multiply(at.reshape((-1, 1)), scale=16)
-            hot = one_hot(rint(place).stated(float(n)), n).numeric()  # not drawn: the same rows give the same edges
+            hot = one_hot(rint(place)._stated(float(n)), n).numeric()  # not drawn: the same rows give the same edges
             found = hot.transpose(1, 0, 2).matmul(ordered.T.reshape((-1, n, 1)))
-            made.append(found.reshape((ordered.shape[1], len(at))).T.stated(2.0 * last))
+            made.append(found.reshape((ordered.shape[1], len(at))).T._stated(2.0 * last))
         return concatenate(made, axis=1)
 
     def transform(
@@ -173,21 +173,21 @@ class Binner:
         counts = self.whole_numbers()
         given = {c: v for c, v in (codes or {}).items() if counts[c]}
         if self.edges is None and len(given) < d:
-            clean = x if gaps is None else (x.numeric() * (1 - gaps)).stated(x.bound)
+            clean = x if gaps is None else (x.numeric() * (1 - gaps))._stated(x.bound)
             given = {c: clean[:, c] for c in range(d)}
         whole = stack(list(given.values()), axis=1).numeric() if given else None
-        session, proto = x.session, x.session.protocol
+        context, proto = x._context, x._context.protocol
         marks: list[Bits] = []
         for span in spans:
             empty = None if gaps is None else gaps[span].T
             planes = self._planes(x[span], empty, None if whole is None else whole[span].T, list(given), counts)
             if empty is not None:
-                flags = empty.bit_share() if empty.kind == "bool" else proto.a2bits(empty.ring_share())
+                flags = empty._bit_share() if empty.kind == "bool" else proto.a2bits(empty._ring_share())
                 planes = tables.joined([planes, tables.lines(proto, flags)])
             marks.append(planes)
             if sums:
-                made = SecureArray(session, proto.b2a(planes), 0, 1.0).reshape((planes.planes, planes.size))
-                blocks.append(made.rearranged(on_disk) if large else made)
+                made = SecureArray(context, proto.b2a(planes), 0, 1.0).reshape((planes.planes, planes.size))
+                blocks.append(made._rearranged(on_disk) if large else made)
         return Bins(blocks, tables.beside(marks), gaps is not None, d, thresholds, n, tuple(names))
 
     def _planes(
@@ -199,7 +199,7 @@ class Binner:
         counts: Sequence[int],
     ) -> Bits:
         """thresholds * d planes of the rows of x (rows, d), of which ``whole`` (k, rows) are the columns ``at``."""
-        proto, d = x.session.protocol, x.shape[1]
+        proto, d = x._context.protocol, x.shape[1]
         every = (self.max_bins - 1) * d
         has = np.ones((self.max_bins - 1, d), np.bool_) if self.used is None else self.used
         compared = np.flatnonzero((has & ~np.isin(np.arange(d), at)).reshape(-1))
@@ -227,12 +227,12 @@ class Binner:
     def _cut(self, cells: SecureArray, chosen: npt.NDArray[np.int64]) -> Bits:
         """Whether cells (d, rows) reach the chosen thresholds, a plane each."""
         assert self.edges is not None
-        proto, (d, rows) = cells.session.protocol, cells.shape
+        proto, (d, rows) = cells._context.protocol, cells.shape
         if len(chosen) == self.edges.shape[0] * d:
             above = cells.reshape((1, d, rows)) >= self.edges.reshape((*self.edges.shape, 1))
         else:
             above = cells[chosen % d] >= self.edges.reshape((-1, 1))[chosen]
-        return tables.lines(proto, Bits(above.bit_share().parts, (len(chosen), rows)))
+        return tables.lines(proto, Bits(above._bit_share().parts, (len(chosen), rows)))
 
 
 def _reached(codes: SecureArray, counts: Sequence[int]) -> tuple[Bits, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -241,8 +241,8 @@ def _reached(codes: SecureArray, counts: Sequence[int]) -> tuple[Bits, npt.NDArr
     ``codes`` (columns, rows), whole numbers below the column's count. [code >= k] = XOR of [code = j] for j >= k: local
     once the codes are one-hot in bits.
     """
-    proto, (d, rows) = codes.session.protocol, codes.shape
-    share = codes.numeric().ring_share().map(layout.reshape((-1,)))
+    proto, (d, rows) = codes._context.protocol, codes.shape
+    share = codes.numeric()._ring_share().map(layout.reshape((-1,)))
     most = max(counts)
     hot = tables.one_hot(proto, share, most, approx.bits_for(codes.bound, 0))
     up = [hot.rows(most - 1, most)]
@@ -284,11 +284,11 @@ def cells_of(x: Table | SecureArray) -> tuple[SecureArray, SecureArray | None, t
     missing: list[Any] = [x.column(n).missing for n in names]
     gaps = None
     if any(m is not None for m in missing):
-        zero = x.session.constant(np.zeros(x.rows, np.int64))
-        gaps = stack([zero if m is None else m for m in missing], axis=1).stated(1.0)
+        zero = x._context.constant(np.zeros(x.rows, np.int64))
+        gaps = stack([zero if m is None else m for m in missing], axis=1)._stated(1.0)
     return x.block(names), gaps, names
 
 
-def ones(session: Session, rows: int, valid: SecureArray | None) -> SecureArray:
+def ones(context: Context, rows: int, valid: SecureArray | None) -> SecureArray:
     """1 in every real row, (rows,)."""
-    return session.constant(np.ones(rows, np.int64)) if valid is None else valid
+    return context.constant(np.ones(rows, np.int64)) if valid is None else valid

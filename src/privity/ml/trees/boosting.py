@@ -80,7 +80,7 @@ class GradientBoosting(Estimator):
         rows = tree_rows(what, x, y, valid=valid, sample_weight=sample_weight)
         assert rows.y is not None
         monotone = self._monotone(rows.names)
-        session = rows.session
+        context = rows._context
         objective = self._objective(rows.y)
         objective.guard(rows.valid)
         weight = _weight(objective, rows)
@@ -93,12 +93,12 @@ class GradientBoosting(Estimator):
             objective.largest, objective.clipped,
         )  # fmt: skip
         self._rounds(bins, objective, weight, growth)
-        settle(session, what, _HINT)
+        settle(context, what, _HINT)
         return self
 
     def _rounds(self, bins: Bins, objective: Objective, weight: SecureArray | None, growth: Growth) -> None:
-        lanes, n, session = objective.lanes, bins.rows, self.base_.session
-        margin = self.base_.reshape((-1, 1)) + session.constant(np.zeros((lanes, n)))
+        lanes, n, context = objective.lanes, bins.rows, self.base_._context
+        margin = self.base_.reshape((-1, 1)) + context.constant(np.zeros((lanes, n)))
         generator = np.random.default_rng(self.random_state)  # public choices: the same at all parties
         made: list[Trees] = []
         for k in range(self.n_estimators):
@@ -108,14 +108,14 @@ class GradientBoosting(Estimator):
             use = _drawn(generator, self.subsample, n)
             if weight is not None:
                 applied = weight if use is None else weight * use
-                g, h = (v.multiply(applied.reshape((1, -1))).stated(v.bound * weight.bound) for v in (g, h))
+                g, h = (v.multiply(applied.reshape((1, -1)))._stated(v.bound * weight.bound) for v in (g, h))
             elif use is not None:
                 g, h = g * use, h * use
             allowed = self._columns(generator, lanes, bins.columns)
             trees, values = grow(bins, g, h, growth, allowed)
             made.append(trees)
             margin = margin + values
-            session.progress(k + 1, self.n_estimators, f"round {k + 1}/{self.n_estimators}")
+            context.progress(k + 1, self.n_estimators, f"round {k + 1}/{self.n_estimators}")
         self.splits_ = [concatenate([t.splits[level] for t in made]) for level in range(self.max_depth)]
         self.left_, self.right_ = (concatenate([getattr(t, side) for t in made]) for side in ("left", "right"))
 
@@ -360,7 +360,7 @@ def _weight(objective: Objective, rows: TreeRows) -> SecureArray | None:
     factor = objective.factor() if isinstance(objective, Logistic) else None
     if factor is None or weight is None:
         return factor if weight is None else weight
-    return weight.multiply(factor).stated(weight.bound * factor.bound)
+    return weight.multiply(factor)._stated(weight.bound * factor.bound)
 
 
 def _drawn(generator: np.random.Generator, share: float, n: int) -> npt.NDArray[np.int64] | None:
@@ -371,5 +371,5 @@ def _drawn(generator: np.random.Generator, share: float, n: int) -> npt.NDArray[
 def _in_units(x: SecureArray, unit: float) -> SecureArray:
     """x * unit for a power of two, at the session's fractional bits or what is there. Local for units from 1."""
     bits = round(np.log2(unit))
-    moved = SecureArray(x.session, x.ring_share(), x.scale - min(bits, x.scale), x.bound * 2.0 ** min(bits, x.scale))
+    moved = SecureArray(x._context, x._ring_share(), x.scale - min(bits, x.scale), x.bound * 2.0 ** min(bits, x.scale))
     return moved if bits <= x.scale else moved * 2 ** (bits - x.scale)

@@ -39,20 +39,20 @@ class Forest(Estimator):
 
     def _learn(self, rows: TreeRows, base: SecureArray | None, targets: SecureArray, largest: float, bits: int) -> Bins:
         """Grow all trees: ``base`` (n,) weights or None, ``targets`` (k, n), |target| <= largest. The rows' bins."""
-        session, n = rows.session, rows.rows
+        context, n = rows._context, rows.rows
         bins, self.binner_ = learn_bins(rows, self.max_bins)
         weighted = base is not None
-        weight = base if base is not None else session.constant(np.ones(n, np.int64))
+        weight = base if base is not None else context.constant(np.ones(n, np.int64))
         whole = weight.scale == 0
         if weighted:
             total = weight.sum()
-            session.guard((total < (1.0 if whole else _LIGHT)).numeric().ring_share(), "rows that count")
+            context.guard((total < (1.0 if whole else _LIGHT)).numeric()._ring_share(), "rows that count")
         values = targets * weight if weighted and whole else targets
         if weighted and not whole:
             values = targets.multiply(weight, scale=max(targets.scale, weight.scale))
         counted = None
         if self.min_samples_leaf > 1 and (not whole or self.bootstrap):
-            counted = rows.valid if rows.valid is not None else session.constant(np.ones(n, np.int64))
+            counted = rows.valid if rows.valid is not None else context.constant(np.ones(n, np.int64))
         least = 1.0 if whole else _LIGHT
         if self.min_samples_leaf > 1 and counted is None:
             least = float(self.min_samples_leaf)
@@ -62,20 +62,20 @@ class Forest(Estimator):
         for span in batches(self.n_estimators, kept * n << (self.max_depth - 1)):
             times = self._times(n, span)
             sums = Sums(
-                (weight * times).stated(weight.bound * times.max()),
-                (values.reshape((-1, 1, n)) * times).stated(values.bound * times.max()),
+                (weight * times)._stated(weight.bound * times.max()),
+                (values.reshape((-1, 1, n)) * times)._stated(values.bound * times.max()),
                 max(1.0, float(times.sum(axis=1).max()) * weight.bound),
                 largest,
-                None if counted is None else (counted * (times > 0).astype(np.int64)).stated(1.0),
+                None if counted is None else (counted * (times > 0).astype(np.int64))._stated(1.0),
                 bits,
             )
             made.append(grow_by_impurity(bins, sums, limits, self._draw(span, bins.columns)))
-            session.progress(span.stop, self.n_estimators, f"tree {span.stop}/{self.n_estimators}")
+            context.progress(span.stop, self.n_estimators, f"tree {span.stop}/{self.n_estimators}")
         self.splits_ = [concatenate([g.splits[k] for g in made]) for k in range(self.max_depth)]
         self.values_ = concatenate([g.values for g in made], axis=1)
         self.covers_ = concatenate([g.covers for g in made])
         self.names_, self.units_ = rows.names, rows.units
-        settle(session, type(self).__name__, _HINT)
+        settle(context, type(self).__name__, _HINT)
         return bins
 
     def _averages(self, x: Table | SecureArray) -> SecureArray:
@@ -90,7 +90,7 @@ class Forest(Estimator):
             )
         total = self._sum(bins)
         mean = total if self.n_estimators == 1 else total.multiply(np.asarray(1.0 / self.n_estimators), scale=VALUE)
-        return mean.stated(self.values_.bound + 2.0 ** (1 - VALUE))
+        return mean._stated(self.values_.bound + 2.0 ** (1 - VALUE))
 
     def _out_of_bag(self, bins: Bins, rows: TreeRows) -> tuple[SecureArray, SecureArray | None]:
         """(means (k, rows) over the trees that did not draw a row, 0 where all did; mask of rows that count there).
@@ -100,11 +100,11 @@ class Forest(Estimator):
         left = (self._times(bins.rows, slice(0, self.n_estimators)) == 0).astype(np.int64)
         trees = left.sum(axis=0)
         share = np.where(trees > 0, 1.0 / np.maximum(trees, 1), 0.0)
-        mean = self._sum(bins, left).multiply(share, scale=VALUE).stated(self.values_.bound + 2.0 ** (1 - VALUE))
+        mean = self._sum(bins, left).multiply(share, scale=VALUE)._stated(self.values_.bound + 2.0 ** (1 - VALUE))
         if (trees > 0).all():
             return mean, rows.valid
         seen = (trees > 0).astype(np.int64)
-        return mean, rows.session.constant(seen) if rows.valid is None else rows.valid * seen
+        return mean, rows._context.constant(seen) if rows.valid is None else rows.valid * seen
 
     def _sum(self, bins: Bins, used: Integers | None = None) -> SecureArray:
         """Sum over the trees of the values of the leaves where rows fall, (k, rows); ``used``: see ``averaged``."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ...array import SecureArray
 from ...errors import ShapeError, UsageError
 from ...functions import concatenate, stack
-from ...session import Withheld
+from ...openings import Withheld
 from ..estimator import Estimator
 from .boosting import GradientBoosting
 from .compact import CompactTree, ensemble
@@ -51,11 +51,11 @@ def open_trees(
     if not isinstance(model, Forest | GradientBoosting):
         raise UsageError(f"{type(model).__name__} has no opened trees; models that have: forests, trees, boosted trees")
     model.fitted("splits_")
-    session = model.splits_[0].session
+    context = model.splits_[0]._context
     opened: dict[str, Any] = {}
 
     def reveal(part: str, secret: SecureArray) -> None:
-        opened[part] = session.reveal(secret, to=to, name=name + part, reason=reason)
+        opened[part] = context.reveal(secret, to=to, name=name + part, reason=reason)
 
     width = model.splits_[0].shape[1]
     levels = [c.reshape((-1, 1 << k, width)) for k, c in enumerate(model.splits_)]
@@ -63,7 +63,7 @@ def open_trees(
     kept = model.binner_
     columns, steps = kept["columns"], kept["max_bins"] - 1
     chosen, gaps = nodes[:, :, : columns * steps], nodes[:, :, columns * steps :]
-    code = (chosen * np.arange(1, columns * steps + 1)).sum(axis=2).stated(float(columns * steps))
+    code = (chosen * np.arange(1, columns * steps + 1)).sum(axis=2)._stated(float(columns * steps))
     reveal("", stack([code, gaps.sum(axis=2) if kept["gaps"] else code * 0]))
     forest = isinstance(model, Forest)
     if isinstance(model, Forest):
@@ -74,7 +74,7 @@ def open_trees(
         reveal("_base", model.base_)
     edges = kept["edges"]
     if thresholds and edges is not None:
-        reveal("_thresholds", chosen.matmul(edges.reshape((-1,))).stated(edges.bound))
+        reveal("_thresholds", chosen.matmul(edges.reshape((-1,)))._stated(edges.bound))
     if covers:
         if not forest:
             raise UsageError("covers are kept of forests only; give rows of your own to OpenedTrees.covered")

@@ -39,15 +39,15 @@ class _Classifier(Forest):
         assert rows.y is not None
         if rows.y.kind == "fixed":
             raise UsageError(f"{what}: expected y as integers or booleans, got fixed-point values; use y.astype('int')")
-        target, session = rows.y.numeric(), rows.session
+        target, context = rows.y.numeric(), rows._context
         if self.classes == 2:
             guard_binary(target, rows.valid, f"{what}: y is 0 or 1")
-            hot = target.stated(1.0).reshape((1, -1))
+            hot = target._stated(1.0).reshape((1, -1))
         else:
             every = one_hot(target, self.classes)
             missed = 1 - every.sum(axis=1)
             missed = missed if rows.valid is None else missed * rows.valid
-            session.guard(missed.sum().ring_share(), f"{what}: y holds whole numbers from 0 to classes - 1")
+            context.guard(missed.sum()._ring_share(), f"{what}: y holds whole numbers from 0 to classes - 1")
             hot = every.T[1:]
         bins = self._learn(rows, self._weights(rows.counted(), hot), hot, 1.0, 30)
         if self.oob_score:
@@ -60,16 +60,16 @@ class _Classifier(Forest):
         wanted, n = self.class_weight, hot.shape[1]
         if wanted is None:
             return base
-        ones = hot.session.constant(np.ones(n, np.int64)) if base is None else base
-        every = concatenate([(1 - hot.sum(axis=0)).reshape((1, n)), hot]).stated(1.0)
+        ones = hot._context.constant(np.ones(n, np.int64)) if base is None else base
+        every = concatenate([(1 - hot.sum(axis=0)).reshape((1, n)), hot])._stated(1.0)
         factor: SecureArray
         if isinstance(wanted, str):
             if wanted != "balanced":
                 raise UsageError(f"class_weight: expected 'balanced', a dictionary or None, got {wanted!r}")
             found = every @ ones
             share = ratio(found.sum(), found * self.classes, max(1.0, n * ones.bound))
-            factor = minimum(share, _LARGEST_CLASS_WEIGHT).stated(_LARGEST_CLASS_WEIGHT) @ every
-            return (factor.stated(_LARGEST_CLASS_WEIGHT) * ones).stated(_LARGEST_CLASS_WEIGHT * ones.bound)
+            factor = minimum(share, _LARGEST_CLASS_WEIGHT)._stated(_LARGEST_CLASS_WEIGHT) @ every
+            return (factor._stated(_LARGEST_CLASS_WEIGHT) * ones)._stated(_LARGEST_CLASS_WEIGHT * ones.bound)
         if not isinstance(wanted, Mapping):
             raise UsageError(f"class_weight: expected 'balanced', a dictionary or None, got {wanted!r}")
         wrong = set(wanted) - set(range(self.classes))
@@ -78,8 +78,8 @@ class _Classifier(Forest):
             raise UsageError(
                 f"class_weight: expected weights of at least 0, not all 0, for classes 0 to {self.classes - 1}"
             )
-        factor = (every * public.reshape((-1, 1))).sum(axis=0).stated(float(public.max()))
-        return factor if base is None else (factor * ones).stated(float(public.max()) * ones.bound)
+        factor = (every * public.reshape((-1, 1))).sum(axis=0)._stated(float(public.max()))
+        return factor if base is None else (factor * ones)._stated(float(public.max()) * ones.bound)
 
     def predict_proba(self, x: Table | SecureArray) -> SecureArray:
         """Probabilities (n, classes), secret: the mean over the trees of the shares of classes in the leaf."""
@@ -91,8 +91,8 @@ class _Classifier(Forest):
 
     def _shares(self, others: SecureArray) -> SecureArray:
         """Of all classes (n, classes), from those of all but the first (classes - 1, n)."""
-        others = others.stated(1.0)
-        first = (1 - others.sum(axis=0)).reshape((1, -1)).stated(1.0)
+        others = others._stated(1.0)
+        first = (1 - others.sum(axis=0)).reshape((1, -1))._stated(1.0)
         return concatenate([first, others]).T
 
     def _likeliest(self, others: SecureArray) -> SecureArray:
@@ -205,8 +205,8 @@ class _Regressor(Forest):
         assert rows.y is not None
         given, base = rows.y.numeric(), rows.counted()
         log = math.ceil(math.log2(given.bound))
-        target = SecureArray(given.session, given.ring_share(), max(0, given.scale + log), 1.0)
-        target = target.rescaled(_TARGET).stated(1.0)
+        target = SecureArray(given._context, given._ring_share(), max(0, given.scale + log), 1.0)
+        target = target.rescaled(_TARGET)._stated(1.0)
         self.target_unit_ = 2.0**log
         # from the mean, so that differences are not lost in the size of the numbers
         if base is None:
@@ -214,9 +214,9 @@ class _Regressor(Forest):
         else:
             weight = base if base.scale else base.numeric()
             mean = ratio(target.multiply(weight, scale=_TARGET).sum(), weight.sum(), 1.0, VALUE)
-        mean = mean.rescaled(VALUE).stated(1.0)
-        bins = self._learn(rows, base, (target - mean).stated(2.0).reshape((1, -1)), 2.0, 40)
-        self.values_ = (self.values_ + mean).stated(1.01)
+        mean = mean.rescaled(VALUE)._stated(1.0)
+        bins = self._learn(rows, base, (target - mean)._stated(2.0).reshape((1, -1)), 2.0, 40)
+        self.values_ = (self.values_ + mean)._stated(1.01)
         if self.oob_score:
             means, valid = self._out_of_bag(bins, rows)
             self.oob_prediction_ = natural(means[0], self.target_unit_)

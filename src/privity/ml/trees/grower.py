@@ -74,14 +74,14 @@ class Trees:
         return self._values(flags(bins, self.splits), lanes)
 
     def _values(self, levels: list[SecureArray], lanes: int) -> SecureArray:
-        session, each = self.left.session, self.count // lanes
+        context, each = self.left._context, self.count // lanes
         leaves = stack([self.left, self.right], axis=1).reshape((1, self.count, -1))
         bound, scale = each * self.left.bound, self.left.scale
-        session.fits(bound, scale, "the sum of a row's leaves")
+        context.fits(bound, scale, "the sum of a row's leaves")
         if lanes > 1:
             mine = np.arange(self.count) % lanes == np.arange(lanes)[:, None]
             leaves = leaves * mine[:, :, None].astype(np.int64)
-        return weighted(levels, leaves, max(0, scale - _VALUE)).stated(bound + each * 2.0**-10)
+        return weighted(levels, leaves, max(0, scale - _VALUE))._stated(bound + each * 2.0**-10)
 
 
 def grow(
@@ -101,7 +101,7 @@ def grow(
     count, rows = gradient.shape
     units = _Units.of(rows, gradient, hessian, growth)
     every = concatenate([x.rescaled(gradient.scale).reshape((1, count, rows)) for x in (gradient, hessian)])
-    every = every.stated(max(gradient.bound, hessian.bound))
+    every = every._stated(max(gradient.bound, hessian.bound))
     sums, totals = _histogram(bins, every), every.sum(axis=2)
     walk, levels = Walk(bins), []
     splits: list[SecureArray] = []
@@ -144,8 +144,8 @@ class _Units:
 
     def normal(self, x: SecureArray, log: int) -> SecureArray:
         """x / 2^log at ``sum_bits``, at most 1."""
-        scaled = SecureArray(x.session, x.ring_share(), x.scale + log, 1.0)
-        return scaled.rescaled(self.sum_bits).stated(1.0)
+        scaled = SecureArray(x._context, x._ring_share(), x.scale + log, 1.0)
+        return scaled.rescaled(self.sum_bits)._stated(1.0)
 
     def weight(self, w: SecureArray, growth: Growth) -> SecureArray:
         """-w in the gradient's own unit, at most the session's fractional bits."""
@@ -154,10 +154,10 @@ class _Units:
         if scale < 0:
             w = w.rescaled(w.scale - scale)
             scale = 0
-        out = SecureArray(w.session, (-w).ring_share(), scale, w.bound * 2.0**shift)
+        out = SecureArray(w._context, (-w)._ring_share(), scale, w.bound * 2.0**shift)
         if growth.largest is not None and out.bound > growth.largest:
             out = out.assume_bound(growth.largest)
-        bits = min(scale, out.session.fraction_bits)
+        bits = min(scale, out._context.fraction_bits)
         out = out.rescaled(bits)
         return out if growth.shrink == 1.0 else out.multiply(np.asarray(growth.shrink), scale=bits)
 
@@ -178,20 +178,20 @@ class _Splits:
         """``sums`` (2, nodes, block width), ``totals`` (2, nodes): of gradients and second derivatives."""
         self.units, self.growth = units, growth
         nodes, splits, d = totals.shape[1], bins.splits, bins.columns
-        self.session = totals.session
+        self._context = totals._context
         g_all, h_all = (units.normal(totals[k], log) for k, log in enumerate((units.log_g, units.log_h)))
         g, h = (units.normal(sums[k], log) for k, log in enumerate((units.log_g, units.log_h)))
         if bins.gaps:
             g, h = (_both_ways(x, bins) for x in (g, h))
         else:
             g, h = g[:, :splits], h[:, :splits]
-        both_g = self._thresholded(stack([(g_all.reshape((-1, 1)) - g).stated(1.0), g]))  # left, right
+        both_g = self._thresholded(stack([(g_all.reshape((-1, 1)) - g)._stated(1.0), g]))  # left, right
         g_all = self._thresholded(g_all)
-        both_h = stack([(h_all.reshape((-1, 1)) - h).stated(1.0), h])
-        heavy = (both_h >= units.least_child).bit_share()
-        proto = self.session.protocol
+        both_h = stack([(h_all.reshape((-1, 1)) - h)._stated(1.0), h])
+        heavy = (both_h >= units.least_child)._bit_share()
+        proto = self._context.protocol
         enough = SecureArray(
-            self.session, proto.and_(*(proto.map_bits(heavy, layout.take(k)) for k in range(2)))
+            self._context, proto.and_(*(proto.map_bits(heavy, layout.take(k)) for k in range(2)))
         ).numeric()
         w, w_all = self._weights(both_g, both_h, enough, g_all, h_all)
         if growth.clipped is None:
@@ -212,37 +212,37 @@ class _Splits:
         hot = one_hot(best, score.shape[1]).numeric()
         values = stack([score, w[0].rescaled(score.scale), w[1].rescaled(score.scale)], axis=2)
         picked = hot.reshape((nodes, 1, -1)).matmul(values).reshape((nodes, 3))
-        gain = picked[:, 0].stated(score.bound) - own
+        gain = picked[:, 0]._stated(score.bound) - own
         # a gain within the error of rounding is none, as in XGBoost
         needed = growth.gamma * 2.0 ** (units.log_h - 2 * units.log_g) + 2.0 ** (3 - units.sum_bits)
         splits_here = (gain > needed).numeric()
         hot = hot * splits_here.reshape((-1, 1))
-        self._w = [picked[:, k].stated(w.bound) for k in (1, 2)]
+        self._w = [picked[:, k]._stated(w.bound) for k in (1, 2)]
         self._own, self._flag = w_all, splits_here
         self.limits = self._limits(hot, bins, limits) if growth.monotone is not None else None
         if bins.gaps:
             right = hot[:, splits:]
             columns = right.reshape((nodes, bins.thresholds, d)).sum(axis=1)
-            hot = concatenate([(hot[:, :splits] + right).stated(1.0), columns.stated(1.0)], axis=1)
-        self.chosen = hot.stated(1.0)
+            hot = concatenate([(hot[:, :splits] + right)._stated(1.0), columns._stated(1.0)], axis=1)
+        self.chosen = hot._stated(1.0)
 
     def weights(self) -> tuple[SecureArray, SecureArray]:
         """Weights of the leaves below these nodes: (nodes,), (nodes,)."""
         flag = self._flag
         left = where(flag > 0, self._w[0], self._own.rescaled(self._w[0].scale))
         right = self._w[1] * flag
-        both = stack([left, right]).stated(self._w[0].bound)
+        both = stack([left, right])._stated(self._w[0].bound)
         made = self.units.weight(both, self.growth)
         return made[0], made[1]
 
     def _score(self, g: SecureArray, w: SecureArray) -> SecureArray:
         """The sum of g w over both sides (first axis), one rounding."""
         bits, bound = self.units.sum_bits, 2 * g.bound * w.bound
-        self.session.fits(bound, g.scale + w.scale, "the score of a split")
+        self._context.fits(bound, g.scale + w.scale, "the score of a split")
         sides = layout.then(layout.transpose((1, 2, 0)), layout.reshape((-1, 2)))
-        pairs = [x.ring_share().map(sides) for x in (g, w)]
-        share = self.session.protocol.dot(pairs[0], pairs[1], g.scale + w.scale - bits)
-        return SecureArray(self.session, share.map(layout.reshape(g.shape[1:])), bits, bound)
+        pairs = [x._ring_share().map(sides) for x in (g, w)]
+        share = self._context.protocol.dot(pairs[0], pairs[1], g.scale + w.scale - bits)
+        return SecureArray(self._context, share.map(layout.reshape(g.shape[1:])), bits, bound)
 
     def _cut_score(self, g: SecureArray, h: SecureArray, w: SecureArray) -> SecureArray:
         """w (2 G - (H + lambda) w): what a weight is worth that is not G / (H + lambda) but was cut."""
@@ -254,7 +254,7 @@ class _Splits:
         if not self.growth.reg_alpha:
             return g
         alpha = self.growth.reg_alpha * 2.0**-self.units.log_g
-        return (relu(g - alpha) - relu(-g - alpha)).stated(1.0)
+        return (relu(g - alpha) - relu(-g - alpha))._stated(1.0)
 
     def _weights(
         self, g: SecureArray, h: SecureArray, enough: SecureArray, g_all: SecureArray, h_all: SecureArray
@@ -263,8 +263,8 @@ class _Splits:
         units, nodes = self.units, g_all.shape[0]
         light = (h_all < units.least_child).numeric()
         below = concatenate(
-            [(h + (1 - enough).stated(1.0)).reshape((-1,)), (h_all + light).reshape((-1,))]
-        ).stated(2.0) + units.reg_lambda
+            [(h + (1 - enough)._stated(1.0)).reshape((-1,)), (h_all + light).reshape((-1,))]
+        )._stated(2.0) + units.reg_lambda
         above = concatenate([g.reshape((-1,)), g_all.reshape((-1,))])
         most = 1.01 if self.growth.bounded else 1.02 / (units.reg_lambda + units.least_child)
         # what counts weighs at least this, and the rest has 1; two units for what was rounded
@@ -280,46 +280,46 @@ class _Splits:
         # leaves have -w: an increasing column wants w of the left side at least that of the right
         wrong = ((w[0] - w[1]) * sign < 0).numeric()
         allowed: SecureArray = 1 - wrong * np.abs(sign)
-        return allowed.stated(1.0)
+        return allowed._stated(1.0)
 
     def _limits(
         self, hot: SecureArray, bins: Bins, limits: tuple[SecureArray, SecureArray] | None
     ) -> tuple[SecureArray, SecureArray]:
         """Lowest and highest w that descendants may have, for the children in their order."""
         sign = np.tile(np.asarray(self.growth.monotone), hot.shape[1] // bins.columns)
-        direction = (hot * sign).sum(axis=1).stated(1.0)
+        direction = (hot * sign).sum(axis=1)._stated(1.0)
         bound = self._w[0].bound
         nodes = hot.shape[0]
         if limits is None:
-            flat = self.session.constant(np.full(nodes, bound), scale=self._w[0].scale)
+            flat = self._context.constant(np.full(nodes, bound), scale=self._w[0].scale)
             limits = -flat, flat
         low, high = limits
-        self._w = [minimum(maximum(x, low), high).stated(bound) for x in self._w]
-        self._own = minimum(maximum(self._own, low), high).stated(bound)
+        self._w = [minimum(maximum(x, low), high)._stated(bound) for x in self._w]
+        self._own = minimum(maximum(self._own, low), high)._stated(bound)
         middle = (self._w[0] + self._w[1]).multiply(0.5, scale=self._w[0].scale)
         up, down = direction > 0, direction < 0
         # increasing: left leaves, with -w, stay below the middle, so their w stays above it
         lows = [where(up, middle, low), where(down, middle, low)]
         highs = [where(down, middle, high), where(up, middle, high)]
-        below, above = (stack(x, axis=1).reshape((-1,)).stated(bound) for x in (lows, highs))
+        below, above = (stack(x, axis=1).reshape((-1,))._stated(bound) for x in (lows, highs))
         return below, above
 
 
 def _both_ways(x: SecureArray, bins: Bins) -> SecureArray:
     """Sums to the right of each threshold (nodes, splits), then the same with the rows whose cell is empty."""
     right, gaps = x[:, : bins.splits], x[:, bins.splits :]
-    return concatenate([right, right + concatenate([gaps] * bins.thresholds, axis=1)], axis=1).stated(1.0)
+    return concatenate([right, right + concatenate([gaps] * bins.thresholds, axis=1)], axis=1)._stated(1.0)
 
 
 def _histogram(bins: Bins, rows: SecureArray) -> SecureArray:
     """Sums over the rows beyond each threshold, (k, nodes, width), for ``rows`` (k, nodes, n): one product."""
     k, nodes, n = rows.shape
-    share = rows.ring_share().map(layout.reshape((k * nodes, n)))
+    share = rows._ring_share().map(layout.reshape((k * nodes, n)))
     pairs = [  # the big matrix on the left: it is read where it lies
-        (block.ring_share(), share.map(layout.then(layout.take((slice(None), span)), layout.transpose(None))))
+        (block._ring_share(), share.map(layout.then(layout.take((slice(None), span)), layout.transpose(None))))
         for span, block in zip(bins.spans(), bins.blocks, strict=True)
     ]
-    total = rows.session.protocol.matmul_sum(pairs).map(layout.transpose(None))
+    total = rows._context.protocol.matmul_sum(pairs).map(layout.transpose(None))
     bound = rows.bound * n
-    rows.session.fits(bound, rows.scale, "a histogram's sum")
-    return SecureArray(rows.session, total.map(layout.reshape((k, nodes, -1))), rows.scale, bound)
+    rows._context.fits(bound, rows.scale, "a histogram's sum")
+    return SecureArray(rows._context, total.map(layout.reshape((k, nodes, -1))), rows.scale, bound)

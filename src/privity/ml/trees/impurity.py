@@ -104,7 +104,7 @@ def grow_by_impurity(bins: Bins, sums: Sums, limits: Limits, draw: Draw) -> Grow
     parts = [sums.weight.reshape((1, count, rows)), sums.values]
     if sums.count is not None:
         parts.append(sums.count.rescaled(sums.weight.scale).reshape((1, count, rows)))
-    every = concatenate(parts).stated(max(p.bound for p in parts))
+    every = concatenate(parts)._stated(max(p.bound for p in parts))
     found, totals = _histogram(bins, every), every.sum(axis=2)
     walk = Walk(bins)
     splits: list[SecureArray] = []
@@ -124,7 +124,7 @@ def averaged(bins: Bins, splits: list[SecureArray], values: SecureArray, used: I
     ``used`` (trees, rows): public, 1 where a tree counts for a row; None: everywhere. Per party, tree and row 8.25
     bytes for each node, and 8 k bytes a row in all.
     """
-    values.session.fits(values.bound * values.shape[1], values.scale, "a sum over the trees")
+    values._context.fits(values.bound * values.shape[1], values.scale, "a sum over the trees")
     return weighted(flags(bins, splits), values, used=used)
 
 
@@ -135,38 +135,38 @@ class _Level:
         self, bins: Bins, sums: Sums, limits: Limits, found: SecureArray, totals: SecureArray, columns: Integers | None
     ) -> None:
         """``found`` (sums, nodes, width of a block), ``totals`` (sums, nodes)."""
-        self.sums, self.totals, self.session = sums, totals.stated(_largest(sums)), totals.session
+        self.sums, self.totals, self._context = sums, totals._stated(_largest(sums)), totals._context
         kept, nodes = totals.shape
         right = found
         if bins.gaps:
             right = _both_ways(found.reshape((kept * nodes, -1)), bins).reshape((kept, nodes, -1))
         where, back = _places(bins, columns)
         if where is not None:
-            right = right.rearranged(layout.take((slice(None), np.arange(nodes)[:, None], where)))
-        self.right = right.stated(_largest(sums))
+            right = right._rearranged(layout.take((slice(None), np.arange(nodes)[:, None], where)))
+        self.right = right._stated(_largest(sums))
         enough = self._enough(limits)
         # a split without gain is one, as in scikit-learn; one that leaves too few rows on a side is none
         score = self._score(enough, limits.min_weight_leaf) * enough + (enough - 1)
-        best, _ = nearest_one(-score.stated(1.1))
-        self.hot = (best * enough).stated(1.0)
+        best, _ = nearest_one(-score._stated(1.1))
+        self.hot = (best * enough)._stated(1.0)
         hot = self.hot
         if back is not None:
-            none = self.session.constant(np.zeros((nodes, 1), np.int64))
-            hot = concatenate([hot, none], axis=1).rearranged(layout.take((np.arange(nodes)[:, None], back)))
+            none = self._context.constant(np.zeros((nodes, 1), np.int64))
+            hot = concatenate([hot, none], axis=1)._rearranged(layout.take((np.arange(nodes)[:, None], back)))
         if bins.gaps:
             over = hot[:, bins.splits :]
             empty = over.reshape((nodes, bins.thresholds, bins.columns)).sum(axis=1)
             hot = concatenate([hot[:, : bins.splits] + over, empty], axis=1)
-        self.chosen = hot.stated(1.0)
+        self.chosen = hot._stated(1.0)
 
     def leaves(self) -> tuple[SecureArray, SecureArray]:
         """Values (classes or 1, leaves) and weights (leaves,) below these nodes, left and right in turn."""
         kept, nodes = self.totals.shape
         columns = self.right.transpose(1, 2, 0)
-        right = self.hot.reshape((nodes, 1, -1)).matmul(columns).reshape((nodes, kept)).T.stated(self.right.bound)
-        both = stack([self.totals - right, right], axis=2).reshape((kept, 2 * nodes)).stated(self.right.bound)
+        right = self.hot.reshape((nodes, 1, -1)).matmul(columns).reshape((nodes, kept)).T._stated(self.right.bound)
+        both = stack([self.totals - right, right], axis=2).reshape((kept, 2 * nodes))._stated(self.right.bound)
         values = ratio(both[1 : 1 + len(self.sums.values)], both[:1], self.sums.largest, VALUE)
-        return values.rescaled(VALUE), both[0].stated(self.sums.total)
+        return values.rescaled(VALUE), both[0]._stated(self.sums.total)
 
     def _enough(self, limits: Limits) -> SecureArray:
         """1 where both sides of a candidate have enough rows and weight, (nodes, candidates)."""
@@ -175,8 +175,8 @@ class _Level:
             wanted.append((len(self.totals) - 1, float(limits.min_samples_leaf)))
         sides = []
         for k, least in wanted:
-            right = self.right[k].stated(self.sums.total)
-            left = (self.totals[k].reshape((-1, 1)) - right).stated(self.sums.total)
+            right = self.right[k]._stated(self.sums.total)
+            left = (self.totals[k].reshape((-1, 1)) - right)._stated(self.sums.total)
             sides += [left - least, right - least]
         low = stack(sides) < 0
         fine = ~low[0]
@@ -186,28 +186,28 @@ class _Level:
 
     def _score(self, enough: SecureArray, least: float) -> SecureArray:
         """Gain of each candidate over the weight of its node, in units of the largest target squared."""
-        sums, proto, bits = self.sums, self.session.protocol, self.sums.sum_bits
+        sums, proto, bits = self.sums, self._context.protocol, self.sums.sum_bits
         outputs = len(sums.values)
         everything = concatenate([self.right, self.totals.reshape((*self.totals.shape, 1))], axis=2)
         h, g = _normal(everything[0], sums.log_weight, bits), _normal(everything[1 : 1 + outputs], sums.log_value, bits)
         if outputs > 1:  # the first class has what the others leave
-            g = concatenate([g, (h - g.sum(axis=0)).stated(1.0).reshape((1, *h.shape))])
+            g = concatenate([g, (h - g.sum(axis=0))._stated(1.0).reshape((1, *h.shape))])
         unit = least * 2.0**-sums.log_weight
         light = (h[:, -1] < unit * (1 - 2.0**-8)).numeric()
-        z = reciprocal((h[:, -1] + light).stated(2.0), scale=_MEAN).stated(1.02 / unit)
+        z = reciprocal((h[:, -1] + light)._stated(2.0), scale=_MEAN)._stated(1.02 / unit)
         # sums over the node's weight; |h z| <= 1, whatever the bound of z
         parts = concatenate([h.reshape((1, *h.shape)), g])
-        wide = z.reshape((-1, 1)).rearranged(layout.broadcast(parts.shape))
-        shares = SecureArray(self.session, proto.mul(parts.ring_share(), wide.ring_share(), _MEAN), bits, 1.02)
+        wide = z.reshape((-1, 1))._rearranged(layout.broadcast(parts.shape))
+        shares = SecureArray(self._context, proto.mul(parts._ring_share(), wide._ring_share(), _MEAN), bits, 1.02)
         a, whole = shares[0, :, :-1], shares[0, :, -1:]
         p = a.multiply(whole - a, scale=bits) + (1 - enough)
-        inverse = reciprocal(p.stated(2.0), scale=_MEAN).stated(4.1 / unit)
+        inverse = reciprocal(p._stated(2.0), scale=_MEAN)._stated(4.1 / unit)
         e = _differences(shares[1:, :, :-1], whole, shares[1:, :, -1:], a, bits)
         # e over p is a difference of means
-        means = proto.mul(e.ring_share(), inverse.fitted(e.shape), bits)
+        means = proto.mul(e._ring_share(), inverse._fitted(e.shape), bits)
         last = layout.then(layout.transpose((1, 2, 0)), layout.reshape((-1, len(e))))
-        score = proto.dot(e.ring_share().map(last), means.map(last), bits + _MEAN - sums.bits)
-        return SecureArray(self.session, score.map(layout.reshape(a.shape)), sums.bits, 1.05)
+        score = proto.dot(e._ring_share().map(last), means.map(last), bits + _MEAN - sums.bits)
+        return SecureArray(self._context, score.map(layout.reshape(a.shape)), sums.bits, 1.05)
 
 
 def _largest(sums: Sums) -> float:
@@ -216,17 +216,17 @@ def _largest(sums: Sums) -> float:
 
 def _normal(x: SecureArray, log: int, bits: int) -> SecureArray:
     """x / 2^log, at most 1."""
-    return SecureArray(x.session, x.ring_share(), x.scale + log, 1.0).rescaled(bits).stated(1.0)
+    return SecureArray(x._context, x._ring_share(), x.scale + log, 1.0).rescaled(bits)._stated(1.0)
 
 
 def _differences(g: SecureArray, h: SecureArray, total_g: SecureArray, a: SecureArray, bits: int) -> SecureArray:
     """g h - total_g a for g (k, nodes, c), h (nodes, 1), total_g (k, nodes, 1), a (nodes, c); one rounding."""
     pairs = [
-        stack([x.rearranged(layout.broadcast(g.shape)) for x in both], axis=-1).reshape((-1, 2))
+        stack([x._rearranged(layout.broadcast(g.shape)) for x in both], axis=-1).reshape((-1, 2))
         for both in ((g, -total_g), (h, a))
     ]
-    share = g.session.protocol.dot(pairs[0].ring_share(), pairs[1].ring_share(), bits)
-    return SecureArray(g.session, share.map(layout.reshape(g.shape)), bits, 1.05)
+    share = g._context.protocol.dot(pairs[0]._ring_share(), pairs[1]._ring_share(), bits)
+    return SecureArray(g._context, share.map(layout.reshape(g.shape)), bits, 1.05)
 
 
 def _places(bins: Bins, columns: Integers | None) -> tuple[Integers | None, Integers | None]:

@@ -68,7 +68,7 @@ class IsolationForest(Estimator):
         """Learn from x (n, d); ``y`` is not used. Raises UsageError, ShapeError."""
         self._check()
         rows = _rows(x, valid)
-        session, (n, d) = rows.session, rows.cells.shape
+        context, (n, d) = rows._context, rows.cells.shape
         taken = self._taken(n)
         depth = self.max_depth or max(1, math.ceil(math.log2(taken)))
         draw = np.random.default_rng(self.random_state)
@@ -79,30 +79,30 @@ class IsolationForest(Estimator):
         cells, real = rows.cells[used], None if rows.valid is None else rows.valid[used]
         if real is not None:
             none = (real.sum() < 1).numeric()
-            session.guard(none.ring_share(), "IsolationForest: at least one of the rows that are drawn counts")
+            context.guard(none._ring_share(), "IsolationForest: at least one of the rows that are drawn counts")
         binner = Binner(self.max_bins)
         binner.columns, binner.edges = d, _grid(cells, real, self.max_bins)
         self.binner_ = {**vars(binner), "gaps": False}
         self.names_ = rows.names
         bits = _bits(binner.transform(cells, None, rows.names))
-        inside = session.constant(np.ones((self.n_estimators, 1, taken), np.int64))
+        inside = context.constant(np.ones((self.n_estimators, 1, taken), np.int64))
         if real is not None:
             inside = real[places].reshape((self.n_estimators, 1, taken))
         self.cuts_: list[SecureArray] = []
-        cut = session.constant(np.zeros((self.n_estimators, 1), np.int64))
+        cut = context.constant(np.zeros((self.n_estimators, 1), np.int64))
         for level in range(depth):
-            beyond = bits.rearranged(layout.take((slice(None), self.features_[:, level : level + 1], places)))
+            beyond = bits._rearranged(layout.take((slice(None), self.features_[:, level : level + 1], places)))
             beyond = beyond.transpose(1, 0, 2)
             hot = _drawn(inside, beyond, draw.integers(0, 1 << _DRAW, (self.n_estimators, 1 << level, 1)))
-            right = (inside * hot.matmul(beyond).stated(1.0)).stated(1.0)
-            inside = stack([inside - right, right], axis=2).stated(1.0).reshape((self.n_estimators, -1, taken))
+            right = (inside * hot.matmul(beyond)._stated(1.0))._stated(1.0)
+            inside = stack([inside - right, right], axis=2)._stated(1.0).reshape((self.n_estimators, -1, taken))
             cut = cut + hot.sum(axis=2)
             cut = stack([cut, cut], axis=2).reshape((self.n_estimators, -1))
             self.cuts_.append(hot)
-            session.progress(level + 1, depth, f"level {level + 1}/{depth}")
-        sizes = inside.sum(axis=2).stated(float(taken))
+            context.progress(level + 1, depth, f"level {level + 1}/{depth}")
+        sizes = inside.sum(axis=2)._stated(float(taken))
         rest = lookup(normal_length(np.arange(taken + 1)), sizes)
-        self.lengths_ = (cut + rest).rescaled(_LENGTH).stated(depth + float(normal_length(np.array([taken]))[0]) + 0.1)
+        self.lengths_ = (cut + rest).rescaled(_LENGTH)._stated(depth + float(normal_length(np.array([taken]))[0]) + 0.1)
         self.normal_ = float(normal_length(np.array([taken]))[0])
         self.offset_: float | SecureArray = -0.5
         if not isinstance(self.contamination, str):
@@ -118,7 +118,7 @@ class IsolationForest(Estimator):
         bits = _bits(bins)
         parts = [self._lengths(bits[:, :, at : at + span]) for at in range(0, bins.rows, span)]
         mean = concatenate(parts).multiply(np.asarray(-1.0 / (trees * self.normal_)), scale=_LENGTH)
-        return -exp2(mean.stated(self.lengths_.bound / self.normal_ + 0.01))
+        return -exp2(mean._stated(self.lengths_.bound / self.normal_ + 0.01))
 
     def decision_function(self, x: Table | SecureArray) -> SecureArray:
         """``score_samples`` less the offset: below 0 for anomalies."""
@@ -126,7 +126,7 @@ class IsolationForest(Estimator):
 
     def predict(self, x: Table | SecureArray) -> SecureArray:
         """-1 for anomalies, 1 for all others, (n,), secret integers."""
-        return (1 - (self.decision_function(x) < 0).numeric() * 2).stated(1.0)
+        return (1 - (self.decision_function(x) < 0).numeric() * 2)._stated(1.0)
 
     def _lengths(self, bits: SecureArray) -> SecureArray:
         """The sum over the trees of the lengths of paths, (rows,), for bits (thresholds, columns, rows)."""
@@ -134,24 +134,24 @@ class IsolationForest(Estimator):
         depth, rows = len(self.cuts_), bits.shape[2]
         inside: SecureArray | None = None
         for level, hot in enumerate(self.cuts_[:-1]):
-            goes = hot.matmul(self._beyond(bits, level)).stated(1.0)
+            goes = hot.matmul(self._beyond(bits, level))._stated(1.0)
             if inside is None:  # every row is in the root
-                inside = concatenate([(1 - goes).stated(1.0), goes], axis=1)
+                inside = concatenate([(1 - goes)._stated(1.0), goes], axis=1)
                 continue
-            right = (inside * goes).stated(1.0)
-            inside = stack([inside - right, right], axis=2).stated(1.0).reshape((trees, -1, rows))
+            right = (inside * goes)._stated(1.0)
+            inside = stack([inside - right, right], axis=2)._stated(1.0).reshape((trees, -1, rows))
         ends = self.lengths_.reshape((trees, leaves // 2, 2))
-        left, gap = ends[:, :, :1], (ends[:, :, 1:] - ends[:, :, :1]).stated(self.lengths_.bound)
-        longer = (self.cuts_[-1] * gap).stated(gap.bound)
-        worth = (longer.matmul(self._beyond(bits, depth - 1)).stated(gap.bound) + left).stated(gap.bound)
+        left, gap = ends[:, :, :1], (ends[:, :, 1:] - ends[:, :, :1])._stated(self.lengths_.bound)
+        longer = (self.cuts_[-1] * gap)._stated(gap.bound)
+        worth = (longer.matmul(self._beyond(bits, depth - 1))._stated(gap.bound) + left)._stated(gap.bound)
         bound = self.lengths_.bound * trees
-        session = bits.session
-        session.fits(bound, worth.scale, "a sum of lengths of paths")
+        context = bits._context
+        context.fits(bound, worth.scale, "a sum of lengths of paths")
         if inside is None:
-            return worth.sum(axis=(0, 1)).stated(bound)
+            return worth.sum(axis=(0, 1))._stated(bound)
         last = layout.then(layout.transpose((2, 0, 1)), layout.reshape((rows, -1)))
-        share = session.protocol.dot(inside.ring_share().map(last), worth.ring_share().map(last))
-        return SecureArray(session, share, worth.scale, bound)
+        share = context.protocol.dot(inside._ring_share().map(last), worth._ring_share().map(last))
+        return SecureArray(context, share, worth.scale, bound)
 
     def _beyond(self, bits: SecureArray, level: int) -> SecureArray:
         """Each tree's bits at a level, (trees, thresholds, rows)."""
@@ -194,14 +194,14 @@ def _rows(x: Table | SecureArray, valid: SecureArray | None) -> TreeRows:
 def _grid(x: SecureArray, valid: SecureArray | None, steps: int) -> SecureArray:
     """Thresholds (steps - 1, d) in equal steps between the least and the largest value of rows that count."""
     x = x.numeric()
-    x = x if x.scale else x.rescaled(x.session.fraction_bits)
+    x = x if x.scale else x.rescaled(x._context.fraction_bits)
     far = float(math.ceil(x.bound))
     shift = 0.0 if valid is None else valid.reshape((-1, 1)) * int(far)  # x is 0 in all others
     base = 0.0 if valid is None else far
-    high = ((x + shift).max(axis=0) - base).stated(x.bound)
-    low = ((x - shift).min(axis=0) + base).stated(x.bound)
+    high = ((x + shift).max(axis=0) - base)._stated(x.bound)
+    low = ((x - shift).min(axis=0) + base)._stated(x.bound)
     at = (np.arange(1, steps) / steps).reshape((-1, 1))
-    return (low + (high - low).reshape((1, -1)).multiply(at, scale=x.scale)).stated(x.bound + 1)
+    return (low + (high - low).reshape((1, -1)).multiply(at, scale=x.scale))._stated(x.bound + 1)
 
 
 def _bits(bins: Bins) -> SecureArray:
@@ -217,10 +217,10 @@ def _drawn(inside: SecureArray, beyond: SecureArray, draws: npt.NDArray[np.int64
     the first threshold whose number among those is above draws / 2^_DRAW of theirs. All 0 where none parts the rows.
     """
     most = float(inside.shape[2])
-    count = inside.matmul(beyond.transpose(0, 2, 1)).stated(most)
-    rest = (inside.sum(axis=2, keepdims=True) - count).stated(most)
+    count = inside.matmul(beyond.transpose(0, 2, 1))._stated(most)
+    rest = (inside.sum(axis=2, keepdims=True) - count)._stated(most)
     sides = stack([count, rest]) > 0
     parts = (sides[0] & sides[1]).numeric()
     number = parts.cumsum(axis=2)
     above = (number * (1 << _DRAW) > number[:, :, -1:] * draws).numeric()
-    return (above - concatenate([above[:, :, :1] * 0, above[:, :, :-1]], axis=2)).stated(1.0)
+    return (above - concatenate([above[:, :, :1] * 0, above[:, :, :-1]], axis=2))._stated(1.0)

@@ -58,17 +58,17 @@ def guard_low(y: SecureArray, valid: SecureArray | None) -> None:
     """Guard that no target in a real row is below 0."""
     low = (y < 0).numeric()
     hint = "count:poisson and reg:tweedie: y is at least 0"
-    y.session.guard((low if valid is None else low * valid).sum().ring_share(), hint)
+    y._context.guard((low if valid is None else low * valid).sum()._ring_share(), hint)
 
 
 def mean(y: SecureArray, weight: SecureArray | None) -> SecureArray:
     """Weighted mean (); 0 where all weights are 0."""
-    session = y.session
+    context = y._context
     if weight is None:
         return y.mean() if y.scale else y.rescaled(_BITS).mean()
     coarse = y.rescaled(min(y.scale, _BITS)) if y.scale > _BITS else y
     weighted = coarse.multiply(weight.rescaled(min(weight.scale, _BITS)), scale=max(coarse.scale, _BITS))
-    return ratio(weighted.sum().reshape((1,)), weight.sum().reshape((1,)), y.bound * 1.01, session.fraction_bits)[0]
+    return ratio(weighted.sum().reshape((1,)), weight.sum().reshape((1,)), y.bound * 1.01, context.fraction_bits)[0]
 
 
 @final
@@ -80,27 +80,28 @@ class Logistic(Objective):
 
     def guard(self, valid: SecureArray | None) -> None:
         off = self.y * (self.y - 1)
-        self.y.session.guard((off if valid is None else off * valid).sum().ring_share(), "binary:logistic: y is 0 or 1")
+        count = (off if valid is None else off * valid).sum()
+        self.y._context.guard(count._ring_share(), "binary:logistic: y is 0 or 1")
 
     def factor(self) -> SecureArray | None:
         """Weights from scale_pos_weight, (rows,)."""
         if self.positive == 1.0:
             return None
         extra = self.y.multiply(np.asarray(self.positive - 1.0)).rescaled(_BITS)
-        return (extra + 1.0).stated(max(1.0, self.positive) * 1.001)
+        return (extra + 1.0)._stated(max(1.0, self.positive) * 1.001)
 
     def start(self, weight: SecureArray | None, score: float | None) -> SecureArray:
-        session = self.y.session
+        context = self.y._context
         if score is not None:
             if not 0 < score < 1:
                 raise UsageError(f"base_score: a probability between 0 and 1 is expected here, got {score}")
-            return session.constant(np.asarray([math.log(score / (1 - score))]))
+            return context.constant(np.asarray([math.log(score / (1 - score))]))
         share = clip(mean(self.y, weight).reshape((1,)), _LEAST_MEAN, 1 - _LEAST_MEAN)
-        return logit(share).stated(7.0)
+        return logit(share)._stated(7.0)
 
     def derivatives(self, margin: SecureArray) -> Pair:
-        p = sigmoid(margin).stated(1.0)
-        return (p - self.y.reshape((1, -1))).stated(1.001), p.multiply(1 - p).stated(0.2505)
+        p = sigmoid(margin)._stated(1.0)
+        return (p - self.y.reshape((1, -1)))._stated(1.001), p.multiply(1 - p)._stated(0.2505)
 
 
 @final
@@ -115,14 +116,14 @@ class Softmax(Objective):
     def guard(self, valid: SecureArray | None) -> None:
         missed = 1 - self.hot.sum(axis=0)
         hint = "multi:softmax: y holds whole numbers from 0 to classes - 1"
-        self.y.session.guard((missed if valid is None else missed * valid).sum().ring_share(), hint)
+        self.y._context.guard((missed if valid is None else missed * valid).sum()._ring_share(), hint)
 
     def start(self, weight: SecureArray | None, score: float | None) -> SecureArray:
-        return self.y.session.constant(np.zeros(self.lanes))  # the same number for all classes changes nothing
+        return self.y._context.constant(np.zeros(self.lanes))  # the same number for all classes changes nothing
 
     def derivatives(self, margin: SecureArray) -> Pair:
-        p = softmax(margin, axis=0).stated(1.001)
-        return (p - self.hot).stated(1.001), (p.multiply(1 - p) * 2).stated(0.501)
+        p = softmax(margin, axis=0)._stated(1.001)
+        return (p - self.hot)._stated(1.001), (p.multiply(1 - p) * 2)._stated(0.501)
 
 
 @final
@@ -137,21 +138,21 @@ class SquaredError(Objective):
         self.unit = 2.0 ** math.ceil(math.log2(max(y.bound, 2.0**-20)))
         shift = round(math.log2(self.unit))
         fine = y if y.scale + shift >= 0 else y.rescaled(-shift)
-        inside = SecureArray(y.session, fine.ring_share(), fine.scale + shift, 1.0)
-        self.y = inside.rescaled(_BITS).stated(1.0)
+        inside = SecureArray(y._context, fine._ring_share(), fine.scale + shift, 1.0)
+        self.y = inside.rescaled(_BITS)._stated(1.0)
 
     def guard(self, valid: SecureArray | None) -> None:
         return None
 
     def start(self, weight: SecureArray | None, score: float | None) -> SecureArray:
         if score is not None:
-            return self.y.session.constant(np.asarray([score / self.unit]))
-        return mean(self.y, weight).reshape((1,)).rescaled(_BITS).stated(1.01)
+            return self.y._context.constant(np.asarray([score / self.unit]))
+        return mean(self.y, weight).reshape((1,)).rescaled(_BITS)._stated(1.01)
 
     def derivatives(self, margin: SecureArray) -> Pair:
         gradient = margin.rescaled(_BITS) - self.y.reshape((1, -1))
-        one = self.y.session.constant(np.ones(gradient.shape), scale=_BITS)
-        return gradient.stated(4.0), one
+        one = self.y._context.constant(np.ones(gradient.shape), scale=_BITS)
+        return gradient._stated(4.0), one
 
 
 class _LogLink(Objective):
@@ -170,17 +171,17 @@ class _LogLink(Objective):
         if score is not None:
             if not score > 0:
                 raise UsageError(f"base_score: a mean above 0 is expected here, got {score}")
-            return self.y.session.constant(np.asarray([math.log(score)]))
+            return self.y._context.constant(np.asarray([math.log(score)]))
         found = clip(mean(self.y, weight).reshape((1,)), _LEAST_MEAN, max(self.y.bound, 2 * _LEAST_MEAN))
-        return log(found).stated(_LARGEST_LOG)
+        return log(found)._stated(_LARGEST_LOG)
 
     def _powers(self, margin: SecureArray, *factors: float) -> list[SecureArray]:
         """e^(factor * margin) for each factor, in one batch; margins count as at least -7 and at most ``top``."""
         below = clip(margin, _LEAST_LOG, self.top)
         scaled = stack([below * f for f in factors])
-        made = exp(scaled.stated(max(abs(f) for f in factors) * _LARGEST_LOG))
+        made = exp(scaled._stated(max(abs(f) for f in factors) * _LARGEST_LOG))
         ends = [math.exp(max(f * self.top, f * _LEAST_LOG)) * 1.01 for f in factors]
-        return [made[k].stated(e) for k, e in enumerate(ends)]
+        return [made[k]._stated(e) for k, e in enumerate(ends)]
 
 
 @final

@@ -33,8 +33,8 @@ class Walk:
 
     def step(self, chosen: SecureArray) -> Bits:
         """Go down by the splits of a level (nodes, width), one-hot or 0; the rows that went right, a plane a node."""
-        proto = chosen.session.protocol
-        right = proto.bit_matmul(proto.a2bits(chosen.ring_share()), self.bins.marks)
+        proto = chosen._context.protocol
+        right = proto.bit_matmul(proto.a2bits(chosen._ring_share()), self.bins.marks)
         if self.inside is None:
             left = proto.invert(right)
         else:
@@ -70,23 +70,23 @@ def weighted(
     A row that goes left at every node gets the value of the first leaf; where it goes right at a node, it gets that of
     the first leaf on the right instead of that of the first on the left. So its value is linear in the flags.
     """
-    session, (k, count, leaves), rows = values.session, values.shape, levels[0].shape[1]
+    context, (k, count, leaves), rows = values._context, values.shape, levels[0].shape[1]
     every = np.ones((count, rows), np.int64) if used is None else used
-    pairs = [(values[:, :, 0].ring_share(), session.constant(every).ring_share())]
+    pairs = [(values[:, :, 0]._ring_share(), context.constant(every)._ring_share())]
     for level, right in enumerate(levels):
         size = leaves >> level  # leaves below a node
         slope = values[:, :, size // 2 :: size] - values[:, :, ::size]
         if used is not None:
             right = right * np.repeat(used, right.shape[0] // count, axis=0)
-        pairs.append((slope.reshape((k, -1)).ring_share(), right.ring_share()))
-    share = session.protocol.matmul_sum(pairs, shift)
-    return SecureArray(session, share, values.scale - shift, values.bound * count)
+        pairs.append((slope.reshape((k, -1))._ring_share(), right._ring_share()))
+    share = context.protocol.matmul_sum(pairs, shift)
+    return SecureArray(context, share, values.scale - shift, values.bound * count)
 
 
 def numbers(like: SecureArray, planes: Bits) -> SecureArray:
     """Planes of a bit for each row as integers, (planes, rows)."""
-    session = like.session
-    made = SecureArray(session, session.protocol.b2a(planes), 0, 1.0)
+    context = like._context
+    made = SecureArray(context, context.protocol.b2a(planes), 0, 1.0)
     return made.reshape((planes.planes, *planes.shape))
 
 
@@ -94,11 +94,11 @@ def carried(rows: SecureArray, right: SecureArray) -> SecureArray:
     """What rows carry (k, trees, n) to the nodes where they go right, flags (nodes, n): (k, nodes, n)."""
     k, count, n = rows.shape
     made = rows.reshape((k, count, 1, n)) * right.reshape((1, count, -1, n))
-    return made.reshape((k, right.shape[0], n)).stated(rows.bound)
+    return made.reshape((k, right.shape[0], n))._stated(rows.bound)
 
 
 def children(x: SecureArray, right: SecureArray) -> SecureArray:
     """Sums over nodes (k, nodes, ...) replaced by those over their children, left and right in turn."""
     k, nodes, *rest = x.shape
     right = right.reshape(x.shape)
-    return stack([x - right, right], axis=2).reshape((k, 2 * nodes, *rest)).stated(x.bound)
+    return stack([x - right, right], axis=2).reshape((k, 2 * nodes, *rest))._stated(x.bound)

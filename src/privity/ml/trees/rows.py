@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ...array import SecureArray
+from ...context import Context
 from ...errors import ShapeError, UsageError
-from ...session import Session
 from ...table import Field, Table
 from ..estimator import rows_of
 from .bins import Binner, Bins, cells_of
@@ -39,8 +39,8 @@ class TreeRows:
     codes: Mapping[int, SecureArray]
 
     @property
-    def session(self) -> Session:
-        return self.cells.session
+    def _context(self) -> Context:
+        return self.cells._context
 
     @property
     def rows(self) -> int:
@@ -56,7 +56,7 @@ class TreeRows:
         """Each row's weight, 0 in rows that do not count; None: all are 1."""
         if self.weight is None or self.valid is None:
             return self.valid if self.weight is None else self.weight
-        return (self.weight * self.valid).stated(self.weight.bound)
+        return (self.weight * self.valid)._stated(self.weight.bound)
 
 
 def tree_rows(
@@ -90,8 +90,8 @@ def tree_rows(
     if rows.y is not None and rows.y.ndim != 1:
         raise ShapeError(f"{what}: expected y of shape (n,), got {rows.y.shape}")
     if rows.weight is not None and isinstance(sample_weight, SecureArray):
-        session = rows.x.session
-        session.guard((rows.weight < 0).numeric().sum().ring_share(), f"{what}: weights are at least 0")
+        context = rows.x._context
+        context.guard((rows.weight < 0).numeric().sum()._ring_share(), f"{what}: weights are at least 0")
     units = units or (1.0,) * len(names)
     return TreeRows(rows.x, gaps, rows.y, real, rows.weight, names, units, fields, codes)
 
@@ -119,7 +119,7 @@ def bins_again(what: str, rows: TreeRows, kept: dict[str, Any], *, sums: bool = 
     if gaps is not None and not kept["gaps"]:
         raise UsageError(f"{what}: cells may be empty here, but not where it was trained; fill them in first")
     if gaps is None and kept["gaps"]:
-        gaps = rows.session.constant(np.zeros(rows.cells.shape, np.int64))
+        gaps = rows._context.constant(np.zeros(rows.cells.shape, np.int64))
     binner = Binner(kept["max_bins"])
     vars(binner).update({name: kept[name] for name in (*vars(binner), "columns") if name in kept})
     counts = binner.whole_numbers()
@@ -128,7 +128,7 @@ def bins_again(what: str, rows: TreeRows, kept: dict[str, Any], *, sums: bool = 
     if binner.edges is None and not (fits and rows.cells.bound < binner.max_bins):
         # what was not seen is compared: a code beyond the last one is in its bin, a number in that of the nearest code
         middle = np.repeat(np.arange(1, binner.max_bins) - 0.5, kept["columns"])
-        binner.edges = rows.session.constant(middle.reshape((-1, kept["columns"])))
+        binner.edges = rows._context.constant(middle.reshape((-1, kept["columns"])))
     return binner.transform(rows.cells, gaps, rows.names, codes, sums=sums)
 
 
