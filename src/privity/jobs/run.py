@@ -209,6 +209,7 @@ def _open_context(task: Task, channel: Channel) -> Context:
         parameters=task.job.parameters,
         store=None if task.store is None else task.store / task.me,
         group=task.consortium.holders(),
+        certificates={party.name: party.fingerprint for party in task.consortium.parties},
     )
 
 
