@@ -362,7 +362,7 @@ def psi(
     party: Annotated[str | None, typer.Option(help="This owner; default: the one whose key is here.")] = None,
     normalize: Annotated[str, typer.Option(help=f"Steps in their order, of: {', '.join(STEPS)}.")] = "",
     to: Annotated[str, typer.Option(help="Who learns the common keys: both, or the name of one owner.")] = BOTH,
-    limit: Annotated[int | None, typer.Option(help="Runs on one file; default: the consortium file's.", min=0)] = None,
+    limit: Annotated[int | None, typer.Option(help="Runs of any of these keys; default: the consortium file's.", min=0)] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="CSV file for the common keys.")] = None,
     start_timeout: StartOption = 30.0,
     timeout: IdleOption = 60.0,
@@ -412,7 +412,7 @@ def _show_intersection(report: IntersectionReport, out: Path | None) -> None:
         f"{report.wall_s:.2f} s, CPU {report.cpu_s:.2f} s, {report.bytes_sent:,} bytes sent, {report.rounds} rounds, "
         f"kernels: {report.kernels}"
     )
-    print(f"run {report.runs} of {report.limit} on this file")
+    print(f"run {report.runs} of {report.limit} with these keys")
     if out is not None and report.common is not None:
         print(f"the common keys are in {out}")
 

@@ -93,7 +93,7 @@ def release_table(session: Session | Context, counts: SecureArray, *, to: Any, n
     in_small = (small * flat)._stated(float(min(least, counts.bound)))
     room = (flat - in_small - (1 - small) * least)._stated(counts.bound)  # how far the other cells are above g
     later = (room.sum() - room.cumsum())._stated(counts.bound * flat.size)
-    wanted = small.sum()._stated(float(flat.size)) * least
+    wanted = small.sum()._stated(float(flat.size)) * (least if least > 1 else 0)  # for 1 an empty cell says it is empty
     keep = ~(is_small | (in_small.sum() + later < wanted))
     return opened_where(context, counts, keep.reshape(counts.shape), to=to, name=name, reason=reason)
 

@@ -82,6 +82,18 @@ def test_the_table_is_opened_by_this_rule() -> None:
         np.testing.assert_array_equal(got, want, err_msg=str(table))
 
 
+def test_a_minimum_of_one_hides_empty_cells_and_nothing_else() -> None:
+    """What is below one is nought, which no other cell could hide."""
+    given = {"bank": {"counts": Input(np.array([0, 1, 5, 0, 7]), bound=300)}}
+    for least in (0, 1):
+        result = pv.simulate(
+            lambda s: release_table(s, s.secret("counts", "bank"), to="all", name="t", reason="test"),
+            inputs=given, minimum_group=least,
+        )  # fmt: skip
+        empty = np.nan if least else 0
+        np.testing.assert_array_equal(result.output, [empty, 1, 5, empty, 7])
+
+
 def test_what_a_table_costs() -> None:
     """Eleven rounds with those of the input and the opening, however many cells there are."""
     for cells in (4, 50):
