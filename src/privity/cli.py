@@ -362,7 +362,7 @@ def psi(
     party: Annotated[str | None, typer.Option(help="This owner; default: the one whose key is here.")] = None,
     normalize: Annotated[str, typer.Option(help=f"Steps in their order, of: {', '.join(STEPS)}.")] = "",
     to: Annotated[str, typer.Option(help="Who learns the common keys: both, or the name of one owner.")] = BOTH,
-    limit: Annotated[int | None, typer.Option(help="Runs of any of these keys; default: the consortium file's.", min=0)] = None,
+    limit: Annotated[int | None, typer.Option(help="Runs with one key; default: the consortium file's.", min=0)] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="CSV file for the common keys.")] = None,
     start_timeout: StartOption = 30.0,
     timeout: IdleOption = 60.0,
