@@ -29,6 +29,7 @@ from .jobs.files import check_writable, write_outputs
 from .jobs.founding import CERTIFICATES, FOR_TRYING_OUT, init_consortium, make_key
 from .jobs.intersection import IntersectionReport, IntersectionTask, run_intersection
 from .jobs.job import JobSpec, LinkSpec, load_job
+from .jobs.key_counts import KeySet
 from .jobs.launch import party_arguments
 from .jobs.local import EmitProgress, Event, emit, end_with_parent, run_local, stop_on_signal, write_reports
 from .jobs.program import read_program
@@ -379,7 +380,7 @@ def psi(
     party: Annotated[str | None, typer.Option(help="This owner; default: the one whose key is here.")] = None,
     normalize: Annotated[str, typer.Option(help=f"Steps in their order, of: {', '.join(STEPS)}.")] = "",
     to: Annotated[str, typer.Option(help="Who learns the common keys: both, or the name of one owner.")] = BOTH,
-    limit: Annotated[int | None, typer.Option(help="Runs on one file; default: the consortium file's.", min=0)] = None,
+    limit: Annotated[int | None, typer.Option(help="Runs with one key; default: the consortium file's.", min=0)] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="CSV file for the common keys.")] = None,
     start_timeout: StartOption = 30.0,
     timeout: IdleOption = 60.0,
@@ -401,7 +402,7 @@ def psi(
     file = read_keys(keys, column, steps)
     common, report = run_intersection(
         IntersectionTask(
-            me, peer, group, identity, file.items, file.digest,
+            me, peer, group, identity, file.items, KeySet([file.cells]),
             log=Comparisons.of(group, me, limit), say=say, steps=steps, to=to,
             listener=None if dialled or own.endpoint is None else listen(own.endpoint),
             deadline_s=start_timeout, idle_s=timeout,
@@ -429,7 +430,7 @@ def _show_intersection(report: IntersectionReport, out: Path | None) -> None:
         f"{report.wall_s:.2f} s, CPU {report.cpu_s:.2f} s, {report.bytes_sent:,} bytes sent, {report.rounds} rounds, "
         f"kernels: {report.kernels}"
     )
-    print(f"run {report.runs} of {report.limit} on this file")
+    print(f"run {report.runs} of {report.limit} with these keys")
     if out is not None and report.common is not None:
         print(f"the common keys are in {out}")
 

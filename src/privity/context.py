@@ -29,6 +29,7 @@ from .mpc.shares import Share
 from .net.wire import Statement
 from .openings import MINIMUM_GROUP, RANGE_GUARD, OpeningsLog, Withheld
 from .ring import fixed
+from .terms import Terms
 from .types import RANGE_BITS, Channel, Progress, Ring
 
 if TYPE_CHECKING:
@@ -72,6 +73,10 @@ class Gate(Interface):
         """For the one flag that the session made of its range guards, and nothing else."""
         ...
 
+    def receivers(self) -> list[str] | None:
+        """To whom something may still be opened; None: to everybody."""
+        ...
+
 
 class Ended:
     """Stands for the protocol of a session that has ended: every use raises what ended it."""
@@ -108,6 +113,7 @@ class Context:
         parameters: Mapping[str, str | int | float | bool] | None = None,
         store: Path | None = None,
         group: bytes = b"",
+        certificates: Mapping[str, str] | None = None,
     ) -> None:
         self.me = me
         self.protocol = protocol
@@ -121,6 +127,10 @@ class Context:
         """This party's own folder for shares that outlive the session, or None (``privity run --store``)."""
         self.group = group or _group_of(compute)
         """Hash of who holds the shares: what was saved under another one cannot be loaded."""
+        self.certificates = {name: (certificates or {}).get(name, "") for name in self.parties}
+        """Fingerprint of each party's certificate; "" where parties are known by their names only."""
+        self.loaded: list[Terms] = []
+        """Terms of what was loaded so far: they hold for all that is opened and saved from then on."""
         self.minimum_group = minimum_group
         """Cells of aggregates that rest on fewer rows are suppressed (``disclosure.release``); public."""
         self._own = own
@@ -228,6 +238,8 @@ class Context:
             raise UsageError(f"reveal({name!r}): unknown receiver {unknown or '(none)'}; parties: {known}")
         if name == RANGE_GUARD:
             raise UsageError(f"reveal: the name {name!r} is that of the session's own flags; open values under another")
+        for terms in self.loaded:
+            terms.check_opening(name, receivers, self.certificates)
         self.check_guards()
         share = x._ring_share()
         permit = self._gate.permit(share, name, receivers, reason)
@@ -251,6 +263,32 @@ class Context:
     def _dealt_by(self) -> Any:
         """The protocol that the compute parties run: it says how a party without shares deals and collects."""
         return getattr(self.protocol, "of", type(self.protocol))
+
+    def accept(self, terms: Terms, what: str) -> None:
+        """Take on the terms of what is loaded, or raise ConfigError or OpeningRefused."""
+        self.going_on()
+        terms.check(what, self.certificates, self.minimum_group, self._gate.receivers())
+        self.loaded.append(terms)
+
+    def terms(self, to: str | Sequence[str] | None) -> Terms:
+        """Those of what is saved now. ``to`` None: everybody to whom the session may open anything, and the owners.
+
+        Raises UsageError for receivers that the session does not have, or that what it loaded is not for.
+        """
+        owners = {p: self.certificates[p] for p in self.parties if self.declared.get(p)}
+        for terms in self.loaded:
+            owners.update(terms.owners)
+        allowed = [p for p in self.parties if all(terms.to.get(p) == self.certificates[p] for terms in self.loaded)]
+        listed = self._gate.receivers()
+        usual = [p for p in allowed if listed is None or p in listed or p in owners]
+        chosen = usual if to is None else allowed if to == "all" else [to] if isinstance(to, str) else list(to)
+        wrong = [p for p in chosen if p not in allowed]
+        if wrong:
+            raise UsageError(
+                f"to={', '.join(map(str, wrong))}: expected parties of this session that may be told of all it loaded: "
+                f"{', '.join(allowed) or 'none'}"
+            )
+        return Terms(owners, self.minimum_group, {p: self.certificates[p] for p in chosen})
 
     # -- words between the parties -----------------------------------------------------------------------------
 

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .array import SecureArray, broadcast_shapes, secure
+from .array import SecureArray, broadcast_shapes
 from .context import Context
 from .errors import ShapeError, UsageError
-from .functions import argmin, one_hot, stack, where
 from .openings import Withheld
 from .session import Session, context_of
 
@@ -72,32 +71,30 @@ def opened_where(context: Context, values: SecureArray, keep: Any, *, to: Any, n
 def release_table(session: Session | Context, counts: SecureArray, *, to: Any, name: str, reason: str) -> Any:
     """Open a table of counts of rows that do not overlap (a cross table, a histogram), float64; small cells are NaN.
 
-    Cells below the minimum group are suppressed. Whoever knows the number of all rows would find a single suppressed
-    cell, or several that are all empty, by subtraction; so where one cell is suppressed alone, or the suppressed cells
-    hold fewer rows than the minimum group together, the smallest of the others is suppressed with them. Margins are
-    not opened: add up the opened cells, and take a line with a suppressed cell as unknown (see ``margins``).
-    Where only one cell is large enough, nothing is opened but that.
+    Cells below the minimum group g are suppressed. Whoever knows the number of all rows knows the sum of the suppressed
+    cells, so others are suppressed with them: from the last cell of the table backwards, until the suppressed cells
+    together could be g rows fewer for each small one and none of the others would be small. Then any numbers below g
+    may stand in the small cells, whatever is known of the rule, the total and the cells that were opened, and each of
+    the others may have g values at least; docs/disclosure.md has the proof. The order is that of the table and never
+    that of the counts, since "the smallest" would be bounded by those that remain. Where the table holds too few rows
+    for that, nothing is opened. Margins are not opened: add up the opened cells, and take a line with a suppressed
+    cell as unknown (see ``margins``).
 
-    Reveals: the cells that remain, and which ones they are. Rounds beside the opening: two comparisons, those of a
-    smallest value of the table, and about 15.
+    Reveals: the cells that remain, and which ones they are. Rounds beside the opening: two comparisons and 3, however
+    many cells there are.
     """
     context = context_of(session)
     counts = counts.numeric()
     if counts.kind != "int" or counts.size == 0:
         raise UsageError(f"release_table({name!r}): expected secret whole numbers, at least one, got {counts!r}")
-    flat = counts.reshape(-1)
-    is_small = flat < context.minimum_group
+    flat, least = counts.reshape(-1), context.minimum_group
+    is_small = flat < least
     small = is_small.numeric()
-    hidden = small.sum()._stated(float(flat.size))
-    held = (small * flat).sum()._stated(float(min(context.minimum_group * flat.size, 2**40)))
-    # one cell alone, or few rows in all of them: one more cell goes
-    alone, few, none = (stack([hidden - 2, held - context.minimum_group, hidden - 1]) < 0)[:3]
-    more = ((alone | few) & ~none).numeric()
-    keep = (1 - small)._stated(1.0)
-    if flat.size > 1:
-        above = secure(context, int(counts.bound) + 1)
-        smallest = one_hot(argmin(where(is_small, above, flat)), flat.size)
-        keep = keep * (1 - smallest * more)._stated(1.0)
+    in_small = (small * flat)._stated(float(min(least, counts.bound)))
+    room = (flat - in_small - (1 - small) * least)._stated(counts.bound)  # how far the other cells are above g
+    later = (room.sum() - room.cumsum())._stated(counts.bound * flat.size)
+    wanted = small.sum()._stated(float(flat.size)) * (least if least > 1 else 0)  # for 1 an empty cell says it is empty
+    keep = ~(is_small | (in_small.sum() + later < wanted))
     return opened_where(context, counts, keep.reshape(counts.shape), to=to, name=name, reason=reason)
 
 

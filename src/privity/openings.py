@@ -95,6 +95,10 @@ class OpeningsList:
         self._guards_left -= 1
         return _guard_permit(flag, to)
 
+    def receivers(self) -> list[str]:
+        """To whom something may still be opened."""
+        return list(dict.fromkeys(r for name, o in self._openings.items() if self._left[name] > 0 for r in o.to))
+
 
 class EverythingAllowed:
     """A gate that permits all openings: for simulations, where one process holds all the data anyway."""
@@ -106,6 +110,9 @@ class EverythingAllowed:
     def guard(self, flag: Share, to: tuple[str, ...]) -> Permit:
         """Never refuses a flag."""
         return _guard_permit(flag, to)
+
+    def receivers(self) -> None:
+        """To everybody."""
 
 
 def _guard_permit(flag: Share, to: tuple[str, ...]) -> Permit:

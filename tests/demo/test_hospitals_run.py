@@ -12,15 +12,17 @@ import msgspec
 from privity.demo.hospitals_data import HOSPITALS, HospitalFiles
 from privity.demo.result import read_result
 from privity.jobs.comparisons import Comparisons
+from privity.jobs.key_counts import KeySet
 from privity.jobs.view import Received
 
 
 def test_the_demo_reaches_what_it_claims(hospital_files: HospitalFiles, tmp_path: Path) -> None:
     """Result against statsmodels, the report, what was opened, and what a curious receiver sees of it."""
-    log = Comparisons(tmp_path / "consortium" / "certificates" / "hospital_2.comparisons.json", 10)
+    keys = tmp_path / "consortium" / "certificates"
+    log = Comparisons(keys / "hospital_2.comparisons.json", 10, keys / "hospital_2.key.begun")
     log.path.parent.mkdir(parents=True)
     for run in range(10):  # demonstrations of earlier days, as often as the limit allows
-        log.book("ab" * 32, 1, job=f"run {run}", table="bedside")
+        log.book(KeySet([["1"]]), job=f"run {run}", table="bedside")
     command = ["demo", "hospitals", "--json", "--record-view", "--out", str(tmp_path)]
     ran = subprocess.run(
         [sys.executable, "-m", "privity", *command], capture_output=True, text=True, check=False, timeout=900

@@ -68,6 +68,14 @@ def test_two_owners_find_their_common_keys_until_the_limit(owners: Path) -> None
     _, err = refused.communicate(timeout=300)
     assert refused.returncode == 2 and "limit is 2" in err and "bank.comparisons.json" in err
 
+    (owners / "part.csv").write_text("id\n00007\n x-1\n")  # one of the keys, in other words, in another file
+    refused = start(owners, *line[:5], "part.csv", *line[6:], "--limit", "2", "--normalize", "digits")
+    assert "2 times already" in refused.communicate(timeout=300)[1] and refused.returncode == 2
+    (owners / "certificates" / "bank.comparisons.json").unlink()
+    refused = start(owners, *line)
+    _, err = refused.communicate(timeout=300)
+    assert refused.returncode == 2 and "says that 2 runs were counted since" in err and "is missing" in err
+
 
 def test_owners_that_spell_keys_in_other_ways_do_not_start(owners: Path) -> None:
     bank = start(owners, "--party", "bank", "--with", "clinic", "--keys", "bank.csv", "--column", "id")

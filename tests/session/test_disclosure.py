@@ -97,10 +97,11 @@ def test_what_does_not_fit_is_refused() -> None:
     ("table", "hidden"),
     [
         ([[30, 20], [30, 40]], []),
-        ([[3, 20], [30, 40]], [(0, 0), (0, 1)]),  # one cell alone: the smallest other goes with it
-        ([[3, 4], [30, 40]], [(0, 0), (0, 1), (1, 0)]),  # 7 rows in both: still too few
-        ([[9, 9], [30, 40]], [(0, 0), (0, 1)]),
-        ([[0, 0], [30, 40]], [(0, 0), (0, 1), (1, 0)]),  # nobody in both would be known by subtraction
+        ([[3, 20], [30, 40]], [(0, 0), (1, 1)]),  # one cell alone: the last of the others goes with it
+        ([[3, 4], [30, 40]], [(0, 0), (0, 1), (1, 1)]),  # the sum of both would bound them
+        ([[9, 9], [30, 40]], [(0, 0), (0, 1), (1, 1)]),  # and 18 would give both
+        ([[0, 0], [30, 40]], [(0, 0), (0, 1), (1, 1)]),  # nobody in both would be known by subtraction
+        ([[3, 20], [30, 10]], [(0, 0), (1, 1), (1, 0)]),  # 3 + 10 leave no room: 13 would say at most 3
         ([[1, 2], [0, 3]], [(0, 0), (0, 1), (1, 0), (1, 1)]),
         ([[100], [3]], [(0, 0), (1, 0)]),
     ],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +14,10 @@ from .keys import complete, normalised
 
 @dataclass(frozen=True, slots=True, repr=False)
 class KeyFile:
-    """``cells``: the keys as they stand in the file; ``items``: normalised, as bytes; ``digest``: SHA-256 (hex)."""
+    """``cells``: the keys as they stand in the file; ``items``: normalised, as bytes."""
 
     cells: Sequence[str]
     items: Sequence[bytes]
-    digest: str
 
 
 def read_keys(path: Path, column: str, steps: Sequence[str]) -> KeyFile:
@@ -29,8 +27,7 @@ def read_keys(path: Path, column: str, steps: Sequence[str]) -> KeyFile:
     twice, naming rows (1 is the first below the header) and never a key; ConfigError for an unknown step.
     """
     try:
-        data = path.read_bytes()
-        text = data.decode("utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); check the path and its permissions") from None
     except UnicodeDecodeError as error:
@@ -51,7 +48,7 @@ def read_keys(path: Path, column: str, steps: Sequence[str]) -> KeyFile:
     keys = normalised(cells, steps)
     complete([keys])
     _refuse_repeated(path, keys)
-    return KeyFile(cells, [key.encode() for key in keys], hashlib.sha256(data).hexdigest())
+    return KeyFile(cells, [key.encode() for key in keys])
 
 
 def csv_column(name: str, cells: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from ..errors import ConfigError, DataError
 from ..inputs import Input
 from ..jobs.comparisons import Comparisons
 from ..jobs.job import ArraySpec
+from ..jobs.key_counts import KeySet
 from ..table import Field, TableInfo, table_inputs
 from .keys import Rows, Words, deduplicate, fingerprints, job_salt
 from .schema import Column, TableSchema, power_of_two_bound
@@ -141,12 +142,13 @@ def load_inputs(
         values = _cut(schema, values, table.digest, thresholds, note)
         inputs.update(table_inputs(table_info(schema), values, label, keys))
         if schema.keys and log is not None:
-            log.check(table.digest, f"{owner}: the file of table {name!r}")
-            changed = log.changed(table.digest, table=name)
+            brought = KeySet(table.keys)
+            log.check(brought, f"{owner}: the file of table {name!r}")
+            changed = log.changed(brought, table=name)
             if changed is not None:
                 note(changed)
             counted = f"{name}.keys"
-            inputs[counted] = replace(inputs[counted], on_share=_counting(log, name, table, " ".join(context)))
+            inputs[counted] = replace(inputs[counted], on_share=_counting(log, name, brought, " ".join(context)))
     return inputs
 
 
@@ -170,14 +172,14 @@ def _cut(
     return values
 
 
-def _counting(log: Comparisons, name: str, table: OwnerTable, job: str) -> Callable[[], None]:
+def _counting(log: Comparisons, name: str, keys: KeySet, job: str) -> Callable[[], None]:
     """Counts the run when it is first called, however often the program shares the keys."""
     booked = False
 
     def count() -> None:
         nonlocal booked
         if not booked:
-            log.book(table.digest, len(table.values), job=job, table=name)
+            log.book(keys, job=job, table=name)
             booked = True
 
     return count

@@ -67,7 +67,7 @@ def run_parties(
         out / "consortium", COMPUTE, list(tables), list(tables), overwrite=True, days=2
     )
     for owner in tables:  # a new consortium on public data: counts of earlier demonstrations would only stop this one
-        Comparisons.of(consortium, owner).path.unlink(missing_ok=True)
+        Comparisons.of(consortium, owner).discard()
     write_outputs(out, {"job.toml": job})
     views = out / "views" if record_view else None
     arguments = party_arguments(

@@ -12,7 +12,7 @@
     customers = "data/customers.csv"
 
 A party's own file may also say `minimum_group = 25`: no aggregate of fewer rows is then opened, whatever the job says;
-and an owner's `most_comparisons = 3`: so often may one file of keys take part in a linkage or a set intersection (10 if
+and an owner's `most_comparisons = 3`: so often may a key take part in a linkage or a set intersection (10 if
 not said).
 
 Paths are relative to the file. The order of the compute parties is their order in the protocol. The *hash* of a
@@ -41,7 +41,7 @@ _FINGERPRINT: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _MAX_FILE: Final = 1 << 20
 
 MOST_COMPARISONS: Final = 10
-"""How often the keys of one file may be compared with other owners', unless its owner says otherwise."""
+"""How often a key may be compared with those of other owners', unless its owner says otherwise."""
 
 
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -66,7 +66,7 @@ class Party:
     """One organisation of the consortium. ``key_path`` is None where this host does not hold the party's key.
 
     minimum_group: fewest rows of an aggregate that this party lets be opened; 0 leaves it to the job. most_comparisons:
-    how often the keys of one of its files may be compared with others'.
+    how often one of its keys may be compared with others'.
     """
 
     name: str

@@ -1,13 +1,23 @@
-"""Write a run's files whole or not at all: a reader never meets half a report, even when the disk fills up."""
+"""Write a run's files whole or not at all, and for this user alone.
+
+A reader never meets half a report, even when the disk fills up. The rule for all that a run writes, since results,
+common keys, views and shares are among it: files have mode 0600 and folders that are made for them 0700, whatever the
+umask; folders that were there stay as they are, except those of views, which are made private. Who wants others to
+read a report copies it or changes its mode. Nothing is ever written through a link: a link in a file's place is
+replaced, a folder that is another user's link is refused.
+"""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from ..errors import OutputError
 
@@ -72,7 +82,7 @@ def locked(path: Path, what: str) -> Iterator[None]:
     """Within, no other process that asks for ``path`` goes on. Raises OutputError, which ends with ``what``."""
     lock = path.with_name(f".{path.name}.lock")
     try:
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise OutputError(f"{lock} cannot be written ({error.strerror}); {what}") from None
     try:
@@ -82,15 +92,98 @@ def locked(path: Path, what: str) -> Iterator[None]:
         os.close(handle)
 
 
-def _make_folder(folder: Path) -> list[Path]:
-    """Make ``folder`` and what is missing above it; what was made, innermost first."""
-    missing = [path for path in (folder, *folder.parents) if not os.path.exists(path)]
+@contextmanager
+def opened_folder(folder: Path) -> Iterator[int]:
+    """A descriptor of ``folder`` itself, for names relative to it. Raises OSError if it is a link or no folder."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def create_private(folder: Path, names: Sequence[str]) -> list[BinaryIO]:
+    """New empty files for this user alone (0600) in ``folder``, which is made if need be and made private (0700).
+
+    What had these names before, a link for instance, is removed and never written to. Raises OutputError if the folder
+    is a link or another user's, or something cannot be made.
+    """
+    _make_folder(folder)
+    files: list[BinaryIO] = []
+    try:
+        with opened_folder(folder) as at:
+            owner = os.fstat(at).st_uid
+            if owner != os.geteuid():
+                raise OSError(errno.EPERM, f"the folder belongs to another user, number {owner}")
+            os.fchmod(at, 0o700)
+            for name in names:
+                with suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=at)
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+                files.append(os.fdopen(os.open(name, flags, 0o600, dir_fd=at), "wb"))
+                os.fchmod(files[-1].fileno(), 0o600)
     except OSError as error:
-        _remove_empty(missing)
+        for file in files:
+            file.close()
+        raise _unwritable(folder, _without_links(error)) from None
+    return files
+
+
+def read_private(folder: Path, name: str) -> BinaryIO:
+    """A file of ``create_private``, to read. Raises OutputError if it, or its folder, is a link or not a file."""
+    try:
+        with opened_folder(folder) as at:
+            file = os.fdopen(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=at), "rb")
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise OSError(errno.EINVAL, "it is no file")
+        return file
+    except OSError as error:
+        raise OutputError(f"{folder / name} cannot be read ({_without_links(error).strerror})") from None
+
+
+def remove_private(folder: Path, names: Sequence[str]) -> None:
+    """Remove these files, and the folder if nothing else is in it. Links are removed and never followed."""
+    try:
+        with opened_folder(folder) as at:
+            for name in names:
+                with suppress(FileNotFoundError, IsADirectoryError):
+                    os.unlink(name, dir_fd=at)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):  # nothing of ours is there
+            return
+        raise OutputError(f"{folder} cannot be removed ({error.strerror})") from None
+    with suppress(OSError):  # it holds more than the view
+        folder.rmdir()
+
+
+def _without_links(error: OSError) -> OSError:
+    if error.errno in (errno.ELOOP, errno.ENOTDIR):
+        return OSError(error.errno, "a link is in the way, or something that is no folder; remove it")
+    return error
+
+
+def _make_folder(folder: Path) -> list[Path]:
+    """Make ``folder`` and what is missing above it, for this user alone; what was made, innermost first.
+
+    Links of this user and of the system are followed, as their owners meant them; those of anybody else are not.
+    """
+    missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
+    made: list[Path] = []
+    try:
+        for path in (folder, *folder.parents):
+            if path.is_symlink() and os.lstat(path).st_uid not in (0, os.geteuid()):
+                raise OSError(errno.ELOOP, f"{path} is a link that another user made")
+        for path in reversed(missing):
+            with suppress(FileExistsError):
+                os.mkdir(path, 0o700)
+                made.insert(0, path)
+        if not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    except OSError as error:
+        _remove_empty(made)
         raise _unwritable(folder, error) from None
-    return missing
+    return made
 
 
 def _remove_empty(folders: Sequence[Path]) -> None:

@@ -84,7 +84,7 @@ def init_consortium(
             blocks.append(_block(identity, roles, endpoints.get(name)))
         head = "".join(f"# {line}\n" for line in FOR_TRYING_OUT)
         (staging / FILE_NAME).write_text(head + "\n" + "\n".join(blocks), encoding="utf-8")
-        (folder / CERTIFICATES).mkdir(exist_ok=True)
+        (folder / CERTIFICATES).mkdir(exist_ok=True, mode=0o700)
         for file in sorted((staging / CERTIFICATES).iterdir()):
             os.replace(file, folder / CERTIFICATES / file.name)
         os.replace(staging / FILE_NAME, target)

@@ -19,12 +19,13 @@ from ..ring import kernels
 from ..ring.prg import digest
 from .comparisons import Comparisons
 from .consortium import Consortium
+from .key_counts import KeySet
 from .run import Interrupted, cpu_seconds
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class IntersectionTask:
-    """What one owner needs. ``items``: its keys, normalised; ``source``: SHA-256 of the file they came from (hex).
+    """What one owner needs. ``items``: its keys, normalised; ``keys``: as they stand in its file, for the count.
 
     steps: the names of the normalisation, which must be the same at both. log: where runs are counted. say: takes lines
     for the terminal. deadline_s: for the peer to come. idle_s: for any single message.
@@ -35,7 +36,7 @@ class IntersectionTask:
     consortium: Consortium
     identity: Identity
     items: Sequence[bytes]
-    source: str
+    keys: KeySet
     log: Comparisons
     say: Callable[[str], None]
     steps: Sequence[str] = ()
@@ -68,8 +69,8 @@ def run_intersection(task: IntersectionTask) -> tuple[Common, IntersectionReport
     The run is booked once the peer has come and before anything that depends on the keys is sent; it counts even if it
     fails later.
     """
-    task.log.check(task.source)
-    changed = task.log.changed(task.source, peer=task.peer)
+    task.log.check(task.keys)
+    changed = task.log.changed(task.keys, peer=task.peer)
     if changed is not None:
         task.say(changed)
     dial, accept = task.consortium.pair(task.me, task.peer)
@@ -82,7 +83,7 @@ def run_intersection(task: IntersectionTask) -> tuple[Common, IntersectionReport
         raise Interrupted(f"{task.me} was interrupted while it waited for {task.peer}") from None
     start, cpu = time.monotonic(), cpu_seconds()
     try:
-        runs = task.log.book(task.source, len(task.items), peer=task.peer)
+        runs = task.log.book(task.keys, peer=task.peer)
         common = intersect(channel, task.peer, task.items, to=task.to)
         channel.close()
     except PrivityError as error:
@@ -94,7 +95,7 @@ def run_intersection(task: IntersectionTask) -> tuple[Common, IntersectionReport
     except BaseException as error:
         channel.abort(type(error).__name__)
         raise
-    task.log.ended(task.peer, task.source, common.peer_size)
+    task.log.ended(task.peer, common.peer_size)
     return common, IntersectionReport(
         party=task.me,
         peer=task.peer,

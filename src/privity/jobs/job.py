@@ -25,6 +25,9 @@ from .program import load_program as load_program
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
+MOST_ELEMENTS = 1 << 28
+"""Numbers that one owner may bring to a job unless it says otherwise: 4 GiB of shares at each compute party."""
+
 
 class OpeningSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One line ``[[openings]]``: name, shape, receivers (party names, or "owners", "compute", "all") and count."""
@@ -66,8 +69,9 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     guards: how many range flags may be opened (one bit each). minimum_group: fewest rows that an opened aggregate may
     rest on; a party may state a higher one in its consortium file, and the highest counts. internals: the program may
     reach below Privity's public names, so that more than the openings list says may leave it (see
-    docs/security/programs.md). plan: public sizes for ``privity plan``, owner -> table or array -> rows or shape; a run
-    does not use them.
+    docs/security/programs.md). most_elements: numbers in all inputs of one owner together, for which compute parties
+    make room. plan: public sizes for ``privity plan``, owner -> table or array -> rows or shape; a run does not use
+    them.
     """
 
     name: str
@@ -82,6 +86,7 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     guards: Count = RANGE_GUARDS
     minimum_group: Annotated[int, msgspec.Meta(ge=1, le=1 << 31)] = MINIMUM_GROUP
     internals: bool = False
+    most_elements: Annotated[int, msgspec.Meta(ge=1, le=1 << 40)] = MOST_ELEMENTS
     plan: dict[str, dict[str, Count | list[Count]]] = {}
 
     @property

@@ -6,7 +6,7 @@ import resource
 import socket
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -25,13 +25,14 @@ from ..mpc.protocol import Protocol
 from ..mpc.rep3 import Rep3
 from ..net.certificates import Identity
 from ..net.tls import connect
-from ..net.wire import AllInputs, Declare, Hello, InputDeclaration
+from ..net.wire import AllInputs, Declare, Hello, InputDeclaration, printable
 from ..openings import OpeningsList, OpeningsLog
 from ..ring import kernels, layout
 from ..session import Session
 from ..table import TableInfo
 from ..types import Channel, Progress, Recorder
 from .consortium import Consortium
+from .declarations import Declarations
 from .files import write_outputs
 from .job import JobSpec
 from .notes import Notes
@@ -209,6 +210,7 @@ def _open_context(task: Task, channel: Channel, notes: Notes) -> Context:
         parameters=task.job.parameters,
         store=None if task.store is None else task.store / task.me,
         group=task.consortium.holders(),
+        certificates={party.name: party.fingerprint for party in task.consortium.parties},
     )
 
 
@@ -227,14 +229,15 @@ def _agree_on_inputs(
 ) -> tuple[dict[str, dict[str, Declared]], int]:
     """Owners tell the compute parties what they bring; the compute parties tell everybody; all must say the same.
 
-    Returns what each owner brings, and the smallest group of which an aggregate may be opened: the largest number that
-    the job or any party states.
+    Every party compares what it is told with the job before anything is shared. Returns what each owner brings, and the
+    smallest group of which an aggregate may be opened: the largest number that the job or any party states.
     """
     compute, me = task.consortium.compute, task.me
     declaration = tuple(
         InputDeclaration(name=n, shape=d.shape, bound=d.bound, scale=d.scale, boolean=d.boolean)
         for n, d in mine.items()
     )
+    _declared(task, me, declaration)
     others = [c for c in compute if c != me]
     stated = task.consortium.party(me).minimum_group
     for name in others:
@@ -244,6 +247,7 @@ def _agree_on_inputs(
         for name in task.consortium.names:
             if name != me:
                 lists[name] = channel.hear(name, Declare)
+                _declared(task, name, lists[name].inputs)
         ordered = AllInputs(
             inputs={n: lists[n].inputs for n in task.consortium.names},
             minimum_group=max(task.job.minimum_group, *(said.minimum_group for said in lists.values())),
@@ -267,11 +271,20 @@ def _agree_on_inputs(
             f"{told[0][0]} says that groups of {ordered.minimum_group} rows may be opened, this party and the job "
             f"allow none below {least}. Nothing was shared."
         )
-    declared = {
-        owner: {d.name: Declared(tuple(d.shape), float(d.bound or 0.0), d.scale, d.boolean) for d in inputs}
-        for owner, inputs in ordered.inputs.items()
-    }
-    return declared, ordered.minimum_group
+    strangers = set(ordered.inputs) - set(task.consortium.names)
+    if strangers or ordered.inputs.get(me, ()) != declaration:
+        whose = ", ".join(printable(name) for name in sorted(strangers))
+        raise HandshakeError(
+            f"{told[0][0]} tells of inputs of {whose}, which the consortium does not have. Nothing was shared."
+            if strangers
+            else f"{told[0][0]} tells of other inputs of {me} than {me} declared. Nothing was shared."
+        )
+    return {owner: _declared(task, owner, inputs) for owner, inputs in ordered.inputs.items()}, ordered.minimum_group
+
+
+def _declared(task: Task, owner: str, inputs: Sequence[InputDeclaration]) -> dict[str, Declared]:
+    """An owner's inputs, compared with the job."""
+    return Declarations(task.job, task.tables, task.consortium.owners).check(owner, inputs) if inputs else {}
 
 
 class _Recorded:

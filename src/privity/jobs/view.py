@@ -7,17 +7,17 @@ twice passes it; the exact joint views are checked in Privity's own tests (docs/
 from __future__ import annotations
 
 import math
-import os
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 import numpy as np
 
 from ..errors import OutputError
+from .files import create_private, read_private, remove_private
 
+_FILES = ("view.bin", "view.index")
 _SHORTEST = 2560  # bytes: ten expected per byte value, the usual rule for a chi-square test
 SIGNIFICANCE = 1e-6
 """Corrected p below which a view counts as telling. With 1e-3, one run of eight parties in a hundred would cry wolf;
@@ -34,16 +34,18 @@ class Received(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ViewRecorder:
-    """Writes each received message to ``view.bin`` and its description to ``view.index`` (one JSON line each)."""
+    """Writes each received message to ``view.bin`` and its description to ``view.index`` (one JSON line each).
+
+    Views of two compute parties hold what was shared: the folder and its files are for this user alone, and a link in
+    their place is never followed.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._data: BinaryIO = open(folder / "view.bin", "wb")  # noqa: SIM115
-            self._index: BinaryIO = open(folder / "view.index", "wb")  # noqa: SIM115
-        except OSError as error:
-            raise OutputError(f"cannot record the view in {folder}: {error.strerror}") from None
+            self._data, self._index = create_private(folder, _FILES)
+        except OutputError as error:
+            raise OutputError(f"cannot record the view in {folder}: {error}") from None
         self._encode = msgspec.json.Encoder().encode
 
     def received(self, source: str, step: int, label: str, data: memoryview) -> None:
@@ -90,14 +92,15 @@ class ViewStatistics:
 def examine(folder: Path) -> ViewStatistics:
     """Test every message of a recorded view for uniform bytes (Pearson's chi-square, 255 degrees of freedom).
 
-    Messages shorter than 2,560 bytes are pooled by kind first.
+    Messages shorter than 2,560 bytes are pooled by kind first. Raises OutputError if a link stands in its place.
     """
-    index = [msgspec.json.decode(line, type=Received) for line in (folder / "view.index").read_bytes().splitlines()]
+    with read_private(folder, "view.index") as lines:
+        index = [msgspec.json.decode(line, type=Received) for line in lines.read().splitlines()]
     pools: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(256, np.int64))
     pooled: dict[str, int] = defaultdict(int)
     values: list[float] = []
     tested = total = 0
-    with open(folder / "view.bin", "rb") as data:
+    with read_private(folder, "view.bin") as data:
         for entry in index:
             counts = np.bincount(np.frombuffer(data.read(entry.size), np.uint8), minlength=256)
             total += entry.size
@@ -124,8 +127,5 @@ def _uniform_p(counts: np.ndarray) -> float:
 
 
 def forget(folder: Path) -> None:
-    """Remove a recorded view."""
-    for name in ("view.bin", "view.index"):
-        (folder / name).unlink(missing_ok=True)
-    if folder.is_dir() and not os.listdir(folder):
-        folder.rmdir()
+    """Remove a recorded view; what a link points to stays."""
+    remove_private(folder, _FILES)

@@ -3,17 +3,21 @@
 Each compute party keeps one file in its own store (``privity run --store DIR``): the public description of the model,
 which is the same at all, and its own shares. One file alone tells nothing of the secrets; whoever reads the files of
 two parties of three reads the model. The files are readable by their owner only (mode 0600).
+
+What is saved keeps its terms (terms.py): whose data it is, the minimum group, and who may be told of it. They stand in
+the public part, which all parties compare, and every party of a session that loads it checks them.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib
 import os
 import pkgutil
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -27,6 +31,7 @@ from ..mpc.shares import Share
 from ..ring import layout
 from ..ring.prg import new_seed
 from ..session import Session, context_of
+from ..terms import Terms
 from .estimator import Estimator
 
 ENDING: Final = ".privity-model"
@@ -80,7 +85,7 @@ class _Model(_Node, frozen=True):
 AnyNode = _Plain | _Many | _Named | _Numbers | _Secret | _Model
 
 
-class _Public(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="privity model 1"):
+class _Public(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="privity model 2"):
     """What all parties know of a saved model. ``id``: of this saving; ``group``: hash of who holds the shares."""
 
     name: str
@@ -88,6 +93,7 @@ class _Public(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="priv
     group: bytes
     compute: tuple[str, ...]
     protocol: str
+    terms: Terms
     model: _Model
 
 
@@ -114,27 +120,30 @@ _PUBLIC: Final = msgspec.msgpack.Decoder(_Public, strict=True)
 _FILE: Final = msgspec.msgpack.Decoder(_File, strict=True)
 
 
-def save(model: Estimator, session: Session, name: str) -> str:
+def save(model: Estimator, session: Session, name: str, *, to: str | Sequence[str] | None = None) -> str:
     """Write the model's shares at every compute party as ``name``; an older model of the name is replaced.
 
     Returns the id of this saving (hexadecimal), the same at all parties. Parameters and learnt attributes (those that
-    end in an underscore) are kept; functions among the parameters are not. Nothing is opened. One round of small
-    messages, and two for each secret boolean array. Raises UsageError for a model that cannot be saved or a session
-    without a store, OutputError if a file cannot be written; the parties' files then belong to different savings, and
-    ``load`` refuses them.
+    end in an underscore) are kept; functions among the parameters are not. ``to``: who may be told anything of it in
+    the sessions that load it, parties of this one or "all" of them; by default the owners, and those to whom this job
+    may still open something. Recorded with it are the owners of all inputs and this session's minimum group; see
+    ``load``. Nothing is opened. One round of small messages, and two for each secret boolean array. Raises UsageError
+    for a model that cannot be saved, a session without a store or receivers that it does not have, OutputError if a
+    file cannot be written; the parties' files then belong to different savings, and ``load`` refuses them.
     """
     context = context_of(session)
     _check_name(name)
     if context.computes and context.store is None:
         raise UsageError(f"{context.me} has no store to save {name!r} in; start the run with --store DIR")
     secrets: list[SecureArray] = []
-    described = _described(model, secrets)
+    terms, described = context.terms(to), _described(model, secrets)
     shares = [x._ring_share() for x in secrets]
     nonces = context.told(new_seed() if context.computes else b"")
     digest = hashlib.sha256(b"privity saving 1")
     for party in context.compute:
         digest.update(nonces[party])
-    public = _Public(name, digest.hexdigest()[:32], context.group, context.compute, _protocol(context), described)
+    number = digest.hexdigest()[:32]
+    public = _Public(name, number, context.group, context.compute, _protocol(context), terms, described)
     if context.computes:
         index = context.compute.index(context.me)
         parts = [[layout.as_bytes(part).tobytes() for part in s.parts] for s in shares]
@@ -148,16 +157,19 @@ def load(session: Session, name: str) -> Any:
     """The model that was saved as ``name``, with fresh shares: usable like one that was fitted in this session.
 
     All compute parties compare the public part (and with it the id of the saving) before any share is used, and the
-    others are told it. What may be opened of the model is up to this session's openings list. One round of small
-    messages, one round and 8 bytes per party and element to make the shares new. Raises ConfigError for a missing or
-    unreadable file, or one of another party, group of parties or protocol; HandshakeError if the parties' files
-    belong to different savings.
+    others are told it. Every party checks its terms: all its owners are parties of this session, with the certificates
+    that they had; the session's minimum group is no smaller; and the job lists no opening to anybody whom the model is
+    not for. From here on nothing at all is opened to others than these. One round of small messages, one round and 8
+    bytes per party and element to make the shares new. Raises ConfigError for a missing or unreadable file, one of
+    another party, group of parties or protocol, or owners or a minimum group that do not fit; OpeningRefused for
+    receivers; HandshakeError if the parties' files belong to different savings.
     """
     context = context_of(session)
     _check_name(name)
     mine = _read(context, name) if context.computes else None
     stated = context.agreed(f"the saved model {name!r}", mine.public if mine is not None else b"")
     public = _decoded(stated, name)
+    context.accept(public.terms, f"the saved model {name!r}")
     wanted = _secrets(public.model)
     shares = _shares(context, name, wanted, mine)
     fresh = iter(_made_new(context, shares))
@@ -321,6 +333,11 @@ def _read(context: Context, name: str) -> _File:
 
 
 def _decoded(data: bytes, name: str) -> _Public:
+    if b"privity model 1" in data[:64]:
+        raise ConfigError(
+            f"the saved model {name!r} is of an earlier version, which did not keep whose data it holds, the minimum "
+            "group and who may be told of it; train it again"
+        )
     try:
         public = _PUBLIC.decode(data)
     except (ValueError, msgspec.DecodeError, RecursionError) as error:
@@ -371,7 +388,10 @@ def _made_new(context: Context, shares: list[Share]) -> list[Share]:
 def _write(path: Path, content: bytes) -> None:
     """The file whole or not at all, for this user only (mode 0600). Raises OutputError."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in (path.parent.parent, path.parent):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if folder.is_symlink() and os.lstat(folder).st_uid not in (0, os.geteuid()):
+                raise OSError(errno.ELOOP, f"{folder} is a link that another user made")
         handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mkstemp gives mode 0600
         try:
             with os.fdopen(handle, "wb") as stream:

@@ -102,40 +102,46 @@ class Rep3(Protocol):
     # -- input and output --------------------------------------------------------------------------------------
 
     def receive_input(self, owner: str, step: int, shape: tuple[int, ...]) -> Share:
-        """Seeds and explicit component from an outside owner; the holders of each compare what they got by hash."""
-        p, i = self.party, self.party.index
-        n = layout.count(shape)
-        if i == 0:
-            first, second = layout.empty_bytes(SEED_BYTES), layout.empty_bytes(SEED_BYTES)
-            both = self._from_owner(owner, step, 2 * SEED_BYTES)
+        """Seeds and explicit component from an outside owner; the holders of each compare what they got by hash.
+
+        Party 0 gets two seeds and nothing else, so it makes room for n elements only when both other parties have said
+        what only they could say: that they hold the same, each with the n words that the owner really sent them.
+        """
+        i, n = self.party.index, layout.count(shape)
+        first = layout.empty_bytes(SEED_BYTES)
+        if i == 0:  # x_0 is shared with party 2, x_1 with party 1
+            both, second = self._from_owner(owner, step, 2 * SEED_BYTES), layout.empty_bytes(SEED_BYTES)
             layout.split_bytes(both, [first, second])
-            x_low, x_high = (Stream(bytes(s)).words(n) for s in (first, second))
-            mine = (
-                digest(layout.view(first)),
-                digest(layout.view(second)),
-            )  # of x_0 (shared with party 2) and of x_1 (with party 1)
+            held = (layout.view(first), layout.view(second))
         else:
-            both = self._from_owner(owner, step, SEED_BYTES + 8 * n)
-            seed, x2 = layout.empty_bytes(SEED_BYTES), layout.empty(n)
-            layout.split_bytes(both, [seed, x2])
-            masked = Stream(bytes(seed)).words(n)
+            both, x2 = self._from_owner(owner, step, SEED_BYTES + 8 * n), layout.empty(n)
+            layout.split_bytes(both, [first, x2])
+            held = (layout.view(first), layout.view(x2)) if i == 1 else (layout.view(x2), layout.view(first))
+        self._compare_input(owner, n, [digest(part) for part in held])
+        if i == 0:
+            x_low, x_high = (Stream(bytes(seed)).words(n) for seed in (first, second))
+        else:
+            masked = Stream(bytes(first)).words(n)
             x_low, x_high = (masked, x2) if i == 1 else (x2, masked)
-            of_seed, of_x2 = digest(layout.view(seed)), digest(layout.view(x2))
-            mine = (of_seed, of_x2) if i == 1 else (of_x2, of_seed)
-        theirs = [layout.empty_bytes(32), layout.empty_bytes(32)]
+        return Share((x_low.reshape(shape), x_high.reshape(shape)), shape)
+
+    def _compare_input(self, owner: str, n: int, held: Sequence[bytes]) -> None:
+        """With the previous party x_i, with the next x_{i+1}: each says "I, this party, hold this and n elements"."""
+        p, i = self.party, self.party.index
         prev, nxt = (i - 1) % 3, (i + 1) % 3
+        theirs = [layout.empty_bytes(32), layout.empty_bytes(32)]
+        said = [digest(b"input held", bytes([i]), n.to_bytes(8, "little"), part) for part in held]
         p.exchange(
-            [(prev, layout.from_bytes(mine[0])), (nxt, layout.from_bytes(mine[1]))],
+            [(prev, layout.from_bytes(said[0])), (nxt, layout.from_bytes(said[1]))],
             [(prev, theirs[0]), (nxt, theirs[1])],
             "input digests",
         )
-        for got, want, other in zip(theirs, mine, (prev, nxt), strict=True):
-            if not same(bytes(got), want):
+        for got, part, other in zip(theirs, held, (prev, nxt), strict=True):
+            if not same(bytes(got), digest(b"input held", bytes([other]), n.to_bytes(8, "little"), part)):
                 raise WireError(
                     f"owner {owner} sent different shares of the same input to {p.names[i]} and {p.names[other]}; "
                     "the input is not used. Ask the owner to check its node."
                 )
-        return Share((x_low.reshape(shape), x_high.reshape(shape)), shape)
 
     def _from_owner(self, owner: str, step: int, size: int) -> Any:
         buffer = layout.empty_bytes(size)

@@ -106,9 +106,9 @@ def make_certificate(name: str, folder: Path, *, days: float = 365.0, start: dat
     certificate_path, key_path = folder / f"{name}.crt", folder / f"{name}.key"
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        certificate_path.write_bytes(certificate.public_bytes(Encoding.PEM))
-        _write_private(key_path, pem)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _write_new(certificate_path, certificate.public_bytes(Encoding.PEM), 0o644)
+        _write_new(key_path, pem, 0o600)
     except OSError as error:
         raise ConfigError(f"cannot write the certificate or key of {name} into {folder}: {error.strerror}") from None
     return Identity(name, Certificate.from_der(certificate.public_bytes(Encoding.DER)), certificate_path, key_path)
@@ -158,9 +158,12 @@ def load_identity(name: str, certificate_path: Path, key_path: Path) -> Identity
     return Identity(name, certificate, certificate_path, key_path)
 
 
-def _write_private(path: Path, data: bytes) -> None:
-    """Write so that no other user can open the file at any moment; an older file's wider mode does not survive."""
+def _write_new(path: Path, data: bytes, mode: int) -> None:
+    """Write a new file that nobody whom ``mode`` does not name can open at any moment.
+
+    What stood there is removed: an older file's wider mode does not survive, and no link is written through.
+    """
     path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
