@@ -129,6 +129,8 @@ def matmul(x: SecureArray, other: SecureArray | Plain, factor: float = 1.0, scal
     x, y, context = x.numeric(), other.numeric(), x._context
     bound = x.bound * y.bound * plan.inner
     multiplier, bits = _as_integer_factor(factor, bound * 2.0 ** (x.scale + y.scale))
+    if bits or multiplier != 1:
+        context.met((multiplier, bits))
     if multiplier == 0:  # no room for an exact enough multiplier before the truncation
         return multiply(matmul(x, y, 1.0, scale), np.asarray(factor), scale)
     scale, cut = _product_scale(x, y, scale)

@@ -64,6 +64,7 @@ def _arranged(function: Callable[..., Any], first: int = 0, skip: tuple[str, ...
             )
         before, after = args[:first], args[first + 1 :]
         kept = {k: v for k, v in kwargs.items() if k not in skip}
+        args[first]._context.met((*before, *after, *kept.values()))
         return args[first]._rearranged(layout.arranged(lambda p: function(*before, p, *after, **kept)))
 
     return fn

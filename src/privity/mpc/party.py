@@ -85,6 +85,17 @@ class Party:
             self._riding = None
         return riding.result, other
 
+    def compare(self, mine: bytes, act: Callable[[], _Other]) -> tuple[list[bytes], _Other]:
+        """Public bytes of one length that all other parties state, and ``act`` in the same rounds (one at least)."""
+        return self.together(self._told(mine), act)
+
+    def _told(self, mine: bytes) -> Rounds[list[bytes]]:
+        others = [j for j in range(len(self.names)) if j != self.index]
+        theirs = [layout.empty_bytes(len(mine)) for _ in others]
+        data = layout.from_bytes(mine)
+        yield [(j, data) for j in others], list(zip(others, theirs, strict=True)), "public numbers"
+        return [bytes(layout.view(each)) for each in theirs]
+
     def exchange(self, send: Sequence[Message], receive: Sequence[Message], label: str = "") -> None:
         """All sends and receives of one round; every party calls it once per round, with nothing if it is idle.
 
