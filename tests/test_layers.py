@@ -16,7 +16,10 @@ LAYERS = {
     1: ("ring",),
     2: ("net",),
     3: ("mpc", "psi"),
-    4: ("lines", "inputs", "openings", "agreement", "context", "session", "array", "functions", "simulation", "table", "relations", "debug", "disclosure"),
+    4: (
+        "lines", "inputs", "openings", "agreement", "context", "session",
+        "array", "functions", "simulation", "table", "relations", "debug", "disclosure",
+    ),
     5: ("ml", "stats", "torch"),
     6: ("jobs",),
     7: ("data", "node"),

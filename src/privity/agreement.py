@@ -65,7 +65,8 @@ def _difference(context: Context, lines: list[tuple[str, bytes]]) -> str:
         {name: [(each.line, each.value) for each in every[name].lines] for name in context.compute}
     )
     rest = [name for name in context.compute if name not in odd]
-    who = f"{' and '.join(odd)} has others than {' and '.join(rest)}" if odd else f"{', '.join(rest)} have all different ones"
+    among = f"{', '.join(rest)} have all different ones"
+    who = f"{' and '.join(odd)} has others than {' and '.join(rest)}" if odd else among
     return (
         f"public numbers that meet secrets differ between the parties, first at {where}: {who}. Nothing was opened. "
         "Floating point (exp, log, sums, matrix products) has other last digits on other processors and library "
@@ -107,7 +108,8 @@ def _own(value: Any) -> tuple[npt.NDArray[Any], str]:
     kind = {"b": "i", "i": "i", "u": "u", "f": "f"}.get(given.dtype.kind)
     if kind is None or given.dtype.itemsize > 8:
         raise UsageError(
-            f"{user_line()}: agree takes public numbers or arrays of them, got {type(value).__name__} of dtype {given.dtype}"
+            f"{user_line()}: agree takes public numbers or arrays of them, got {type(value).__name__} of "
+            f"dtype {given.dtype}"
         )
     if kind == "f" and not np.isfinite(given).all():
         raise UsageError(f"{user_line()}: agree takes finite numbers, got NaN or infinity")

@@ -29,7 +29,7 @@ from .mpc.protocol import Protocol
 from .mpc.shares import Share
 from .net.wire import Statement
 from .openings import MINIMUM_GROUP, RANGE_GUARD, OpeningsLog, Withheld
-from .ring import fixed
+from .ring import exact, fixed
 from .types import RANGE_BITS, Channel, Progress, Ring
 
 if TYPE_CHECKING:
@@ -312,7 +312,7 @@ class Context:
     def fits(self, bound: float, scale: int, what: str) -> None:
         """Raise OverflowPlanned, naming the user's line, if values up to ``bound`` at ``scale`` bits pass 62 bits."""
         if not bound * 2.0**scale < 2.0**RANGE_BITS:
-            have = math.log2(bound) + scale if bound > 0 and math.isfinite(bound) else math.inf
+            have = exact.log2(bound) + scale if bound > 0 and math.isfinite(bound) else math.inf
             raise OverflowPlanned(
                 f"{user_line()}: {what} may reach |x| = {bound:.3g} at {scale} fractional bits, which needs {have:.1f} "
                 f"bits; at most {RANGE_BITS} fit. State a tighter bound where you know one: x = x.assume_bound(b) "

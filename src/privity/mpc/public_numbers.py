@@ -1,7 +1,7 @@
 """The running hash of a session's public numbers: what secrets were combined with must be the same at all parties.
 
 Floating point differs between processors in its last bits. A public factor that is one unit larger at one party gives
-no error but shares of nothing: so what meets shares goes into a hash here, and parties compare hashes before an opening.
+no error but shares of nothing: so what meets shares goes into a hash, and parties compare hashes before an opening.
 """
 
 from __future__ import annotations

@@ -405,7 +405,8 @@ class Rep3(Protocol):
         return rep3_sine.with_sides(self, x, period, weights, scale, cosines, self.stack(moved, 0), bits, blur)
 
     def compare(self, mine: bytes, act: Callable[[], Other]) -> tuple[list[bytes], Other]:
-        return self.party.compare(mine, act)
+        party: Party = self.party
+        return party.compare(mine, act)
 
     # -- cost --------------------------------------------------------------------------------------------------
 

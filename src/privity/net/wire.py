@@ -253,8 +253,8 @@ class Bye(Message, frozen=True):
 
 
 ControlMessage = (
-    Hello | Greeting | Verdict | Declare | AllInputs | Digest | Statement | LineHashes | IntersectionOffer | IntersectionCount
-    | ProgressNote | Abort | Bye
+    Hello | Greeting | Verdict | Declare | AllInputs | Digest | Statement | LineHashes | IntersectionOffer
+    | IntersectionCount | ProgressNote | Abort | Bye
 )
 
 
