@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import NumbersDiffer, UsageError
-from .lines import user_line
+from .lines import Places, user_line
 from .mpc.public_numbers import PublicNumbers, first_difference
 from .net.wire import LineHash, LineHashes, Statement
 
@@ -173,10 +173,13 @@ def _close(context: Context, theirs: npt.NDArray[Any], own: npt.NDArray[Any], sl
         )
 
 
-def watched(context: Context) -> PublicNumbers | None:
+def watch(context: Context) -> PublicNumbers | None:
     """Where the session notes public numbers: at compute parties with others, and in plans, which count the rounds."""
-    from .lines import Places
-
     if len(context.compute) < 2 or not (context.computes or context.channel is None):
         return None
-    return PublicNumbers(Places().here)
+    protocol, places = context.protocol, Places()
+    protocol.numbers = PublicNumbers(places.here)
+    if protocol.party is not None:
+        numbers = protocol.numbers
+        protocol.party.place = lambda: " or ".join(dict.fromkeys(f"{f}:{n}" for f, n in (numbers.last, places.here())))
+    return protocol.numbers

@@ -45,7 +45,7 @@ class SecureArray:
         self._share: Share | None = None
         self._bits: Bits | None = None
         if context.numbers is not None:
-            context.numbers.made(scale, bound)
+            context.numbers.made(data.shape, scale, bound)
         if isinstance(data, Share):
             self._share = data
             context.fits(bound, scale, "this value")

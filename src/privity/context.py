@@ -138,9 +138,7 @@ class Context:
         self._ended: PrivityError | None = None
         self.observer: Observer | None = None
         self.tracer: Tracer | None = None
-        self.numbers = agreement.watched(self)
-        if self.numbers is not None:
-            protocol.numbers = self.numbers
+        self.numbers = agreement.watch(self)
 
     def __repr__(self) -> str:
         return f"Context({self.me})"

@@ -17,10 +17,25 @@ import other_processor
 import privity as pv
 from privity import functions, stats
 from privity.debug.plan import plan
+from privity.ml import metrics
 from privity.ml.conformance import _TARGETS, _Trial
 from privity.ml.opened import KINDS
 from privity.ml.samples import OWNER
+from privity.ml.preprocessing import (
+    Clip,
+    KBinsDiscretizer,
+    LogTransformer,
+    MinMaxScaler,
+    OneHotEncoder,
+    OrdinalEncoder,
+    PowerTransformer,
+    RobustScaler,
+    SimpleImputer,
+    StandardScaler,
+    WOEEncoder,
+)
 from privity.mpc.public_numbers import PublicNumbers
+from privity.table import Field, TableInfo, table_inputs
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "ml"))
 
@@ -87,13 +102,47 @@ def programs() -> Iterator[tuple[str, Callable[[Any], Any], dict[str, Any]]]:
         "eigenvectors": lambda v, w: functions.top_eigenvectors(v.T @ v, 2),
         "solution": lambda v, w: functions.solve(v.T @ v + np.eye(4), v[:4]),
         "least squares": lambda v, w: functions.lstsq(v, v[:, 0], ridge=0.1),
-        "uniform": lambda v, w: functions.uniform(v.session, (8,), -0.7, 1.9),
-        "normal": lambda v, w: functions.normal(v.session, (8,)),
+        "uniform": lambda v, w: pv.random.uniform(v.session, -0.7, 1.9, (8,)),
+        "normal": lambda v, w: pv.random.normal(v.session, 0.3, 1.7, (8,)),
+        "coins": lambda v, w: pv.random.bernoulli(v.session, 0.37, (8,)),
+        "dropout": lambda v, w: pv.random.dropout(v, 0.3),
         "look-up": lambda v, w: functions.lookup(np.linspace(0.0, 1.0, 5) / 3, w),
-        "t test": lambda v, w: stats.ttest_ind(v[:, 0], v[:, 1]) if hasattr(stats, "ttest_ind") else v,
+        "moments": lambda v, w: [stats.mean(v), stats.variance(v), stats.covariance(v), stats.correlation(v)],
+        "collinearity": lambda v, w: stats.variance_inflation(v),
+        "quantiles": lambda v, w: stats.quantile(v[:, 0], [0.1, 0.37]),
+        "two groups": lambda v, w: [stats.ttest(v[:, 0], w[:, 0] == 1), stats.mannwhitneyu(v[:, 0], w[:, 0] == 1)],
+        "survival": lambda v, w: [
+            stats.kaplan_meier(v[:, 0], w[:, 0] == 1, at=[0.5, 1.7]), stats.logrank(v[:, 0], w[:, 0] == 1, w[:, 1] == 1),
+        ],
+        "classes": lambda v, w: [
+            metrics.log_loss(w[:, 0] == 1, v[:, 0] * 0.3), metrics.brier_score_loss(w[:, 0] == 1, v[:, 0] * 0.3),
+            metrics.roc_auc_score(w[:, 0] == 1, v[:, 0]), metrics.average_precision_score(w[:, 0] == 1, v[:, 0]),
+            metrics.calibration_curve(w[:, 0] == 1, v[:, 0] * 0.3), metrics.f1_score(w[:, 0] == 1, w[:, 1] == 1),
+        ],
+        "numbers": lambda v, w: [
+            metrics.r2_score(v[:, 0], v[:, 1]), metrics.root_mean_squared_error(v[:, 0], v[:, 1]),
+        ],
     }  # fmt: skip
+    yield from steps()
     for name, fn in one.items():
         yield name, lambda s, f=fn: f(s.secret("x", OWNER), s.secret("w", OWNER)), {"inputs": {OWNER: {"x": x, "w": whole}}}
+
+
+def steps() -> Iterator[tuple[str, Callable[[Any], Any], dict[str, Any]]]:
+    """Preprocessing, on a table with a category and empty cells."""
+    fields = (
+        Field("a", "number", 3.7, 3.7, missing=True), Field("b", "number", 41.3, 41.3, missing=True),
+        Field("c", "category", 1.0, 2.0, ("x", "y", "z")),
+    )  # fmt: skip
+    info = TableInfo("t", fields, Field("label", "binary"), 12)
+    data = np.column_stack([np.linspace(-3, 3, 9), np.linspace(1, 40, 9), np.arange(9) % 3])
+    given = {"inputs": {OWNER: table_inputs(info, data, (np.arange(9) % 2).astype(float))}, "tables": {"t": info}}
+    for step in (
+        Clip(low=-0.37, high=1.3), KBinsDiscretizer(n_bins=3), LogTransformer(offset=4.3), MinMaxScaler(), OneHotEncoder(),
+        OrdinalEncoder(), PowerTransformer(lambdas=0.37), RobustScaler(), SimpleImputer(strategy="median"),
+        SimpleImputer(), StandardScaler(), WOEEncoder(),
+    ):  # fmt: skip
+        yield repr(step), lambda s, made=step: made.clone().fit_transform(s.table("t")), given
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ session. What is interactive declares its rounds and bytes in ``costs``; a test 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from ..ring import layout
@@ -313,6 +313,11 @@ class Protocol(ABC):
         bits: int,
         blur: int,
     ) -> tuple[Share, Share]: ...
+
+    def note(self, what: bytes, values: Iterable[int]) -> None:
+        """Public integers that decide what is done to shares without being operands of it; see ``numbers``."""
+        if self.numbers is not None:
+            self.numbers.integers(what, values)
 
     # -- public words ------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ _ARRAY = struct.Struct("<dq")
 class PublicNumbers:
     """What met shares at one party since the last comparison, in order, by line of the program."""
 
-    __slots__ = ("_count", "_entries", "_hashes", "_pending", "_place", "met")
+    __slots__ = ("_count", "_entries", "_hashes", "_pending", "_place", "_shapes", "last", "met")
 
     def __init__(self, place: Callable[[], Place]) -> None:
         """``place``: where the program is, asked where a secret array was made with public numbers."""
@@ -33,7 +33,10 @@ class PublicNumbers:
         self._entries: dict[Place, list[bytes]] = {}
         self._hashes: dict[Place, Any] = {}
         self._pending: list[bytes] = []
+        self._shapes: dict[tuple[int, ...], bytes] = {}
         self._count = 0
+        self.last: Place = ("outside the program", 0)
+        """Where public numbers met secrets last."""
         self.met = False
         """Whether there is anything to compare."""
 
@@ -62,16 +65,21 @@ class PublicNumbers:
         self.met = True
         self._pending += (operation, value.encode())
 
-    def made(self, scale: int, bound: float) -> None:
+    def made(self, shape: tuple[int, ...], scale: int, bound: float) -> None:
         """A secret array was made: what was met until here belongs to the line where the program is now."""
-        self._pending.append(_ARRAY.pack(bound, scale))
+        read = self._shapes.get(shape)
+        if read is None:
+            if len(self._shapes) >= _TOGETHER:
+                self._shapes.clear()
+            read = self._shapes[shape] = repr(shape).encode()
+        self._pending += (read, _ARRAY.pack(bound, scale))
         if self.met:
             self._settle()
 
     def _settle(self) -> None:
         if not self._pending:
             return
-        place = self._place()
+        place = self.last = self._place()
         entries = self._entries.get(place)
         if entries is None:
             if len(self._entries) >= MOST_LINES:
