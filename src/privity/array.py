@@ -44,6 +44,8 @@ class SecureArray:
         self._bound = bound
         self._share: Share | None = None
         self._bits: Bits | None = None
+        if context.numbers is not None:
+            context.numbers.made(data.shape, scale, bound)
         if isinstance(data, Share):
             self._share = data
             context.fits(bound, scale, "this value")
@@ -413,6 +415,7 @@ class SecureArray:
         for part in key if isinstance(key, tuple) else (key,):
             if isinstance(part, SecureArray):
                 _secret_used("as an index", "Indices must be public; select with privity.where instead.")
+        self._context.met(key)
         return self._rearranged(layout.take(key))
 
     def __setitem__(self, key: Any, value: Any) -> NoReturn:

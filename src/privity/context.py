@@ -20,6 +20,7 @@ from typing import Protocol as Interface
 import numpy as np
 import numpy.typing as npt
 
+from . import agreement
 from .errors import HandshakeError, OverflowPlanned, PrivityError, RangeViolated, UsageError
 from .inputs import Declared, Input
 from .lines import user_line
@@ -28,7 +29,7 @@ from .mpc.protocol import Protocol
 from .mpc.shares import Share
 from .net.wire import Statement
 from .openings import MINIMUM_GROUP, RANGE_GUARD, OpeningsLog, Withheld
-from .ring import fixed
+from .ring import exact, fixed
 from .terms import Terms
 from .types import RANGE_BITS, Channel, Progress, Ring
 
@@ -134,7 +135,7 @@ class Context:
         self.minimum_group = minimum_group
         """Cells of aggregates that rest on fewer rows are suppressed (``disclosure.release``); public."""
         self._own = own
-        self._channel = channel
+        self.channel = channel
         self._gate = gate
         self.log = ledger
         self.tables = dict(tables or {})
@@ -147,6 +148,7 @@ class Context:
         self._ended: PrivityError | None = None
         self.observer: Observer | None = None
         self.tracer: Tracer | None = None
+        self.numbers = agreement.watch(self)
 
     def __repr__(self) -> str:
         return f"Context({self.me})"
@@ -187,8 +189,8 @@ class Context:
         if owner in self.compute:
             share = self.protocol.share(self.compute.index(owner), values, known.shape)
         else:
-            if values is not None and self._channel is not None:
-                self._dealt_by().deal(self._channel, self.compute, step, values)
+            if values is not None and self.channel is not None:
+                self._dealt_by().deal(self.channel, self.compute, step, values)
             share = self.protocol.receive_input(owner, step, known.shape)
         if known.boolean:
             return SecureArray(self, self.protocol.a2bits(share))
@@ -243,6 +245,7 @@ class Context:
         self.check_guards()
         share = x._ring_share()
         permit = self._gate.permit(share, name, receivers, reason)
+        agreement.compared(self, lambda: None)
         self.log.opened(name, x.shape, receivers, reason)
         value = self._open(share, receivers, permit)
         if value is None and self.observer is not None:
@@ -256,8 +259,8 @@ class Context:
         inside = [i for i, n in enumerate(self.compute) if n in receivers]
         outside = [n for n in receivers if n not in self.compute]
         value = self.protocol.open(share, inside, outside, step, permit=permit)
-        if self.me in outside and self._channel is not None:
-            return np.asarray(self._dealt_by().collect(self._channel, self.compute, step, share.shape))
+        if self.me in outside and self.channel is not None:
+            return np.asarray(self._dealt_by().collect(self.channel, self.compute, step, share.shape))
         return value
 
     def _dealt_by(self) -> Any:
@@ -289,6 +292,24 @@ class Context:
                 f"{', '.join(allowed) or 'none'}"
             )
         return Terms(owners, self.minimum_group, {p: self.certificates[p] for p in chosen})
+    # -- public numbers ----------------------------------------------------------------------------------------
+
+    def agree(self, value: Any, *, tolerance: float | None = None) -> Any:
+        """See ``Session.agree``."""
+        return agreement.agree(self, value, tolerance)
+
+    def met(self, value: Any) -> None:
+        """Note public numbers that secrets meet other than as operands of the protocol: positions, factors."""
+        numbers = self.numbers
+        if numbers is None:
+            return
+        if isinstance(value, tuple):
+            for each in value:
+                self.met(each)
+        elif isinstance(value, np.ndarray | np.generic):
+            numbers.array(b"key", value)
+        elif isinstance(value, slice | int | float | str | list) or value is None or value is Ellipsis:
+            numbers.text(b"key", repr(value))
 
     # -- words between the parties -----------------------------------------------------------------------------
 
@@ -309,13 +330,13 @@ class Context:
     def told(self, mine: bytes) -> dict[str, bytes]:
         """Public bytes that each compute party tells everybody, by party; ``mine`` is not read elsewhere."""
         self.going_on()
-        if self._channel is None:  # planning: nobody else is there
+        if self.channel is None:  # planning: nobody else is there
             return dict.fromkeys(self.compute, mine)
         if self.computes:
             for name in self.parties:
                 if name != self.me:
-                    self._channel.tell(name, Statement(data=mine))
-        return {name: mine if name == self.me else self._channel.hear(name, Statement).data for name in self.compute}
+                    self.channel.tell(name, Statement(data=mine))
+        return {name: mine if name == self.me else self.channel.hear(name, Statement).data for name in self.compute}
 
     def _next_event(self) -> int:
         self._events += 1
@@ -326,7 +347,7 @@ class Context:
     def fits(self, bound: float, scale: int, what: str) -> None:
         """Raise OverflowPlanned, naming the user's line, if values up to ``bound`` at ``scale`` bits pass 62 bits."""
         if not bound * 2.0**scale < 2.0**RANGE_BITS:
-            have = math.log2(bound) + scale if bound > 0 and math.isfinite(bound) else math.inf
+            have = exact.log2(bound) + scale if bound > 0 and math.isfinite(bound) else math.inf
             raise OverflowPlanned(
                 f"{user_line()}: {what} may reach |x| = {bound:.3g} at {scale} fractional bits, which needs {have:.1f} "
                 f"bits; at most {RANGE_BITS} fit. State a tighter bound where you know one: x = x.assume_bound(b) "
@@ -357,13 +378,13 @@ class Context:
             total = self.protocol.add(total, more)
         self._guards = []
         proto = self.protocol
-        flag = proto.b2a(proto.invert(proto.is_zero(total)))
+        flag = agreement.compared(self, lambda: proto.b2a(proto.invert(proto.is_zero(total))))
         reason = "values stayed within their stated bounds: " + "; ".join(lines)
         permit = self._gate.guard(flag, self.parties)
         self.log.opened(RANGE_GUARD, (), self.parties, reason)
         opened = self._open(flag, self.parties, permit)
         if opened is not None and int(np.asarray(opened).reshape(-1)[0]) != 0:
-            self._end(
+            self.end(
                 RangeViolated(
                     "a value left the bound that the program stated at " + " or ".join(lines) + "; results would be "
                     "wrong, so the session has ended. State a larger bound there, or scale the data"
@@ -375,7 +396,7 @@ class Context:
         if self._ended is not None:
             raise self._ended
 
-    def _end(self, error: PrivityError) -> NoReturn:
+    def end(self, error: PrivityError) -> NoReturn:
         """End the session: nothing is computed, sent or opened any more."""
         self._ended = error
         if self.protocol.party is not None:
@@ -408,7 +429,7 @@ class Context:
 
     def _sent(self) -> tuple[int, int]:
         party = self.protocol.party
-        sent = self._channel.bytes_sent if self._channel is not None else 0
+        sent = self.channel.bytes_sent if self.channel is not None else 0
         return party.rounds if party is not None else 0, sent
 
     def start_trace(self) -> None:

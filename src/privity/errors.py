@@ -16,6 +16,7 @@
         |-- PeerTimeout            a peer did not come, or went silent, before the deadline
         |-- PeerLost               a connection dropped or a process died
         |-- PeerAborted            a peer stopped the session and said why
+        |-- NumbersDiffer          public numbers that meet secrets are not the same at all parties
         `-- WireError              a frame was malformed, out of order, truncated, oversized or not authentic
 
 Messages say what was expected, what came, where, from which party and what to do next. They never contain a
@@ -111,6 +112,10 @@ class PeerLost(NetworkError, ConnectionError):
 
 class PeerAborted(NetworkError):
     """A peer ended the session and said why."""
+
+
+class NumbersDiffer(NetworkError):
+    """Public numbers that meet secrets are not the same at all parties; names the line of the program and the party."""
 
 
 class WireError(NetworkError):

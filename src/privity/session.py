@@ -130,6 +130,19 @@ class Session:
         """The table ``name`` of all owners that brought it, on shares. Raises UsageError if there is none."""
         return self._context.table(name)
 
+    # -- public numbers ----------------------------------------------------------------------------------------
+
+    def agree(self, value: Any, *, tolerance: float | None = None) -> Any:
+        """Public numbers of the program's own, the same in every bit at all parties: those of the first compute party.
+
+        ``np.exp``, sums, matrix products and models of other libraries have other last digits on other processors;
+        where such numbers meet secrets the session would end at the next opening. ``value``: a number or an array. Each
+        party computes it and checks the first one's: same shape, finite, and within ``tolerance`` * max(1, |x|) of its
+        own (None: 2^-40 for float64, 2^-18 for float32, 2^-8 for float16; integers must be equal). One message of 8
+        bytes an element from the first compute party to every other party. Raises NumbersDiffer.
+        """
+        return self._context.agree(value, tolerance=tolerance)
+
     # -- output ------------------------------------------------------------------------------------------------
 
     def reveal(self, x: SecureArray, *, to: str | Sequence[str], name: str, reason: str) -> Any:

@@ -8,7 +8,6 @@ beside a 0. In rows that are not real every value is 0.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -22,7 +21,7 @@ from .errors import DataError, ShapeError, UsageError
 from .functions import concatenate, matmul, one_hot, stack
 from .functions.tables import Groups, group_by
 from .inputs import Declared, Input
-from .ring import prg
+from .ring import exact, prg
 from .session import Session
 
 FEATURE_BITS = 30
@@ -235,7 +234,7 @@ class SecureColumn:
 
 def natural(values: SecureArray, unit: float) -> SecureArray:
     """values * unit for a power of two: fewer fractional bits, not a product, as far as there are any. Local."""
-    bits = round(math.log2(unit))
+    bits = exact.log2_floor(unit)
     if bits <= values.scale and bits >= 0:
         return SecureArray(values._context, values._ring_share(), values.scale - bits, values.bound * unit)
     return values * unit

@@ -19,6 +19,8 @@ import msgspec
 from privity.data.keys import Duplicates, check_steps
 from privity.errors import ConfigError
 
+from ..ring import exact
+
 Kind = Literal["number", "integer", "binary", "category", "text"]
 Role = Literal["feature", "label", "key", "ignore"]
 Transform = Literal["none", "signed_log"]
@@ -180,7 +182,7 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return float(len(self.bin_names) - 1)
         if self.kind == "category":
             return float(max(1, len(self.categories) - 1))
-        return math.log1p(self.bound) if self.transform == "signed_log" else self.bound
+        return exact.ln1p(self.bound) if self.transform == "signed_log" else self.bound
 
 
 class TableSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,6 +8,7 @@ from ..array import SecureArray
 from ..errors import ShapeError
 from ..mpc import approx, periodic
 from ..mpc.periodic import Curve
+from ..ring import exact
 from ..types import RANGE_BITS
 from . import arithmetic, exponential, real
 from .order import max_
@@ -132,7 +133,7 @@ def log_softmax(x: SecureArray, axis: int = -1) -> SecureArray:
 
 def _numerators(shifted: SecureArray) -> SecureArray:
     """e^x for x <= 0, at more fractional bits than a result needs."""
-    return exponential.power_of(shifted, math.log2(math.e), _FINE, highest=0.0)
+    return exponential.power_of(shifted, exact.log2(math.e), _FINE, highest=0.0)
 
 
 def _from_largest(x: SecureArray, axis: int) -> tuple[SecureArray, SecureArray]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ..array import Axis, SecureArray, broadcast_shapes
 from ..errors import ShapeError, UsageError
-from ..ring import fixed, layout
+from ..ring import exact, fixed, layout
 from ..types import RANGE_BITS
 
 Plain = npt.NDArray[Any]
@@ -129,6 +129,8 @@ def matmul(x: SecureArray, other: SecureArray | Plain, factor: float = 1.0, scal
     x, y, context = x.numeric(), other.numeric(), x._context
     bound = x.bound * y.bound * plan.inner
     multiplier, bits = _as_integer_factor(factor, bound * 2.0 ** (x.scale + y.scale))
+    if bits or multiplier != 1:
+        context.met((multiplier, bits))
     if multiplier == 0:  # no room for an exact enough multiplier before the truncation
         return multiply(matmul(x, y, 1.0, scale), np.asarray(factor), scale)
     scale, cut = _product_scale(x, y, scale)
@@ -224,12 +226,12 @@ def mean(x: SecureArray, axis: Axis = None, keepdims: bool = False) -> SecureArr
 
 def divided(x: SecureArray, n: int, scale: int) -> SecureArray:
     """x / n for a public n, at ``scale``: by a power of two first where 62 bits have too little room for 1 / n."""
-    size = math.log2(max(x.bound * 2.0**x.scale, 1.0))
-    digits = math.log2(max(x.bound / n * 2.0**scale, 1.0))  # of the result, and so wanted of 1 / n
+    size = exact.log2(max(x.bound * 2.0**x.scale, 1.0))
+    digits = exact.log2(max(x.bound / n * 2.0**scale, 1.0))  # of the result, and so wanted of 1 / n
     if size + digits > RANGE_BITS - 2:
         raised = max(0, min(scale - x.scale, math.floor(RANGE_BITS - 1 - size)))
         x = rescale(x, x.scale + raised)
-        cut = min(math.floor(math.log2(n)), math.ceil(size + raised + digits) - (RANGE_BITS - 2))
+        cut = min(exact.log2_floor(n), math.ceil(size + raised + digits) - (RANGE_BITS - 2))
         share = x._context.protocol.truncate(x._ring_share(), cut)
         x = SecureArray(x._context, share, x.scale, x.bound / 2.0**cut + 2.0**-x.scale)
         return multiply(x, np.asarray(2.0**cut / n), scale)
@@ -256,10 +258,10 @@ def _factor_bits(largest: float, x: SecureArray, scale: int) -> int:
 
     Where the 62 bits have no room for that, as many as fit, and 15 significant ones at least.
     """
-    leading = math.floor(math.log2(largest)) + 1
-    exact = scale + math.ceil(math.log2(max(x.bound, 2.0**-scale)))
-    room = RANGE_BITS - 1 - math.ceil(math.log2(max(x.bound * 2.0**x.scale, 1.0))) - leading
-    return max(min(max(exact, 15 - leading), room), 15 - leading, 0)
+    leading = exact.log2_floor(largest) + 1
+    needed = scale + exact.log2_ceil(max(x.bound, 2.0**-scale))
+    room = RANGE_BITS - 1 - exact.log2_ceil(max(x.bound * 2.0**x.scale, 1.0)) - leading
+    return max(min(max(needed, 15 - leading), room), 15 - leading, 0)
 
 
 def _as_integer_factor(factor: float, magnitude: float) -> tuple[int, int]:
@@ -267,11 +269,11 @@ def _as_integer_factor(factor: float, magnitude: float) -> tuple[int, int]:
     mantissa, exponent = math.frexp(abs(factor))
     if mantissa == 0.5 and exponent <= 1:  # a power of two is a shift: exact
         return (1 if factor > 0 else -1), 1 - exponent
-    room = RANGE_BITS - 1 - math.ceil(math.log2(max(magnitude, 1.0)))
+    room = RANGE_BITS - 1 - exact.log2_ceil(max(magnitude, 1.0))
     digits = min(20, room)
     if digits < 16:
         return 0, 0
-    bits = digits - 1 - math.floor(math.log2(abs(factor)))
+    bits = digits - 1 - exact.log2_floor(abs(factor))
     if bits <= 0:
         return round(factor), 0
     return round(factor * 2.0**bits), bits

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..array import SecureArray
 from ..errors import UsageError
-from ..ring import layout
+from ..ring import exact, layout
 from . import arithmetic
 
 
@@ -62,7 +62,8 @@ def rounded(x: SecureArray, decimals: int = 0) -> SecureArray:
         return x
     if decimals == 0:
         return rint(x)
-    return arithmetic.multiply(rint(arithmetic.multiply(x, np.asarray(10.0**decimals))), np.asarray(10.0**-decimals))
+    whole = rint(arithmetic.multiply(x, np.asarray(exact.power_of_ten(decimals))))
+    return arithmetic.multiply(whole, np.asarray(exact.power_of_ten(-decimals)))
 
 
 def astype(x: SecureArray, kind: Any) -> SecureArray:

@@ -19,7 +19,7 @@ from ..errors import OverflowPlanned, ShapeError, UsageError
 from ..lines import user_line
 from ..mpc import approx, linalg
 from ..mpc.shares import Share
-from ..ring import layout
+from ..ring import exact, layout
 from ..types import RANGE_BITS
 from .arithmetic import matmul, multiply, rescale
 
@@ -96,7 +96,7 @@ def lstsq(x: SecureArray, y: Any, ridge: float = 0.0, least: float | None = None
     rows, columns = x.shape
     both = matmul(x.T, _beside(x, y.reshape((rows, -1))), scale=_gram_scale(x, y))
     means = multiply(both, np.asarray(1.0 / rows), scale=both.scale)
-    gram = means[:, :columns]._stated(x.bound**2 + 2.0**-10)
+    gram = means[:, :columns]._stated(x.bound * x.bound + 2.0**-10)
     moments = means[:, columns:]._stated(x.bound * y.bound + 2.0**-10)
     if ridge:
         gram = gram + np.eye(columns) * ridge
@@ -122,8 +122,8 @@ def top_eigenvectors(a: SecureArray, count: int = 1, iterations: int = 20) -> tu
         )
     tests: list[Share] = []
     trace, unit = _unit_trace(a, tests)
-    start = np.random.default_rng(context.seed).normal(size=(n, count))
-    vectors = context.constant(np.linalg.qr(start)[0], scale=_VECTOR)._stated(1.0 + 2.0**-10)
+    start = exact.orthonormal(exact.normal(np.random.default_rng(context.seed), (n, count)))
+    vectors = context.constant(start, scale=_VECTOR)._stated(1.0 + 2.0**-10)
     for _ in range(iterations):
         image = _product(unit, vectors, _VECTOR)._stated(1.0 + 2.0**-10)
         vectors = _orthonormal(image, tests)
@@ -149,7 +149,7 @@ def _unit_trace(a: SecureArray, tests: list[Share]) -> tuple[SecureArray, Secure
     """
     context, n = a._context, a.shape[0]
     top = n * a.bound
-    scale = min(RANGE_BITS - 3 - math.ceil(math.log2(top)), 36)
+    scale = min(RANGE_BITS - 3 - exact.log2_ceil(top), 36)
     index = np.arange(n)
     total = a[index, index].sum()
     proto, sums = context.protocol, total._fitted(a.shape)
@@ -159,7 +159,7 @@ def _unit_trace(a: SecureArray, tests: list[Share]) -> tuple[SecureArray, Secure
     bits = approx.bits_for(top, trace.scale)
     pivot = trace._ring_share().map(layout.reshape((1, 1)))
     # a / trace = (a / sqrt(trace)) / sqrt(trace); after the first step |a| is at most sqrt(M), after the second 1.
-    first = min(_VECTOR, RANGE_BITS - 2 - linalg.ROOM - math.ceil(math.log2(max(a.bound, 1.0)) / 2))
+    first = min(_VECTOR, RANGE_BITS - 2 - linalg.ROOM - math.ceil(exact.log2(max(a.bound, 1.0)) / 2))
     rows = rescale(a, first)._ring_share().map(layout.reshape((1, n * n)))
     once = linalg.over_root(context.protocol, pivot, rows, bits, trace.scale)
     twice = linalg.over_root(context.protocol, pivot, once, bits, trace.scale)
@@ -220,8 +220,8 @@ def _solved(a: SecureArray, b: SecureArray, least: float | None) -> SecureArray:
     length = math.sqrt(n) * b.bound  # of a column of b
     inverse = _row_scale(max(1.0 / math.sqrt(least), 1.0), max(math.sqrt(a.bound / least), 1.0), scale)
     right = _row_scale(length / math.sqrt(least), length * math.sqrt(a.bound / least), scale)
-    answer = min(context.fraction_bits + 8, _FIT - math.ceil(math.log2(max(length / least, 1.0))) - 2)
-    right = min(right, _FIT - inverse - math.ceil(math.log2(max(length / least, 2.0**-20))))
+    answer = min(context.fraction_bits + 8, _FIT - exact.log2_ceil(max(length / least, 1.0)) - 2)
+    right = min(right, _FIT - inverse - exact.log2_ceil(max(length / least, 2.0**-20)))
     if min(inverse, right, answer) < _LEAST_BITS:
         raise OverflowPlanned(
             f"{user_line()}: with |a| <= {a.bound:.3g}, |b| <= {b.bound:.3g}, {n} rows and eigenvalues of at least "
@@ -274,7 +274,7 @@ def _residual(context: Context, a: SecureArray, b: SecureArray, x: Share, answer
 
 def _precision(context: Context, bound: float) -> tuple[int, int]:
     """(bits of a pivot, fractional bits) for a factor of a matrix with |a| <= bound: |L| <= sqrt(bound)."""
-    scale = 30 - max(0, math.ceil(math.log2(max(bound, 1.0)) / 2))
+    scale = 30 - max(0, math.ceil(exact.log2(max(bound, 1.0)) / 2))
     if scale < context.fraction_bits:
         raise OverflowPlanned(
             f"{user_line()}: a matrix with |a| <= {bound:.3g} leaves {scale} fractional bits for its Cholesky factor; "
@@ -285,15 +285,15 @@ def _precision(context: Context, bound: float) -> tuple[int, int]:
 
 def _row_scale(result: float, column: float, scale: int) -> int:
     """Fractional bits of further rows whose quotients reach ``result`` and whose columns reach ``column``."""
-    for_quotient = 30 - math.ceil(math.log2(max(result, 2.0**-20)))
-    for_column = _FIT - scale - math.ceil(math.log2(max(column, 2.0**-20)))
+    for_quotient = 30 - exact.log2_ceil(max(result, 2.0**-20))
+    for_column = _FIT - scale - exact.log2_ceil(max(column, 2.0**-20))
     return min(for_quotient, for_column, 30)
 
 
 def _gram_scale(x: SecureArray, y: SecureArray) -> int:
     """Most fractional bits, up to 30, at which sums over the rows of x * x and x * y fit, with a factor of 16 bits."""
     largest = x.bound * max(x.bound, y.bound) * x.shape[0]
-    return min(30, x.scale + min(x.scale, y.scale), _FIT - 20 - math.ceil(math.log2(max(largest, 1.0))))
+    return min(30, x.scale + min(x.scale, y.scale), _FIT - 20 - exact.log2_ceil(max(largest, 1.0)))
 
 
 def _beside(x: SecureArray, y: SecureArray) -> SecureArray:

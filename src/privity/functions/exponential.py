@@ -9,13 +9,13 @@ from ..array import SecureArray, broadcast_shapes
 from ..errors import UsageError
 from ..mpc import approx, exponential
 from ..mpc.polynomial import WORK
-from ..ring import layout
+from ..ring import exact, layout
 from ..types import RANGE_BITS
 from . import arithmetic, real
 from .join import stack
 from .select import clip
 
-_LOG2_E = math.log2(math.e)
+_LOG2_E = exact.log2(math.e)
 _FINE = 24  # fractional bits of log2 x where it is multiplied by an exponent
 
 
@@ -44,7 +44,7 @@ def expm1(x: SecureArray) -> SecureArray:
     scale = min(WORK + 2, max(WORK, out + 2))
     y, reach = _exponent(x, _LOG2_E, out, scale)
     share = exponential.exp2m1(context.protocol, y, scale, -reach, reach, out)
-    largest = 2.0 ** min(reach, 60.5 - out) * 1.0001 + 2.0**-out
+    largest = exact.exp2(min(reach, 60.5 - out)) * 1.0001 + 2.0**-out
     return SecureArray(context, share, out, max(1.0 + 2.0**-out, largest))
 
 
@@ -70,7 +70,8 @@ def _power(context: Any, y: Any, reach: float, highest: float | None, out: int) 
     """2^y for a share y at WORK bits, |y| <= reach and y <= highest."""
     upper = reach if highest is None else min(reach, highest + 2.0**-10)
     share = exponential.exp2(context.protocol, y, -reach, upper, out)
-    return SecureArray(context, share, out, min(2.0 ** min(upper, 61 - out) * 1.0001 + 2.0**-out, 2.0 ** (61 - out)))
+    largest = exact.exp2(min(upper, 61 - out)) * 1.0001 + 2.0**-out
+    return SecureArray(context, share, out, min(largest, 2.0 ** (61 - out)))
 
 
 def _shifted(proto: Any, x: Any, shift: int) -> Any:
@@ -121,7 +122,7 @@ def _logarithm(x: SecureArray, of: exponential.Logarithm, out: int) -> SecureArr
     if bits > 62:
         raise UsageError(f"log: expected a bound of at most 2^{60 - x.scale}, got {x!r} with |x| <= {x.bound:g}")
     share = exponential.logarithm(x._context.protocol, x._ring_share(), x.scale, bits, out, of)
-    bound = of.of_two * max(abs(math.log2(max(x.bound, 2.0**-x.scale))), x.scale) + 2.0**-12
+    bound = of.of_two * max(abs(exact.log2(max(x.bound, 2.0**-x.scale))), x.scale) + 2.0**-12
     return SecureArray(x._context, share, out, bound)
 
 
@@ -166,7 +167,7 @@ def _inverse_power(x: SecureArray, n: int) -> SecureArray:
 
 def _highest(x: SecureArray, p: float) -> float:
     """The largest p log2 x: at the bound for a positive p, at one unit in the last place for a negative one."""
-    return p * math.log2(max(x.bound, 2.0**-x.scale)) if p > 0 else -p * x.scale
+    return p * exact.log2(max(x.bound, 2.0**-x.scale)) if p > 0 else -p * x.scale
 
 
 def _secret_power(x: SecureArray, y: Any) -> SecureArray:
@@ -186,4 +187,4 @@ def public_power(base: Any, x: SecureArray) -> SecureArray:
     b = float(base) if isinstance(base, (int, float)) or hasattr(base, "__float__") else math.nan
     if not (math.isfinite(b) and b > 0):
         raise UsageError(f"power: expected a positive public number as the base of a secret exponent, got {base!r}")
-    return power_of(x, math.log2(b), x._context.fraction_bits) if b != 1.0 else x * 0 + 1
+    return power_of(x, exact.log2(b), x._context.fraction_bits) if b != 1.0 else x * 0 + 1

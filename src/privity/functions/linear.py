@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..array import Axis, SecureArray, context_of
 from ..errors import ShapeError, UsageError
 from ..mpc import approx, linalg
-from ..ring import layout
+from ..ring import exact, layout
 from ..types import RANGE_BITS
 from . import arithmetic, order
 
@@ -210,11 +210,11 @@ def _length(x: SecureArray, axes: tuple[int, ...], keepdims: bool) -> SecureArra
     shape = x[(slice(None),) * x.ndim].sum(axes, keepdims).shape
     last = layout.then(layout.last_axes(axes), layout.reshape((layout.count(shape), -1 if x.size else 0)))
     rows = x._ring_share().map(last)
-    total = x.bound**2 * max(1, rows.shape[1])
-    scale = min(2 * x.scale, RANGE_BITS - 3 - math.ceil(math.log2(max(total, 1.0))))
+    total = x.bound * x.bound * max(1, rows.shape[1])
+    scale = min(2 * x.scale, RANGE_BITS - 3 - exact.log2_ceil(max(total, 1.0)))
     context.fits(total, 2 * x.scale, "the sum of squares in a norm")
     squares = proto.dot(rows, rows, 2 * x.scale - scale)
-    result = min(context.fraction_bits, 31 - math.ceil(math.log2(max(total, 1.0)) / 2))
+    result = min(context.fraction_bits, 31 - math.ceil(exact.log2(max(total, 1.0)) / 2))
     share = linalg.root(proto, squares, approx.bits_for(total, scale), scale, result)
     return SecureArray(context, share.map(layout.reshape(shape)), result, math.sqrt(total) + 2.0 ** (2 - result))
 
@@ -229,8 +229,8 @@ def cov(x: SecureArray, rowvar: bool = True, bias: bool = False, ddof: int | Non
     less = (0 if bias else 1) if ddof is None else ddof
     if terms <= less:
         raise ShapeError(f"cov with ddof={less} needs more than {less} observations, got {terms}")
-    matrix = arithmetic.matmul(centred, centred.T, 1.0 / ((terms - less) * stretch**2))
-    matrix = matrix._stated((x.bound * 2) ** 2 * terms / (terms - less) + 2.0 ** (1 - matrix.scale))
+    matrix = arithmetic.matmul(centred, centred.T, 1.0 / ((terms - less) * exact.square(stretch)))
+    matrix = matrix._stated(exact.square(x.bound * 2) * terms / (terms - less) + 2.0 ** (1 - matrix.scale))
     return matrix if _rows(x, rowvar) > 1 else matrix.reshape(())
 
 
@@ -243,9 +243,9 @@ def corrcoef(x: SecureArray, rowvar: bool = True) -> SecureArray:
     centred, terms, _ = _centred(x, rowvar)
     context, proto = x._context, x._context.protocol
     share = centred._ring_share()
-    total = (2 * x.numeric().bound) ** 2 * max(1, terms)
+    total = exact.square(2 * x.numeric().bound) * max(1, terms)
     context.fits(total, 2 * centred.scale, "the sum of squares in corrcoef")
-    scale = min(2 * centred.scale, RANGE_BITS - 3 - math.ceil(math.log2(max(total, 1.0))))
+    scale = min(2 * centred.scale, RANGE_BITS - 3 - exact.log2_ceil(max(total, 1.0)))
     squares = proto.dot(share, share, 2 * centred.scale - scale).map(layout.reshape((-1, 1)))
     # |row / length| <= 1, whatever the bound of the row: at 28 bits it has room.
     rows = arithmetic.rescale(centred._stated(min(centred.bound, 2.0**30)), _UNIT)._ring_share()
@@ -274,12 +274,12 @@ def _centred(x: SecureArray, rowvar: bool) -> tuple[SecureArray, int, float]:
     terms = rows.shape[1]
     if not terms:
         raise ShapeError(f"expected at least one observation, got shape {x.shape}")
-    context, lift = x._context, math.ceil(math.log2(terms))
+    context, lift = x._context, exact.log2_ceil(terms)
     whole = arithmetic.multiply(rows, np.asarray(terms)) - rows.sum(1, keepdims=True)
-    exact = SecureArray(context, whole._ring_share(), x.scale + lift, 2 * x.bound)
-    room = (RANGE_BITS - 2 - math.ceil(math.log2(max((2 * x.bound) ** 2 * terms, 1.0)))) // 2
-    scale = min(exact.scale, max(context.fraction_bits, room))
-    return arithmetic.rescale(exact, scale)._stated(2 * x.bound + 2.0**-scale), terms, terms / 2.0**lift
+    centred = SecureArray(context, whole._ring_share(), x.scale + lift, 2 * x.bound)
+    room = (RANGE_BITS - 2 - exact.log2_ceil(max(exact.square(2 * x.bound) * terms, 1.0))) // 2
+    scale = min(centred.scale, max(context.fraction_bits, room))
+    return arithmetic.rescale(centred, scale)._stated(2 * x.bound + 2.0**-scale), terms, terms / 2.0**lift
 
 
 # -- diagonals and triangles ----------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -64,6 +63,7 @@ def _arranged(function: Callable[..., Any], first: int = 0, skip: tuple[str, ...
             )
         before, after = args[:first], args[first + 1 :]
         kept = {k: v for k, v in kwargs.items() if k not in skip}
+        args[first]._context.met((*before, *after, *kept.values()))
         return args[first]._rearranged(layout.arranged(lambda p: function(*before, p, *after, **kept)))
 
     return fn
@@ -268,7 +268,7 @@ def _subjects() -> dict[str, Entry]:
     symmetric = "only symmetric positive definite matrices; gives up with RangeViolated on others"
     return same | {
         "power": Entry(_operator("__pow__", "__rpow__"), "of a positive base for exponents that are not whole"),
-        "log10": Entry(lambda x: library.log2(x) * math.log10(2)),
+        "log10": Entry(lambda x: library.log2(x) * 0.3010299956639812),
         "hypot": Entry(lambda x1, x2: library.sqrt(x1 * x1 + x2 * x2), "squares must fit"),
         "logaddexp": Entry(lambda x1, x2: library.logsumexp(stack(list(derived.broadcast_arrays(x1, x2))), axis=0)),
         "std": Entry(_deviation),

@@ -20,7 +20,7 @@ from ..mpc import approx, orders, tables
 from ..mpc import sort as sorting
 from ..mpc.protocol import Protocol
 from ..mpc.shares import Share
-from ..ring import layout
+from ..ring import exact, layout
 from ..types import RANGE_BITS
 from .join import concatenate
 
@@ -432,7 +432,7 @@ def at_least(x: SecureArray, limits: Sequence[int]) -> Share:
 def prefer_sort(n: int, edges: int) -> bool:
     """Whether sorting n values among the edges is cheaper than comparing each with each edge (and converting that)."""
     together = n + edges
-    return 3 * n * edges > 2 * together * math.log2(together + 2) + _SORT_ROUNDS
+    return 3 * n * edges > 2 * together * exact.log2(together + 2) + _SORT_ROUNDS
 
 
 def merged(x: SecureArray, limits: Sequence[int], columns: Sequence[Share]) -> list[Share]:

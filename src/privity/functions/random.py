@@ -15,7 +15,7 @@ from ..array import SecureArray, broadcast_shapes
 from ..context import Context
 from ..errors import UsageError
 from ..mpc import linalg, randomness
-from ..ring import layout
+from ..ring import exact, layout
 from ..session import Session, context_of
 from ..types import RANGE_BITS
 from . import arithmetic, exponential, tables
@@ -109,9 +109,9 @@ def uniform(session: Session, low: float = 0.0, high: float = 1.0, size: Size = 
     width = float(high) - float(low)
     if not (math.isfinite(width) and width > 0):
         raise UsageError(f"uniform: expected finite low < high, got {low!r} and {high!r}")
-    k = min(40, max(1, context.fraction_bits + math.ceil(math.log2(width))))
+    k = min(40, max(1, context.fraction_bits + exact.log2_ceil(width)))
     drawn = SecureArray(context, randomness.integers(context.protocol, _shape(size), k), k, 1.0)
-    if math.log2(width).is_integer() and width * 2.0**context.fraction_bits == 2.0**k:
+    if exact.log2(width).is_integer() and width * 2.0**context.fraction_bits == 2.0**k:
         scaled = SecureArray(context, drawn._ring_share(), context.fraction_bits, width)
     else:
         scaled = arithmetic.multiply(drawn, np.asarray(width), scale=context.fraction_bits)

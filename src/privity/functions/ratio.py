@@ -6,6 +6,7 @@ import math
 
 from ..array import SecureArray, broadcast_shapes
 from ..mpc import approx, roots
+from ..ring import exact
 from ..types import RANGE_BITS
 
 _MOST_BITS = 60  # of a divisor
@@ -40,4 +41,4 @@ def ratio(
 
 def fitting_scale(bound: float, wanted: int, bits: int = RANGE_BITS - 1) -> int:
     """The largest number of fractional bits up to ``wanted`` at which values up to ``bound`` keep within ``bits``."""
-    return max(0, min(wanted, bits - math.ceil(math.log2(max(bound, 1.0)))))
+    return max(0, min(wanted, bits - exact.log2_ceil(max(bound, 1.0))))

@@ -10,7 +10,7 @@ import numpy as np
 from ..array import SecureArray, broadcast_shapes, context_of, secure
 from ..errors import UsageError
 from ..mpc import approx, roots
-from ..ring import layout
+from ..ring import exact, layout
 from ..types import RANGE_BITS
 
 _MOST_BITS = 60  # of an argument that is normalised by its leading bit
@@ -27,7 +27,7 @@ def reciprocal(x: SecureArray, at_most: float | None = None, scale: int | None =
     x = x.numeric()
     context, proto = x._context, x._context.protocol
     largest = 2.0**x.scale if at_most is None else float(at_most)
-    out = min(context.fraction_bits if scale is None else scale, _MOST_BITS - math.ceil(math.log2(largest)))
+    out = min(context.fraction_bits if scale is None else scale, _MOST_BITS - exact.log2_ceil(largest))
     bits = approx.bits_for(x.bound, x.scale)
     if bits > _MOST_BITS or out < 1:
         raise UsageError(
@@ -118,7 +118,7 @@ def rsqrt(x: SecureArray) -> SecureArray:
     context = x._context
     bits = _root_bits(x, "rsqrt")
     share = roots.rsqrt(context.protocol, x._ring_share(), x.scale, bits, context.fraction_bits)
-    return SecureArray(context, share, context.fraction_bits, 2.0 ** (x.scale / 2) * 1.0001)
+    return SecureArray(context, share, context.fraction_bits, exact.exp2(x.scale / 2) * 1.0001)
 
 
 def _root_bits(x: SecureArray, what: str) -> int:

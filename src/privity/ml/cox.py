@@ -16,7 +16,7 @@ from ..errors import ShapeError, UsageError
 from ..functions import exp, reciprocal, segmented_sum, sort_by, sqrt, stack
 from ..mpc import approx, tables
 from ..mpc.shares import Share
-from ..ring import layout
+from ..ring import exact, layout
 from ..table import Table
 from ..types import RANGE_BITS
 from .design import LARGEST_WEIGHT, Design, design_of, guard_binary, settle, whole_target
@@ -241,7 +241,7 @@ class _RiskSets:
         self.design = Design(x, weight, design.inverse)
         if real is not None:
             event = event * real
-        levels = [math.ceil(math.log2(j)) for j in range(1, n + 1)]
+        levels = [exact.log2_ceil(j) for j in range(1, n + 1)]
         self.height = max(levels)
         self.lift = layout.constants([1 << (self.height - k) for k in levels])
         runs = [(s._ring_share(), approx.bits_for(s.bound, s.scale)) for s in (times, real) if s is not None]
@@ -269,7 +269,7 @@ class _RiskSets:
         eta = x @ coef
         eta = eta.assume_bound(self.limit) if certify else eta._stated(self.limit)
         risk = self.design.weighted(exp(eta))
-        largest = math.exp(self.limit) * (LARGEST_WEIGHT if self.design.weight is not None else 1.0) * 1.01
+        largest = exact.exp(self.limit) * (LARGEST_WEIGHT if self.design.weight is not None else 1.0) * 1.01
         sums = risk._ring_share().map(layout.cumulative(0))
         mean = SecureArray(self._context, self._per_row(sums, risk.scale, _RISK_BITS), _RISK_BITS, largest)
         over = reciprocal(mean, scale=self.inverse_bits)
@@ -290,9 +290,9 @@ class _RiskSets:
 
     def _second(self, x: SecureArray, expected: SecureArray) -> SecureArray:
         """sum(r A x x^T) / n."""
-        room = RANGE_BITS - 2 - x.scale - self.height - math.ceil(2 * math.log2(x.bound))
+        room = RANGE_BITS - 2 - x.scale - self.height - math.ceil(2 * exact.log2(x.bound))
         column = expected.reshape((-1, 1))._stated(_EXPECTED)
-        return self.design.mean(x, x.multiply(column, scale=min(18, room)), x.bound**2)
+        return self.design.mean(x, x.multiply(column, scale=min(18, room)), x.bound * x.bound)
 
     def _means(self, x: SecureArray, risk: SecureArray, over: SecureArray, largest: float) -> SecureArray:
         """sum(D m m^T) / n, m the mean of x over a risk set, weighted with the risks."""
@@ -304,12 +304,12 @@ class _RiskSets:
         spread = over._ring_share().map(layout.then(layout.reshape((n, 1)), whole))
         mean = proto.mul(per_row, spread, 20 + over.scale - 18)  # a weighted mean of x is not larger than x
         deaths = self.deaths._ring_share().map(layout.then(layout.reshape((n, 1)), whole))
-        room = RANGE_BITS - 2 - 18 - self.height - math.ceil(2 * math.log2(x.bound))
+        room = RANGE_BITS - 2 - 18 - self.height - math.ceil(2 * exact.log2(x.bound))
         cut = max(0, self.deaths.scale + 18 - min(18, room))
         heavy = proto.mul(deaths, mean, cut)
         left = SecureArray(self._context, mean, 18, x.bound * 1.01)
         right = SecureArray(self._context, heavy, self.deaths.scale + 18 - cut, x.bound * 1.01)
-        return self.design.mean(left, right, x.bound**2)
+        return self.design.mean(left, right, x.bound * x.bound)
 
     def _hazards(self, over: SecureArray) -> Share:
         """D / S0 (n,) at _HAZARD_BITS: 0 but at the last row of equal durations."""

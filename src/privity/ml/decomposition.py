@@ -19,7 +19,7 @@ from ..functions import concatenate, reciprocal, rsqrt, sqrt
 from ..functions.arithmetic import matmul
 from ..functions.nearest import nearest_one
 from ..functions.ratio import fitting_scale, ratio
-from ..ring import layout
+from ..ring import exact, layout
 from ..table import Table
 from ..types import RANGE_BITS
 from .estimator import Estimator
@@ -193,16 +193,16 @@ def means(rows: Points) -> SecureArray:
 def moments(x: SecureArray, total: int | SecureArray, less: int = 0) -> SecureArray:
     """x^T x / (total - less) for x (n, d), 0 in rows that do not count; at up to 26 fractional bits."""
     n, context = x.shape[0], x._context
-    size = math.ceil(math.log2(n * max(x.bound, 1.0) ** 2))
+    size = exact.log2_ceil(n * exact.square(max(x.bound, 1.0)))
     low = x.rescaled(max(1, min(x.scale, (RANGE_BITS - 1 - size) // 2)))
-    context.fits(low.bound**2 * n, 2 * low.scale, "a sum of squares (state a smaller feature_bound)")
+    context.fits(exact.square(low.bound) * n, 2 * low.scale, "a sum of squares (state a smaller feature_bound)")
     scale = min(2 * low.scale, _MOMENT + 2)
     share = context.protocol.matmul(low.T._ring_share(), low._ring_share(), 2 * low.scale - scale)
-    sums = SecureArray(context, share, scale, low.bound**2 * n * 1.01)
-    most = x.bound**2 * 1.02 * n / max(1, n - less)
+    sums = SecureArray(context, share, scale, exact.square(low.bound) * n * 1.01)
+    most = exact.square(x.bound) * 1.02 * n / max(1, n - less)
     if isinstance(total, SecureArray):
-        return ratio(sums, (total - less).rescaled(2), x.bound**2 * 2.02, scale=_MOMENT)
-    lift = math.ceil(math.log2(n))
+        return ratio(sums, (total - less).rescaled(2), exact.square(x.bound) * 2.02, scale=_MOMENT)
+    lift = exact.log2_ceil(n)
     mean = lifted(sums, -lift)
     mean = mean.rescaled(min(mean.scale, _MOMENT + 4))
     return mean.multiply(np.asarray(2.0**lift / (total - less)), scale=_MOMENT).rescaled(_MOMENT)._stated(most)

@@ -16,7 +16,7 @@ from ..array import SecureArray
 from ..context import Context
 from ..errors import RangeViolated, ShapeError, UsageError
 from ..functions import concatenate, reciprocal
-from ..ring import layout
+from ..ring import exact, layout
 from ..types import RANGE_BITS
 from .estimator import Rows
 
@@ -54,7 +54,7 @@ class Design:
         """left^T right / n for (n, a) and (n, b) or (n,), where it is known not to pass ``bound``. 5 rounds."""
         context, n = self.x._context, self.rows
         columns = right if right.ndim == 2 else right.reshape((-1, 1))
-        lift = max(0, math.ceil(math.log2(n)))
+        lift = max(0, exact.log2_ceil(n))
         total = left.scale + columns.scale
         context.fits(bound * n, total, "a sum over the rows of a model (before it is truncated)")
         scale = max(0, min(scale, total + lift))
@@ -86,7 +86,7 @@ def design_of(what: str, rows: Rows, feature_bound: float, constant: float | Non
         raw = rows.valid if raw is None else raw * rows.valid
     weight = inverse = None
     if raw is not None:
-        lift = max(0, math.ceil(math.log2(raw.shape[0])))
+        lift = max(0, exact.log2_ceil(raw.shape[0]))
         total = raw.sum()
         halved = SecureArray(context, total._ring_share(), total.scale + lift, raw.bound)  # over 2^lift, exactly
         wide = halved if halved.scale >= _WEIGHT_BITS else halved.rescaled(_WEIGHT_BITS)
@@ -106,7 +106,7 @@ def _guard_columns(design: Design) -> None:
     """Guard that every column's weighted mean square is at most MEAN_SQUARE."""
     x, n = design.x, design.rows
     context = x._context
-    most = math.log2(n * max(x.bound, 1.0) ** 2 * (LARGEST_WEIGHT if design.weight is not None else 1.0))
+    most = exact.log2(n * exact.square(max(x.bound, 1.0)) * (LARGEST_WEIGHT if design.weight is not None else 1.0))
     scale = min(x.scale, math.floor((RANGE_BITS - 1 - most) / 2))
     if scale < 6:
         raise UsageError(
@@ -115,7 +115,7 @@ def _guard_columns(design: Design) -> None:
     low = x if scale == x.scale else x.rescaled(scale)
     left = low if design.weight is None else low.multiply(design.weight.reshape((-1, 1)), scale=scale)
     columns = [v._ring_share().map(layout.transpose(None)) for v in (left, low)]
-    sums = SecureArray(context, context.protocol.dot(columns[0], columns[1]), 2 * scale, 2.0**most)
+    sums = SecureArray(context, context.protocol.dot(columns[0], columns[1]), 2 * scale, exact.exp2(most))
     sums.assume_bound(MEAN_SQUARE * n)
 
 

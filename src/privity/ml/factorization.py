@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from ..errors import ShapeError, UsageError
 from ..functions import solve
 from ..functions.arithmetic import matmul
 from ..functions.ratio import ratio
+from ..ring import exact
 from .design import settle
 from .estimator import Estimator, whole_numbers
 from .information import lifted
@@ -81,7 +81,7 @@ class MatrixFactorization(Estimator):
             known = (known * mask)._stated(known.bound)
         self.mean_ = ratio(known.sum(), mask.sum(), known.bound)._stated(known.bound)
         rest = (known - mask * self.mean_)._stated(2 * known.bound)
-        draw = np.random.default_rng(self.random_state).normal(scale=_SPREAD, size=(ratings.shape[1], self.n_factors))
+        draw = exact.normal(np.random.default_rng(self.random_state), (ratings.shape[1], self.n_factors)) * _SPREAD
         items = context.constant(np.clip(draw, -self.factor_bound, self.factor_bound))._stated(self.factor_bound)
         users = items
         for step in range(self.max_iter):
@@ -97,7 +97,7 @@ class MatrixFactorization(Estimator):
         self.fitted("user_factors_")
         if (users is None) != (items is None):
             raise UsageError("MatrixFactorization: give the numbers of users and of items, or neither")
-        bound = self.n_factors * self.factor_bound**2 + self.mean_.bound
+        bound = self.n_factors * exact.square(self.factor_bound) + self.mean_.bound
         if users is None:
             return (matmul(self.user_factors_, self.item_factors_.T) + self.mean_)._stated(bound)
         rows, columns = np.asarray(users), np.asarray(items)
@@ -119,18 +119,18 @@ class MatrixFactorization(Estimator):
         that their size does not grow with it.
         """
         n, k = known.shape
-        lift = math.ceil(math.log2(max(n, 2)))
+        lift = exact.log2_ceil(max(n, 2))
         first, second = np.triu_indices(k)
         pairs = known[:, first] * known[:, second]
         where = np.zeros((k, k), np.int64)
         where[first, second] = where[second, first] = np.arange(first.size)
-        sums = lifted((mask @ pairs)._stated(n * self.factor_bound**2), -lift)
+        sums = lifted((mask @ pairs)._stated(n * exact.square(self.factor_bound)), -lift)
         matrices = sums[:, where] + np.eye(k) * (self.alpha / 2.0**lift)
         right = matmul(rest, known, scale=2 * known.scale - lift if lift < known.scale else known.scale)
         right = lifted(right._stated(n * rest.bound * self.factor_bound), -lift)
         right = right.rescaled(min(right.scale, 26)).reshape((-1, k, 1))
         least = self.alpha / 2.0**lift
-        found = solve(matrices._stated(self.factor_bound**2 + least), right, least * 0.99).reshape((-1, k))
+        found = solve(matrices._stated(exact.square(self.factor_bound) + least), right, least * 0.99).reshape((-1, k))
         return found.rescaled(known.scale).assume_bound(self.factor_bound)
 
     def _check(self) -> None:

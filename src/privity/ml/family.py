@@ -6,12 +6,12 @@ and the range of e^eta is known whatever the units of y.
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from typing import final
 
 from ..array import SecureArray
 from ..functions import clip, exp, log, reciprocal, sigmoid, softplus, stack
+from ..ring import exact
 from .newton import Family
 
 _FINE = 24
@@ -69,7 +69,7 @@ class LogLink(Family):
     def predictor(self, linear: SecureArray) -> SecureArray:
         """eta with its offset, limited to where the mean stays below ``ratio`` and above 2^-16 (or 1 / ``ratio``)."""
         eta = linear if self.offset is None else linear + self.offset
-        return clip(eta, -self.lowest, math.log(self.ratio))
+        return clip(eta, -self.lowest, exact.ln(self.ratio))
 
     @property
     def lowest(self) -> float:
@@ -114,7 +114,7 @@ class Gamma(LogLink):
 
     @property
     def lowest(self) -> float:
-        return math.log(self.ratio)
+        return exact.ln(self.ratio)
 
     def evaluate(self, linear: SecureArray) -> tuple[SecureArray, SecureArray | None]:
         return 1 - self.y * exp(-self.predictor(linear)), None
@@ -135,7 +135,7 @@ class Tweedie(LogLink):
     def __init__(self, y: SecureArray, offset: SecureArray | None, ratio: float, power: float) -> None:
         super().__init__(y, offset, ratio)
         self.power = power
-        self.weight_bound = ratio ** (2 - power) * 1.001
+        self.weight_bound = exact.power(ratio, 2 - power) * 1.001
 
     def _powers(self, linear: SecureArray) -> tuple[SecureArray, SecureArray]:
         eta, p = self.predictor(linear), self.power

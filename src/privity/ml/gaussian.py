@@ -10,6 +10,7 @@ from ..array import SecureArray
 from ..errors import UsageError
 from ..functions import concatenate, log, reciprocal
 from ..functions.ratio import fitting_scale
+from ..ring import exact
 from ..types import RANGE_BITS
 
 _LEAST_BITS = 10  # of what rows are multiplied with
@@ -23,19 +24,20 @@ def log_densities(what: str, x: SecureArray, mean: SecureArray, variance: Secure
     UsageError where fewer than 10 are left. Rounds: about 45. Bytes per party: 10 n (d + k) and about 400 k d.
     """
     context, d = x._context, x.shape[1]
-    reach = d * ((x.bound + mean.bound) ** 2 / (2 * least) + abs(math.log(least)) + math.log(variance.bound + 2) + 2)
-    fine = RANGE_BITS - 1 - math.ceil(math.log2(reach)) - x.scale
+    logs = abs(exact.ln(least)) + exact.ln(variance.bound + 2)
+    reach = d * (exact.square(x.bound + mean.bound) / (2 * least) + logs + 2)
+    fine = RANGE_BITS - 1 - exact.log2_ceil(reach) - x.scale
     if fine < _LEAST_BITS:
         raise UsageError(
             f"{what}: |x| <= {x.bound:g} over variances of at least {least:.2g} leaves too few digits; standardise the "
             "columns and state feature_bound, or take more smoothing"
         )
     fine = min(fine, 24)
-    bits = fitting_scale(mean.bound**2 / least, 24, RANGE_BITS - 2 - context.fraction_bits)
+    bits = fitting_scale(exact.square(mean.bound) / least, 24, RANGE_BITS - 2 - context.fraction_bits)
     inverse = reciprocal(variance, at_most=1.0 / least, scale=min(fine + 2, bits))
     slope = mean.multiply(inverse, scale=inverse.scale)
     middle = (slope.rescaled(min(slope.scale, context.fraction_bits)) * mean).sum(1)
-    constant = (middle + log(variance).sum(1) + d * math.log(2 * math.pi)).multiply(np.asarray(-0.5))
+    constant = (middle + log(variance).sum(1) + d * exact.ln(2 * math.pi)).multiply(np.asarray(-0.5))
     half = SecureArray(context, inverse._ring_share(), inverse.scale + 1, inverse.bound / 2)  # 1 / 2v, exactly
     sides = concatenate([-half.rescaled(min(half.scale, fine)), slope.rescaled(min(slope.scale, fine))], axis=1)
     squares = x.multiply(x, scale=x.scale)

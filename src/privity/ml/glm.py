@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import Any, final
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from ..array import SecureArray, secure
 from ..errors import UsageError
 from ..functions import concatenate, divide, exp, log, reciprocal
+from ..ring import exact
 from ..table import Table
 from .estimator import Rows, rows_of
 from .family import Gamma, LogLink, NegativeBinomial, Poisson, Tweedie
@@ -191,7 +191,7 @@ class LogLinear(LinearModel):
         inverse = divide(exposure, given.mean(target, _FINE), at_most=_LARGEST_INVERSE)
         inverse = inverse.assume_bound(_LARGEST_INVERSE * 1.01)
         y = target.multiply(inverse).assume_bound(self.ratio_bound)
-        return Scaled(y, inverse, lift, -log(inverse) + lift * math.log(2))
+        return Scaled(y, inverse, lift, -log(inverse) + lift * exact.ln(2))
 
     def _infer(self, given: Predictors, family: LogLink, coef: SecureArray, scaled: Scaled, information: Any) -> None:
         factor = 2.0**-given.shift
@@ -321,7 +321,7 @@ class TweedieRegressor(LogLinear):
 
     def _unit_of_deviance(self, scaled: Scaled) -> SecureArray | float:
         power = 2 - self.power
-        return exp(scaled.log_mean * power)._stated(1.1 * 2.0 ** (scaled.lift * power))  # no mean is above the bound
+        return exp(scaled.log_mean * power)._stated(1.1 * exact.exp2(scaled.lift * power))  # no mean is above the bound
 
 
 @final

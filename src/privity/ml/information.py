@@ -16,7 +16,7 @@ from ..array import SecureArray
 from ..errors import ShapeError
 from ..functions import concatenate, rsqrt, sqrt
 from ..mpc.shares import Share
-from ..ring import layout
+from ..ring import exact, layout
 from ..types import RANGE_BITS
 
 LEAST = 2.0**-12
@@ -41,7 +41,7 @@ def lifted(x: SecureArray, power: int) -> SecureArray:
 
 def matrix_scale(bound: float) -> int:
     """Most fractional bits at which ``Information`` takes a matrix with |elements| <= bound."""
-    magnitude = math.log2(max(bound, 1.0))
+    magnitude = exact.log2(max(bound, 1.0))
     return min(36, math.floor(RANGE_BITS - 1 - 18 - magnitude / 2), math.floor(_ROOT_BITS - magnitude))
 
 
@@ -65,7 +65,7 @@ class Information:
         index = np.arange(self.size)
         diagonal = matrix[index, index]
         varies = diagonal >= SMALLEST_DIAGONAL
-        roots = rsqrt(diagonal)._stated(SMALLEST_DIAGONAL**-0.5 * 1.001)
+        roots = rsqrt(diagonal)._stated(1.001 / math.sqrt(SMALLEST_DIAGONAL))
         self.roots = (varies * roots)._stated(roots.bound)
         self._unit = self._with_unit_diagonal(matrix, varies.numeric())
         self._inverse, self._inverse_scale = self._inverted(least)
@@ -103,10 +103,10 @@ class Information:
         """
         each = sqrt(self.diagonal()).multiply(self.roots, scale=22).assume_bound(_LARGEST_ERROR)
         if dispersion is not None:
-            spare = max(0, min(8, (dispersion.scale - 2) // 2, math.floor(8 - math.log2(dispersion.bound) / 2)))
+            spare = max(0, min(8, (dispersion.scale - 2) // 2, math.floor(8 - exact.log2(dispersion.bound) / 2)))
             root = lifted(sqrt(lifted(dispersion, 2 * spare)), -spare)
             each = each.multiply(root, scale=24)
-        return each.multiply(math.sqrt(factor), scale=min(30, 24 - math.floor(math.log2(factor) / 2)))
+        return each.multiply(math.sqrt(factor), scale=min(30, 24 - math.floor(exact.log2(factor) / 2)))
 
     def covariance(self, scale: int = 22, bound: float = 2.0**17) -> SecureArray:
         """The inverse (d, d), whose elements are known not to pass ``bound``. Six rounds."""
@@ -158,14 +158,15 @@ class Information:
             eighths = max(8, min(15, math.floor(16 / (1 + spectrum)))) if spectrum < 0.9 else 8
             a = eighths / 8
             bound = min(bound * 2 * a, 1.0 / least)
-            product_scale = min(30, RANGE_BITS - 1 - scale - math.ceil(math.log2(max(bound, 1.0))))
+            product_scale = min(30, RANGE_BITS - 1 - scale - exact.log2_ceil(max(bound, 1.0)))
             square, cut = (1, 0) if eighths == 8 else (eighths * eighths, 6)
             product = proto.matmul(self._unit, y, _UNIT + scale + cut - product_scale, square)
             twice = layout.identity(n, product_scale) * layout.constant(eighths)
             twice = twice // layout.constant(4)
             rest = proto.add_public(proto.neg(product), twice)
-            wanted = min(_FINEST, (RANGE_BITS - 1 - math.ceil(math.log2(max(bound, 1.0)))) // 2)
+            wanted = min(_FINEST, (RANGE_BITS - 1 - exact.log2_ceil(max(bound, 1.0))) // 2)
             y = proto.matmul(y, rest, scale + product_scale - wanted)
             scale = wanted
-            spectrum = min(2 * a * spectrum - (a * spectrum) ** 2, 2 * a - a * a) if a > 1 else 1 - (1 - spectrum) ** 2
+            plain = 1 - exact.square(1 - spectrum)
+            spectrum = min(2 * a * spectrum - exact.square(a * spectrum), 2 * a - a * a) if a > 1 else plain
         return y, scale

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from ..functions import random as secret_random
 from ..functions.arithmetic import matmul
 from ..functions.nearest import nearest_one
 from ..functions.ratio import fitting_scale, ratio
+from ..ring import exact
 from ..table import Table
 from ..types import RANGE_BITS
 from .estimator import Estimator, whole_numbers
@@ -113,7 +113,7 @@ class KMeans(Estimator):
         """Distance of each row to each centre (n, k), secret; error about 2^-17 over the distance."""
         given = self._rows(x)
         scores = _scores(given, self.cluster_centers_) + _squares(given).reshape((-1, 1))
-        return sqrt(scores._stated(given.shape[1] * (given.bound + self.cluster_centers_.bound) ** 2 + 1.0))
+        return sqrt(scores._stated(given.shape[1] * exact.square(given.bound + self.cluster_centers_.bound) + 1.0))
 
     def score(self, x: Table | SecureArray, y: Any = None) -> SecureArray:
         """Minus the sum of squared distances of the rows to their nearest centre, a secret scalar."""
@@ -152,7 +152,7 @@ class KMeans(Estimator):
 
 def _squares(x: SecureArray) -> SecureArray:
     """Squared lengths of the rows (n,); 3 rounds, 10.25 bytes per party and row."""
-    context, bound = x._context, x.shape[1] * x.bound**2
+    context, bound = x._context, x.shape[1] * x.bound * x.bound
     context.fits(bound, 2 * x.scale, "a squared length (state a smaller feature_bound)")
     share = context.protocol.dot(x._ring_share(), x._ring_share(), x.scale)
     return SecureArray(context, share, x.scale, bound + 2.0**-x.scale)
@@ -174,12 +174,12 @@ def _assigned(x: SecureArray, centres: SecureArray, k: int) -> tuple[SecureArray
 def _inertia(rows: Points, scores: SecureArray) -> SecureArray:
     """Weighted sum of squared distances, for each start (starts,)."""
     n, context = scores.shape[0], rows._context
-    bound = rows.x.shape[1] * (2 * rows.x.bound) ** 2 + 1.0
+    bound = rows.x.shape[1] * exact.square(2 * rows.x.bound) + 1.0
     squares = (scores + _squares(rows.x).reshape((-1, 1)))._stated(bound)
     if rows.weight is None:
         return squares.sum(0)
     weight = rows.weight
-    room = RANGE_BITS - 1 - math.ceil(math.log2(bound * max(weight.bound, 1.0) * n))
+    room = RANGE_BITS - 1 - exact.log2_ceil(bound * max(weight.bound, 1.0) * n)
     weight = weight.rescaled(max(0, min(weight.scale, room // 2)))
     squares = squares.rescaled(max(0, min(squares.scale, room - weight.scale)))
     context.fits(bound * weight.bound * n, squares.scale + weight.scale, "an inertia (state a smaller feature_bound)")

@@ -10,6 +10,7 @@ from typing import Any, final
 from ..array import SecureArray
 from ..errors import ShapeError
 from ..functions import divide, log, reciprocal
+from ..ring import exact
 from ..table import Table
 from .estimator import Rows, rows_of
 from .family import Normal
@@ -100,7 +101,7 @@ class LeastSquares(LinearModel):
         residual, _, (given, lift) = self._squares(x, y, valid, sample_weight)
         total = given.total
         variance = residual * (divide(1.0, total, at_most=64.0) if isinstance(total, SecureArray) else 1 / total)
-        each = log(variance) + 2 * lift * math.log(2) + math.log(2 * math.pi) + 1
+        each = log(variance) + 2 * lift * exact.ln(2) + exact.ln(2 * math.pi) + 1
         if isinstance(total, SecureArray):
             return (each * total).multiply(-0.5 * 2.0**given.shift)
         return each.multiply(-0.5 * total * 2.0**given.shift)
@@ -164,7 +165,7 @@ def in_units(what: str, rows: Rows) -> tuple[SecureArray, int]:
     y = y.numeric()
     y = y if rows.valid is None else (y * rows.valid)._stated(y.bound)
     y = y if y.scale else y.rescaled(2)
-    lift = max(math.ceil(math.log2(max(y.bound, 2.0**-30))), 1 - y.scale)
+    lift = max(exact.log2_ceil(max(y.bound, 2.0**-30)), 1 - y.scale)
     unit = lifted(y, -lift)
     return unit.rescaled(min(unit.scale, _UNIT_BITS)), lift
 

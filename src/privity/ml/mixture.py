@@ -12,6 +12,7 @@ from ..errors import ShapeError, UsageError
 from ..functions import log, logsumexp, one_hot, softmax
 from ..functions.nearest import nearest_one
 from ..functions.ratio import ratio
+from ..ring import exact
 from ..table import Table
 from .estimator import Estimator
 from .gaussian import log_densities
@@ -111,9 +112,9 @@ class GaussianMixture(Estimator):
         sums, total = class_sums(shares, rows.x)
         means = ratio(sums, total.reshape((-1, 1)), bound, scale=_BITS)._stated(bound)
         sums, over = class_sums(shares, squares)
-        second = ratio(sums, over.reshape((-1, 1)), bound**2, scale=_BITS)
+        second = ratio(sums, over.reshape((-1, 1)), bound * bound, scale=_BITS)
         spread = second - means.multiply(means, scale=_BITS)
-        self.covariances_ = (spread + self.reg_covar)._stated(bound**2 + self.reg_covar)
+        self.covariances_ = (spread + self.reg_covar)._stated(bound * bound + self.reg_covar)
         self.means_ = means.rescaled(bits)._stated(bound)
         self.weights_ = ratio(total, total.sum(), 1.0, scale=_BITS)
 
@@ -127,7 +128,7 @@ class GaussianMixture(Estimator):
             self.means_ = means if means.bound <= rows.x.bound else means.assume_bound(rows.x.bound)
         if self.precisions_init is not None:
             precision = _given(context, "precisions_init", self.precisions_init, (k, d))
-            self.covariances_ = (1.0 / precision).assume_bound(rows.x.bound**2)
+            self.covariances_ = (1.0 / precision).assume_bound(exact.square(rows.x.bound))
         elif self.means_init is not None:
             self.covariances_ = context.constant(np.ones((k, d)), scale=_BITS)
         if self.weights_init is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -147,7 +148,7 @@ class _Problem:
     def gradient(self, weights: SecureArray, probabilities: SecureArray) -> SecureArray:
         """x^T w (p - y) / n + penalty * weights."""
         rest = self.design.weighted((probabilities - self.hot)._stated(1.001))
-        return self.design.mean(self.design.x, rest, MEAN_SQUARE**0.5) + weights.multiply(
+        return self.design.mean(self.design.x, rest, math.sqrt(MEAN_SQUARE)) + weights.multiply(
             self.penalty.reshape((-1, 1)), scale=26
         )
 
@@ -176,7 +177,7 @@ def _newton(problem: _Problem, steps: int) -> SecureArray:
     least = max(_LEAST, problem.least / (MEAN_SQUARE / 4 + 2 * problem.least + 1))
     for step in range(steps):
         p = problem.probabilities(weights)
-        gradient = problem.gradient(weights, p)._stated(2 * MEAN_SQUARE**0.5)
+        gradient = problem.gradient(weights, p)._stated(2 * math.sqrt(MEAN_SQUARE))
         information = Information(problem.hessian(p), least)
         move = information.solve(gradient.T.reshape((-1,)), weights.scale, 2 * problem.bound)
         weights = (weights - move.reshape(shape).T)._stated(problem.bound)

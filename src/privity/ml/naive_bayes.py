@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, final
@@ -16,6 +15,7 @@ from ..functions import max as largest_of
 from ..functions.arithmetic import matmul
 from ..functions.nearest import nearest_one
 from ..functions.ratio import ratio
+from ..ring import exact
 from ..table import Table
 from ..types import RANGE_BITS
 from .design import whole_target
@@ -129,12 +129,13 @@ class GaussianNB(NaiveBayes):
         mean = mean.rescaled(context.fraction_bits)
         away = (given.x - (hot @ mean)._stated(bound))._stated(2 * bound)
         squares, over = class_sums(weighted, away.multiply(away, scale=_SHARE_BITS))
-        variance = ratio(squares, over.reshape((-1, 1)), 4 * bound**2, scale=_SHARE_BITS)._stated(4 * bound**2)
+        most = 4 * bound * bound
+        variance = ratio(squares, over.reshape((-1, 1)), most, scale=_SHARE_BITS)._stated(most)
         self.class_count_ = count
         share = ratio(count, count.sum(), 1.0, scale=_SHARE_BITS)
         self.epsilon_ = _largest_variance(share, mean, variance).multiply(np.asarray(self.var_smoothing), scale=30)
         self.epsilon_ = self.epsilon_.rescaled(_SHARE_BITS)
-        self.theta_, self.var_ = mean, (variance + self.epsilon_)._stated(4 * bound**2)
+        self.theta_, self.var_ = mean, (variance + self.epsilon_)._stated(most)
         self.class_prior_ = share if self.priors is None else context.constant(self._priors(), scale=_SHARE_BITS)
         self.names_ = rows.names
         return self
@@ -160,14 +161,14 @@ def _largest_variance(share: SecureArray, mean: SecureArray, variance: SecureArr
     parts = share.rescaled(bits).reshape((1, -1))
     whole = matmul(parts, mean)._stated(mean.bound)
     off = (mean - whole)._stated(2 * mean.bound)
-    spread = (variance.rescaled(bits) + off * off)._stated(4 * mean.bound**2)
-    return largest_of(matmul(parts, spread)).reshape(())._stated(4 * mean.bound**2)
+    spread = (variance.rescaled(bits) + off * off)._stated(4 * mean.bound * mean.bound)
+    return largest_of(matmul(parts, spread)).reshape(())._stated(4 * mean.bound * mean.bound)
 
 
 def class_sums(flags: SecureArray, values: SecureArray) -> tuple[SecureArray, SecureArray]:
     """(flags^T values (classes, d), sums of the same flags (classes,)), with the digits that 62 bits leave them."""
     n = flags.shape[0]
-    room = RANGE_BITS - 2 - math.ceil(math.log2(n * max(flags.bound, 1.0) * max(values.bound, 1.0)))
+    room = RANGE_BITS - 2 - exact.log2_ceil(n * max(flags.bound, 1.0) * max(values.bound, 1.0))
     low = flags.rescaled(min(flags.scale, max(0, room // 2)))
     high = values.rescaled(min(values.scale, max(0, room - low.scale)))
     values._context.fits(n * low.bound * high.bound, low.scale + high.scale, "a sum over the rows of a class")
@@ -217,7 +218,7 @@ class CountedBayes(NaiveBayes):
             share = ratio(total, total.sum(), 1.0, scale=_SHARE_BITS)
             self.class_log_prior_ = log(share)
         else:
-            self.class_log_prior_ = counted._context.constant(np.full(self.classes, -math.log(self.classes)))
+            self.class_log_prior_ = counted._context.constant(np.full(self.classes, -exact.ln(self.classes)))
         self.names_ = rows.names
         return self
 

@@ -12,6 +12,7 @@ from ..errors import ShapeError, UsageError
 from ..functions import concatenate, one_hot, sqrt
 from ..functions.arithmetic import matmul
 from ..functions.nearest import nearest_few, nearest_one
+from ..ring import exact
 from ..table import Table
 from .design import whole_target
 from .estimator import Estimator, rows_of
@@ -56,11 +57,12 @@ class Neighbors(Estimator):
             raise ShapeError(f"{what}: expected y of shape (n,), got {target.shape}")
         self.x_, self.names_ = given.x, rows.names
         self.y_ = whole_target(what, rows) if whole else target.numeric()
-        context.fits(2 * d * given.x.bound**2, 2 * given.x.scale, "a squared length (state a smaller feature_bound)")
+        most = d * exact.square(given.x.bound)
+        context.fits(2 * most, 2 * given.x.scale, "a squared length (state a smaller feature_bound)")
         share = context.protocol.dot(given.x._ring_share(), given.x._ring_share(), given.x.scale + 1)
-        self.half_ = SecureArray(context, share, given.x.scale, d * given.x.bound**2 / 2 + 2.0**-given.x.scale)
+        self.half_ = SecureArray(context, share, given.x.scale, most / 2 + 2.0**-given.x.scale)
         if given.weight is not None:  # |x - q|^2 / 2 is at most 2 d bound^2
-            far = 3.0 * d * given.x.bound**2 + 1.0
+            far = 3.0 * most + 1.0
             self.half_ = (self.half_ + (1 - given.weight) * far)._stated(far)
 
     def kneighbors(self, x: Table | SecureArray) -> tuple[SecureArray, SecureArray]:
@@ -73,7 +75,8 @@ class Neighbors(Estimator):
         half, places = self._nearest(x, context.constant(np.arange(self.x_.shape[0])))
         given = self._rows(x)
         share = context.protocol.dot(given._ring_share(), given._ring_share(), given.scale)
-        length = SecureArray(context, share, given.scale, given.shape[1] * given.bound**2 + 2.0**-given.scale)
+        most = given.shape[1] * exact.square(given.bound)
+        length = SecureArray(context, share, given.scale, most + 2.0**-given.scale)
         squares = half * 2 + length.reshape((-1, 1))
         return sqrt(squares), places
 

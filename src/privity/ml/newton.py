@@ -8,7 +8,6 @@ nothing.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from ..errors import OverflowPlanned, RangeViolated, UsageError
 from ..functions import concatenate, where
 from ..functions.arithmetic import matmul
 from ..lines import user_line
-from ..ring import layout
+from ..ring import exact, layout
 from ..types import RANGE_BITS
 from .estimator import Rows, with_intercept
 from .information import Information, matrix_scale
@@ -63,7 +62,7 @@ class Predictors:
             raise UsageError(
                 f"{what}: {x.shape[1]} coefficients cannot be told from {n} rows; set alpha > 0, or take fewer columns"
             )
-        shift = math.ceil(math.log2(n)) if n > 1 else 0
+        shift = exact.log2_ceil(n) if n > 1 else 0
         weight = rows.weight
         if weight is not None:
             weight._context.guard((weight < 0).numeric().sum()._ring_share())
@@ -141,7 +140,7 @@ def newton(
     context, x = design.x._context, design.x
     scale = min(_COEF_BITS, _room("the linear predictor", x.scale, design.columns * x.bound * coefficient_bound))
     coef = start.rescaled(scale)._stated(coefficient_bound)
-    penalty = _Penalty.of(design, alpha, scale + math.ceil(math.log2(max(coefficient_bound, 1.0))))
+    penalty = _Penalty.of(design, alpha, scale + exact.log2_ceil(max(coefficient_bound, 1.0)))
     information: Information | None = None
     first: Information | None = None
     anchor, move, best = coef, coef, coef
@@ -202,7 +201,7 @@ class _Penalty:
             return cls(None, design.slopes())
         total = design.total
         largest = alpha * (total.bound if isinstance(total, SecureArray) else total)
-        bits = min(34, RANGE_BITS - 2 - coef_bits - math.ceil(math.log2(largest)))
+        bits = min(34, RANGE_BITS - 2 - coef_bits - exact.log2_ceil(largest))
         if isinstance(total, SecureArray):
             strength = total.multiply(alpha, scale=max(bits, total.scale)).rescaled(bits)
         else:
@@ -230,7 +229,7 @@ class _Penalty:
 
 def _room(what: str, scale: int, bound: float) -> int:
     """Bits left for a factor beside ``scale`` bits and a sum of products up to ``bound``. Raises OverflowPlanned."""
-    room = RANGE_BITS - 1 - scale - math.ceil(math.log2(max(bound, 1.0)))
+    room = RANGE_BITS - 1 - scale - exact.log2_ceil(max(bound, 1.0))
     if room < _FEWEST_BITS:
         raise OverflowPlanned(
             f"{user_line()}: {what} may reach {bound:.3g} at {scale} fractional bits, which leaves {room} bits for the "

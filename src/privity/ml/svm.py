@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -106,7 +107,7 @@ class LinearSVC(LinearModel):
         width = signed.shape[1]
         matrix = design.mean(kept, signed, MEAN_SQUARE, scale=24) * 2
         ones = signed._context.constant(np.ones(design.rows, np.int64))
-        vector = design.mean(kept, ones, MEAN_SQUARE**0.5) * 2
+        vector = design.mean(kept, ones, math.sqrt(MEAN_SQUARE)) * 2
         return matrix + np.eye(width) * self.alpha, vector
 
     def _check(self) -> None:

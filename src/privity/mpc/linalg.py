@@ -5,7 +5,7 @@ Ring integers in and out, with explicit scales; bounds and guards are the caller
 
 from __future__ import annotations
 
-from ..ring import layout
+from ..ring import exact, layout
 from .approx import leading_bit
 from .protocol import Protocol
 from .shares import Share
@@ -35,7 +35,8 @@ def over_root(proto: Protocol, pivot: Share, rows: Share, bits: int, scale: int,
     hot = leading_bit(proto, pivot, bits)
     # 2^lift * pivot = b in [1/2, 1) and 1 / sqrt(pivot) = half / sqrt(b), both powers read off the leading bit.
     lift = _picked(proto, hot, [1 << (ROOM + ROOT_BITS - 1 - j) if j >= least else 0 for j in range(bits)])
-    half = _picked(proto, hot, [round(2.0 ** ((scale - 1 - j) / 2 + ROOM)) if j >= least else 0 for j in range(bits)])
+    roots = [round(exact.exp2((scale - 1 - j) / 2 + ROOM)) if j >= least else 0 for j in range(bits)]
+    half = _picked(proto, hot, roots)
     weights = proto.concatenate([lift, half.map(layout.broadcast((count, width)))], 1)
     scaled = proto.mul(proto.concatenate([pivot, rows], 1), weights, ROOM)
     y = _root_start(proto, scaled.map(layout.take((slice(None), slice(0, 1)))))
@@ -58,7 +59,7 @@ def root(proto: Protocol, x: Share, bits: int, scale: int, out_scale: int) -> Sh
     by = proto.mul(b, y, ROOT_BITS)
     newton = proto.add_public(proto.neg(proto.mul(by, y, ROOT_BITS)), layout.constant(3 << ROOT_BITS))
     normal = proto.mul(by, newton, ROOT_BITS + 1)
-    back = _picked(proto, hot, [round(2.0 ** ((j + 1 - scale) / 2 + out_scale)) for j in range(bits)])
+    back = _picked(proto, hot, [round(exact.exp2((j + 1 - scale) / 2 + out_scale)) for j in range(bits)])
     return proto.mul(normal, back, ROOT_BITS)
 
 

@@ -12,12 +12,12 @@ else advances shapes and adds up declared costs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from ..ring import layout
 from ..types import RANGE_BITS, Channel, Cost, Ring
-from .protocol import CostFunction, Protocol
+from .protocol import CostFunction, Other, Protocol
 from .shares import Bits, Mix, Mixed, Share, Shown
 
 
@@ -73,17 +73,11 @@ class Outside(Protocol):
             self._spend("open_outside", x.size)
         return None
 
-    def public(self, values: Ring) -> Share:
+    def _public(self, values: Ring) -> Share:
         return Share((), values.shape)
 
-    def add_public(self, x: Share, c: Ring) -> Share:
+    def _add_public(self, x: Share, c: Ring) -> Share:
         return x
-
-    def mul_public(self, x: Share, c: Ring) -> Share:
-        return x
-
-    def matmul_public(self, x: Share, c: Ring, left: bool) -> Share:
-        return Share((), layout.matmul_shape(c.shape, x.shape) if left else layout.matmul_shape(x.shape, c.shape))
 
     def mul(self, x: Share, y: Share, shift: int = 0) -> Share:
         self._shifted(x.size, shift)
@@ -179,15 +173,15 @@ class Outside(Protocol):
         self._spend("random_digits", n, widths=tuple(widths), bits=bits)
         return [(Bits((), (n,), w), Share((), (n, 1 << w))) for w in widths]
 
-    def sine_series(
-        self, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float] = ()
+    def _sine_series(
+        self, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float]
     ) -> Share:
         more = {"exact": True, **self._adder} if self.exact else {}
         count = max(len(weights), len(cosines))
         self._spend("sine_series", x.size, period=period, harmonics=count, scale=scale, **more)
         return x
 
-    def series_and_sides(
+    def _series_and_sides(
         self,
         x: Share,
         period: int,
@@ -196,7 +190,7 @@ class Outside(Protocol):
         cosines: Sequence[float],
         edges: Sequence[int],
         bits: int,
-        blur: int = 0,
+        blur: int,
     ) -> tuple[Share, Share]:
         self._spend(
             "series_and_sides",
@@ -211,6 +205,13 @@ class Outside(Protocol):
             **self._adder,
         )
         return x, Share((), (len(edges), *x.shape))
+
+    def compare(self, mine: bytes, act: Callable[[], Other]) -> tuple[list[bytes], Other]:
+        before = self.planned.rounds
+        result = act()
+        each = len(mine) * (self.of.parties - 1)
+        self.planned += Cost(int(self.planned.rounds == before), (each,) * self.of.parties)
+        return [], result
 
     def planner(self) -> Outside:
         return Outside(self.of, self.exact, self.adder)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, NoReturn, TypeVar
 
+from ..errors import WireError
 from ..ring import kernels, layout
 from ..ring.prg import KeySchedule, Stream
 from ..types import Channel, Recorder
@@ -48,6 +49,8 @@ class Party:
         """Called about once a second from ``exchange``: a sign of life for those who wait without computing."""
         self.verify: Callable[[int, str, Any], None] | None = None
         """Called with (sender, label, message) before anything uses it: where a malicious-secure protocol checks."""
+        self.place: Callable[[], str] | None = None
+        """Which lines of the program to look at when parties are out of step."""
         self._last_pulse = time.monotonic()
         self._riding: _Riding | None = None
 
@@ -85,6 +88,17 @@ class Party:
             self._riding = None
         return riding.result, other
 
+    def compare(self, mine: bytes, act: Callable[[], _Other]) -> tuple[list[bytes], _Other]:
+        """Public bytes of one length that all other parties state, and ``act`` in the same rounds (one at least)."""
+        return self.together(self._told(mine), act)
+
+    def _told(self, mine: bytes) -> Rounds[list[bytes]]:
+        others = [j for j in range(len(self.names)) if j != self.index]
+        theirs = [layout.empty_bytes(len(mine)) for _ in others]
+        data = layout.from_bytes(mine)
+        yield [(j, data) for j in others], list(zip(others, theirs, strict=True)), "public numbers"
+        return [bytes(layout.view(each)) for each in theirs]
+
     def exchange(self, send: Sequence[Message], receive: Sequence[Message], label: str = "") -> None:
         """All sends and receives of one round; every party calls it once per round, with nothing if it is idle.
 
@@ -116,7 +130,16 @@ class Party:
                 self.pulse()
 
     def _receive(self, source: int, step: int, out: Any, label: str) -> None:
-        self.channel.receive(self.names[source], step, out)
+        try:
+            self.channel.receive(self.names[source], step, out)
+        except WireError as error:
+            if self.place is None:
+                raise
+            raise WireError(
+                f"{error}. Where public numbers decide what is sent (bounds, factors, conditions), they may differ between "
+                f"{self.names[self.index]} and {self.names[source]}, in or before {self.place()}: make them common with "
+                "s.agree(x)"
+            ) from error
         if self.verify is not None:
             self.verify(source, label, out)
         if self.recorder is not None:

@@ -9,7 +9,7 @@ Paper      none
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from ..ring import layout, order, trig
@@ -17,7 +17,7 @@ from ..ring.prg import Stream, new_seed
 from ..types import RANGE_BITS, Channel, Cost, Ring
 from .outside import Outside
 from .party import Party
-from .protocol import CostFunction, Protocol
+from .protocol import CostFunction, Other, Protocol
 from .shares import Bits, Mix, Mixed, Share, Shown
 
 _FREE = Cost(0, (0,))
@@ -86,10 +86,10 @@ class InsecurePlain(Protocol):
             self.party.channel.send(name, step, layout.flat(x.parts[0]))
         return layout.copy(x.parts[0]) if 0 in to else None
 
-    def public(self, values: Ring) -> Share:
+    def _public(self, values: Ring) -> Share:
         return Share((layout.copy(values),), values.shape)
 
-    def add_public(self, x: Share, c: Ring) -> Share:
+    def _add_public(self, x: Share, c: Ring) -> Share:
         return Share((layout.asarray(x.parts[0] + c),), x.shape)
 
     def _share(self, value: Ring) -> Share:
@@ -193,8 +193,8 @@ class InsecurePlain(Protocol):
         opened: Ring = self.party.ring.from_planes(b.parts[0], b.size).reshape(b.shape)
         return opened
 
-    def sine_series(
-        self, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float] = ()
+    def _sine_series(
+        self, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float]
     ) -> Share:
         waves = trig.harmonics(layout.flat(x.parts[0]), period, max(len(weights), len(cosines)))
         series = layout.zeros((x.size,))
@@ -204,7 +204,7 @@ class InsecurePlain(Protocol):
                 series = series + layout.total(0, False)(trig.weighted(wave[: len(integer)], integer, trig.SCALE - 20))
         return self.truncate(self._share(series.reshape(x.shape)), 40 - scale)
 
-    def series_and_sides(
+    def _series_and_sides(
         self,
         x: Share,
         period: int,
@@ -213,10 +213,13 @@ class InsecurePlain(Protocol):
         cosines: Sequence[float],
         edges: Sequence[int],
         bits: int,
-        blur: int = 0,
+        blur: int,
     ) -> tuple[Share, Share]:
-        moved = self.stack([self.add_public(x, layout.constant(-e)) for e in edges], 0)
-        return self.sine_series(x, period, weights, scale, cosines), self.b2a(self.msb(moved, bits))
+        moved = self.stack([self._add_public(x, layout.constant(-e)) for e in edges], 0)
+        return self._sine_series(x, period, weights, scale, cosines), self.b2a(self.msb(moved, bits))
+
+    def compare(self, mine: bytes, act: Callable[[], Other]) -> tuple[list[bytes], Other]:
+        return [], act()
 
     def planner(self) -> Outside:
         return Outside(InsecurePlain)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from ..errors import UsageError
-from ..ring import layout
+from ..ring import exact, layout
 from .protocol import Protocol
 from .shares import Share
 
@@ -29,7 +29,7 @@ def polynomial(proto: Protocol, t: Share, scale: int, coefficients: Sequence[flo
     degree = len(coefficients) - 1
     if not 3 <= degree <= 6 or not WORK <= scale <= 24:
         raise UsageError(f"polynomial: expected degree 3 to 6 at 20 to 24 bits, got degree {degree} at {scale}")
-    size = max(0, math.ceil(math.log2(sum(map(abs, coefficients)))))
+    size = max(0, exact.log2_ceil(math.fsum(map(abs, coefficients))))
     whole = 60 - size  # fractional bits of the sum before its one truncation
     squares = (proto.mul(t, t, 2 * scale - WORK), WORK)
     low = [(t, scale), squares]

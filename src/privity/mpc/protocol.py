@@ -7,15 +7,17 @@ session. What is interactive declares its rounds and bytes in ``costs``; a test 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
 
 from ..ring import layout
 from ..types import Channel, Cost, Ring
 from .permits import Kind, Permit
+from .public_numbers import PublicNumbers
 from .shares import Bits, Mix, Mixed, Share, Shown, merge
 
 CostFunction = Callable[..., Cost]
+Other = TypeVar("Other")
 
 
 class Protocol(ABC):
@@ -26,6 +28,8 @@ class Protocol(ABC):
     costs: ClassVar[Mapping[str, CostFunction]]
     """Interactive operation -> function of (n elements, and the operation's own public parameters) -> Cost."""
     party: Any
+    numbers: PublicNumbers | None = None
+    """Where public operands are noted, so that parties can compare them; None where nobody compares."""
 
     # -- outside parties ---------------------------------------------------------------------------------------
 
@@ -65,9 +69,15 @@ class Protocol(ABC):
     def _open(self, x: Share, to: Sequence[int], outside: Sequence[str], step: int) -> Ring | None:
         """What ``open`` does once the permit is spent."""
 
-    @abstractmethod
     def public(self, values: Ring) -> Share:
         """A public constant as a share."""
+        if self.numbers is not None:
+            self.numbers.array(b"public", values)
+        return self._public(values)
+
+    @abstractmethod
+    def _public(self, values: Ring) -> Share:
+        """What ``public`` does once the operand is noted; so for all names like this one."""
 
     # -- linear, local -----------------------------------------------------------------------------------------
 
@@ -80,16 +90,25 @@ class Protocol(ABC):
     def neg(self, x: Share) -> Share:
         return Share(tuple([layout.negative(a) for a in x.parts]), x.shape)
 
-    @abstractmethod
     def add_public(self, x: Share, c: Ring) -> Share:
         """x + c, c of the same shape or broadcastable to it."""
+        if self.numbers is not None:
+            self.numbers.array(b"add", c)
+        return self._add_public(x, c)
+
+    @abstractmethod
+    def _add_public(self, x: Share, c: Ring) -> Share: ...
 
     def mul_public(self, x: Share, c: Ring) -> Share:
         """x * c, c broadcastable to x's shape."""
+        if self.numbers is not None:
+            self.numbers.array(b"mul", c)
         return Share(tuple([layout.asarray(a * c) for a in x.parts]), x.shape)
 
     def matmul_public(self, x: Share, c: Ring, left: bool) -> Share:
         """c @ x if ``left``, else x @ c: stacks of matrices with the same leading axes (none: single matrices)."""
+        if self.numbers is not None:
+            self.numbers.array(b"matmul", c)
         parts = tuple(self.matrices(c, a) if left else self.matrices(a, c) for a in x.parts)
         return Share(parts, layout.matmul_shape(c.shape, x.shape) if left else layout.matmul_shape(x.shape, c.shape))
 
@@ -248,13 +267,19 @@ class Protocol(ABC):
 
     # -- periodic functions ------------------------------------------------------------------------------------
 
-    @abstractmethod
     def sine_series(
         self, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float] = ()
     ) -> Share:
         """sum_k weights[k-1] sin(2 pi k x / 2^period) + cosines[k-1] cos(the same) at ``scale`` bits, k = 1, 2, ..."""
+        if self.numbers is not None:
+            self.numbers.floats(b"series", [period, scale, len(weights), *weights, *cosines])
+        return self._sine_series(x, period, weights, scale, cosines)
 
     @abstractmethod
+    def _sine_series(
+        self, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float]
+    ) -> Share: ...
+
     def series_and_sides(
         self,
         x: Share,
@@ -271,6 +296,34 @@ class Protocol(ABC):
         A value less than 2^blur above an edge may count as below it, blur < bits: what is known to matter less costs
         less.
         """
+        if self.numbers is not None:
+            self.numbers.floats(b"series", [period, scale, len(weights), *weights, *cosines])
+            self.numbers.integers(b"sides", [*edges, bits, blur])
+        return self._series_and_sides(x, period, weights, scale, cosines, edges, bits, blur)
+
+    @abstractmethod
+    def _series_and_sides(
+        self,
+        x: Share,
+        period: int,
+        weights: Sequence[float],
+        scale: int,
+        cosines: Sequence[float],
+        edges: Sequence[int],
+        bits: int,
+        blur: int,
+    ) -> tuple[Share, Share]: ...
+
+    def note(self, what: bytes, values: Iterable[int]) -> None:
+        """Public integers that decide what is done to shares without being operands of it; see ``numbers``."""
+        if self.numbers is not None:
+            self.numbers.integers(what, values)
+
+    # -- public words ------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def compare(self, mine: bytes, act: Callable[[], Other]) -> tuple[list[bytes], Other]:
+        """Public bytes of one length that the other compute parties state; and ``act``, in the same rounds."""
 
     # -- cost --------------------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ def coins(proto: Protocol, shape: tuple[int, ...], threshold: int, bits: int) ->
     At most bits - 1 bits per party and element twice over, ceil(log2 bits) rounds; a threshold with j trailing zeros
     costs as if it had j bits less, and 1/2 costs nothing.
     """
+    proto.note(b"coins", (threshold, bits))
     while threshold % 2 == 0:
         threshold, bits = threshold // 2, bits - 1
     # Highest position first. equal[i] says that the random bit is that of the threshold, which is itself a fair coin;

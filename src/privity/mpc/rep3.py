@@ -16,7 +16,7 @@ Paper      Araki et al., CCS 2016 (sharing, product); Mohassel-Rindal, ABY3, ePr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from ..errors import WireError
@@ -26,7 +26,7 @@ from ..types import RANGE_BITS, RING_BITS, Channel, Cost, Ring
 from . import rep3_bits, rep3_cost, rep3_cross, rep3_digits, rep3_shuffle, rep3_sine
 from .outside import Outside
 from .party import Party, Rounds
-from .protocol import CostFunction, Protocol
+from .protocol import CostFunction, Other, Protocol
 from .rep3_cost import packed
 from .shares import Bits, Mix, Mixed, Share, Shown
 
@@ -189,10 +189,10 @@ class Rep3(Protocol):
             p.sent += part.nbytes
         return value
 
-    def public(self, values: Ring) -> Share:
-        return self.add_public(Share((layout.zeros(values.shape), layout.zeros(values.shape)), values.shape), values)
+    def _public(self, values: Ring) -> Share:
+        return self._add_public(Share((layout.zeros(values.shape), layout.zeros(values.shape)), values.shape), values)
 
-    def add_public(self, x: Share, c: Ring) -> Share:
+    def _add_public(self, x: Share, c: Ring) -> Share:
         """A constant belongs to component 0, held by party 0 (first) and party 2 (second)."""
         a, b = x.parts
         if self.party.index == 0:
@@ -391,12 +391,12 @@ class Rep3(Protocol):
     def random_digits(self, n: int, widths: Sequence[int], bits: int) -> list[tuple[Bits, Share]]:
         return rep3_digits.random_digits(self, n, widths, bits)
 
-    def sine_series(
-        self, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float] = ()
+    def _sine_series(
+        self, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float]
     ) -> Share:
         return rep3_sine.sine_series(self, x, period, weights, scale, cosines)
 
-    def series_and_sides(
+    def _series_and_sides(
         self,
         x: Share,
         period: int,
@@ -405,10 +405,14 @@ class Rep3(Protocol):
         cosines: Sequence[float],
         edges: Sequence[int],
         bits: int,
-        blur: int = 0,
+        blur: int,
     ) -> tuple[Share, Share]:
-        moved = [self.add_public(x, layout.constant(-e)) for e in edges]
+        moved = [self._add_public(x, layout.constant(-e)) for e in edges]
         return rep3_sine.with_sides(self, x, period, weights, scale, cosines, self.stack(moved, 0), bits, blur)
+
+    def compare(self, mine: bytes, act: Callable[[], Other]) -> tuple[list[bytes], Other]:
+        party: Party = self.party
+        return party.compare(mine, act)
 
     # -- cost --------------------------------------------------------------------------------------------------
 

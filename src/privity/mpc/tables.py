@@ -165,6 +165,7 @@ def lookup_public(proto: Protocol, hot: Bits, table: Sequence[int], width: int) 
         flags = proto.b2a(hot)
         flags = flags if hot.planes > 1 else flags.map(layout.reshape((1, *hot.shape)))
         return proto.mul_public(flags, layout.column(table, len(hot.shape))).map(layout.total(0, False))
+    proto.note(b"table", table)
     bits = [[j for j, value in enumerate(table) if value >> b & 1] for b in range(width + 1)]
     planes = proto.b2a(joined([xor_of(hot, rows) for rows in bits]))
     weights = [1 << b for b in range(width)] + [-(1 << width)]

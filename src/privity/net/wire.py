@@ -213,6 +213,19 @@ class Statement(Message, frozen=True):
     data: Annotated[bytes, msgspec.Meta(max_length=1 << 19)]
 
 
+class LineHash(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A line of the program, and a hash of the public numbers that met secrets there."""
+
+    line: Name
+    value: Hash
+
+
+class LineHashes(Message, frozen=True):
+    """The same for all lines since the last comparison: sent once hashes of all of them turned out to differ."""
+
+    lines: Annotated[tuple[LineHash, ...], msgspec.Meta(max_length=4097)]
+
+
 class IntersectionOffer(Message, frozen=True):
     """What an owner brings to a set intersection: how many items, who is to learn it ("both" or a name), a nonce."""
 
@@ -260,7 +273,7 @@ class Bye(Message, frozen=True):
 
 
 ControlMessage = (
-    Hello | Greeting | Encapsulation | Confirmation | Refusal | Declare | AllInputs | Digest | Statement
+    Hello | Greeting | Encapsulation | Confirmation | Refusal | Declare | AllInputs | Digest | Statement | LineHashes
     | IntersectionOffer | IntersectionCount | ProgressNote | Abort | Bye
 )
 

@@ -30,6 +30,7 @@ import numpy as np
 
 from ..errors import HandshakeError, UsageError, WireError
 from ..net.wire import IntersectionCount, IntersectionOffer
+from ..ring import exact
 from ..ring.prg import digest
 from ..types import Channel, Ring
 from . import base_ot, oprf
@@ -112,7 +113,7 @@ def traffic(receiver: int, sender: int, common: int | None) -> tuple[int, int]:
 
 def value_bytes(receiver: int, sender: int) -> int:
     """Bytes of a value, so that no two of all pairs that are compared meet by chance but with probability 2^-40."""
-    bits = _STATISTICAL_BITS + math.log2(CHOICES * receiver * sender)
+    bits = _STATISTICAL_BITS + exact.log2(CHOICES * receiver * sender)
     return max(_LEAST_BYTES, math.ceil(bits / 8))
 
 

@@ -255,7 +255,8 @@ def _pairs_expected(rows: int, gaps: int) -> int:
     an exponential.
     """
     mean = rows * (rows - 1) / (gaps + 1)
-    return min(rows * (rows - 1) // 2, math.ceil(mean + 11 * math.sqrt(5 * gaps) * (rows / gaps + 1) ** 2 / 1.8))
+    each = rows / gaps + 1
+    return min(rows * (rows - 1) // 2, math.ceil(mean + 11 * math.sqrt(5 * gaps) * each * each / 1.8))
 
 
 def _in_batches(first: Rows, second: Rows, size: int) -> Generator[tuple[Rows, Rows], Ring | None, Ring]:

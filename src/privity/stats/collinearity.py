@@ -6,6 +6,7 @@ from ..array import SecureArray
 from ..errors import ShapeError
 from ..functions import arithmetic
 from ..ml.information import Information, matrix_scale
+from ..ring import exact
 from .sample import Estimate, cells
 
 
@@ -20,7 +21,7 @@ def variance_inflation(x: SecureArray, *, valid: SecureArray | None = None) -> E
     given = cells("variance_inflation", x, valid, by_cell=False)
     deviation = given.centred()
     rows = 1 << max(1, (x.shape[0] - 1).bit_length())
-    bound = deviation.bound**2
+    bound = exact.square(deviation.bound)
     gram = arithmetic.matmul(deviation.T, deviation, 1.0 / rows, matrix_scale(bound))._stated(bound)
     information = Information(gram)
     information.guard()

@@ -81,14 +81,14 @@ def ttest(
     fine = fitting_scale(values.bound, 30, 44)
     means = ratio((values * mask)._stated(values.bound).sum(axis=0), counts, values.bound, fine)
     deviation = ((values - means.rescaled(values.scale)) * mask)._stated(bound)
-    scale = fitting_scale(bound**2 * n, 2 * deviation.scale, 58) // 2
+    scale = fitting_scale(bound * bound * n, 2 * deviation.scale, 58) // 2
     deviation = deviation if scale == deviation.scale else deviation.rescaled(scale)
     squares = deviation.multiply(deviation, scale=2 * scale).sum(axis=0)  # (2,)
-    most = 2 * bound**2
+    most = 2 * bound * bound
     degrees = (counts - 1)._stated(counts.bound)
     wide = fitting_scale(most * 4 * n, 40, 46)
     if equal_var:
-        within = ratio(squares.sum()._stated(bound**2 * n), degrees.sum()._stated(float(n)), most, wide)
+        within = ratio(squares.sum()._stated(bound * bound * n), degrees.sum()._stated(float(n)), most, wide)
         df = degrees.sum().rescaled(x._context.fraction_bits)
     else:
         spread = ratio(squares, degrees, most, wide)
@@ -99,17 +99,17 @@ def ttest(
         rest = (1 - part)._stated(1.0)
         shares = stack([part * part, rest * rest])
         df = ratio(
-            (degrees[0] * degrees[1])._stated(float(n) ** 2),
+            (degrees[0] * degrees[1])._stated(float(n * n)),
             (shares * degrees[np.array([1, 0])]).sum()._stated(2.0 * n),
             float(n),
         )
     within, df = _resolved(within, df)
     # K se^2 with K the public number of rows, so that it is of the size of a variance
-    product = (counts[0] * counts[1])._stated(float(n) ** 2)
-    portion = ratio(product, (counts.sum() * n)._stated(float(n) ** 2), 1.0, 40)
+    product = (counts[0] * counts[1])._stated(float(n * n))
+    portion = ratio(product, (counts.sum() * n)._stated(float(n * n)), 1.0, 40)
     error = ratio(within, portion, 4 * most * n, 40)
     gap = (means[0] - means[1])._stated(bound)
-    gap = gap.rescaled(fitting_scale(bound**2, 2 * gap.scale, 60) // 2)
+    gap = gap.rescaled(fitting_scale(bound * bound, 2 * gap.scale, 60) // 2)
     square = gap.multiply(gap, scale=min(error.scale, 2 * gap.scale)).rescaled(error.scale)
     size = ratio(square, square + error, 1.0, _FINE)
     signed = size * (1 - (gap < 0).numeric() * 2)

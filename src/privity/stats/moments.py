@@ -9,7 +9,7 @@ from ..errors import ShapeError
 from ..functions import arithmetic
 from ..functions.ratio import fitting_scale, ratio
 from ..mpc import approx, linalg
-from ..ring import layout
+from ..ring import exact, layout
 from ..types import RANGE_BITS
 from .sample import Cells, Estimate, cells
 
@@ -33,10 +33,10 @@ def variance(x: SecureArray, *, valid: SecureArray | None = None, ddof: int = 1)
     """
     given = cells("variance", x, valid)
     deviation = given.centred()
-    most = 2 * deviation.bound**2
+    most = 2 * exact.square(deviation.bound)
     squares = deviation.multiply(deviation, scale=2 * deviation.scale)
     scale = fitting_scale(most, 40, 46)
-    total = squares.sum(axis=0)._stated(deviation.bound**2 * x.shape[0])
+    total = squares.sum(axis=0)._stated(exact.square(deviation.bound) * x.shape[0])
     return given.estimate(ratio(total, _less("variance", given, ddof), most, scale))
 
 
@@ -44,9 +44,10 @@ def covariance(x: SecureArray, *, valid: SecureArray | None = None, ddof: int = 
     """Covariance matrix of the columns, x (n, d) with n rows -> (d, d); ``valid`` (n,). Error as ``variance``."""
     given = cells("covariance", _matrix("covariance", x), valid, by_cell=False)
     deviation = given.centred()
-    most = 2 * deviation.bound**2
+    most = 2 * exact.square(deviation.bound)
     n = x.shape[0]
-    total = arithmetic.matmul(deviation.T, deviation, 1.0, 2 * deviation.scale)._stated(deviation.bound**2 * n)
+    total = arithmetic.matmul(deviation.T, deviation, 1.0, 2 * deviation.scale)
+    total = total._stated(exact.square(deviation.bound) * n)
     scale = fitting_scale(most, 40, 46)
     divisor = _less("covariance", given, ddof).reshape(())
     counts = given.counts
@@ -62,14 +63,14 @@ def correlation(x: SecureArray, *, valid: SecureArray | None = None) -> Estimate
     given = cells("correlation", _matrix("correlation", x), valid, by_cell=False)
     rows = given.centred().T
     context, proto = rows._context, rows._context.protocol
-    total = rows.bound**2 * x.shape[0]
-    scale = min(2 * rows.scale, RANGE_BITS - 3 - math.ceil(math.log2(max(total, 1.0))))
+    total = exact.square(rows.bound) * x.shape[0]
+    scale = min(2 * rows.scale, RANGE_BITS - 3 - exact.log2_ceil(max(total, 1.0)))
     share = rows._ring_share()
     squares = proto.dot(share, share, 2 * rows.scale - scale).map(layout.reshape((-1, 1)))
     fine = arithmetic.rescale(rows._stated(min(rows.bound, 2.0**30)), _UNIT)._ring_share()
     # A constant column is left with the roundings of its mean and its own; of those there is no direction.
     roundings = 2.0**-rows.scale + 2.5 * 2.0**-given.x.scale
-    least = max(0, math.ceil(math.log2(x.shape[0] * roundings**2) + scale))
+    least = max(0, math.ceil(exact.log2(x.shape[0] * exact.square(roundings)) + scale))
     unit = linalg.over_root(proto, squares, fine, approx.bits_for(total, scale), scale, least)
     matrix = proto.matmul(unit, unit.map(layout.transpose(None)), 2 * _UNIT - context.fraction_bits)
     value = SecureArray(context, matrix, context.fraction_bits, 1.0 + 2.0**-12)

@@ -54,7 +54,7 @@ class Cells:
         deviation = (self.x - self.mean())._stated(bound)
         if self.mask is not None:
             deviation = (deviation * self.mask)._stated(bound)
-        scale = fitting_scale(bound**2 * self.x.shape[0], 2 * deviation.scale, 58) // 2
+        scale = fitting_scale(bound * bound * self.x.shape[0], 2 * deviation.scale, 58) // 2
         return deviation if scale == deviation.scale else deviation.rescaled(scale)
 
     def shaped(self, value: SecureArray) -> SecureArray:

@@ -109,7 +109,7 @@ def kaplan_meier(
     gone = cumsum(real)
     risk = (gone[-1] - gone + real)._stated(float(n))  # those from this row on
     factor = (1 - ratio(dead, risk, 1.0, _PRODUCT))._stated(1.0)
-    hazard = ratio(dead, (risk * (risk - 1))._stated(float(n) ** 2), 0.5, _RISK)
+    hazard = ratio(dead, (risk * (risk - 1))._stated(float(n * n)), 0.5, _RISK)
     survival = _running_product(factor)
     # a telescoping sum, at most 1 - 1 / n
     spread = SecureArray(context, hazard._ring_share().map(layout.cumulative(0)), hazard.scale, 1.01)
@@ -190,7 +190,7 @@ def logrank(
     died = ((upto[2:] - before[2:]) * flag)._stated(float(n))  # events at this time: all, in group 1
     totals = stack([c[-1] for c in sums[:2]])
     risk = (totals.reshape((2, 1)) - before[:2])._stated(float(n))  # at risk: all, in group 1
-    expected = ratio((died[0] * risk[1])._stated(float(n) ** 2), risk[0], float(n))
+    expected = ratio((died[0] * risk[1])._stated(float(n * n)), risk[0], float(n))
     others = (risk[0] - risk[1])._stated(float(n))
     part = ratio(
         stack([others, (risk[0] - died[0])._stated(float(n))]),
@@ -198,8 +198,8 @@ def logrank(
     )  # fmt: skip  # without an event r / (r - 1) may reach 2; such rows expect nothing
     variance = (expected * (part[0] * part[1])._stated(2.01))._stated(float(n)).sum()._stated(float(n))
     off = (died[1].sum()._stated(float(n)) - expected.sum())._stated(float(n))
-    off = off.rescaled(min(off.scale, fitting_scale(float(n) ** 2, 2 * off.scale, 60) // 2))
-    square = off.multiply(off, scale=fitting_scale(8.0 * n**2, min(18, 2 * off.scale), 58))
+    off = off.rescaled(min(off.scale, fitting_scale(float(n * n), 2 * off.scale, 60) // 2))
+    square = off.multiply(off, scale=fitting_scale(8.0 * n * n, min(18, 2 * off.scale), 58))
     statistic = ratio(square, variance, 4.0 * n + 16)
     counts = stack([totals[1], (totals[0] - totals[1])._stated(float(n))])
     return LogRank(statistic, counts)

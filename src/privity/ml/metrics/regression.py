@@ -7,6 +7,7 @@ from typing import Any
 from ...array import SecureArray
 from ...functions import sqrt, stack
 from ...functions.ratio import fitting_scale, ratio
+from ...ring import exact
 from .sample import check_rows, row_weights, squared, weighted_mean, weighted_sum
 
 
@@ -21,7 +22,7 @@ def mean_squared_error(
     n = check_rows("mean_squared_error", y_true, y_pred)
     weight = row_weights("mean_squared_error", y_true, valid, sample_weight)
     error = y_pred.numeric() - y_true
-    scale = fitting_scale(error.bound**2 * n, error._context.fraction_bits, 46)
+    scale = fitting_scale(exact.square(error.bound) * n, error._context.fraction_bits, 46)
     return weighted_mean(squared(error, scale), weight)
 
 
@@ -72,7 +73,7 @@ def _sums_of_squares(
     bound = max(error.bound, deviation.bound)
     both = stack([error, deviation], axis=1)._stated(bound)
     heaviest = 1.0 if weight is None else weight.bound
-    squares = squared(both, fitting_scale(bound**2 * n * heaviest * 2048, both._context.fraction_bits, 60))
+    squares = squared(both, fitting_scale(bound * bound * n * heaviest * 2048, both._context.fraction_bits, 60))
     totals = weighted_sum(squares, weight)
-    totals = totals._stated(bound**2 * n * heaviest + n * 2.0**-squares.scale)
+    totals = totals._stated(bound * bound * n * heaviest + n * 2.0**-squares.scale)
     return totals[0], totals[1]

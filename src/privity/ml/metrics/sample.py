@@ -79,7 +79,7 @@ def squared(x: SecureArray, scale: int | None = None) -> SecureArray:
     wanted = x._context.fraction_bits if scale is None else scale
     if x.scale == 0:
         return x * x
-    x = x.rescaled(min(x.scale, fitting_scale(x.bound**2, 2 * x.scale, 60) // 2))
+    x = x.rescaled(min(x.scale, fitting_scale(x.bound * x.bound, 2 * x.scale, 60) // 2))
     return x.multiply(x, scale=min(wanted, 2 * x.scale))
 
 

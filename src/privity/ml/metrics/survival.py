@@ -57,7 +57,7 @@ def _summed(x: SecureArray, y: SecureArray, n: int) -> SecureArray:
     """sum of x * y, at most n^2."""
     row = layout.reshape((1, -1))
     share = x._context.protocol.dot(x._ring_share().map(row), y._ring_share().map(row)).map(layout.reshape(()))
-    return SecureArray(x._context, share, 0, float(n) ** 2)
+    return SecureArray(x._context, share, 0, float(n * n))
 
 
 def _pairs_in_runs(keys: list[SecureArray], first: SecureArray, second: SecureArray, n: int) -> SecureArray:
@@ -109,4 +109,4 @@ def _rising_pairs(place: SecureArray, dead: SecureArray, counts: SecureArray) ->
             place, dead, counts = (
                 SecureArray(context, s, 0, x.bound) for s, x in zip(moved, (place, dead, counts), strict=True)
             )
-    return total._stated(float(n) ** 2)
+    return total._stated(float(n * n))

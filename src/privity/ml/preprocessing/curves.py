@@ -12,6 +12,7 @@ import numpy as np
 from ...array import SecureArray
 from ...errors import UsageError
 from ...functions import log, power, stack, where
+from ...ring import exact
 from ...table import SecureColumn, Table
 from .transform import Transform, chosen, columns_out, is_number, present_cells, swapped, together
 
@@ -154,7 +155,7 @@ def _box_cox(x: SecureArray, exponent: float) -> SecureArray:
 
 
 def _plain_box_cox(x: float, exponent: float) -> float:
-    return math.log(x) if exponent == 0 else (x**exponent - 1) / exponent
+    return exact.ln(x) if exponent == 0 else (exact.power(x, exponent) - 1) / exponent
 
 
 def _natural(table: Table, names: Sequence[str]) -> dict[str, SecureArray]:

@@ -11,6 +11,7 @@ from ...errors import UsageError
 from ...functions import concatenate, maximum, minimum, quantile, reciprocal, rsqrt
 from ...functions import max as largest_of
 from ...functions import min as smallest_of
+from ...ring import exact
 from ...table import FEATURE_BITS, Table
 from .transform import Transform, chosen, filled, is_number, numbers_out, per_row
 
@@ -41,7 +42,7 @@ class StandardScaler(Transform):
         means = per_row(table, self.columns_, moments[:2], moments[2])
         mean, mean_square = means[0], means[1]
         variance = mean_square - mean.multiply(mean, scale=FEATURE_BITS)
-        varies = variance > self.smallest_scale**2
+        varies = variance > exact.square(self.smallest_scale)
         self.mean_ = mean
         self.inverse_scale_ = _within(rsqrt(variance) * varies, 1.01 / self.smallest_scale)
         self.feature_names_out_ = table.feature_names

@@ -110,7 +110,8 @@ class Binner:
                 public[: len(edges), c] = edges
                 used[len(edges) :, c] = False
         if free:
-            rows = np.unique(np.linspace(0, x.shape[0] - 1, min(x.shape[0], EDGE_ROWS)).astype(np.int64))
+            count = min(x.shape[0], EDGE_ROWS)
+            rows = np.unique(np.arange(count, dtype=np.int64) * (x.shape[0] - 1) // max(1, count - 1))
             found = self._quantiles(
                 x.numeric()[rows][:, free],
                 None if valid is None else valid[rows],

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from ...array import SecureArray
 from ...errors import UsageError
 from ...functions import argmax, concatenate, exp, sigmoid, softmax
+from ...ring import exact
 from ...table import Table
 from ..design import settle
 from ..estimator import Estimator, real_numbers, whole_numbers
@@ -88,7 +89,7 @@ class GradientBoosting(Estimator):
         self.base_ = objective.start(weight, self.base_score)
         self.names_, self.units_, self.unit_ = rows.names, rows.units, objective.unit
         growth = Growth(
-            self.max_depth, self.reg_lambda, self.reg_alpha / objective.unit, self.gamma / objective.unit**2,
+            self.max_depth, self.reg_lambda, self.reg_alpha / objective.unit, self.gamma / exact.square(objective.unit),
             self.min_child_weight, monotone, objective.bounded and weight is None, self.learning_rate,
             objective.largest, objective.clipped,
         )  # fmt: skip
@@ -370,6 +371,6 @@ def _drawn(generator: np.random.Generator, share: float, n: int) -> npt.NDArray[
 
 def _in_units(x: SecureArray, unit: float) -> SecureArray:
     """x * unit for a power of two, at the session's fractional bits or what is there. Local for units from 1."""
-    bits = round(np.log2(unit))
+    bits = exact.log2_floor(unit)
     moved = SecureArray(x._context, x._ring_share(), x.scale - min(bits, x.scale), x.bound * 2.0 ** min(bits, x.scale))
     return moved if bits <= x.scale else moved * 2 ** (bits - x.scale)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import UsageError
+from ...ring import exact
 
 Integers = npt.NDArray[np.int64]
 
@@ -28,7 +29,7 @@ def columns_of_nodes(seed: int, trees: slice, level: int, columns: int, tried: i
         np.random.default_rng([seed, tree, 1 + level]).random((1 << level, columns))
         for tree in range(trees.start, trees.stop)
     ]
-    return np.concatenate(nodes).argsort(axis=1)[:, :tried]
+    return np.concatenate(nodes).argsort(axis=1, kind="stable")[:, :tried]
 
 
 def columns_to_try(what: str, wanted: int | float | str | None, columns: int) -> int:
@@ -38,7 +39,7 @@ def columns_to_try(what: str, wanted: int | float | str | None, columns: int) ->
     if wanted == "sqrt":
         return max(1, math.isqrt(columns))
     if wanted == "log2":
-        return max(1, int(math.log2(columns)))
+        return max(1, exact.log2_floor(columns))
     if isinstance(wanted, bool | str) or not (wanted >= 1 if isinstance(wanted, int) else 0 < wanted <= 1):
         raise UsageError(
             f"{what}: expected max_features 'sqrt', 'log2', None, a number of columns or a share of them in (0, 1], "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from ...array import SecureArray
 from ...errors import UsageError
 from ...functions import argmax, concatenate, minimum, one_hot
 from ...functions.ratio import ratio
+from ...ring import exact
 from ...table import Table, natural
 from ..design import guard_binary
 from ..estimator import whole_numbers
@@ -204,7 +204,7 @@ class _Regressor(Forest):
         rows = tree_rows(type(self).__name__, x, y, valid=valid, sample_weight=sample_weight)
         assert rows.y is not None
         given, base = rows.y.numeric(), rows.counted()
-        log = math.ceil(math.log2(given.bound))
+        log = exact.log2_ceil(given.bound)
         target = SecureArray(given._context, given._ring_share(), max(0, given.scale + log), 1.0)
         target = target.rescaled(_TARGET)._stated(1.0)
         self.target_unit_ = 2.0**log

@@ -14,7 +14,6 @@ derivatives there (2 N n, not at the last level); and about 480 for each candida
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +23,7 @@ from ...array import SecureArray
 from ...errors import UsageError
 from ...functions import argmax, concatenate, maximum, minimum, one_hot, relu, stack, where
 from ...functions.ratio import ratio
-from ...ring import layout
+from ...ring import exact, layout
 from .bins import Bins
 from .routing import Walk, carried, children, flags, weighted
 
@@ -136,7 +135,7 @@ class _Units:
     @staticmethod
     def of(rows: int, gradient: SecureArray, hessian: SecureArray, growth: Growth) -> _Units:
         m = max(1, (rows - 1).bit_length())
-        log_g, log_h = (m + math.ceil(math.log2(x.bound)) for x in (gradient, hessian))
+        log_g, log_h = (m + exact.log2_ceil(x.bound) for x in (gradient, hessian))
         unit = 2.0**-log_h
         return _Units(
             log_g, log_h, _SUM - max(0, m - 18) // 2, growth.reg_lambda * unit, growth.min_child_weight * unit
@@ -269,7 +268,7 @@ class _Splits:
         most = 1.01 if self.growth.bounded else 1.02 / (units.reg_lambda + units.least_child)
         # what counts weighs at least this, and the rest has 1; two units for what was rounded
         least = min(units.least_child, 1.0) + units.reg_lambda - 2.0 ** (1 - units.sum_bits)
-        bits = min(_WEIGHT, _PRODUCT - units.sum_bits - math.ceil(math.log2(most)))
+        bits = min(_WEIGHT, _PRODUCT - units.sum_bits - exact.log2_ceil(most))
         w = ratio(above, below, most, bits, least=least)
         return w[:-nodes].reshape(g.shape), w[-nodes:]
 

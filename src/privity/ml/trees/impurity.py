@@ -15,7 +15,6 @@ Breiman and others, Classification and Regression Trees, 1984, chapters 2 and 8.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -26,7 +25,7 @@ from ...array import SecureArray
 from ...functions import concatenate, reciprocal, stack
 from ...functions.nearest import nearest_one
 from ...functions.ratio import ratio
-from ...ring import layout
+from ...ring import exact, layout
 from .bins import Bins
 from .grower import _both_ways, _histogram
 from .routing import Walk, carried, children, flags, weighted
@@ -61,12 +60,12 @@ class Sums:
     @property
     def log_weight(self) -> int:
         """2 to this is at least any sum of weights."""
-        return max(1, math.ceil(math.log2(self.total)))
+        return max(1, exact.log2_ceil(self.total))
 
     @property
     def log_value(self) -> int:
         """2 to this is at least any sum of values."""
-        return self.log_weight + math.ceil(math.log2(self.largest))
+        return self.log_weight + exact.log2_ceil(self.largest)
 
     @property
     def sum_bits(self) -> int:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from ...array import SecureArray
 from ...errors import UsageError
 from ...functions import concatenate, exp2, lookup, quantile, stack
-from ...ring import layout
+from ...ring import exact, layout
 from ...table import Table
 from ..estimator import Estimator, whole_numbers
 from .bins import Binner, Bins
@@ -70,7 +70,7 @@ class IsolationForest(Estimator):
         rows = _rows(x, valid)
         context, (n, d) = rows._context, rows.cells.shape
         taken = self._taken(n)
-        depth = self.max_depth or max(1, math.ceil(math.log2(taken)))
+        depth = self.max_depth or max(1, exact.log2_ceil(taken))
         draw = np.random.default_rng(self.random_state)
         drawn = np.stack([draw.choice(n, taken, replace=False) for _ in range(self.n_estimators)])
         self.features_ = draw.integers(0, d, (self.n_estimators, depth))
@@ -180,7 +180,8 @@ class IsolationForest(Estimator):
 def normal_length(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Mean length of a search among n rows that finds nothing: 0, 0, 1, then 2 (ln(n - 1) + 0.5772) - 2 (n - 1) / n."""
     n = np.maximum(rows, 3).astype(np.float64)
-    made = 2.0 * (np.log(n - 1.0) + _EULER) - 2.0 * (n - 1.0) / n
+    logs = np.array([exact.ln(v) for v in (n - 1.0).ravel().tolist()]).reshape(n.shape)
+    made = 2.0 * (logs + _EULER) - 2.0 * (n - 1.0) / n
     return np.asarray(np.where(rows < 2, 0.0, np.where(rows == 2, 1.0, made)))
 
 

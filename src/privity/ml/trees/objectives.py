@@ -7,7 +7,6 @@ bound of it (count:poisson, multi:softmax), and both are times the row's weight.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from typing import final
 
@@ -17,6 +16,7 @@ from ...array import SecureArray
 from ...errors import UsageError
 from ...functions import clip, exp, log, logit, one_hot, sigmoid, softmax, stack
 from ...functions.ratio import ratio
+from ...ring import exact
 
 _BITS = 18  # fractional bits of gradients
 _LEAST_MEAN = 2.0**-10  # of a target that is at least 0, where margins are logarithms
@@ -95,7 +95,7 @@ class Logistic(Objective):
         if score is not None:
             if not 0 < score < 1:
                 raise UsageError(f"base_score: a probability between 0 and 1 is expected here, got {score}")
-            return context.constant(np.asarray([math.log(score / (1 - score))]))
+            return context.constant(np.asarray([exact.ln(score / (1 - score))]))
         share = clip(mean(self.y, weight).reshape((1,)), _LEAST_MEAN, 1 - _LEAST_MEAN)
         return logit(share)._stated(7.0)
 
@@ -135,8 +135,8 @@ class SquaredError(Objective):
     bounded = True
 
     def __init__(self, y: SecureArray) -> None:
-        self.unit = 2.0 ** math.ceil(math.log2(max(y.bound, 2.0**-20)))
-        shift = round(math.log2(self.unit))
+        self.unit = 2.0 ** exact.log2_ceil(max(y.bound, 2.0**-20))
+        shift = exact.log2_floor(self.unit)
         fine = y if y.scale + shift >= 0 else y.rescaled(-shift)
         inside = SecureArray(y._context, fine._ring_share(), fine.scale + shift, 1.0)
         self.y = inside.rescaled(_BITS)._stated(1.0)
@@ -161,7 +161,7 @@ class _LogLink(Objective):
     def __init__(self, y: SecureArray, bound: float) -> None:
         """``bound``: largest expected mean, guarded through the margin."""
         self.y = y if y.scale == 0 else y.rescaled(_BITS)
-        self.top = min(_LARGEST_LOG, max(1.0, math.log(max(bound, 2.0))))
+        self.top = min(_LARGEST_LOG, max(1.0, exact.ln(max(bound, 2.0))))
         self.margin = _LARGEST_LOG
 
     def guard(self, valid: SecureArray | None) -> None:
@@ -171,7 +171,7 @@ class _LogLink(Objective):
         if score is not None:
             if not score > 0:
                 raise UsageError(f"base_score: a mean above 0 is expected here, got {score}")
-            return self.y._context.constant(np.asarray([math.log(score)]))
+            return self.y._context.constant(np.asarray([exact.ln(score)]))
         found = clip(mean(self.y, weight).reshape((1,)), _LEAST_MEAN, max(self.y.bound, 2 * _LEAST_MEAN))
         return log(found)._stated(_LARGEST_LOG)
 
@@ -180,7 +180,7 @@ class _LogLink(Objective):
         below = clip(margin, _LEAST_LOG, self.top)
         scaled = stack([below * f for f in factors])
         made = exp(scaled._stated(max(abs(f) for f in factors) * _LARGEST_LOG))
-        ends = [math.exp(max(f * self.top, f * _LEAST_LOG)) * 1.01 for f in factors]
+        ends = [exact.exp(max(f * self.top, f * _LEAST_LOG)) * 1.01 for f in factors]
         return [made[k]._stated(e) for k, e in enumerate(ends)]
 
 
@@ -196,7 +196,7 @@ class Poisson(_LogLink):
     def derivatives(self, margin: SecureArray) -> Pair:
         (mu,) = self._powers(margin, 1.0)
         gradient = mu - self.y.reshape((1, -1))
-        return gradient, mu * math.exp(0.7)
+        return gradient, mu * exact.exp(0.7)
 
 
 @final
