@@ -8,7 +8,7 @@ what is limited is how many wait here and for how long, until TLS has shown who 
    end here and cost no more than a file descriptor.
 2. Then it stands in one of two lines for a handshake, which has a thread of its own and, for strangers, ``CALLER_S`` to
    show the right certificate. A party names the meeting in its ClientHello (``net.handshake.knock``), and who does so
-   does not wait behind strangers. The others are let in too, but fewer at a time: among them may be a party with a wrong
+   does not wait behind strangers. The others are let in too, but fewer at a time: among them may be one with a wrong
    certificate or another job, and both sides are to hear of it. If all places of a line are taken its oldest caller has
    to go, but not before ``PROTECTED_S``: else a fast flood would let nobody finish. Nor is a place given again before
    that, if its caller went by itself: handshakes cost processor time, which this thread needs to answer the door.
