@@ -6,11 +6,12 @@ what is limited is how many wait here and for how long, until TLS has shown who 
 1. A caller first has to send a whole TLS record with a ClientHello, within ``CALLER_S``. One thread waits for all of
    them at once. A dialler sends it right after it connects, whatever the distance; silence, drips and other protocols
    end here and cost no more than a file descriptor.
-2. Then it stands in one of two lines for a handshake, which has a thread of its own and ``CALLER_S`` to show the right
-   certificate. A party names the meeting in its ClientHello (``net.handshake.knock``), and who does so does not wait
-   behind strangers. The others are let in too, but fewer at a time: among them may be a party with a wrong certificate
-   or another job, and both sides are to hear of it. If all places of a line are taken its oldest caller has to go, but
-   not before ``PROTECTED_S``: else a fast flood would let nobody finish.
+2. Then it stands in one of two lines for a handshake, which has a thread of its own and, for strangers, ``CALLER_S`` to
+   show the right certificate. A party names the meeting in its ClientHello (``net.handshake.knock``), and who does so
+   does not wait behind strangers. The others are let in too, but fewer at a time: among them may be one with a wrong
+   certificate or another job, and both sides are to hear of it. If all places of a line are taken its oldest caller has
+   to go, but not before ``PROTECTED_S``: else a fast flood would let nobody finish. Nor is a place given again before
+   that, if its caller went by itself: handshakes cost processor time, which this thread needs to answer the door.
 3. A caller whose certificate is the right one is no stranger any more and counts no longer.
 
 The knock proves nothing. It keeps out the noise of those who do not know the consortium; who can read the network can
@@ -48,13 +49,14 @@ _NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EN
 class Caller:
     """One accepted connection. ``received`` is what was read of it: the record of its ClientHello."""
 
-    __slots__ = ("leaving", "received", "since", "sock", "stranger", "thread", "watched")
+    __slots__ = ("knocked", "leaving", "received", "since", "sock", "stranger", "thread", "watched")
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.received = bytearray()
         self.since = time.monotonic()
         self.watched = False
+        self.knocked = False
         self.stranger = True
         self.leaving = False
         self.thread: threading.Thread | None = None
@@ -212,8 +214,8 @@ class Door:
             return
         if whole:
             self._forget(caller)
-            knocked = any(knock in caller.received for knock in self._knocks)
-            (self._awaited if knocked else self._strange).waiting[caller] = None
+            caller.knocked = any(knock in caller.received for knock in self._knocks)
+            (self._awaited if caller.knocked else self._strange).waiting[caller] = None
 
     def _forget(self, caller: Caller) -> None:
         del self._silent[caller]

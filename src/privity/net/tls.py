@@ -334,14 +334,15 @@ class _Meeting:
                     sock, self._client_context, server_side=False, where=where, deadline=deadline, knock=named
                 )
             else:
-                deadline, received = self._within(CALLER_S), bytes(caller.received)
+                deadline = self._within(_HANDSHAKE_S if caller.knocked else CALLER_S)
+                received = bytes(caller.received)
                 stream = TlsStream(
                     sock, self._server_context, server_side=True, where=where, deadline=deadline, received=received
                 )
             peer, certificate = identify(stream, candidates, where)
             if caller is not None and self._door is not None:
                 self._door.known(caller)
-                stream.deadline = self._within(_HANDSHAKE_S)
+            stream.deadline = self._deadline  # who gave up later might be counted as present by the other end
             agreed = agree(stream, self._identity, peer, certificate, self._hello)
         except BaseException as error:
             self._let_go(sock, caller)
