@@ -65,8 +65,8 @@ class Permutation:
         session, proto, n = given.session, settled(given.session), len(given)
         ordered = sorting.sort(proto, [sort_key(given)], [given.ring_share()])[0]
         off = proto.add_public(ordered, layout.negative(layout.arange(n)))
-        bits = min(64, approx.bits_for(given.bound + n, 0) + 1)
-        session.guard(proto.b2a(proto.invert(proto.is_zero(off, bits))).map(layout.total(None, False)))
+        # all bits: whatever bound the owner declared, it may have dealt larger numbers
+        session.guard(proto.b2a(proto.invert(proto.is_zero(off))).map(layout.total(None, False)))
         session.check_guards()
         return cls(session, given.ring_share())
 

@@ -6,7 +6,6 @@ the answers are those of one order whatever an owner puts in: numbers count modu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -40,10 +39,10 @@ class Planes:
         return self._taken(first), self._kept[1]
 
     def _taken(self, rows: Rows) -> Bits:
-        ring = self._proto.party.ring if self._words else None
         take, parts = layout.take(rows), []
         for words in self._words:
-            blocks = [ring.to_planes(take(w), min(64, self._planes - 64 * j)) for j, w in enumerate(words)]
+            to_planes = self._proto.party.ring.to_planes
+            blocks = [to_planes(take(w), min(64, self._planes - 64 * j)) for j, w in enumerate(words)]
             parts.append(blocks[0] if len(blocks) == 1 else layout.concatenate(blocks, 0))
         return Bits(tuple(parts), (rows.size,), self._planes)
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from ..ring import layout, order
 from ..ring.order import Rows
-from ..types import RANGE_BITS
+from ..types import RANGE_BITS, RING_BITS
 from . import compare, orders, radix, tables
 from .orders import Key
 from .outside import Outside
@@ -33,6 +33,7 @@ from .shares import Bits, Share
 
 _SPREAD = 3
 """Bits beyond those of a key that differences have, once the key was brought back within its bound."""
+_CERTAIN = 24  # bits of a hash beyond those of all pairs of rows: two pairs agree with a chance of 2^-25
 _MOST = RANGE_BITS + 1 - _SPREAD  # bits of a key and a row number that are compared at once
 
 # Seconds of computing, measured with the native kernels on a server's core. They only tip the choice.
@@ -52,6 +53,18 @@ class Choice:
     batch: int
     network: bool
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """Rows sorted by a hash of their key. ``same``: bits (n-1,), whether the next row has the same key. ``alike``: bits
+    (n-1,), whether the next row has another key with the same hash: 0 but for a chance of 2^-24 in all (up to a million
+    rows); where it is 1, rows with equal keys may lie apart.
+    """
+
+    columns: list[Share]
+    same: Bits
+    alike: Bits
 
 
 def sort(proto: Protocol, keys: Sequence[Key], columns: Sequence[Share]) -> list[Share]:
@@ -232,9 +245,11 @@ def _sort_once(proto: Protocol, key: Share, bits: int, columns: Sequence[Share],
     number, *mixed = proto.shuffle([distinct, *columns], proto.mix(n))
 
     def first_is_less(first: Rows, second: Rows) -> Bits:
-        return proto.msb(proto.sub(number.map(layout.take(first)), number.map(layout.take(second))), bits + tag + _SPREAD)
+        left, right = number.map(layout.take(first)), number.map(layout.take(second))
+        return proto.msb(proto.sub(left, right), bits + tag + _SPREAD)
 
-    return _ordered(proto, n, batch, first_is_less, mixed)
+    rows = layout.take(_ordered(proto, n, batch, first_is_less))
+    return [c.map(rows) for c in mixed]
 
 
 def _within(proto: Protocol, x: Share, bits: int) -> Share:
@@ -247,10 +262,8 @@ def _within(proto: Protocol, x: Share, bits: int) -> Share:
     return proto.truncate(proto.mul_public(x, layout.constant(1 << shift)), shift)
 
 
-def _ordered(
-    proto: Protocol, n: int, batch: int, first_is_less: Callable[[Rows, Rows], Bits], columns: Sequence[Share]
-) -> list[Share]:
-    """Opens the comparisons that the plan of a sort of n shuffled rows asks for, and puts the rows in order."""
+def _ordered(proto: Protocol, n: int, batch: int, first_is_less: Callable[[Rows, Rows], Bits]) -> Rows:
+    """The order of n shuffled rows: opens the comparisons that the plan of a sort asks for."""
     plan = order.comparisons(n, batch)
     first, second = next(plan)
     while True:
@@ -258,28 +271,52 @@ def _ordered(
         try:
             first, second = plan.send(answer)
         except StopIteration as done:
-            return [c.map(layout.take(done.value)) for c in columns]
+            rows: Rows = done.value
+            return rows
 
 
-def sort_words(proto: Protocol, key: Share, bits: int, columns: Sequence[Share]) -> list[Share]:
-    """The key and ``columns`` by a key without sign, of which the low ``bits`` bits count, up to 64; stable. By
-    comparisons of bits.
+def sort_hashed(proto: Protocol, key: Share, bits: int, columns: Sequence[Share]) -> Hashed:
+    """``columns`` ordered by ``key`` (n, words): rows with equal keys together and in the order they had, else in any
+    order. Keys are equal if the low ``bits`` bits of all words are.
 
-    Keys and row numbers need not fit one ring element: for keys that must be compared in full. Rounds: a shuffle, the
-    bits of keys and row numbers, and for each batch ``compare.less`` and an opening.
+    Sorts by a hash and row numbers. The hash is drawn here, when keys are dealt, so that nobody can choose keys for
+    which it fails. Rounds: a shuffle, an opening, the bits of words and of row numbers, for each batch of
+    ``order.batches`` those of ``compare.less`` and an opening, and ANDs over all bits of the key and of the hash.
     """
-    n = key.shape[0]
-    if n < 2:
-        return [key, *columns]
+    n, words = key.shape
     shapes: Outside = proto.planner()
     tag = orders.row_bits(n)
     key, row, *mixed = proto.shuffle([key, orders.row_numbers(proto, n), *columns], proto.mix(n))
-    planes = compare.Planes(proto, tables.joined([proto.bits(row, tag), proto.bits(key, bits)]))
+    every = proto.bits(key.map(layout.then(layout.transpose(None), layout.reshape((words * n,)))), bits)
+    parts = [proto.map_bits(every, layout.take(slice(j * n, j * n + n))) for j in range(words)]
+    whole = tables.joined(parts)
+    hashed = _hashed(proto, whole, min(2 * tag + _CERTAIN, RING_BITS))
+    planes = compare.Planes(proto, tables.joined([proto.bits(row, tag), hashed]))
 
     def first_is_less(first: Rows, second: Rows) -> Bits:
         return compare.less(proto, *planes.pairs(first, second))
 
-    return _ordered(proto, n, _words_batch(shapes.of, shapes.adder, n, tag + bits), first_is_less, [key, *mixed])
+    batch = _words_batch(shapes.of, shapes.adder, n, tag + hashed.planes)
+    rows = _ordered(proto, n, batch, first_is_less)
+    same, alike = (_as_the_next(proto, proto.map_bits(b, layout.take(rows))) for b in (whole, hashed))
+    return Hashed([c.map(layout.take(rows)) for c in mixed], same, proto.xor(alike, same))
+
+
+def _as_the_next(proto: Protocol, b: Bits) -> Bits:
+    """Whether each row but the last has the same bits as the next: (n-1,)."""
+    here, there = (proto.map_bits(b, layout.take(part)) for part in (slice(None, -1), slice(1, None)))
+    return tables.all_planes(proto, proto.invert(proto.xor(here, there)))
+
+
+def _hashed(proto: Protocol, b: Bits, count: int) -> Bits:
+    """``count`` XORs, each of planes drawn at random by all parties together: two different inputs agree in all with a
+    chance of 2^-count. The draw is public.
+    """
+    coins = proto.open_bits(proto.random_bits((b.planes,), count))
+    if coins is None:
+        return Bits((), b.shape, count)
+    each = [[p for p, coin in enumerate(coins.tolist()) if coin >> i & 1] for i in range(count)]
+    return tables.joined([tables.xor_of(b, planes) for planes in each])
 
 
 @lru_cache(maxsize=512)
