@@ -21,6 +21,7 @@ from privity.types import Cost
 ROWS = [5, 4, 6, 3]
 NOTHING = Cost(0, (0, 0, 0))
 HASHES = np.random.default_rng(12).integers(0, 2**48, (40, 2), np.uint64)
+HASHES = np.concatenate([HASHES, np.array([[1 << 63, 5], [(1 << 64) - 7, 1 << 60]], np.uint64)])  # two that are none
 
 
 def words(people: Sequence[int]) -> Any:
@@ -82,12 +83,12 @@ def test_cost_of_aligning(inputs: int, flagged: bool) -> None:
 
     def sorted_only(p: Any) -> None:
         x = p.public(layout.arange(n))
-        sort.sort_distinct(p, x, 63, [x, x, p.public(layout.zeros((n, 3)))])
+        sort.sort_hashed(p, p.public(layout.zeros((n, 2))), 49, [x, p.public(layout.zeros((n, 3)))])
 
     tag = (inputs - 1).bit_length()
     behind: list[Operation] = [
-        ("is_zero", 2 * (n - 1), {}), ("and_", n - 1, {}), ("is_zero", n - 1, {"bits": tag}), ("and_", n - 1, {}),
-        ("b2a", n - 1, {}), *([("mul", n, {})] if flagged else []),
+        ("is_zero", n - 1, {"bits": tag}), ("and_", n - 1, {}), ("b2a", n - 1, {}),
+        *([("mul", n, {})] if flagged else []),
     ]  # fmt: skip
     assert cost_of(act) == declared(behind, cost_of(sorted_only))
 
@@ -138,11 +139,10 @@ def test_cost_of_telling_rows_and_of_first_rows() -> None:
         linkage.first_of_each(p, p.public(words(range(n))), None)
 
     def sorted_only(p: Any) -> None:
-        row = p.public(x)
-        sort.sort(p, [(row, 61)], [row, row, row])
+        sort.sort_hashed(p, p.public(layout.zeros((n, 2))), 49, [p.public(x)])
 
     behind: list[Operation] = [
-        ("is_zero", 2 * (n - 1), {}), ("and_", n - 1, {}), ("b2a", n - 1, {"planes": 2}),
+        ("b2a", n - 1, {"planes": 2}),
         ("shuffle_and_open", n, {"values": n, "shown": (7,)}),
     ]  # fmt: skip
     assert cost_of(first) == declared(behind, cost_of(sorted_only))
@@ -159,7 +159,7 @@ def watched(act: Callable[[Any], Any], times: int) -> tuple[list[tuple[Any, ...]
     class Watched(Rep3):
         def _open_bits(self, b: Bits) -> Any:
             value = super()._open_bits(b)
-            if self.party.index == 0:
+            if self.party.index == 0 and b.planes == 1:  # more: the draw of a hash
                 answers.append(tuple(value.tolist()))  # type: ignore[union-attr]
             return value
 
@@ -195,6 +195,9 @@ LIMIT = 75.0  # chi-square with 23 degrees of freedom: passed by noise once in 1
         ([[1, 2], [2, 1]], None),  # full overlap
         ([[1], [2], [1, 3]], None),  # two of three
         ([[1, 2], [2, 1]], [[1, 0], [0, 1]]),  # padding that repeats keys
+        ([[1, 1, 1], [2]], None),  # the first owner lies: one key again and again,
+        ([[2, 2, 2], [2]], None),  # that of another owner too,
+        ([[1, 40, 41], [1]], None),  # and words that are no fingerprints
     ],
 )
 def test_the_opened_comparisons_are_those_of_a_random_order(
@@ -216,13 +219,55 @@ def orders() -> list[tuple[int, ...]]:
     return [tuple(int(o[a] < o[b]) for a, b in zip(first, second, strict=True)) for o in permutations(range(4))]
 
 
-def test_a_key_twice_in_one_input_would_show() -> None:
-    """The test above bites: with equal keys the answers follow the shuffled places."""
+def test_a_sort_without_row_numbers_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test above bites: where equal keys stay equal, the answers follow the shuffled places."""
 
     def act(p: Any) -> None:
         linkage.align(p, keys_of(p, [[1, 1, 1], [2]]), [None, None], [[], []])
 
+    monkeypatch.setattr(sort.orders, "row_numbers", lambda proto, n: proto.public(layout.zeros((n,))))
     assert uneven(watched(act, TIMES)[0], CELLS) > LIMIT
+
+
+def test_nobody_can_choose_keys_that_agree_in_what_is_sorted() -> None:
+    """Another key at a distance that an owner chose never counts as alike, and repeated ones are found."""
+    mine = HASHES[:20]
+    near = [mine ^ np.array([1 << j, 0], np.uint64) for j in (0, 12, 47)]
+    near += [mine ^ np.array([1 << j, 1 << j], np.uint64) for j in (0, 35, 47)]
+    near += [mine + np.array([-1, 4096], np.int64).view(np.uint64)]
+
+    def violations(keys: list[Any]) -> int:
+        def program(p: Any) -> int:
+            given = [p.public(k) for k in keys]
+            return int(p.open(linkage.align(p, given, [None] * len(keys), [[]] * len(keys)).violations, [0, 1, 2]))
+
+        return int(run(Rep3, program).outputs[0])
+
+    assert violations([mine, np.concatenate(near)]) == 0
+    assert violations([mine, mine]) == 0
+    assert violations([mine, np.concatenate([near[0], near[0][:3]])]) == 3
+    assert violations([mine, np.concatenate([mine[:2], mine[:2] + np.array([1 << 48, 1 << 63], np.uint64)])]) == 2
+
+
+def test_no_key_is_that_of_a_row_left_out() -> None:
+    """Even where an owner knows the numbers that such rows get."""
+    n = 8
+    theirs = np.stack([np.arange(n), np.zeros(n)], 1).astype(np.uint64)
+    made = [theirs + np.array([a, 0], np.uint64) for a in (0, 1 << 47, 1 << 63, (1 << 63) + n)]
+    made += [theirs * np.uint64(m) for m in (2, 3)]
+    padding = np.zeros((n, 2), np.uint64)
+
+    def program(p: Any) -> list[int]:
+        out = []
+        for mine in made:
+            flags = [p.public(layout.zeros((n,))), p.public(layout.ones((n,)))]
+            for order in (1, -1):
+                keys = [p.public(padding), p.public(mine)][::order]
+                aligned = linkage.align(p, keys, flags[::order], [[], []])
+                out.append(int(p.open(linkage.in_all(p, aligned, 2).map(layout.total(None, False)), [0, 1, 2])))
+        return out
+
+    assert set(run(Rep3, program).outputs[0]) == {0}
 
 
 @pytest.mark.parametrize("flags", [[0, 0, 0, 0], [1, 1, 1, 1], [0, 1, 0, 1]])

@@ -17,6 +17,7 @@ from privity.errors import DataError, RangeViolated, ShapeError, UsageError
 from privity.functions import linkage
 from privity.functions.linkage import Linked
 from privity.inputs import Input
+from privity.mpc import sort
 from privity.mpc.plain import InsecurePlain
 from privity.openings import RANGE_GUARD
 from privity.session import Session
@@ -288,11 +289,10 @@ def test_a_key_twice_in_a_table_is_found() -> None:
         joined([twice, Owner(1, [2, 3])], "Rep3")
 
 
-def test_keys_alike_in_the_sorted_bits_are_no_match_and_are_found() -> None:
-    first, second = Owner(0, [1, 2]), Owner(1, [1, 2])
-    second.keys[0] = [first.keys[0, 0] + 1, first.keys[0, 1] - 2**13]
-    with pytest.raises(RangeViolated):
-        joined([first, second], "Rep3")
+def test_keys_with_the_same_hash_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sort, "_CERTAIN", -7)  # ten rows: a hash of one bit, so that of five keys some agree
+    with pytest.raises(RangeViolated, match="same hash"):
+        joined([Owner(i, [1, 2, 3, 4, 5]) for i in range(2)], "Rep3")
 
 
 def test_more_common_rows_than_the_capacity_are_found() -> None:
@@ -429,8 +429,9 @@ def test_a_table_of_two_owners_is_linked_once_per_key() -> None:
     same_rows(out["rows"], table([Owner(0, [1, 2, 3, 4, 5]), other], [1, 3, 5]))
 
 
-def test_a_repeated_key_alike_in_the_sorted_bits_is_found() -> None:
-    keys = np.array([KEYS[0], [KEYS[0, 0] + 1, KEYS[0, 1] - 2**12], KEYS[0]])
+def test_keys_of_one_table_with_the_same_hash_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sort, "_CERTAIN", -3)  # three rows: a hash of one bit, so that of three keys two agree
+    keys = KEYS[:3]
 
     def program(s: Session) -> Any:
         return s.reveal(linkage.first_rows(s.secret("k", "bank")), to="all", name="x", reason="test")

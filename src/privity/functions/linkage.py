@@ -22,6 +22,9 @@ from .select import where
 
 How = Literal["inner", "left"]
 
+_ALIKE = "with a chance of 2^-24, two of the keys have the same hash: run it again"
+_TWICE = "one of the tables holds a key twice; or, " + _ALIKE
+
 
 @dataclass(frozen=True)
 class Linked:
@@ -58,9 +61,9 @@ def link(
       common rows than these are found by a guard (RangeViolated at the next opening).
     * left: all rows of the first table, with the others' columns where they have the key. Nothing is opened.
 
-    Exact. A key twice in a table, or two keys alike in the bits that are sorted (2^-24 for three tables of 100,000
-    rows), is found by a guard. Rounds: those of a ``sort`` and about 35. Bytes for three tables of 100,000 rows and 20
-    columns: 240 MB sent by the busiest party, 300 MB for a left join. Raises ShapeError and UsageError for what does
+    Exact. A key twice in a table, or two keys alike in the hash that is sorted (a chance of 2^-24), is found by a
+    guard. Rounds: those of a sort and about 35. Bytes for three tables of 100,000 rows and 20 columns: 290 MB sent by
+    the busiest party, 355 MB for a left join. Raises ShapeError and UsageError for what does
     not fit together.
     """
     tables = _Inputs(keys, columns, valid, several=True)
@@ -108,7 +111,7 @@ def first_rows(keys: SecureArray, valid: SecureArray | None = None) -> SecureArr
     given = _Inputs([keys], [[]], [valid])
     proto = given.proto
     flags, violations = linkage.first_of_each(proto, given.keys[0], given.valid[0])
-    given._context.guard(violations)
+    given._context.guard(violations, _ALIKE)
     return SecureArray(given._context, flags, 0, 1.0)
 
 
@@ -154,7 +157,7 @@ class _Inputs:
     def aligned(self, columns: Sequence[Sequence[Share]]) -> linkage.Aligned:
         """All rows sorted by key, with the guard set."""
         aligned = linkage.align(self.proto, self.keys, self.valid, columns)
-        self._context.guard(aligned.violations)
+        self._context.guard(aligned.violations, _TWICE)
         return aligned
 
     def _payload(self, flagged: bool) -> tuple[list[Share], list[int]]:
@@ -222,7 +225,7 @@ class _Inputs:
     def inner_padded(self, capacity: int) -> Linked:
         flags, rows, widths = self._inner()
         real, picked, beyond = linkage.drawn_padded(self.proto, flags, rows, capacity)
-        self._context.guard(beyond)
+        self._context.guard(beyond, f"more common rows than capacity={capacity}")
         return Linked(capacity, self._columns(picked, widths), [], SecureArray(self._context, real, 0, 1.0))
 
     def left(self) -> Linked:

@@ -72,8 +72,8 @@ class Permutation:
         context, proto, n = given._context, settled(given._context), len(given)
         ordered = sorting.sort(proto, [sort_key(given)], [given._ring_share()])[0]
         off = proto.add_public(ordered, layout.negative(layout.arange(n)))
-        bits = min(64, approx.bits_for(given.bound + n, 0) + 1)
-        context.guard(proto.b2a(proto.invert(proto.is_zero(off, bits))).map(layout.total(None, False)))
+        # all bits: whatever bound the owner declared, it may have dealt larger numbers
+        context.guard(proto.b2a(proto.invert(proto.is_zero(off))).map(layout.total(None, False)))
         context.check_guards()
         return cls(context, given._ring_share())
 

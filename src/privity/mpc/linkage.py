@@ -10,12 +10,15 @@ The rows of all inputs are sorted by key, among equal keys by input. A key stand
 rows that belong together are neighbours in the order of the inputs: one comparison with the next row finds them, and
 putting them side by side is a local shift. Inputs share the columns that travel: as many as the widest has.
 
-A key is two words of 48 bits of a hash. The sort compares high * 2^shift + low, which is 62 - log2(inputs) bits of it;
-equality is decided on all 96. Two different keys that agree in what is sorted (chance 2^-24 among 300,000 rows of three
-inputs) may lie between rows that belong together; they are counted in ``Aligned.violations`` instead of being lost.
+A key is two words of 48 bits of a hash, which is hashed once more with numbers drawn by all compute parties when the
+keys are dealt; the sort compares this second hash, and then row numbers. Equality is decided on all 96 bits. Two
+different keys with the same second hash (chance 2^-24) may lie between rows that belong together; they are counted in
+``Aligned.violations`` instead of being lost.
 
-Opens comparisons and row numbers in shuffled order, which say nothing as long as keys differ within each input
-(mpc/sort.py). Rows that are not valid get numbers above all keys, each its own, so they match nothing.
+Opens comparisons and row numbers in shuffled order. They say nothing whatever an owner deals as keys, repeated ones and
+numbers of any size among them: row numbers make all rows differ (mpc/sort.py). Nor can an owner choose keys that agree
+with somebody's in what is sorted. Rows that are not valid get keys of their own, marked in the lowest bit, so they
+match nothing.
 
 Source: sort, then compare neighbours: Huang, Evans, Katz, NDSS 2012; with payloads on shares: Asharov et al., CCS 2023.
 """
@@ -32,8 +35,8 @@ from .shares import Bits, Share
 
 WORD_BITS = 48
 """Bits in each of the two words of a key."""
-_COMPARED = 63  # bits of what the sort compares: differences fill the ring
-_STACKED_SHIFT = 12  # of a single table: its numbers, below 2^61, are sorted together with row numbers
+_COUNTED = WORD_BITS + 1
+"""Bits of the words that are compared: below those of the key, whether the row is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,61 +66,50 @@ def align(
     ``keys``: (rows_i, 2) for each input i, of which each has a row at least; ``valid``: flags (rows_i,) or None;
     ``columns``: for each input equally many arrays, item c of all inputs of the same width.
 
-    Rounds: 1 if there are flags, ``sort_distinct`` of 63 bits, and at most 15. Bytes for three inputs of 100,000 rows:
-    113 MB at the busiest party, of which 100 for the sort, and up to 16 more for each value of a column.
+    Rounds: 1 if there are flags, ``sort_hashed``, and at most 14. Bytes for three inputs of 100,000 rows: 137 MB
+    at the busiest party, of which 133 for the sort, and up to 16 more for each value of a column.
     """
     count = len(keys)
     tag = (count - 1).bit_length()
-    shift = 14 - tag
-    numbers = _numbers(proto, keys, valid, shift)
+    key = _marked(proto, keys, valid)
     sources = [proto.public(layout.filled((k.shape[0],), i)) for i, k in enumerate(keys)]
     source = proto.concatenate(sources, 0)
-    low = proto.concatenate([k.map(layout.take((slice(None), 1))) for k in keys], 0)
     joined = [proto.concatenate(list(each), 0) for each in zip(*columns, strict=True)]
-    key = proto.add(proto.mul_public(numbers, layout.constant(1 << tag)), source)
-    key, source, low, *moved = sort.sort_distinct(proto, key, _COMPARED, [source, low, *joined])
-    number = proto.sub(key, source)  # 2^tag times the number that was sorted
-    same, differing = _neighbours(proto, number, low)
-    twice = proto.and_(same, proto.is_zero(_step(proto, source), tag))
-    wrong = proto.b2a(proto.xor(differing, twice)).map(layout.total(None, False))
-    return Aligned(source, same, tuple(moved), wrong)
+    done = sort.sort_hashed(proto, key, _COUNTED, [source, *joined])
+    source, *moved = done.columns
+    twice = proto.and_(done.same, proto.is_zero(_step(proto, source), tag))
+    wrong = proto.b2a(proto.xor(done.alike, twice)).map(layout.total(None, False))
+    return Aligned(source, done.same, tuple(moved), wrong)
 
 
-def _numbers(proto: Protocol, keys: Sequence[Share], valid: Sequence[Share | None], shift: int) -> Share:
-    """high * 2^shift + low for each row; in rows that are not valid, numbers above all these, each row its own."""
-    weights = layout.constants([1 << shift, 1])
-    numbers = [proto.mul_public(k, weights).map(layout.total(1, False)) for k in keys]
+def _marked(proto: Protocol, keys: Sequence[Share], valid: Sequence[Share | None]) -> Share:
+    """The keys of all inputs, words doubled; in rows that are not valid an odd first word instead, each row its own.
+
+    Flags are 0 or 1, as the caller has checked, so no key that somebody deals can be that of such a row.
+    """
+    double = layout.constant(2)
+    first = [proto.mul_public(k.map(layout.take((slice(None), 0))), double) for k in keys]
+    second = [proto.mul_public(k.map(layout.take((slice(None), 1))), double) for k in keys]
     flagged = [i for i, flags in enumerate(valid) if flags is not None]
-    if not flagged:
-        return proto.concatenate(numbers, 0)
-    above = (1 << (WORD_BITS + shift)) + (1 << WORD_BITS)
-    outside = []
-    for n in numbers:
-        outside.append(layout.arange(n.shape[0]) + layout.constant(above))
-        above += n.shape[0]
-    given = [proto.add_public(numbers[i], layout.negative(outside[i])) for i in flagged]
-    flags = [v for v in valid if v is not None]
-    kept = proto.mul(proto.concatenate(flags, 0), proto.concatenate(given, 0))
-    at = 0
-    for i in flagged:
-        rows = numbers[i].shape[0]
-        numbers[i] = proto.add_public(kept.map(layout.take(slice(at, at + rows))), outside[i])
-        at += rows
-    return proto.concatenate(numbers, 0)
+    if flagged:
+        outside, above = [], 1
+        for word in first:
+            outside.append(double * layout.arange(word.shape[0]) + layout.constant(above))
+            above += 2 * word.shape[0]
+        given = [proto.add_public(first[i], layout.negative(outside[i])) for i in flagged]
+        flags = [v for v in valid if v is not None]
+        kept = proto.mul(proto.concatenate(flags, 0), proto.concatenate(given, 0))
+        at = 0
+        for i in flagged:
+            rows = first[i].shape[0]
+            first[i] = proto.add_public(kept.map(layout.take(slice(at, at + rows))), outside[i])
+            at += rows
+    return proto.stack([proto.concatenate(first, 0), proto.concatenate(second, 0)], 1)
 
 
 def _step(proto: Protocol, x: Share) -> Share:
     """Next row minus this row, (n-1,)."""
     return proto.sub(x.map(layout.take(slice(1, None))), x.map(layout.take(slice(None, -1))))
-
-
-def _neighbours(proto: Protocol, number: Share, low: Share) -> tuple[Bits, Bits]:
-    """Whether the next row has the same key; whether it has the same number, but another key. At most eight rounds."""
-    steps = proto.stack([_step(proto, number), _step(proto, low)], 0)
-    zero = proto.is_zero(steps)
-    numbers, lows = (proto.map_bits(zero, layout.take(i)) for i in (0, 1))
-    same = proto.and_(numbers, lows)
-    return same, proto.xor(numbers, same)
 
 
 def _runs(proto: Protocol, same: Bits, longest: int) -> list[Bits]:
@@ -260,17 +252,14 @@ def _first(proto: Protocol, x: Share, rows: int) -> Share:
 def first_of_each(proto: Protocol, keys: Share, valid: Share | None) -> tuple[Share, Share]:
     """1 in the first valid row of each key (n,), rows as given; and violations as in ``Aligned``.
 
-    A ``sort`` of 61 bits, and at most 14 rounds.
+    ``sort_hashed``, and at most 14 rounds.
     """
     n = keys.shape[0]
     flags = proto.public(layout.ones((n,))) if valid is None else valid
     if n < 2:
         return flags, proto.public(layout.zeros(()))
-    number = _numbers(proto, [keys], [valid], _STACKED_SHIFT)
-    low = keys.map(layout.take((slice(None), 1)))
-    rows = orders.row_numbers(proto, n)
-    number, low, rows = sort.sort(proto, [(number, _STACKED_SHIFT + WORD_BITS + 1)], [number, low, rows])
-    same, differing = _neighbours(proto, number, low)
+    done = sort.sort_hashed(proto, _marked(proto, [keys], [valid]), _COUNTED, [orders.row_numbers(proto, n)])
+    rows, same, differing = done.columns[0], done.same, done.alike
     found = proto.b2a(tables.joined([same, differing]))
     again = proto.concatenate([proto.public(layout.zeros((1,))), found.map(layout.take(0))], 0)
     wrong = found.map(layout.then(layout.take(1), layout.total(None, False)))

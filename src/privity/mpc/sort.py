@@ -5,6 +5,10 @@ Three sorts, of which the cheapest on the session's link is taken; the choice fo
 - By comparisons: shuffle the rows, then open how they compare. Every key is made distinct by its row number in the low
   bits, so the answers are those of a uniformly random order whatever the keys are: they say nothing about the data, not
   even how many keys are equal. Few bytes; about nine rounds for each of some ten batches.
+
+  An owner may deal any ring value, whatever bound it declared. Differences of such keys would wrap around, and the
+  answers contradict each other where other rows lie on different sides. So keys are first brought within two bits of
+  their bound (``_within``): then there is one order of any values at all.
 - By digits (radix.py): three rounds a digit of some bits, more bytes and computing. For links with long round trips.
 - By a network, for many short lanes.
 
@@ -13,19 +17,25 @@ Source: Hamada et al., ICISC 2012 (shuffle, then open comparisons); the batched 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from ..ring import layout, order
-from ..types import RANGE_BITS
-from . import orders, radix
+from ..ring.order import Rows
+from ..types import RANGE_BITS, RING_BITS
+from . import compare, orders, radix, tables
 from .orders import Key
 from .outside import Outside
 from .permits import independent
 from .protocol import Protocol
-from .shares import Share
+from .shares import Bits, Share
+
+_SPREAD = 3
+"""Bits beyond those of a key that differences have, once the key was brought back within its bound."""
+_CERTAIN = 24  # bits of a hash beyond those of all pairs of rows: two pairs agree with a chance of 2^-25
+_MOST = RANGE_BITS + 1 - _SPREAD  # bits of a key and a row number that are compared at once
 
 # Seconds of computing, measured with the native kernels on a server's core. They only tip the choice.
 _COMPARISON_S = 60e-9  # of 58 bits, and the bookkeeping of the plan
@@ -46,12 +56,24 @@ class Choice:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """Rows sorted by a hash of their key. ``same``: bits (n-1,), whether the next row has the same key. ``alike``: bits
+    (n-1,), whether the next row has another key with the same hash: 0 but for a chance of 2^-24 in all (up to a million
+    rows); where it is 1, rows with equal keys may lie apart.
+    """
+
+    columns: list[Share]
+    same: Bits
+    alike: Bits
+
+
 def sort(proto: Protocol, keys: Sequence[Key], columns: Sequence[Share]) -> list[Share]:
     """``columns`` (arrays of n rows) ordered by the first key, among equals by the second and so on; else as they were.
 
-    Rounds by comparisons: a shuffle, and a sign and an opening for each of the batches of ``order.batches``; keys that
-    do not fit one number of 62 bits together with a row number are sorted one after the other, the last first. By
-    digits: see ``radix.sort``.
+    Rounds by comparisons: a truncation, a shuffle, and a sign and an opening for each of the batches of
+    ``order.batches``; keys that do not fit one number of 61 bits together with a row number are sorted one after the
+    other, the last first. By digits: see ``radix.sort``.
     """
     n = keys[0][0].shape[0]
     if n < 2:
@@ -111,7 +133,7 @@ def choice(of: type[Protocol], adder: Any, n: int, lanes: int, bits: tuple[int, 
     at all parties, and in a plan, since nothing but public numbers goes in.
     """
     rows = lanes * n
-    batch = _batch(of, adder, min(RANGE_BITS, sum(bits) + 1 + orders.row_bits(rows)))
+    batch = _batch(of, adder, min(_MOST, sum(bits) + orders.row_bits(rows)) + _SPREAD)
     lane_bits = ((lanes - 1).bit_length(),) if lanes > 1 else ()
     found = [Choice(0, batch, False, _by_comparisons_s(of, adder, rows, (*lane_bits, *bits), values, batch))]
     tag = orders.row_bits(n)
@@ -137,7 +159,7 @@ def _planes(of: type[Protocol], bits: Sequence[int]) -> list[int]:
 def _compared_s(of: type[Protocol], adder: Any, count: int, bits: int) -> float:
     """One batch of comparisons, opened."""
     shapes = Outside(of, adder=adder)
-    signs = shapes.msb(Share((), (count,)), min(bits, RANGE_BITS + 1))
+    signs = shapes.msb(Share((), (count,)), bits)
     shapes.open_bits(signs, permit=independent(signs))
     return of.seconds(shapes.planned, adder) + count * _COMPARISON_S
 
@@ -156,15 +178,17 @@ def _by_comparisons_s(of: type[Protocol], adder: Any, rows: int, bits: Sequence[
     total = 0.0
     joined: list[int] = []
     for each in reversed(bits):
-        if joined and joined[-1] + 1 + each <= RANGE_BITS - 1 - tag:
+        if joined and joined[-1] + 1 + each <= _MOST - tag:
             joined[-1] += 1 + each
         else:
             joined.append(each)
     for each in joined:
         shapes = Outside(of, adder=adder)
+        compared = min(_MOST, each + tag)
+        _within(shapes, Share((), (rows,)), compared)
         shapes.shuffle([Share((), (rows,)), Share((), (values,))], shapes.mix(rows))
         total += of.seconds(shapes.planned, adder)
-        total += sum(_compared_s(of, adder, size, each + 1 + tag) for size in order.batches(rows, batch))
+        total += sum(_compared_s(of, adder, size, compared + _SPREAD) for size in order.batches(rows, batch))
     return total
 
 
@@ -184,7 +208,7 @@ def _network_s(of: type[Protocol], adder: Any, n: int, lanes: int, bits: int, va
 
 def by_comparisons(proto: Protocol, keys: Sequence[Key], columns: Sequence[Share], batch: int) -> list[Share]:
     """As ``sort``. ``batch``: how many comparisons cost as much as the rounds of a batch."""
-    room = RANGE_BITS - 1 - orders.row_bits(keys[0][0].shape[0])
+    room = _MOST - orders.row_bits(keys[0][0].shape[0])
     moving, later = list(columns), _fitting(proto, keys, room)
     while later:
         (key, bits), *later = later
@@ -213,38 +237,104 @@ def _halves(proto: Protocol, key: Share, bits: int, room: int) -> list[Key]:
 
 
 def _sort_once(proto: Protocol, key: Share, bits: int, columns: Sequence[Share], batch: int) -> list[Share]:
-    """By one key, which the row number makes distinct."""
-    tag = orders.row_bits(key.shape[0])
-    distinct = proto.add_public(proto.mul_public(key, layout.constant(1 << tag)), layout.arange(key.shape[0]))
-    return _by_distinct(proto, distinct, bits + 1 + tag, columns, batch)[1:]
-
-
-def sort_distinct(proto: Protocol, key: Share, bits: int, columns: Sequence[Share]) -> list[Share]:
-    """The key and ``columns`` by a key that differs in every row, |difference| < 2^bits, bits <= 63; by comparisons.
-
-    That the keys differ is the caller's to know: the answers for equal ones would follow the shuffled order and not be
-    those of a random one.
-    """
-    shapes: Outside = proto.planner()
-    return _by_distinct(proto, key, bits, columns, _batch(shapes.of, shapes.adder, bits))
-
-
-def _by_distinct(proto: Protocol, key: Share, bits: int, columns: Sequence[Share], batch: int) -> list[Share]:
-    """Shuffles, asks for comparisons and opens them, puts the rows in order."""
+    """By one key, which the row number makes distinct: shuffle, ask for comparisons, put the rows in order."""
     n = key.shape[0]
     if n < 2:
-        return [key, *columns]
-    mixed = proto.shuffle([key, *columns], proto.mix(n))
+        return list(columns)
+    tag = orders.row_bits(n)
+    distinct = proto.add_public(proto.mul_public(key, layout.constant(1 << tag)), layout.arange(n))
+    distinct = _within(proto, distinct, bits + tag)
+    number, *mixed = proto.shuffle([distinct, *columns], proto.mix(n))
+
+    def first_is_less(first: Rows, second: Rows) -> Bits:
+        left, right = number.map(layout.take(first)), number.map(layout.take(second))
+        return proto.msb(proto.sub(left, right), bits + tag + _SPREAD)
+
+    rows = layout.take(_ordered(proto, n, batch, first_is_less))
+    return [c.map(rows) for c in mixed]
+
+
+def _within(proto: Protocol, x: Share, bits: int) -> Share:
+    """x where |x| < 2^bits, as it should be; of any other ring value another one below 2^(bits + 2), equal to it modulo
+    2^(bits + 2). Differences of two are below 2^(bits + 3), so their signs are those of one order.
+
+    The truncation of a multiple is exact within range, and for any ring value its result is small.
+    """
+    shift = RANGE_BITS - bits
+    return proto.truncate(proto.mul_public(x, layout.constant(1 << shift)), shift)
+
+
+def _ordered(proto: Protocol, n: int, batch: int, first_is_less: Callable[[Rows, Rows], Bits]) -> Rows:
+    """The order of n shuffled rows: opens the comparisons that the plan of a sort asks for."""
     plan = order.comparisons(n, batch)
     first, second = next(plan)
     while True:
-        left, right = mixed[0].map(layout.take(first)), mixed[0].map(layout.take(second))
-        signs = proto.msb(proto.sub(left, right), bits)
-        answer = proto.open_bits(signs, permit=independent(signs))
+        answers = first_is_less(first, second)
+        answer = proto.open_bits(answers, permit=independent(answers))
         try:
             first, second = plan.send(answer)
         except StopIteration as done:
-            return [c.map(layout.take(done.value)) for c in mixed]
+            rows: Rows = done.value
+            return rows
+
+
+def sort_hashed(proto: Protocol, key: Share, bits: int, columns: Sequence[Share]) -> Hashed:
+    """``columns`` ordered by ``key`` (n, words): rows with equal keys together and in the order they had, else in any
+    order. Keys are equal if the low ``bits`` bits of all words are.
+
+    Sorts by a hash and row numbers. The hash is drawn here, when keys are dealt, so that nobody can choose keys for
+    which it fails. Rounds: a shuffle, an opening, the bits of words and of row numbers, for each batch of
+    ``order.batches`` those of ``compare.less`` and an opening, and ANDs over all bits of the key and of the hash.
+    """
+    n, words = key.shape
+    shapes: Outside = proto.planner()
+    tag = orders.row_bits(n)
+    key, row, *mixed = proto.shuffle([key, orders.row_numbers(proto, n), *columns], proto.mix(n))
+    every = proto.bits(key.map(layout.then(layout.transpose(None), layout.reshape((words * n,)))), bits)
+    parts = [proto.map_bits(every, layout.take(slice(j * n, j * n + n))) for j in range(words)]
+    whole = tables.joined(parts)
+    hashed = _hashed(proto, whole, min(2 * tag + _CERTAIN, RING_BITS))
+    planes = compare.Planes(proto, tables.joined([proto.bits(row, tag), hashed]))
+
+    def first_is_less(first: Rows, second: Rows) -> Bits:
+        return compare.less(proto, *planes.pairs(first, second))
+
+    batch = _words_batch(shapes.of, shapes.adder, n, tag + hashed.planes)
+    rows = _ordered(proto, n, batch, first_is_less)
+    same, alike = (_as_the_next(proto, proto.map_bits(b, layout.take(rows))) for b in (whole, hashed))
+    return Hashed([c.map(layout.take(rows)) for c in mixed], same, proto.xor(alike, same))
+
+
+def _as_the_next(proto: Protocol, b: Bits) -> Bits:
+    """Whether each row but the last has the same bits as the next: (n-1,)."""
+    here, there = (proto.map_bits(b, layout.take(part)) for part in (slice(None, -1), slice(1, None)))
+    return tables.all_planes(proto, proto.invert(proto.xor(here, there)))
+
+
+def _hashed(proto: Protocol, b: Bits, count: int) -> Bits:
+    """``count`` XORs, each of planes drawn at random by all parties together: two different inputs agree in all with a
+    chance of 2^-count. The draw is public.
+    """
+    drawn = proto.random_bits((b.planes,), count)
+    coins = proto.open_bits(drawn, permit=independent(drawn))
+    if coins is None:
+        return Bits((), b.shape, count)
+    each = [[p for p, coin in enumerate(coins.tolist()) if coin >> i & 1] for i in range(count)]
+    return tables.joined([tables.xor_of(b, planes) for planes in each])
+
+
+@lru_cache(maxsize=512)
+def _words_batch(of: type[Protocol], adder: Any, n: int, planes: int) -> int:
+    """As ``batch`` in ``by_comparisons``, for comparisons of bits: the best of a few."""
+
+    def seconds(count: int) -> float:
+        shapes, operand = Outside(of, adder=adder), Bits((), (count,), planes)
+        answers = compare.less(shapes, operand, operand)
+        shapes.open_bits(answers, permit=independent(answers))
+        return of.seconds(shapes.planned, adder) + count * _COMPARISON_S
+
+    found = [order.BATCH << j for j in range(8)]
+    return min(found, key=lambda batch: sum(seconds(size) for size in order.batches(n, batch)))
 
 
 # -- by a network ------------------------------------------------------------------------------------------------

@@ -114,7 +114,7 @@ def one_hot(proto: Protocol, x: Share, count: int, bits: int) -> Bits:
     low = max(1, (count - 1).bit_length())
     total = max(bits, low) + 1
     planes = proto.bits(x, total)
-    rest = _all(proto, proto.invert(planes.rows(low, total)))
+    rest = all_planes(proto, proto.invert(planes.rows(low, total)))
     hot = _patterns(proto, planes.rows(0, low), count)
     return proto.and_(hot, _repeated(rest, hot.planes))
 
@@ -133,7 +133,7 @@ def _patterns(proto: Protocol, planes: Bits, count: int) -> Bits:
     return proto.and_(chosen(low, rows), chosen(high, columns))
 
 
-def _all(proto: Protocol, planes: Bits) -> Bits:
+def all_planes(proto: Protocol, planes: Bits) -> Bits:
     """AND of all planes, by halves."""
     while planes.planes > 1:
         pairs = planes.planes // 2
