@@ -180,3 +180,243 @@ def test_something_is_received() -> None:
     silent = {(name, i) for name, act in PRIMITIVES.items() for i in range(3) if not seen(act, i, 65, protocol())}
     dealt = ("b2a", "inject", "truncate", "shuffle", "random digits")
     assert silent == {(name, 1) for name in dealt} | {("shuffle back", 2)}
+
+
+# -- what no compute party sends to another ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("together_with", [None, 0, 1, 2])
+def test_zero_shares_of_outside_openings_never_come_twice(together_with: int | None) -> None:
+    """Two receivers, who may pool what they get; with a party, one of the two other parts (they add up to the value)."""
+
+    def collect(channel: Any, names: tuple[str, ...]) -> list[Received]:
+        parts = [Received(name, "opening", np.empty(LARGE, np.uint64)) for name in names]
+        for part in parts:
+            channel.receive(part.source, 1, part.data)
+        return parts
+
+    receivers = {"doctor": collect, "auditor": collect}
+    got = executed(lambda p, s: open_outside(p, s[0], list(receivers)), together_with, LARGE, outside=receivers).outside
+    for first in range(3) if together_with is None else [(together_with + 1) % 3]:
+        second = (first + 1) % 3 if together_with is None else first
+        require_fresh([got[name][part] for name in receivers for part in sorted({first, second})], LARGE)
+
+
+@pytest.mark.parametrize("holder", [1, 2])
+def test_masks_of_an_owners_inputs_never_come_twice(holder: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two arrays of one owner. Parties 1 and 2 hold one of the two seeds of each: its words are zero here."""
+    drawn: list[bytes] = []
+    fresh_seed = rep3.new_seed
+
+    def seed() -> bytes:
+        drawn.append(fresh_seed())
+        return drawn[-1]
+
+    monkeypatch.setattr(rep3, "new_seed", seed)
+    monkeypatch.setattr(rep3, "Stream", lambda key: Zeros() if key in drawn[holder % 2 :: 2] else Stream(key))
+    view, x = ByteView(), np.full(LARGE, SECRETS[0], np.uint64)
+
+    def deal(channel: Any, names: tuple[str, ...]) -> None:
+        for step in (1, 2):
+            Rep3.deal(channel, names, step, x)
+
+    run(
+        Rep3, lambda p: [p.receive_input("bank", step, (LARGE,)) for step in (1, 2)], outside={"bank": deal},
+        recorders={holder: view},
+    )  # fmt: skip
+    got = [data[16:] for source, _, _, data in view.messages if source == "bank"]
+    assert len(set(drawn)) == 4
+    require_fresh([Received("bank", "input", np.frombuffer(data, np.uint64)) for data in got], LARGE)
+
+
+@pytest.mark.parametrize("observer", range(3))
+def test_random_values_never_come_twice(observer: int) -> None:
+    """What the observer lacks of a value is fresh in each element, and so is the value."""
+    done = executed(lambda p, s: (p.random_ring((LARGE,)), p.random_bits((LARGE,), 3)), observer, LARGE).outputs
+    number = reconstruct([o[0] for o in done]).view(np.uint64)
+    bits = np.bitwise_xor.reduce([o[1].parts[0] for o in done])
+    require_fresh([Received("nobody", "random ring", number), Received("nobody", "random bits", bits)], LARGE)
+
+
+# -- orders and digits that are opened ---------------------------------------------------------------------------
+
+
+def unrelated(one: Any, other: Any) -> bool:
+    """Whether two orders have no more in common than chance: correlation, and runs of eight rows with equal steps."""
+    n = one.size
+    centred = [x - (n - 1) / 2 for x in (one, other)]
+    correlation = abs(float(centred[0] @ centred[1])) / float(centred[0] @ centred[0])
+    return correlation * n**0.5 < 9 and not runs_again(np.diff(one), np.diff(other))
+
+
+def runs_again(*steps: Any) -> bool:
+    factors = np.random.default_rng(5).integers(1, 1 << 63, 8, np.uint64) * np.uint64(2) + np.uint64(1)
+    hashed = []
+    for x in steps:
+        ends = x.size - 7
+        hashed.append(sum(x[j : ends + j].astype(np.uint64) * factor for j, factor in enumerate(factors)))
+    ordered = np.sort(np.concatenate(hashed))
+    return bool((ordered[1:] == ordered[:-1]).any())
+
+
+def test_permutations_of_many_rows_are_unrelated(n: int = 65_536 + 3001) -> None:
+    """To each other and to the order of the rows; the streams are the same in every run of this test."""
+    mixes = run(Rep3, lambda p: p.mix(n).known, streams=streams_for(None)).outputs
+    lacked = [mixes[(j + 1) % 3][j] for j in range(3)]
+    for j, rows_ in enumerate(lacked):
+        np.testing.assert_array_equal(rows_, mixes[(j + 2) % 3][j], "the two holders of a permutation differ")
+        np.testing.assert_array_equal(np.sort(rows_), np.arange(n))
+        assert unrelated(rows_, lacked[(j + 1) % 3])
+        assert unrelated(rows_, order.inverse(lacked[(j + 1) % 3]))
+        assert abs(np.corrcoef(rows_, np.arange(n))[0, 1]) * n**0.5 < 9
+
+
+def test_permutations_drawn_by_way_of_an_argsort_are_unrelated() -> None:
+    """Above 2^20 rows the row number does not fit beside the random word."""
+    one, other = (order.permutation(Stream(bytes([j]) * 16).words, (1 << 20) + 1) for j in range(2))
+    assert unrelated(one, other) and np.bincount(one).max() == 1
+
+
+def opened_digits(observer: int, masks: Factory) -> list[Column]:
+    """What a radix sort opens of equal keys in 4,095 rows, pass by pass, digits prepared for one pass at a time."""
+    lanes, same, opened = 4095, np.zeros(4095, np.int64), []
+
+    class Watched(masks):  # type: ignore[misc, valid-type]
+        def mix(self, n: int) -> Mix:
+            return Mix(n, {j: np.arange(n) for j in {0, 1, 2} - {self.party.index}})
+
+        def open_bits(self, *arguments: Any) -> Any:
+            opened.append((self.party.index, value := super().open_bits(*arguments)))
+            return value
+
+        def shuffle_and_open(self, *arguments: Any, **named: Any) -> Mixed:
+            mixed: Mixed = super().shuffle_and_open(*arguments, **named)
+            if mixed.opened is not None and len(mixed.opened) == 2:
+                opened.append((self.party.index, mixed.opened[1]))
+            return mixed
+
+    class Rows:
+        """What the observer knows is the same in every row."""
+
+        def __init__(self, known: bool, seed: int) -> None:
+            self._row = known_rows(same, seed) if known else fresh_rows(lanes, seed)
+
+        def words(self, count: int) -> Any:
+            if count % lanes == 0:
+                return np.concatenate([self._row(64) for _ in range(count // lanes)])
+            return np.concatenate([reference.to_planes(self._row(1), 1)[0] for _ in range(count // 64)])
+
+    with mock.patch.object(radix, "_PREPARED", 8 * lanes):
+        run(
+            Watched, lambda p: radix.sort(p, [(x := p.public(np.full(lanes, 5, np.uint64)), 8)], [x], 3),
+            streams=lambda i: {j: Rows(observer in (i, j), i + j) for j in {0, 1, 2} - {i}},
+        )  # fmt: skip
+    return [Column(f"digit {j}", value, 3) for j, value in enumerate(v for i, v in opened if i == observer)]
+
+
+@pytest.mark.parametrize("observer", range(3))
+def test_digits_opened_by_a_radix_sort_are_independent_between_groups(observer: int) -> None:
+    digits = opened_digits(observer, Rep3)
+    assert len(digits) == 3
+    require_uniform(digits)
+
+
+# -- proof that these tests bite ---------------------------------------------------------------------------------
+
+
+class Spoiled:
+    """A stream whose draws are changed at both its holders, so that results stay right."""
+
+    def __init__(self, stream: Any, change: Callable[[Any, int], Any]) -> None:
+        self._stream, self._change = stream, change
+
+    def words(self, count: int) -> Any:
+        return self._change(self._stream, count)
+
+
+def spoiled(change: Callable[[], Callable[[Any, int], Any]], sides: Sequence[str] = ("low", "high")) -> Factory:
+    class Broken(PublicOrders):
+        def __init__(self, party: Any) -> None:
+            super().__init__(party)
+            for side in sides:
+                setattr(self, side, Spoiled(getattr(self, side), change()))
+
+    return Broken
+
+
+def come_again(after: int) -> Callable[[], Callable[[Any, int], Any]]:
+    """Draws repeat after so many words."""
+    return lambda: lambda stream, count: np.resize(stream.words(min(count, after)), count)
+
+
+def first_chunk_again() -> Callable[[Any, int], Any]:
+    """All draws of 32,768 words are the first of them, the last and shorter one is its beginning."""
+    drawn: list[Any] = []
+
+    def change(stream: Any, count: int) -> Any:
+        if not drawn:
+            drawn.append(stream.words(count))
+        return drawn[0][:count]
+
+    return change
+
+
+def low_bits_above(stream: Any, count: int) -> Any:
+    """Beyond 32,768 words the lowest 48 bits only."""
+    words = stream.words(count)
+    words[1 << 15 :] &= np.uint64((1 << 48) - 1)
+    return words
+
+
+@pytest.mark.parametrize("name", PRIMITIVES)
+def test_masks_that_come_again_after_a_thousand_words_are_caught(name: str) -> None:
+    with pytest.raises(ViewLeaks, match="come twice"):
+        require_fresh(seen(PRIMITIVES[name], 0 if name == "shuffle back" else 2, LARGE, spoiled(come_again(1000))), LARGE)
+
+
+@pytest.mark.parametrize("observer", range(3))
+def test_a_product_that_masks_every_chunk_alike_is_caught(observer: int) -> None:
+    product: Program = lambda p, s: p.mul(s[0], s[1])  # noqa: E731
+    require_fresh(seen(product, observer, LARGE), LARGE)
+    with pytest.raises(ViewLeaks, match=f"{LARGE - (1 << 15)} words come twice"):
+        require_fresh(seen(product, observer, LARGE, spoiled(lambda: first_chunk_again())), LARGE)
+
+
+@pytest.mark.parametrize("name", ["dot", "truncate", "b2a", "sine series"])
+def test_masks_of_low_bits_are_caught(name: str) -> None:
+    with pytest.raises(ViewLeaks, match="not balanced"):
+        require_fresh(seen(PRIMITIVES[name], 2, LARGE, spoiled(lambda: low_bits_above)), LARGE)
+
+
+@pytest.mark.parametrize("observer", range(2))
+def test_a_masked_angle_whose_mask_comes_again_is_caught(observer: int) -> None:
+    with pytest.raises(ViewLeaks, match="runs of 128 bits come twice"):
+        require_fresh(seen(PRIMITIVES["sine series"], observer, LARGE, spoiled(come_again(1 << 15), ["own"])), LARGE)
+
+
+def test_a_zero_share_of_an_outside_opening_that_comes_again_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Rep3, "_zero", lambda p, n: np.resize(p.low.words(1 << 16) - p.high.words(1 << 16), n))
+    for observer in (None, 0, 1, 2):
+        with pytest.raises(ViewLeaks):
+            test_zero_shares_of_outside_openings_never_come_twice(observer)
+
+
+def test_random_digits_used_for_two_passes_are_caught() -> None:
+    class Again(Rep3):
+        made: Any = None
+
+        def random_digits(self, *arguments: Any) -> Any:
+            self.made = self.made or super().random_digits(*arguments)
+            return self.made
+
+    for observer in range(3):
+        with pytest.raises(ViewLeaks, match="not independent"):
+            require_uniform(opened_digits(observer, Again))
+
+
+def test_rows_permuted_in_blocks_are_caught() -> None:
+    rng, n = np.random.default_rng(1), 1 << 17
+    one, other, half = rng.permutation(n), rng.permutation(n), rng.permutation(n // 2)
+    assert unrelated(one, other)
+    for bad in (np.concatenate([half, half + n // 2]), np.concatenate([half + n // 2, half]), one):
+        assert not unrelated(one, bad) or runs_again(np.diff(bad))
