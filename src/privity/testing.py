@@ -4,8 +4,8 @@ A new protocol adds itself to ``PROTOCOLS`` and gets the whole conformance suite
 
 - *view test*: many executions at once, one per *lane* (one element of the arrays). All that the observer knows is the
   same in every lane, what it lacks is drawn afresh; then what it receives must be uniform (``require_uniform``).
-- *one large execution*: all elements are alike to the observer and the words that it knows are zero, so that masks alone
-  tell elements apart; then no word comes twice, whatever the size of the pieces (``require_fresh``).
+- *one large execution*: all elements are alike to the observer, and the words that it knows are zero, so that they
+  differ by masks alone; then no word comes twice, whatever the size of the pieces (``require_fresh``).
 - *enumeration* on ``ring.small.SmallRing``: the lanes run through every value of what the observer lacks, and the joint
   view must have the same distribution for every secret (``require_same_views``).
 
@@ -61,9 +61,11 @@ class WatchedParty(Party):
     view: list[Received]
 
     def exchange(self, send: Sequence[Message], receive: Sequence[Message], label: str = "") -> None:
-        """As Party.exchange, and remembers."""
+        """As Party.exchange, and remembers; also what rides with the messages of this round (``Party.together``)."""
+        riding = self._riding.messages if self._riding is not None else None
         super().exchange(send, receive, label)
-        self.view.extend(Received(self.names[source], label, out.copy()) for source, out in receive)
+        for arrived, what in ((receive, label), (riding[1], riding[2]) if riding else ([], "")):
+            self.view.extend(Received(self.names[source], what, out.copy()) for source, out in arrived)
 
 
 @dataclass(frozen=True)
@@ -369,6 +371,25 @@ def require_fresh(view: Sequence[Received], elements: int) -> None:
                 raise ViewLeaks(f"a bit of {len(block)} numbers is not balanced: {z:.0f} standard deviations ({names})")
 
 
+def some_columns(view: Sequence[Received], elements: int, first: int, count: int) -> list[Column]:
+    """Elements ``first`` to ``first + count - 1`` (multiples of 64) as ``columns``, of messages that have all elements.
+
+    All elements are alike to the observer, so that each is a lane: for ``require_uniform`` on one large execution.
+    """
+    cut, part = [], slice(first, first + count)
+    for got in view:
+        if got.data.dtype == np.uint8:
+            data: npt.NDArray[Any] = np.packbits(_rows_of_bits(got.data, elements)[part].reshape(-1), bitorder="little")
+        elif got.label == "bits":
+            data = got.data[:, first // 64 : (first + count) // 64]
+        elif got.data.size % elements == 0:
+            data = got.data.reshape(-1, elements)[:, part]
+        else:
+            continue
+        cut.append(Received(got.source, got.label, data))
+    return columns(cut, count)
+
+
 def _rows_of_bits(data: npt.NDArray[np.uint8], elements: int) -> npt.NDArray[np.uint8]:
     width = 8 * data.size // elements
     return np.unpackbits(data, bitorder="little")[: elements * width].reshape(elements, width)
@@ -385,12 +406,14 @@ def _windows(bits: npt.NDArray[np.uint8]) -> Ring:
 
 def _repeats(rows: Ring) -> int:
     """How many rows are equal to another one before them."""
-    ordered = np.sort(rows[:, 0])
-    again = ordered[1:][ordered[1:] == ordered[:-1]]
-    if rows.shape[1] == 1 or not again.size:
-        return int(again.size)
-    found = rows[np.isin(rows[:, 0], again)]
-    return len(found) - len(np.unique(found, axis=0))
+    for j in range(rows.shape[1]):  # keep those whose every word comes again
+        ordered = np.sort(rows[:, j])
+        again = ordered[1:][ordered[1:] == ordered[:-1]]
+        if not again.size:
+            return 0
+        rows = rows[np.isin(rows[:, j], again)]
+    both = np.sort(rows @ np.arange(1, 2 * rows.shape[1], 2, np.uint64))
+    return int((both[1:] == both[:-1]).sum())
 
 
 class ByteView:

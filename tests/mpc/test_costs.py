@@ -218,8 +218,8 @@ def declared(operation: str, n: int, act: Any = None, **parameters: Any) -> Draw
 
 @pytest.mark.parametrize(("operation", "parameters", "act"), CASES, ids=[f"{c[0]}-{c[1]}" for c in CASES])
 def test_declared_draws(operation: str, parameters: dict[str, Any], act: Callable[[Any, int], Any]) -> None:
-    slow = parameters.get("widths") == (5,) or "matmul" in act.__code__.co_names  # and no pieces by size
-    for n in [*SIZES, *([] if slow else MANY)]:
+    slow = parameters.get("widths") == (5,) or "matmul" in act.__code__.co_names
+    for n in [*SIZES, *(MANY[-1:] if slow else MANY)]:
         got = drawn(Rep3, lambda p, n=n: act(p, n))
         assert got == declared(operation, n, act, **parameters), f"{n} elements"
 
@@ -249,6 +249,10 @@ def test_declared_draws_of_an_exact_series_and_with_outside_parties(n: int) -> N
     items, values = [trivial((n, 2)), trivial((n,))], 3 * n
     got = drawn(Rep3, lambda p: p.shuffle_and_open([Shown(trivial((n,)), 9)] * 2, p.mix(n), items, planes(n, 70)))
     assert got == declared("shuffle_and_open", n, values=values, planes=70, shown=(9, 9))
+    if n <= 1000:
+        for adder in (FAST, TREE):
+            got = drawn(partial(Rep3, adder=adder), lambda p: p.b2a(planes(n, 70)))
+            assert got == declared("b2a", n, planes=70, adder=adder)
 
 
 def test_an_owner_expands_each_seed_to_as_many_words_as_elements(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,4 +142,4 @@ DRAWS: Mapping[str, DrawsFunction] = {
     "random_ring": _each,
     "random_bits": lambda n, planes=1: _each(planes * words(n)),
 }
-"""Operation -> words. ``mix`` is an order of n rows (drawn again where two random words are equal); a shuffle takes one."""
+"""Operation -> words. ``mix``: an order of n rows, drawn again if two of its words are equal; a shuffle takes one."""
