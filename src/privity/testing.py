@@ -412,7 +412,7 @@ def _repeats(rows: Ring) -> int:
         if not again.size:
             return 0
         rows = rows[np.isin(rows[:, j], again)]
-    both = np.sort(rows @ np.arange(1, 2 * rows.shape[1], 2, np.uint64))
+    both = np.sort(rows @ np.arange(1, 2 * rows.shape[1], 2, dtype=np.uint64))
     return int((both[1:] == both[:-1]).sum())
 
 
