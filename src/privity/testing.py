@@ -1,9 +1,11 @@
 """The public kit for testing protocols: run one in threads, watch what a party receives, judge what it saw.
 
-A new protocol adds itself to ``PROTOCOLS`` and gets the whole conformance suite. Privacy is tested in two ways:
+A new protocol adds itself to ``PROTOCOLS`` and gets the whole conformance suite. Privacy is tested in three ways:
 
 - *view test*: many executions at once, one per *lane* (one element of the arrays). All that the observer knows is the
   same in every lane, what it lacks is drawn afresh; then what it receives must be uniform (``require_uniform``).
+- *one large execution*: all elements are alike to the observer, and the words that it knows are zero, so that they
+  differ by masks alone; then no word comes twice, whatever the size of the pieces (``require_fresh``).
 - *enumeration* on ``ring.small.SmallRing``: the lanes run through every value of what the observer lacks, and the joint
   view must have the same distribution for every secret (``require_same_views``).
 
@@ -60,9 +62,11 @@ class WatchedParty(Party):
     view: list[Received]
 
     def exchange(self, send: Sequence[Message], receive: Sequence[Message], label: str = "") -> None:
-        """As Party.exchange, and remembers."""
+        """As Party.exchange, and remembers; also what rides with the messages of this round (``Party.together``)."""
+        riding = self._riding.messages if self._riding is not None else None
         super().exchange(send, receive, label)
-        self.view.extend(Received(self.names[source], label, out.copy()) for source, out in receive)
+        for arrived, what in ((receive, label), (riding[1], riding[2]) if riding else ([], "")):
+            self.view.extend(Received(self.names[source], what, out.copy()) for source, out in arrived)
 
 
 @dataclass(frozen=True)
@@ -341,6 +345,100 @@ def require_same_views(view: Sequence[Column], shape: tuple[int, int, int]) -> N
             f"the view differs between secrets number 0 and {secret} (context {context}; {int(differs.sum())} of "
             f"{differs.size} cases); it consists of " + ", ".join(c.name for c in view)
         )
+
+
+# -- one execution of many elements ------------------------------------------------------------------------------
+
+
+class Zeros:
+    """Stands for a :class:`Stream` that the observer knows: what it draws tells no element from another."""
+
+    def words(self, count: int) -> Ring:
+        """As Stream.words."""
+        return np.zeros(count, np.uint64)
+
+
+def streams_for(observer: int | None) -> Callable[[int], dict[int, Any]]:
+    """For ``run(streams=...)``: pairs of ``observer`` draw zeros, the others (all, if it is None) from real streams."""
+
+    def streams(i: int) -> dict[int, Any]:
+        return {j: Zeros() if observer in (i, j) else Stream(bytes([i + j]) * 16) for j in {0, 1, 2} - {i}}
+
+    return streams
+
+
+_BLOCK = 4096  # numbers whose bits are counted together
+_BLOCK_LIMIT = 9.0  # standard deviations: with a chance of 10^-18 for each of some 10^7 counts
+
+
+def require_fresh(view: Sequence[Received], elements: int) -> None:
+    """Raise ViewLeaks if masks come twice in one execution, or not in full. All elements are alike to the observer.
+
+    Words: no two are equal, nor the opposite of each other, nor differ by as much from their neighbours (a mask used
+    under another constant); one such pair may come by chance. Packed bits, by ``elements``: no 128 bits from the start
+    of an element on come twice. In every 4,096 numbers each bit is balanced. At any distance, also across messages.
+    """
+    words = [np.ascontiguousarray(got.data).reshape(-1).view(np.uint64) for got in view if got.data.dtype != np.uint8]
+    packed = [_rows_of_bits(got.data, elements) for got in view if got.data.dtype == np.uint8]
+    names = ", ".join(dict.fromkeys(got.label for got in view))
+    steps = [x[1:] - x[:-1] for x in words]
+    for what, found in (("words", [np.minimum(x, ~x) for x in words]),
+                        ("steps between words", [np.minimum(x, np.negative(x)) for x in steps])):  # fmt: skip
+        if found and (again := _repeats(np.concatenate(found)[:, None])) > 1:
+            raise ViewLeaks(f"{again} {what} come twice in messages of {elements} elements ({names})")
+    starts = [_windows(bits) for bits in packed]
+    if starts and (again := _repeats(np.concatenate(starts))):
+        raise ViewLeaks(f"{again} runs of 128 bits come twice in messages of {elements} elements ({names})")
+    for bits in [np.unpackbits(x.view(np.uint8), bitorder="little").reshape(-1, 64) for x in words] + packed:
+        for block in np.array_split(bits, max(1, len(bits) // _BLOCK)):
+            z = np.abs(2 * block.sum(0, dtype=np.int64) - len(block)).max(initial=0) / np.sqrt(max(1, len(block)))
+            if z > _BLOCK_LIMIT:
+                raise ViewLeaks(f"a bit of {len(block)} numbers is not balanced: {z:.0f} standard deviations ({names})")
+
+
+def some_columns(view: Sequence[Received], elements: int, first: int, count: int) -> list[Column]:
+    """Elements ``first`` to ``first + count - 1`` (multiples of 64) as ``columns``, of messages that have all elements.
+
+    All elements are alike to the observer, so that each is a lane: for ``require_uniform`` on one large execution.
+    """
+    cut, part = [], slice(first, first + count)
+    for got in view:
+        if got.data.dtype == np.uint8:
+            data: npt.NDArray[Any] = np.packbits(_rows_of_bits(got.data, elements)[part].reshape(-1), bitorder="little")
+        elif got.label == "bits":
+            data = got.data[:, first // 64 : (first + count) // 64]
+        elif got.data.size % elements == 0:
+            data = got.data.reshape(-1, elements)[:, part]
+        else:
+            continue
+        cut.append(Received(got.source, got.label, data))
+    return columns(cut, count)
+
+
+def _rows_of_bits(data: npt.NDArray[np.uint8], elements: int) -> npt.NDArray[np.uint8]:
+    width = 8 * data.size // elements
+    return np.unpackbits(data, bitorder="little")[: elements * width].reshape(elements, width)
+
+
+def _windows(bits: npt.NDArray[np.uint8]) -> Ring:
+    """128 bits from every element on, and within longer ones from every 128th bit on, as two words: (count, 2)."""
+    elements, width = bits.shape
+    places = (np.arange(elements)[:, None] * width + np.arange(0, width, 128)).reshape(-1)
+    places = places[places <= bits.size - 128]
+    every = np.lib.stride_tricks.sliding_window_view(np.pad(bits.reshape(-1), (0, 128)), 128)
+    return np.packbits(every[places], axis=1).view(np.uint64)
+
+
+def _repeats(rows: Ring) -> int:
+    """How many rows are equal to another one before them."""
+    for j in range(rows.shape[1]):  # keep those whose every word comes again
+        ordered = np.sort(rows[:, j])
+        again = ordered[1:][ordered[1:] == ordered[:-1]]
+        if not again.size:
+            return 0
+        rows = rows[np.isin(rows[:, j], again)]
+    both = np.sort(rows @ np.arange(1, 2 * rows.shape[1], 2, dtype=np.uint64))
+    return int((both[1:] == both[:-1]).sum())
 
 
 class ByteView:

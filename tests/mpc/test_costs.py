@@ -1,4 +1,4 @@
-"""Declared rounds and bytes equal what was measured: for each primitive, and for whole programs planned on shapes."""
+"""Declared rounds, bytes and masks equal what was measured: for each primitive, and for whole programs on shapes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 
 import privity
+from privity.mpc import rep3
 from privity.mpc.outside import Outside
 from privity.mpc.party import Party
 from privity.mpc.rep3 import Rep3
 from privity.mpc.rep3_bits import Adder
+from privity.mpc.rep3_draws import Draws
 from privity.mpc.shares import Bits, Share, Shown
 from privity.ring import layout
+from privity.ring.prg import Stream
 from privity.session import Session
 from privity.testing import PROTOCOLS, Factory, open_bits, open_value, run, shuffle_and_open
 from privity.types import Cost
@@ -33,6 +36,10 @@ def trivial(shape: tuple[int, ...]) -> Share:
 def planes(n: int, count: int) -> Bits:
     empty = layout.zeros((count, (n + 63) // 64))
     return Bits((empty, empty), (n,), count)
+
+
+def back(p: Any, n: int) -> Any:
+    return p.shuffle([trivial((n,))], p.mix(n), undo=True)
 
 
 Case = tuple[str, dict[str, Any], Callable[[Any, int], Any]]
@@ -63,7 +70,7 @@ CASES: list[Case] = [
     *[("b2a", {"planes": c}, lambda p, n, c=c: p.b2a(planes(n, c))) for c in (1, 5)],
     ("inject", {}, lambda p, n: p.inject(planes(n, 1), trivial((n,)))),
     ("shuffle", {}, lambda p, n: p.shuffle([trivial((n,))], p.mix(n))),
-    ("shuffle", {}, lambda p, n: p.shuffle([trivial((n,))], p.mix(n), undo=True)),
+    ("shuffle", {}, back),
     *[
         (
             "shuffle_and_open", {"shown": (b,)},
@@ -169,6 +176,129 @@ def test_every_declared_cost_is_measured_here() -> None:
 def test_protocols_declare_the_same_operations() -> None:
     declared = {frozenset(getattr(p, "func", p).costs) for p in PROTOCOLS.values()}  # type: ignore[attr-defined]
     assert len(declared) == 1
+
+
+# -- masks -------------------------------------------------------------------------------------------------------
+
+# Beyond planes of 128 words, chunks of 32,768 elements and messages of 64 KiB; no multiples of any.
+MANY = [1 << 15, (1 << 15) + 1, 70_001]
+
+
+class Counting:
+    """The words drawn from a stream; the streams are the same in every run of this test."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream, self.count = stream, 0
+
+    def words(self, count: int) -> Any:
+        self.count += count
+        return self._stream.words(count)
+
+
+def drawn(protocol: Factory, act: Callable[[Any], Any], outside: Any = None) -> Draws:
+    """What an operation draws, the same at both holders of each stream."""
+    made = [{j: Counting(Stream(bytes([i + j]) * 16)) for j in {0, 1, 2} - {i}} for i in range(3)]
+
+    def program(p: Any) -> int:
+        p.own = Counting(p.own)
+        act(p)
+        return int(p.own.count)
+
+    own = run(protocol, program, streams=lambda i: made[i], outside=outside).outputs
+    for i, j in ((0, 1), (1, 2), (2, 0)):
+        assert made[i][j].count == made[j][i].count, f"parties {i} and {j} are out of step"
+    assert not own[0] and not own[1]
+    return Draws(made[0][1].count, made[1][2].count, made[2][0].count, own[2])
+
+
+def declared(operation: str, n: int, act: Any = None, **parameters: Any) -> Draws:
+    """A shuffle in CASES draws its order too."""
+    if operation.startswith("shuffle"):
+        more = {"undo": True} if act is back else {}
+        return Rep3.draws[operation](n, **parameters, **more).plus(Rep3.draws["mix"](n))
+    return Rep3.draws[operation](n, **parameters)
+
+
+@pytest.mark.parametrize(("operation", "parameters", "act"), CASES, ids=[f"{c[0]}-{c[1]}" for c in CASES])
+def test_declared_draws(operation: str, parameters: dict[str, Any], act: Callable[[Any, int], Any]) -> None:
+    slow = parameters.get("widths") == (5,) or "matmul" in act.__code__.co_names
+    for n in [*SIZES, *(MANY[-1:] if slow else MANY)]:
+        got = drawn(Rep3, lambda p, n=n: act(p, n))
+        assert got == declared(operation, n, act, **parameters), f"{n} elements"
+
+
+@pytest.mark.parametrize("adder", [FAST, TREE, RIPPLE], ids=["fast", "tree", "ripple"])
+@pytest.mark.parametrize("operation", ["mul", "truncate", "truncate_nearest", "msb", "b2a", "inject"])
+def test_declared_draws_with_every_adder(operation: str, adder: Adder) -> None:
+    for name, parameters, act in CASES:
+        if name == operation and (name != "mul" or parameters):
+            for n in (65, 128 * 64 + 1):
+                got = drawn(partial(Rep3, adder=adder), lambda p, n=n, act=act: act(p, n))
+                assert got == declared(name, n, adder=adder, **parameters), f"{n} elements"
+
+
+@pytest.mark.parametrize("n", [*SIZES, *MANY])
+def test_declared_draws_of_an_exact_series_and_with_outside_parties(n: int) -> None:
+    exact, sides = partial(Rep3, exact=True), {"edges": 2, "bits": 30, "blur": 12}
+    got = drawn(exact, lambda p: p.sine_series(trivial((n,)), 23, [0.1] * 10, 18))
+    assert got == declared("sine_series", n, exact=True, **SERIES)
+    got = drawn(exact, lambda p: p.series_and_sides(trivial((n,)), 23, [0.1] * 10, 18, [], [0, 1], 30, 12))
+    assert got == declared("series_and_sides", n, exact=True, **SERIES, **sides)
+    got = drawn(
+        Rep3, lambda p: p.open(trivial((n,)), [], ["doctor", "auditor"], 1),
+        dict.fromkeys(("doctor", "auditor"), lambda channel, names: Rep3.collect(channel, names, 1, (n,))),
+    )  # fmt: skip
+    assert got == declared("open_outside", n).plus(declared("open_outside", n)), "one zero share for each receiver"
+    items, values = [trivial((n, 2)), trivial((n,))], 3 * n
+    got = drawn(Rep3, lambda p: p.shuffle_and_open([Shown(trivial((n,)), 9)] * 2, p.mix(n), items, planes(n, 70)))
+    assert got == declared("shuffle_and_open", n, values=values, planes=70, shown=(9, 9))
+    if n <= 1000:
+        for adder in (FAST, TREE):
+            got = drawn(partial(Rep3, adder=adder), lambda p: p.b2a(planes(n, 70)))
+            assert got == declared("b2a", n, planes=70, adder=adder)
+
+
+def test_an_owner_expands_each_seed_to_as_many_words_as_elements(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[bytes, Counting]] = []
+
+    def stream(seed: bytes) -> Counting:
+        made.append((seed, Counting(Stream(seed))))
+        return made[-1][1]
+
+    monkeypatch.setattr(rep3, "Stream", stream)
+    n = MANY[-1]
+    got = drawn(
+        Rep3, lambda p: [p.receive_input("bank", step, (n,)) for step in (1, 2)],
+        {"bank": lambda channel, names: [Rep3.deal(channel, names, step, layout.zeros((n,))) for step in (1, 2)]},
+    )  # fmt: skip
+    assert got == declared("input", n)
+    assert [s.count for _, s in made] == [n] * 12, "two arrays, two seeds, three who expand each"
+    assert len({seed for seed, _ in made}) == 4
+
+
+LINEAR = 64 * 1024  # fills words and packed bytes
+
+
+@pytest.mark.parametrize(("operation", "parameters", "act"), CASES, ids=[f"{c[0]}-{c[1]}" for c in CASES])
+def test_draws_grow_as_elements_do_and_mask_all_that_is_received(
+    operation: str, parameters: dict[str, Any], act: Callable[[Any, int], Any]
+) -> None:
+    """What a party receives is no longer than what it lacks of what was drawn (openings apart): else masks repeat."""
+    shifted = {"adder": TREE} if operation in ("mul", "truncate", "truncate_nearest", "msb", "b2a", "inject") else {}
+    shifted = {} if operation == "mul" and not parameters else shifted
+    if not operation.startswith("s") or operation == "share":
+        once, twice = (declared(operation, n, **parameters, **shifted) for n in (LINEAR, 2 * LINEAR))
+        assert twice == once.plus(once)
+    if not operation.startswith(("open", "shuffle_and_open")):
+        n = 3001
+        received = [sum(got.data.nbytes for got in party.view) for party in run(Rep3, lambda p: act(p, n)).parties]
+        words = declared(operation, n, act, **parameters)
+        lacked = (words.one_two + words.own, words.two_zero + words.own, words.zero_one)
+        assert all(got <= 8 * masks for got, masks in zip(received, lacked, strict=True))
+
+
+def test_every_declared_draw_is_measured_here() -> None:
+    assert set(Rep3.draws) - {"mix"} == set(Rep3.costs)
 
 
 # -- whole programs ----------------------------------------------------------------------------------------------

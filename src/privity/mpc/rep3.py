@@ -23,7 +23,7 @@ from ..errors import WireError
 from ..ring import layout
 from ..ring.prg import SEED_BYTES, Stream, digest, new_seed, same
 from ..types import RANGE_BITS, RING_BITS, Channel, Cost, Ring
-from . import rep3_bits, rep3_cost, rep3_cross, rep3_digits, rep3_shuffle, rep3_sine
+from . import rep3_bits, rep3_cost, rep3_cross, rep3_digits, rep3_draws, rep3_shuffle, rep3_sine
 from .outside import Outside
 from .party import Party, Rounds
 from .protocol import CostFunction, Other, Protocol
@@ -65,6 +65,7 @@ class Rep3(Protocol):
         "random_ring": lambda n: Cost(0, (0, 0, 0)),
         "random_bits": lambda n, planes=1: Cost(0, (0, 0, 0)),
     }
+    draws = rep3_draws.DRAWS
 
     def __init__(self, party: Party, exact: bool = False, adder: rep3_bits.Adder | None = None) -> None:
         self.party = party
