@@ -245,12 +245,12 @@ def test_declared_draws_of_an_exact_series_and_with_outside_parties(n: int) -> N
     got = drawn(exact, lambda p: p.series_and_sides(trivial((n,)), 23, [0.1] * 10, 18, [], [0, 1], 30, 12))
     assert got == declared("series_and_sides", n, exact=True, **SERIES, **sides)
     got = drawn(
-        Rep3, lambda p: p.open(trivial((n,)), [], ["doctor", "auditor"], 1),
+        Rep3, lambda p: open_value(p, trivial((n,)), [], ["doctor", "auditor"], 1),
         dict.fromkeys(("doctor", "auditor"), lambda channel, names: Rep3.collect(channel, names, 1, (n,))),
     )  # fmt: skip
     assert got == declared("open_outside", n).plus(declared("open_outside", n)), "one zero share for each receiver"
     items, values = [trivial((n, 2)), trivial((n,))], 3 * n
-    got = drawn(Rep3, lambda p: p.shuffle_and_open([Shown(trivial((n,)), 9)] * 2, p.mix(n), items, planes(n, 70)))
+    got = drawn(Rep3, lambda p: shuffle_and_open(p, [Shown(trivial((n,)), 9)] * 2, p.mix(n), items, planes(n, 70)))
     assert got == declared("shuffle_and_open", n, values=values, planes=70, shown=(9, 9))
     if n <= 1000:
         for adder in (FAST, TREE):

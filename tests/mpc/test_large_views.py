@@ -27,11 +27,13 @@ from privity.testing import (
     Run,
     ViewLeaks,
     Zeros,
+    open_value,
     reconstruct,
     rep3_share,
     require_fresh,
     require_uniform,
     run,
+    shuffle_and_open,
     some_columns,
     streams_for,
 )
@@ -108,11 +110,11 @@ def shuffled_and_opened(p: Any, s: Sequence[Share]) -> Any:
 
 
 def open_shuffled(p: Any, *arguments: Any) -> Any:
-    return p.shuffle_and_open(*arguments)
+    return shuffle_and_open(p, *arguments)
 
 
 def open_outside(p: Any, x: Share, names: Sequence[str]) -> None:
-    p.open(x, [], names, 1)
+    open_value(p, x, [], names, 1)
 
 
 PRIMITIVES: dict[str, Program] = {

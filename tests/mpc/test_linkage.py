@@ -239,7 +239,8 @@ def test_nobody_can_choose_keys_that_agree_in_what_is_sorted() -> None:
     def violations(keys: list[Any]) -> int:
         def program(p: Any) -> int:
             given = [p.public(k) for k in keys]
-            return int(p.open(linkage.align(p, given, [None] * len(keys), [[]] * len(keys)).violations, [0, 1, 2]))
+            aligned = linkage.align(p, given, [None] * len(keys), [[]] * len(keys))
+            return int(open_value(p, aligned.violations, [0, 1, 2]))
 
         return int(run(Rep3, program).outputs[0])
 
@@ -264,7 +265,7 @@ def test_no_key_is_that_of_a_row_left_out() -> None:
             for order in (1, -1):
                 keys = [p.public(padding), p.public(mine)][::order]
                 aligned = linkage.align(p, keys, flags[::order], [[], []])
-                out.append(int(p.open(linkage.in_all(p, aligned, 2).map(layout.total(None, False)), [0, 1, 2])))
+                out.append(int(open_value(p, linkage.in_all(p, aligned, 2).map(layout.total(None, False)), [0, 1, 2])))
         return out
 
     assert set(run(Rep3, program).outputs[0]) == {0}
