@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import other_processor
 
-import privity as pv
+other_processor.choose_kernels()
+
+import privity as pv  # noqa: E402
 from privity import functions, stats
 from privity.debug.plan import plan
 from privity.ml import metrics
@@ -78,6 +80,10 @@ def fitted(model: Any, options: dict[str, Any]) -> tuple[Callable[[Any], Any], d
     return program, trial.sample().inputs()
 
 
+def _of(name: str) -> Callable[[Any, Any], Any]:
+    return lambda v, w: getattr(functions, name)(v)
+
+
 def programs() -> Iterator[tuple[str, Callable[[Any], Any], dict[str, Any]]]:
     from test_conformance import MODELS
 
@@ -87,7 +93,7 @@ def programs() -> Iterator[tuple[str, Callable[[Any], Any], dict[str, Any]]]:
     x = pv.Input(np.linspace(0.1, 3.0, 24).reshape(6, 4), 3.7)
     whole = pv.Input(np.arange(24).reshape(6, 4) % 3, 5)
     one: dict[str, Callable[[Any, Any], Any]] = {
-        name: lambda v, w, f=getattr(functions, name): f(v)
+        name: _of(name)
         for name in (
             "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "rsqrt", "reciprocal", "sigmoid", "tanh", "erf",
             "gelu", "silu", "softplus", "relu", "softmax", "sin", "cos", "median", "sort", "var", "std", "mean", "cov",
@@ -146,7 +152,6 @@ def steps() -> Iterator[tuple[str, Callable[[Any], Any], dict[str, Any]]]:
 
 
 def main() -> None:
-    other_processor.choose_kernels()
     recorder = Recorder()
     for name, program, given in programs():
         try:

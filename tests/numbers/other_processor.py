@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -10,7 +11,8 @@ import numpy as np
 
 HERE = Path(__file__).parent
 # What NumPy may choose between, OpenBLAS's kernels, and those of glibc's functions that use fused multiply-adds.
-_FEATURES = [f for f in np._core._multiarray_umath.__cpu_dispatch__ if np._core._multiarray_umath.__cpu_features__.get(f)]
+_CPU = np._core._multiarray_umath
+_FEATURES = [f for f in _CPU.__cpu_dispatch__ if _CPU.__cpu_features__.get(f)]
 OTHER = {
     "NPY_DISABLE_CPU_FEATURES": " ".join(_FEATURES),
     "OPENBLAS_CORETYPE": "Nehalem" if sys.platform == "linux" else "",
@@ -26,10 +28,7 @@ def environment(other: bool) -> dict[str, str]:
 
 
 def choose_kernels() -> None:
-    """In such a process: Privity's native kernels for the same processor."""
+    """In such a process, before anything else: Privity's native kernels for the same processor, if there are any."""
     wanted = os.environ.get("PRIVITY_TESTS_KERNELS")
-    from privity.ring import kernels
-
-    native = getattr(kernels, "_native", None)
-    if wanted and native is not None:
-        native.select(wanted)
+    if wanted and importlib.util.find_spec("privity.ring._native") is not None:
+        importlib.import_module("privity.ring._native").select(wanted)

@@ -11,6 +11,8 @@ import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from ..ring.prg import fingerprint
+
 Place = tuple[str, int]
 """File and line of the program, for messages; neither goes into the hash."""
 
@@ -25,7 +27,7 @@ _ARRAY = struct.Struct("<dq")
 class PublicNumbers:
     """What met shares at one party since the last comparison, in order, by line of the program."""
 
-    __slots__ = ("_count", "_entries", "_hashes", "_pending", "_place", "_shapes", "last", "met")
+    __slots__ = ("_count", "_entries", "_fresh", "_hashes", "_pending", "_place", "_shapes", "last", "met")
 
     def __init__(self, place: Callable[[], Place]) -> None:
         """``place``: where the program is, asked where a secret array was made with public numbers."""
@@ -35,6 +37,7 @@ class PublicNumbers:
         self._pending: list[bytes] = []
         self._shapes: dict[tuple[int, ...], bytes] = {}
         self._count = 0
+        self._fresh = False  # whether a number was met since the last array was made
         self.last: Place = ("outside the program", 0)
         """Where public numbers met secrets last."""
         self.met = False
@@ -42,41 +45,45 @@ class PublicNumbers:
 
     def array(self, operation: bytes, values: Any) -> None:
         """Public ring integers (an array, or one) that an operation takes."""
-        self.met = True
+        self.met = self._fresh = True
         pending = self._pending
         pending.append(operation)
         if values.shape:
-            pending.append(repr(values.shape).encode())
+            pending.append(self._read(values.shape))
         data = values.tobytes()
-        pending.append(data if len(data) <= _SHORT else hashlib.sha256(data).digest())
+        pending.append(data if len(data) <= _SHORT else fingerprint(data))
 
     def integers(self, operation: bytes, values: Iterable[int]) -> None:
         """Public integers that an operation takes: shifts, periods, positions."""
-        self.met = True
+        self.met = self._fresh = True
         self._pending += (operation, repr(tuple(values)).encode())
 
     def floats(self, operation: bytes, values: Sequence[float]) -> None:
         """Public numbers that an operation takes as they are."""
-        self.met = True
+        self.met = self._fresh = True
         self._pending += (operation, struct.pack(f"<{len(values)}d", *values))
 
     def text(self, operation: bytes, value: str) -> None:
         """How something public reads: slices, axes, names."""
-        self.met = True
+        self.met = self._fresh = True
         self._pending += (operation, value.encode())
 
     def made(self, shape: tuple[int, ...], scale: int, bound: float) -> None:
         """A secret array was made: what was met until here belongs to the line where the program is now."""
-        read = self._shapes.get(shape)
-        if read is None:
-            if len(self._shapes) >= _TOGETHER:
-                self._shapes.clear()
-            read = self._shapes[shape] = repr(shape).encode()
-        self._pending += (read, _ARRAY.pack(bound, scale))
-        if self.met:
+        self._pending += (self._read(shape), _ARRAY.pack(bound, scale))
+        if self._fresh:
             self._settle()
 
+    def _read(self, shape: tuple[int, ...]) -> bytes:
+        known = self._shapes.get(shape)
+        if known is None:
+            if len(self._shapes) >= _TOGETHER:
+                self._shapes.clear()
+            known = self._shapes[shape] = repr(shape).encode()
+        return known
+
     def _settle(self) -> None:
+        self._fresh = False
         if not self._pending:
             return
         place = self.last = self._place()

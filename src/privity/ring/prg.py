@@ -90,6 +90,24 @@ class KeySchedule:
         return Stream(HKDF(hashes.SHA256(), SEED_BYTES, None, info).derive(self._secret))
 
 
+_GMAC = Cipher(algorithms.AES(b"privity numbers!"), modes.GCM(b"differences!"))  # a public key
+_LONG = 4096  # bytes from which GMAC is faster than SHA-256
+
+
+def fingerprint(data: bytes) -> bytes:
+    """Bytes that differ where ``data`` differs by accident: SHA-256, or GMAC under a public key (three times as fast).
+
+    Whoever wants two arrays with the same fingerprint can make some: it tells honest parties that they computed with
+    different numbers, and is no commitment.
+    """
+    if len(data) < _LONG:
+        return hashlib.sha256(data).digest()
+    authenticator = _GMAC.encryptor()
+    authenticator.authenticate_additional_data(data)
+    authenticator.finalize()
+    return len(data).to_bytes(8, "little") + authenticator.tag
+
+
 def digest(*parts: bytes | memoryview) -> bytes:
     """SHA-256 over length-prefixed parts: what two parties compare to see that they hold the same bytes."""
     h = hashlib.sha256()
