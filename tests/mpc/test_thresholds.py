@@ -16,8 +16,11 @@ THRESHOLDS = {
     "mpc/rep3_shuffle.py _WORD", "psi/oprf.py CHUNK", "ring/order.py BATCH", "ring/prg.py _BLOCK_WORDS",
     "ring/prg.py _SMALL_WORDS", "ring/trig.py _BLOCK",
 }  # fmt: skip
-# Numbers of the mathematics, and bounds beyond which there is an error and no other path.
+# Numbers of the mathematics, bounds beyond which there is an error and no other path, and the hash of public numbers,
+# which masks nothing.
 OTHERS = {
+    "mpc/public_numbers.py _SHORT", "mpc/public_numbers.py _TOGETHER", "mpc/public_numbers.py MOST_LINES",
+    "ring/prg.py _LONG",
     "psi/base_ot.py POINT_BYTES", "psi/base_ot.py _FIELD", "psi/coins.py ORDER", "psi/diffie_hellman.py _A",
     "psi/diffie_hellman.py _FIELD", "psi/items.py LARGEST", "psi/oprf.py WIDTH", "ring/trig.py _PI",
 }  # fmt: skip
