@@ -13,7 +13,9 @@ import numpy.typing as npt
 from ..array import SecureArray
 from ..errors import ShapeError, UsageError
 from ..functions import divide, log, logit, sigmoid, stack
+from ..functions.flags import as_flags
 from ..table import Table
+from .design import OTHER_LABELS
 from .estimator import Rows, rows_of, with_intercept
 from .family import Binomial
 from .linear_model import LinearModel, check_positive, joined
@@ -275,7 +277,7 @@ class LogisticRegression(LinearModel):
             raise UsageError(f"LogisticRegression: expected learning_rate > 0, got {self.learning_rate}")
         if self.class_weight is not None and min(self.class_weight) < 0:
             raise UsageError(f"LogisticRegression: expected class weights of at least 0, got {self.class_weight}")
-        return y.numeric()
+        return as_flags(y, "LogisticRegression: y", advice=OTHER_LABELS)
 
     def _instead(self) -> str:
         return "take solver='newton'"

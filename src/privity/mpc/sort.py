@@ -25,7 +25,7 @@ from .orders import Key
 from .outside import Outside
 from .permits import independent
 from .protocol import Protocol
-from .shares import Share
+from .shares import Places, Share
 
 # Seconds of computing, measured with the native kernels on a server's core. They only tip the choice.
 _COMPARISON_S = 60e-9  # of 58 bits, and the bookkeeping of the plan
@@ -62,9 +62,9 @@ def sort(proto: Protocol, keys: Sequence[Key], columns: Sequence[Share]) -> list
     return by_comparisons(proto, keys, columns, best.batch)
 
 
-def argsort(proto: Protocol, keys: Sequence[Key]) -> Share:
+def argsort(proto: Protocol, keys: Sequence[Key]) -> Places:
     """The rows in ascending order: secret row numbers, one per row."""
-    return sort(proto, keys, [orders.row_numbers(proto, keys[0][0].shape[0])])[0]
+    return Places(sort(proto, keys, [orders.row_numbers(proto, keys[0][0].shape[0])])[0])
 
 
 def sort_lanes(proto: Protocol, key: Share, bits: int, columns: Sequence[Share]) -> list[Share]:

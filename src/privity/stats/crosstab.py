@@ -11,6 +11,7 @@ from ..array import SecureArray
 from ..disclosure import release, release_table
 from ..errors import ShapeError, UsageError
 from ..functions import matmul, one_hot
+from ..functions.flags import as_flags
 from ..functions.ratio import ratio
 from . import pvalues
 from .sample import TestResult, opened_result
@@ -52,7 +53,7 @@ def crosstab(
         raise UsageError(f"crosstab: expected at least one row and one column, got {rows} and {columns}")
     left, right = one_hot(a.numeric(), rows), one_hot(b.numeric(), columns)
     if valid is not None:
-        left = (left * valid.numeric().reshape((-1, 1)))._stated(1.0)
+        left = (left * as_flags(valid, "crosstab: valid").reshape((-1, 1)))._stated(1.0)
     return CrossTable(matmul(left.T, right)._stated(float(a.shape[0])))
 
 
