@@ -240,7 +240,8 @@ class _Inputs:
         found = [self._flag(picked.map(layout.take((slice(None), width + i)))) for i in range(len(matched))]
         mask = None
         if self.valid[0] is not None:
-            real = picked.map(layout.take((slice(None), widths[0] - 1)))  # of the first table's rows: moved, not added
+            # of the first table's rows: moved, not added
+            real = picked.map(layout.take((slice(None), widths[0] - 1)))
             mask = SecureArray(self._context, real, 0, 1.0, flags=True)
         return Linked(n, self._columns(picked, widths), found, mask)
 

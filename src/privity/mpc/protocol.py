@@ -181,6 +181,8 @@ class Protocol(ABC):
         """Bits of one plane each, concatenated or stacked along an axis (unpacked, joined, packed again; local)."""
         join = layout.stack if new_axis else layout.concatenate
         shape = layout.joined_shape([b.shape for b in blocks], axis, new_axis)
+        if not blocks[0].parts:
+            return Bits((), shape)
         ring, parts = self.party.ring, []
         for each in zip(*(b.parts for b in blocks), strict=True):
             plain = [ring.from_planes(p, b.size).reshape(b.shape) for p, b in zip(each, blocks, strict=True)]
