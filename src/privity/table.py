@@ -447,11 +447,17 @@ class Table:
         return self.replaced(list(self._columns.values()), label=name)
 
     def with_column(self, name: str, values: SecureArray, *, bound: float | None = None) -> Table:
-        """One more column (or another in its place): secret numbers, whole numbers or booleans, (n,)."""
+        """One more column (or another in its place): secret numbers, whole numbers or booleans, (n,).
+
+        ``bound``: on |values|, where it is smaller than that of the array; guarded.
+        """
         if values.shape != (self.rows,):
             raise ShapeError(f"table {self.name!r}: expected {self.rows} values for {name!r}, got shape {values.shape}")
         kind: Kind = "binary" if values.kind == "bool" else "integer" if values.kind == "int" else "number"
-        made = SecureColumn(Field(name, kind, 1.0, bound or values.bound), values.numeric())
+        cells = values.numeric()
+        if bound is not None and bound < cells.bound:
+            cells = cells.assume_bound(bound)
+        made = SecureColumn(Field(name, kind, 1.0, bound or values.bound), cells)
         if self.valid is not None:
             (made,) = _masked([made], self.valid)
         return self.replaced([*(c for n, c in self._columns.items() if n != name), made])

@@ -244,7 +244,9 @@ def test_labels_and_probabilities_out_of_range() -> None:
 def test_cost_of_the_auc() -> None:
     """A sort and about seventy rounds, whatever the number of ties; nothing but the result is opened."""
 
-    def rounds(score: np.ndarray, y: np.ndarray = Y.astype(bool)) -> int:
+    labels = np.asarray(Y, bool)
+
+    def rounds(score: np.ndarray, y: np.ndarray = labels) -> int:
         given = {"y": y, "score": pv.Input(score, 1.0)}
         result = pv.simulate(_auc, inputs={"bank": given})
         opened = [o["name"] for o in result.opened]

@@ -23,9 +23,9 @@ def as_flags(x: Any, what: str, *, among: SecureArray | None = None, advice: str
     elsewhere x may be anything. ``advice``: what to pass instead, for errors. The outcome is checked at the next
     opening, and before anything is sorted (``order.settled``).
 
-    Booleans cost their conversion, 2 rounds; marked integers nothing; other integers a conversion and a zero test of 64
-    bits, once for an array: 11 rounds and 41 bytes per party and element at most in a large batch. Reals a test more.
-    Raises UsageError for what is no secret array.
+    Booleans cost their conversion, 2 rounds; marked integers nothing; other integers, once for an array, a conversion
+    and a zero test of 64 bits: 10 rounds and 49 bytes per element at the busiest party, and 8 rounds for the guard.
+    Reals cost a zero test more. Raises UsageError for what is no secret array.
     """
     if not isinstance(x, SecureArray):
         raise UsageError(f"{what}: expected secret booleans or secret 0/1 integers, got {type(x).__name__}")

@@ -227,7 +227,8 @@ class _Inputs:
         flags, rows, widths = self._inner()
         real, picked, beyond = linkage.drawn_padded(self.proto, flags, rows, capacity)
         self._context.guard(beyond)
-        return Linked(capacity, self._columns(picked, widths), [], SecureArray(self._context, real.share, 0, 1.0, flags=True))
+        valid = SecureArray(self._context, real.share, 0, 1.0, flags=True)
+        return Linked(capacity, self._columns(picked, widths), [], valid)
 
     def left(self) -> Linked:
         payload, widths = self._payload(flagged=True)
