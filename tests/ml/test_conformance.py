@@ -53,7 +53,7 @@ from privity.ml.trees.forest import (
 from privity.ml.trees.isolation import IsolationForest
 
 # Mini-batches are of rows as they stand, so padding, repeated rows and the way of a table change which rows meet.
-BATCHES = ("padding", "weights", "table", "negative weights")
+BATCHES = ("padding", "weights", "table")
 # Quantiles of columns are of rows, whatever these weigh; on codes, which are bins already, weights are checked too.
 QUANTILES = ("weights",)
 # Which rows and columns a tree sees is drawn by their numbers.

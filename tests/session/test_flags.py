@@ -162,6 +162,7 @@ CALLS: dict[tuple[str, str], Call] = {
     ("first_rows", "valid"): lambda s, v: linkage.first_rows(_keys(s), v),
     ("drop_repeats", "valid"): lambda s, v: linkage.drop_repeats(_keys(s), v),
 }
+PUBLIC_TOO = {("opened_where", "keep"), ("MatrixFactorization.fit", "observed")}  # joined with a secret above
 NAMED = {"link": "row mask", "members": "row mask", "first_rows": "row mask", "drop_repeats": "row mask"}
 
 # Names of arguments that are flags, or labels of which 0/1 is meant, anywhere in the public modules.
@@ -314,6 +315,13 @@ def test_what_is_no_secret_array_is_refused() -> None:
     for given in (np.array([1, 0]), [True, False], 1, None):
         with pytest.raises(UsageError, match="test: valid: expected secret booleans or secret 0/1 integers"):
             as_flags(given, "test: valid")
+
+
+@pytest.mark.parametrize("case", [c for c in CALLS if c not in PUBLIC_TOO], ids=lambda c: f"{c[0]} {c[1]}")
+def test_public_arrays_are_refused_by_name(case: tuple[str, str]) -> None:
+    for given in (np.array([1, 0, 1, 0, 1, 1, 0, 1]), [1, 0, 1, 0, 1, 1, 0, 1]):
+        with pytest.raises(UsageError, match=r": expected secret|row mask|: expected a secret"):
+            pv.simulate(lambda s, given=given: CALLS[case](s, given), parties=1, protocol=InsecurePlain)
 
 
 # -- the mark --------------------------------------------------------------------------------------------------------

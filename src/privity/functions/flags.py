@@ -51,6 +51,12 @@ def as_flags(x: Any, what: str, *, among: SecureArray | None = None, advice: str
     return SecureArray(context, flag, 0, 1.0, flags=True)
 
 
+def secret(what: str, x: Any) -> None:
+    """Raise UsageError, naming ``what``, unless x is a secret array."""
+    if not isinstance(x, SecureArray):
+        raise UsageError(f"{what}: expected a secret array, got {type(x).__name__}")
+
+
 def _of_reals(x: SecureArray) -> tuple[Share, Bits]:
     """Flags of reals that are 1, and bits of those that are 0 or 1."""
     proto = x._context.protocol

@@ -17,7 +17,7 @@ from ..mpc import linkage, randomness
 from ..mpc.protocol import Protocol
 from ..mpc.shares import Flags, Places, Share
 from ..ring import layout
-from .flags import as_flags, moving
+from .flags import as_flags, moving, secret
 from .order import settled
 from .select import where
 
@@ -264,6 +264,8 @@ def _check(
                 f"link: expected keys of table {i} as whole numbers up to 2^{linkage.WORD_BITS}, came {key!r} with "
                 f"bound {key.bound:.3g}; make them with privity.data.keys.fingerprints"
             )
+        if flags is not None:
+            secret(f"link: the row mask of table {i}", flags)
         wrong = [c.shape for c in each if c.shape[:1] != (n,)]
         wrong += [flags.shape] if flags is not None and flags.shape != (n,) else []
         if wrong:

@@ -16,7 +16,7 @@ import numpy as np
 from ..array import SecureArray
 from ..errors import ShapeError, UsageError
 from ..functions import concatenate
-from ..functions.flags import as_flags
+from ..functions.flags import as_flags, secret
 from ..table import Table
 
 Same = TypeVar("Same", bound="Estimator")
@@ -110,6 +110,10 @@ def rows_of(
     or two masks were given, ShapeError if shapes do not fit or there are no rows. Arrays with a mask cost one round and
     8 bytes per party and element: what stands in rows that do not count becomes 0.
     """
+    if valid is not None:
+        secret(f"{what}: valid", valid)
+    if target and y is not None and not isinstance(y, str):
+        secret(f"{what}: y", y)
     from_table = isinstance(x, Table)
     if isinstance(x, Table):
         if valid is not None:

@@ -167,6 +167,8 @@ class LogisticRegression(LinearModel):
             weighted = inputs = with_intercept(x, rows.valid) if self.fit_intercept else x
             weighted = self._weighted(inputs, y)
             if rows.weight is not None:
+                negative = (rows.weight < 0).numeric().sum()._ring_share()
+                context.guard(negative, "LogisticRegression: sample_weight is at least 0")
                 weighted = weighted * rows.weight.reshape((-1, 1))
         columns = x.shape[1] + self.fit_intercept
         batches = (

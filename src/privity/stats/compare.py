@@ -12,7 +12,7 @@ from ..array import SecureArray
 from ..disclosure import opened_where
 from ..errors import ShapeError
 from ..functions import stack
-from ..functions.flags import as_flags
+from ..functions.flags import as_flags, secret
 from ..functions.ratio import fitting_scale, ratio
 from ..ml.metrics.ranking import curve_of, pairs_in_order
 from ..ml.metrics.sample import binary
@@ -65,6 +65,9 @@ def ttest(
     large that the variance has no digits left (some thousand deviations) is found by a guard: RangeViolated at the next
     opening; then state a smaller bound or scale the data. Rounds: about 300.
     """
+    secret("ttest: group", group)
+    if valid is not None:
+        secret("ttest: valid", valid)
     if x.ndim != 1 or group.shape != x.shape or x.shape[0] == 0:
         raise ShapeError(f"ttest: expected x and group of shape (n,) with n > 0, got {x.shape} and {group.shape}")
     n = x.shape[0]

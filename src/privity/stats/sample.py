@@ -11,7 +11,7 @@ import numpy as np
 from ..array import SecureArray
 from ..disclosure import release
 from ..errors import ShapeError
-from ..functions.flags import as_flags
+from ..functions.flags import as_flags, secret
 from ..functions.ratio import fitting_scale, ratio
 
 
@@ -75,6 +75,8 @@ def cells(what: str, x: SecureArray, valid: SecureArray | None, by_cell: bool = 
     """
     if x.ndim not in (1, 2) or 0 in x.shape:
         raise ShapeError(f"{what}: expected x of shape (n,) or (n, d) with at least one of each, got {x.shape}")
+    if valid is not None:
+        secret(f"{what}: valid", valid)
     allowed = {x.shape[:1], x.shape} if by_cell else {x.shape[:1]}
     if valid is not None and valid.shape not in allowed:
         cell = " or cell" if by_cell else ""

@@ -15,7 +15,7 @@ from ..array import SecureArray
 from ..disclosure import opened_where
 from ..errors import ShapeError, UsageError
 from ..functions import concatenate, sort_by, sqrt, stack
-from ..functions.flags import as_flags
+from ..functions.flags import as_flags, secret
 from ..functions.order import sort_key
 from ..functions.ratio import fitting_scale, ratio
 from ..functions.tables import cumsum
@@ -145,6 +145,9 @@ def _real(what: str, times: SecureArray, valid: SecureArray | None) -> SecureArr
 
 
 def _check(what: str, times: SecureArray, events: SecureArray, valid: SecureArray | None) -> int:
+    secret(f"{what}: events", events)
+    if valid is not None:
+        secret(f"{what}: valid", valid)
     if times.ndim != 1 or events.shape != times.shape or times.shape[0] == 0:
         raise ShapeError(f"{what}: expected times and events of shape (n,), n > 0, got {times.shape}, {events.shape}")
     if valid is not None and valid.shape != times.shape:

@@ -9,13 +9,16 @@ import numpy as np
 from ...array import SecureArray, secure
 from ...errors import ShapeError, UsageError
 from ...functions import arithmetic
-from ...functions.flags import as_flags
+from ...functions.flags import as_flags, secret
 from ...functions.ratio import fitting_scale, ratio
 from ...ring import layout
 
 
 def check_rows(what: str, *arrays: SecureArray) -> int:
     """Number of rows of one-dimensional arrays. Raises ShapeError unless all have the same, at least one."""
+    public = [type(a).__name__ for a in arrays if not isinstance(a, SecureArray)]
+    if public:
+        raise UsageError(f"{what}: expected secret arrays of shape (n,), got {public[0]}")
     first = arrays[0].shape
     if any(a.shape != first for a in arrays) or len(first) != 1 or first[0] == 0:
         shapes = " and ".join(str(a.shape) for a in arrays)
@@ -60,6 +63,7 @@ def binary(what: str, y: SecureArray, name: str, valid: SecureArray | None = Non
     ``name``: the argument. ``valid``: which rows count, or None; what stands in others does not matter. Raises
     UsageError for fixed-point labels.
     """
+    secret(f"{what}: {name}", y)
     if y.kind == "fixed":
         raise UsageError(
             f"{what}: expected {name} as secret booleans or 0/1 integers, got {y!r}; compare: {name} > 0.5"
