@@ -572,9 +572,7 @@ class GroupBy:
             return self._by_category(single, wanted)
         if capacity is None:
             raise UsageError("group_by: state capacity=, a public number of rows that holds all groups")
-        valid = self._table.valid
-        mask = None if valid is None else valid > 0
-        return group_by([k.natural for k in self._keys], wanted, capacity=capacity, valid=mask)
+        return group_by([k.natural for k in self._keys], wanted, capacity=capacity, valid=self._table.valid)
 
     def _by_category(self, key: SecureColumn, wanted: Mapping[str, tuple[str, SecureArray | None]]) -> Groups:
         table, levels = self._table, len(key.field.categories)

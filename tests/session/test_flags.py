@@ -157,6 +157,7 @@ CALLS: dict[tuple[str, str], Call] = {
         matrix(s), right(s), valid=v
     ),
     ("LogisticRegression.fit", "y"): lambda s, v: LogisticRegression(epochs=1, batch_size=4).fit(matrix(s), v),
+    ("group_by", "valid"): lambda s, v: pv.functions.group_by(times(s), {"n": ("count", None)}, capacity=N, valid=v),
     ("link", "valid"): lambda s, v: _linked(s, valid=[v, None]),
     ("members", "valid"): lambda s, v: linkage.members([_keys(s), _keys(s)], [None, v]),
     ("first_rows", "valid"): lambda s, v: linkage.first_rows(_keys(s), v),
@@ -173,7 +174,7 @@ FLAGS = {
 # Those that take booleans only, or no flags.
 OTHERWISE: dict[tuple[str, str], str] = {
     ("where", "mask"): "booleans only", ("segmented_sum", "starts"): "booleans only",
-    ("group_by", "valid"): "booleans only", ("Table.filter", "mask"): "booleans only",
+    ("Table.filter", "mask"): "booleans only",
     ("accuracy_score", "y_true"): "classes, compared", ("accuracy_score", "y_pred"): "classes, compared",
     **{(n, a): "numbers" for n in _REGRESSION for a in ("y_true", "y_pred")},
 }  # fmt: skip

@@ -17,7 +17,7 @@ from ..mpc import sort as sorting
 from ..mpc.shares import Bits, Flags, Places, Share
 from ..ring import fixed, layout
 from ..session import Session, context_of
-from .flags import moving
+from .flags import as_flags, moving, secret
 from .order import at_least, merged, prefer_sort, settled, sort_key, thresholds
 
 AGGREGATES = ("sum", "count", "mean", "min", "max")
@@ -184,8 +184,8 @@ def group_by(
 
     ``aggregates``: name -> (one of sum, count, mean, min, max; a secret column, None for count). ``capacity``: public
     number of rows of the result; more groups are found by a guard (RangeViolated at the next opening). ``valid``:
-    secret booleans; other rows are left out. Sums, counts, minima and maxima are exact; a mean has the error of a
-    division.
+    secret booleans, or integers that are checked to be 0 or 1; other rows are left out. Sums, counts, minima and maxima
+    are exact; a mean has the error of a division.
 
     Cost: one ``sort`` (one more for each further column with min or max), about 10 rounds, and those of a division.
     """
@@ -194,6 +194,8 @@ def group_by(
     wrong = [n for n, (how, c) in aggregates.items() if how not in AGGREGATES or (c is None) != (how == "count")]
     if wrong:
         raise UsageError(f"group_by: {wrong[0]!r}: expected (one of {', '.join(AGGREGATES)}; a column, None for count)")
+    if valid is not None:
+        secret("group_by: valid", valid)
     if any(a.ndim != 1 for a in [*listed, *columns, *([valid] if valid is not None else [])]):
         raise ShapeError("group_by: expected one-dimensional keys, columns and mask")
     given = _same_rows("group_by", [*listed, *columns, *([valid] if valid is not None else [])])
@@ -208,13 +210,13 @@ class _Grouping:
     def __init__(self, keys: Sequence[SecureArray], valid: SecureArray | None, capacity: int) -> None:
         self.keys = [k.numeric() for k in keys]
         self._context = self.keys[0]._context
+        mask = None if valid is None else as_flags(valid, "group_by: valid")
         self.proto = settled(self._context)
         self.n, self.capacity = len(self.keys[0]), capacity
         self.order = [sort_key(k) for k in self.keys]
         self.mask: Share | None = None
-        if valid is not None:
-            valid._bit_share()
-            self.mask = valid.numeric()._ring_share()
+        if mask is not None:
+            self.mask = mask._ring_share()
             hidden = self.proto.add_public(self.proto.neg(self.mask), layout.constant(1))
             self.order.insert(0, (hidden, 1))  # rows that do not count come last
 
