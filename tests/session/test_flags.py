@@ -374,6 +374,26 @@ def test_flags_are_tested_once_and_what_is_made_of_them_never() -> None:
     assert 0 < spent(new) <= 11
 
 
+def test_booleans_are_joined_as_bits_without_a_message() -> None:
+    a, b = np.arange(210).reshape(3, 70) % 3 == 0, np.arange(15).reshape(3, 5) % 2 == 0
+
+    def program(s: pv.Session) -> list[Any]:
+        x, y = s.secret("a", "o"), s.secret("b", "o")
+        made = [concatenate([x, y], 1), concatenate([x[:, :5], y, y]), stack([x, ~x], 1)]
+        assert {m.kind for m in made} == {"bool"}
+        return [s.reveal(m, to="all", name=f"m{i}", reason="test") for i, m in enumerate(made)]
+
+    got = pv.simulate(program, inputs={"o": {"a": a, "b": b}}).output
+    want = [np.concatenate([a, b], 1), np.concatenate([a[:, :5], b, b]), np.stack([a, ~a], 1)]
+    assert all(np.array_equal(g, w) for g, w in zip(got, want, strict=True))
+
+    def joined(s: pv.Session) -> Any:
+        x, y = numbers(s) > 0, numbers(s) < 0
+        return lambda: concatenate([x, y])
+
+    assert spent(joined) == 0
+
+
 @pytest.mark.parametrize("act", [
     lambda a: a + 1, lambda a: a - a, lambda a: -a, lambda a: 2 - a, lambda a: a * 2, lambda a: a.sum(axis=0),
     lambda a: a.cumsum(), lambda a: a * np.array([1, 2] * 4), lambda a: concatenate([a, a + a]), lambda a: a * 0.5,
