@@ -409,6 +409,17 @@ def test_other_arithmetic_loses_the_mark(act: Any) -> None:
     pv.simulate(program, parties=1, protocol=InsecurePlain)
 
 
+@pytest.mark.parametrize("rows", [[0, 1, 1], [0, 1, 2 + (1 << 40)], [0, 1, (1 << 63) + 2], [0, 1, -1]])
+def test_stated_row_numbers_are_tested_on_all_64_bits(rows: list[int]) -> None:
+    def program(s: pv.Session, given: list[int]) -> Any:
+        made = pv.Permutation.stated(flagged(s, given)._stated(2.0))
+        return s.reveal(made.rows, to="all", name="x", reason="test")
+
+    assert pv.simulate(lambda s: program(s, [2, 0, 1])).output.tolist() == [2, 0, 1]
+    with pytest.raises(RangeViolated, match="each of the row numbers 0 to 2 once"):
+        pv.simulate(lambda s: program(s, rows))
+
+
 def test_pending_guards_are_checked_before_rows_move() -> None:
     def program(s: pv.Session) -> None:
         numbers(s).assume_bound(0.5)
