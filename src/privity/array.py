@@ -35,13 +35,17 @@ def _secret_used(what: str, instead: str) -> NoReturn:
 class SecureArray:
     """A secret array in one session. Made by ``Session.secret`` and by operations, not directly."""
 
-    __slots__ = ("__weakref__", "_bits", "_bound", "_context", "_scale", "_share")
+    __slots__ = ("__weakref__", "_bits", "_bound", "_context", "_flags", "_scale", "_share")
     __hash__ = None  # type: ignore[assignment]
 
-    def __init__(self, context: Context, data: Share | Bits, scale: int = 0, bound: float = 1.0) -> None:
+    def __init__(
+        self, context: Context, data: Share | Bits, scale: int = 0, bound: float = 1.0, flags: bool = False
+    ) -> None:
+        """``flags``: integers that are 0 or 1 whatever anybody put in (see functions/flags.py)."""
         self._context = context
         self._scale = scale
         self._bound = bound
+        self._flags = flags
         self._share: Share | None = None
         self._bits: Bits | None = None
         if context.numbers is not None:
@@ -176,9 +180,15 @@ class SecureArray:
             return SecureArray(self._context, self._context.protocol.map_bits(self._bits, fn))
         return SecureArray(self._context, self._ring_share().map(fn), self.scale, self.bound)
 
+    def _moved(self, fn: layout.Local) -> SecureArray:
+        """``_rearranged`` where elements are moved, repeated or left out, and flags stay flags therefore."""
+        made = self._rearranged(fn)
+        made._flags = self._flags
+        return made
+
     def numeric(self) -> SecureArray:
         """This array with booleans as 0/1 integers (two rounds, once)."""
-        return self if self._bits is None else SecureArray(self._context, self._ring_share(), 0, 1.0)
+        return self if self._bits is None else SecureArray(self._context, self._ring_share(), 0, 1.0, flags=True)
 
     def _gating(self, x: Share) -> Share:
         """This boolean array times ring integers of its shape; a small one needs no conversion, which saves a round."""
@@ -220,7 +230,7 @@ class SecureArray:
 
     def _stated(self, bound: float) -> SecureArray:
         """The same shares under a bound that follows from how they were computed, or that the caller guards later."""
-        return SecureArray(self._context, self._ring_share(), self.scale, bound)
+        return SecureArray(self._context, self._ring_share(), self.scale, bound, self._flags)
 
     def assume_bound(self, bound: float) -> SecureArray:
         """State |x| <= bound. Checked at run time by a guard: one secret flag, opened as 'range ok' at the next reveal.
@@ -242,7 +252,10 @@ class SecureArray:
         return arithmetic.add(self, self.operand(other), -1)
 
     def __rsub__(self, other: Any) -> SecureArray:
-        return arithmetic.add(-self, self.operand(other))
+        result = arithmetic.add(-self, self.operand(other))
+        counter = self._flags or self._bits is not None
+        result._flags = counter and result.scale == 0 and np.ndim(other) == 0 and bool(other == 1)
+        return result
 
     def __neg__(self) -> SecureArray:
         return arithmetic.negate(self)
@@ -391,7 +404,7 @@ class SecureArray:
     def reshape(self, *shape: Any) -> SecureArray:
         """The same elements in another shape; -1 is worked out."""
         target = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], Sequence) else shape
-        return self._rearranged(layout.reshape(target))
+        return self._moved(layout.reshape(target))
 
     def ravel(self) -> SecureArray:
         """One dimension."""
@@ -401,22 +414,22 @@ class SecureArray:
 
     def squeeze(self, axis: Axis = None) -> SecureArray:
         """Without axes of length one."""
-        return self._rearranged(layout.arranged(np.squeeze, axis=axis))
+        return self._moved(layout.arranged(np.squeeze, axis=axis))
 
     def swapaxes(self, axis1: int, axis2: int) -> SecureArray:
         """Two axes exchanged."""
-        return self._rearranged(layout.arranged(np.swapaxes, axis1, axis2))
+        return self._moved(layout.arranged(np.swapaxes, axis1, axis2))
 
     def transpose(self, *axes: int) -> SecureArray:
         """Axes in another order (reversed without arguments)."""
-        return self._rearranged(layout.transpose(axes or None))
+        return self._moved(layout.transpose(axes or None))
 
     def __getitem__(self, key: Any) -> SecureArray:
         for part in key if isinstance(key, tuple) else (key,):
             if isinstance(part, SecureArray):
                 _secret_used("as an index", "Indices must be public; select with privity.where instead.")
         self._context.met(key)
-        return self._rearranged(layout.take(key))
+        return self._moved(layout.take(key))
 
     def __setitem__(self, key: Any, value: Any) -> NoReturn:
         raise UsageError("secret arrays cannot be assigned to in place; build a new one with where or concatenate")

@@ -214,7 +214,8 @@ class Context:
         whole = np.asarray(values).dtype.kind in "biu"
         bits = scale if scale is not None else (0 if whole else self.fraction_bits)
         ring, magnitude = fixed.public_constant(values, bits)
-        return SecureArray(self, self.protocol.public(ring), bits, magnitude)
+        flags = whole and bits == 0 and magnitude <= 1 and bool((np.asarray(values) >= 0).all())
+        return SecureArray(self, self.protocol.public(ring), bits, magnitude, flags)
 
     def table(self, name: str) -> Table:
         """The table ``name`` of all owners that brought it, on shares. Raises UsageError if there is none."""

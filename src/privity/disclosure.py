@@ -15,6 +15,7 @@ import numpy.typing as npt
 from .array import SecureArray, broadcast_shapes
 from .context import Context
 from .errors import ShapeError, UsageError
+from .functions.flags import as_flags
 from .openings import Withheld
 from .session import Session, context_of
 
@@ -53,12 +54,15 @@ def release(
 def opened_where(context: Context, values: SecureArray, keep: Any, *, to: Any, name: str, reason: str) -> Any:
     """Open ``values`` where ``keep`` (booleans or 0/1 integers, secret or public, that broadcast) is 1, else NaN.
 
+    Secret integers are checked to be 0 or 1 (functions/flags.py).
+
     Reveals: these values, and ``keep``. Rounds beside the opening: 3, none for a public ``keep``.
     """
     sentinel = -float(int(2.0 * values.bound) + 2)
     context.fits(-sentinel, values.scale, f"the mark of suppressed cells in {name!r}")
     secret = isinstance(keep, SecureArray)
-    flags = keep.numeric() if secret else np.broadcast_to(np.asarray(keep, np.int64), values.shape)
+    what = f"opened_where({name!r}): keep"
+    flags = as_flags(keep, what) if secret else np.broadcast_to(np.asarray(keep, np.int64), values.shape)
     marked = ((values - sentinel) * flags)._stated(values.bound - sentinel) + sentinel
     value = context.reveal(marked._stated(-sentinel), to=to, name=name, reason=reason)
     if isinstance(value, Withheld):

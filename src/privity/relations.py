@@ -71,7 +71,8 @@ def link(
             missing = next(made) if column.missing is not None else None
             if absent is not None and column.field.name != table.label_name:
                 missing = absent if missing is None else missing + absent  # values of absent rows are 0, gaps too
-                missing = missing._stated(1.0)
+                # never both, as the guard of ``link_rows`` finds
+                missing = SecureArray(context, missing._ring_share(), 0, 1.0, flags=True)
             columns.append(SecureColumn(replace(column.field, missing=missing is not None), values, missing))
     made_table = Table(
         context, "+".join(t.name for t in tables), columns, rows=linked.rows,
@@ -128,6 +129,9 @@ def concat(tables: Sequence[Table], name: str | None = None) -> Table:
     def zeros(table: Table) -> SecureArray:
         return context.constant([0] * table.rows)
 
+    def ones(table: Table) -> SecureArray:
+        return context.constant([1] * table.rows)
+
     columns = []
     for column in _columns(first):
         parts = [t.column(column.field.name) for t in tables]
@@ -141,7 +145,7 @@ def concat(tables: Sequence[Table], name: str | None = None) -> Table:
         columns.append(SecureColumn(field, concatenate([p.values for p in parts]), missing))
     valid = None
     if any(t.valid is not None for t in tables):
-        valid = concatenate([t.valid if t.valid is not None else zeros(t) + 1 for t in tables])
+        valid = concatenate([t.valid if t.valid is not None else ones(t) for t in tables])
     keys = concatenate([_keys(t) for t in tables]) if all(t.keys is not None for t in tables) else None
     return Table(
         context, name or "+".join(dict.fromkeys(t.name for t in tables)), columns,

@@ -2,8 +2,9 @@
 
 An owner divides each number by its column's public unit (a power of two at least as large as the column's bound), so
 that shared numbers lie in [-1, 1], and shares its local counts, sums and sums of squares beside the rows: these are
-exact in float64 at the owner, and nothing can overflow. Categories travel as whole codes, empty cells as a 0/1 mask
-beside a 0. In rows that are not real every value is 0.
+exact in float64 at the owner, and nothing can overflow. Categories travel as whole codes, empty cells as a mask beside
+a 0. In rows that are not real every value is 0. Masks and binary labels are booleans, so that they are 0 or 1 whatever
+an owner puts in.
 """
 
 from __future__ import annotations
@@ -153,9 +154,9 @@ def table_inputs(
     if info.coded:
         inputs["codes"] = Input(block(info.coded, filled, np.int64), bound=_largest_code(info))
     if info.gappy:
-        inputs["missing"] = Input(block(info.gappy, gaps, np.int64), bound=1.0)
+        inputs["missing"] = Input(block(info.gappy, gaps, np.bool_))
     if info.capacity is not None:
-        inputs["valid"] = Input((np.arange(capacity) < rows).astype(np.int64), bound=1.0)
+        inputs["valid"] = Input(np.arange(capacity) < rows)
     if info.label is not None:
         assert label is not None
         inputs["label"] = _label_input(info, info.label, label, capacity)
@@ -178,16 +179,19 @@ def _label_input(info: TableInfo, field: Field, label: npt.NDArray[np.float64], 
             f"table {info.name!r}, label {field.name!r}: expected {expected}, found {float(label[wrong[0]])!r} in row "
             f"{int(wrong[0]) + 1} ({len(wrong)} such rows); correct them, or correct the label's kind and bound"
         )
-    padded = np.zeros(capacity, np.float64 if field.kind == "number" else np.int64)
+    kinds: dict[str, Any] = {"number": np.float64, "binary": np.bool_}
+    padded: npt.NDArray[Any] = np.zeros(capacity, kinds.get(field.kind, np.int64))
     padded[: len(label)] = label / field.unit
-    return Input(padded, *_label_form(field))
+    return Input(padded, *_label_form(field)[:2])
 
 
-def _label_form(field: Field) -> tuple[float, int]:
-    """Bound and scale of a label's shares."""
+def _label_form(field: Field) -> tuple[float, int, bool]:
+    """Bound and scale of a label's shares, and whether they are those of booleans."""
     if field.kind == "number":
-        return 1.0, FEATURE_BITS
-    return float(max(1, len(field.categories) - 1)) if field.coded else max(field.bound / field.unit, 1.0), 0
+        return 1.0, FEATURE_BITS, False
+    if field.kind == "binary":
+        return 1.0, 0, True
+    return float(max(1, len(field.categories) - 1)) if field.coded else max(field.bound / field.unit, 1.0), 0, False
 
 
 def _largest_code(info: TableInfo) -> float:
@@ -205,9 +209,9 @@ def table_shapes(info: TableInfo, rows: int) -> dict[str, Declared]:
     if info.coded:
         shapes["codes"] = Declared((capacity, len(info.coded)), _largest_code(info), 0)
     if info.gappy:
-        shapes["missing"] = Declared((capacity, len(info.gappy)), 1.0, 0)
+        shapes["missing"] = Declared((capacity, len(info.gappy)), 1.0, 0, True)
     if info.capacity is not None:
-        shapes["valid"] = Declared((capacity,), 1.0, 0)
+        shapes["valid"] = Declared((capacity,), 1.0, 0, True)
     if info.label is not None:
         shapes["label"] = Declared((capacity,), *_label_form(info.label))
     if info.keyed:
@@ -220,7 +224,7 @@ def table_shapes(info: TableInfo, rows: int) -> dict[str, Declared]:
 
 @dataclass(frozen=True, slots=True)
 class SecureColumn:
-    """One column on shares: ``values`` (n,) in units (``field.unit``) or codes; ``missing`` (n,) 0/1 or None."""
+    """One column on shares: ``values`` (n,) in units (``field.unit``) or codes; ``missing`` (n,) flags or None."""
 
     field: Field
     values: SecureArray
@@ -236,7 +240,8 @@ def natural(values: SecureArray, unit: float) -> SecureArray:
     """values * unit for a power of two: fewer fractional bits, not a product, as far as there are any. Local."""
     bits = exact.log2_floor(unit)
     if bits <= values.scale and bits >= 0:
-        return SecureArray(values._context, values._ring_share(), values.scale - bits, values.bound * unit)
+        share, flags = values._ring_share(), values._flags and bits == 0
+        return SecureArray(values._context, share, values.scale - bits, values.bound * unit, flags)
     return values * unit
 
 
@@ -245,7 +250,7 @@ class Table:
 
     Made by ``Session.table``, ``privity.link``, ``privity.concat`` and by transforms. ``table["age"]`` is the secret
     column in its own unit; ``table[["age", "sex"]]`` a table of some columns. ``valid`` (n,): 0/1 integers, None when
-    every row is real. ``label``: the secret column to predict, or None.
+    every row is real; a cell is empty in real rows only. ``label``: the secret column to predict, or None.
     """
 
     def __init__(
@@ -447,11 +452,17 @@ class Table:
         return self.replaced(list(self._columns.values()), label=name)
 
     def with_column(self, name: str, values: SecureArray, *, bound: float | None = None) -> Table:
-        """One more column (or another in its place): secret numbers, whole numbers or booleans, (n,)."""
+        """One more column (or another in its place): secret numbers, whole numbers or booleans, (n,).
+
+        ``bound``: on |values|, where it is smaller than that of the array; guarded.
+        """
         if values.shape != (self.rows,):
             raise ShapeError(f"table {self.name!r}: expected {self.rows} values for {name!r}, got shape {values.shape}")
         kind: Kind = "binary" if values.kind == "bool" else "integer" if values.kind == "int" else "number"
-        made = SecureColumn(Field(name, kind, 1.0, bound or values.bound), values.numeric())
+        cells = values.numeric()
+        if bound is not None and bound < cells.bound:
+            cells = cells.assume_bound(bound)
+        made = SecureColumn(Field(name, kind, 1.0, bound or values.bound), cells)
         if self.valid is not None:
             (made,) = _masked([made], self.valid)
         return self.replaced([*(c for n, c in self._columns.items() if n != name), made])
@@ -529,6 +540,7 @@ def _masked(columns: Sequence[SecureColumn], keep: SecureArray) -> list[SecureCo
         product = stack(given) * keep  # a whole number times anything keeps its scale
         for k, key in enumerate(same):
             made[key] = product[k]._stated(given[k].bound)
+            made[key]._flags = given[k]._flags and keep._flags
     return [
         SecureColumn(c.field, made[i, "values"], None if c.missing is None else made[i, "missing"])
         for i, c in enumerate(columns)
@@ -565,9 +577,7 @@ class GroupBy:
             return self._by_category(single, wanted)
         if capacity is None:
             raise UsageError("group_by: state capacity=, a public number of rows that holds all groups")
-        valid = self._table.valid
-        mask = None if valid is None else valid > 0
-        return group_by([k.natural for k in self._keys], wanted, capacity=capacity, valid=mask)
+        return group_by([k.natural for k in self._keys], wanted, capacity=capacity, valid=self._table.valid)
 
     def _by_category(self, key: SecureColumn, wanted: Mapping[str, tuple[str, SecureArray | None]]) -> Groups:
         table, levels = self._table, len(key.field.categories)
@@ -631,13 +641,15 @@ def read(context: Context, info: TableInfo, owners: Sequence[str] | None = None)
         codes = brought_by_all("codes")
         for i, field in enumerate(info.coded):
             values[field.name] = codes[:, i]._stated(float(max(1, len(field.categories) - 1)))
+    valid = brought_by_all("valid") if info.capacity is not None else None
     if info.gappy:
         empty = brought_by_all("missing")
+        # an owner that calls cells of padding empty would take rows away from those that count
+        empty = (empty if valid is None else empty & valid.reshape((-1, 1))).numeric()
         gaps = {field.name: empty[:, i] for i, field in enumerate(info.gappy)}
     columns = [SecureColumn(replace(f, owners=tuple(names)), values[f.name], gaps.get(f.name)) for f in info.fields]
     if info.label is not None:
-        columns.append(SecureColumn(replace(info.label, owners=tuple(names)), brought_by_all("label")))
-    valid = brought_by_all("valid") if info.capacity is not None else None
+        columns.append(SecureColumn(replace(info.label, owners=tuple(names)), brought_by_all("label").numeric()))
     keys = brought_by_all("keys") if info.keyed else None
     each_brought = [(o, context.declared[o][first].shape[0]) for o in names]
     return Table(
@@ -647,7 +659,7 @@ def read(context: Context, info: TableInfo, owners: Sequence[str] | None = None)
         rows=sum(rows for _, rows in each_brought),
         brought=each_brought,
         label=info.label.name if info.label is not None else None,
-        valid=valid,
+        valid=None if valid is None else valid.numeric(),
         keys=keys,
         moments=moments,
     )

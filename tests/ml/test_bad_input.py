@@ -179,7 +179,7 @@ def test_targets_that_are_no_class(model: Any) -> None:
     with pytest.raises(UsageError, match="astype"):
         answers(model, y=CLASS + 0.5)
     for value in (-1, 7):
-        with pytest.raises(RangeViolated, match=r"y is 0 or 1|from 0 to classes - 1"):
+        with pytest.raises(RangeViolated, match=r": y holds 0 and 1 only|from 0 to classes - 1"):
             answers(model, y=np.where(np.arange(N) == 3, value, CLASS))
 
 

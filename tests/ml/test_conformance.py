@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from privity.array import SecureArray
 from privity.errors import ShapeError, UsageError
 from privity.ml.conformance import CHECKS, check_estimator, check_parameters
 from privity.ml.cox import CoxPHRegressor
@@ -52,7 +53,7 @@ from privity.ml.trees.forest import (
 from privity.ml.trees.isolation import IsolationForest
 
 # Mini-batches are of rows as they stand, so padding, repeated rows and the way of a table change which rows meet.
-BATCHES = ("padding", "weights", "table", "negative weights")
+BATCHES = ("padding", "weights", "table")
 # Quantiles of columns are of rows, whatever these weigh; on codes, which are bins already, weights are checked too.
 QUANTILES = ("weights",)
 # Which rows and columns a tree sees is drawn by their numbers.
@@ -149,6 +150,8 @@ class Careless(Estimator):
             rows = x
             self.coef_ = rows.mean(0)
             return self
+        if self.fault == "flags" and valid is not None:
+            valid = SecureArray(valid._context, valid._ring_share(), 0, 1.0, flags=True)
         rows = rows_of("Careless", x, y, valid=valid, sample_weight=sample_weight)
         if rows.y.ndim != 1 and self.fault != "shape of y":
             raise ShapeError("Careless: expected y (n,)")
@@ -192,6 +195,7 @@ def test_a_careful_one_passes() -> None:
         ("wrong input", "x of one dimension must raise ShapeError"),
         ("shape of y", "targets of two dimensions must raise ShapeError"),
         ("negative weights", "must raise RangeViolated"),
+        ("flags", "a row mask with 2 must raise RangeViolated"),
         ("weights", "a weight of 2 must count as the row twice"),
         ("padding", "rows that are not valid must change nothing: coef_"),
         ("columns", "columns in another order"),
@@ -244,7 +248,7 @@ def test_without_a_target_answers_are_compared() -> None:
         with pytest.raises(AssertionError, match=message):
             check_estimator(Aimless(fault), target="none")
     with pytest.raises(AssertionError, match="rows that are not valid must change nothing: transform"):
-        check_estimator(Aimless("mask"), target="none", skip=["wrong input"])
+        check_estimator(Aimless("mask"), target="none", skip=["wrong input", "flags"])
 
 
 def test_parameters_must_be_stored_as_they_are() -> None:

@@ -14,6 +14,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 import privity as pv
 from privity.errors import RangeViolated, ShapeError, UsageError
 from privity.ml import metrics
+from privity.openings import RANGE_GUARD
 from privity.session import Session
 
 X, Y = load_breast_cancer(return_X_y=True)
@@ -236,17 +237,20 @@ def test_labels_and_probabilities_out_of_range() -> None:
         run(lambda x: metrics.roc_auc_score(x["y"], x["p"]), given)
     with pytest.raises(RangeViolated):
         run(lambda x: metrics.log_loss(x["y"] > 0, x["p"]), given)
-    with pytest.raises(UsageError, match=r"y > 0\.5"):
+    with pytest.raises(UsageError, match=r"y_true > 0\.5"):
         run(lambda x: metrics.roc_auc_score(x["p"], x["p"]), given)
 
 
 def test_cost_of_the_auc() -> None:
     """A sort and about seventy rounds, whatever the number of ties; nothing but the result is opened."""
 
-    def rounds(score: np.ndarray) -> int:
-        given = {**GIVEN, "score": pv.Input(score, 1.0)}
+    labels = np.asarray(Y, bool)
+
+    def rounds(score: np.ndarray, y: np.ndarray = labels) -> int:
+        given = {"y": y, "score": pv.Input(score, 1.0)}
         result = pv.simulate(_auc, inputs={"bank": given})
-        assert [o["name"] for o in result.opened] == ["auc"]
+        opened = [o["name"] for o in result.opened]
+        assert opened == (["auc"] if y.dtype == bool else [RANGE_GUARD, "auc"])  # integers are tested to be labels
         return result.rounds
 
     def sorting(s: Session) -> None:
@@ -255,6 +259,7 @@ def test_cost_of_the_auc() -> None:
     alone = pv.simulate(sorting, inputs={"bank": GIVEN}).rounds
     assert abs(rounds(SCORE) - rounds(np.linspace(0, 1, len(Y)))) <= 40
     assert rounds(SCORE) - alone <= 110
+    assert rounds(SCORE, Y) - rounds(SCORE) <= 20
 
 
 def _auc(s: Session) -> Any:

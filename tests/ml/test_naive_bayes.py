@@ -140,7 +140,7 @@ def test_constant_columns_and_classes_without_rows() -> None:
         (GaussianNB(3), DATA["iris"][0], np.full(150, 3), "from 0 to classes - 1"),
         (GaussianNB(3), DATA["iris"][0] / 64, DATA["iris"][1], "beyond its public bound"),  # not standardised
         (MultinomialNB(2), np.full((4, 2), -1), np.array([0, 1, 0, 1]), "at least 0"),
-        (BernoulliNB(2, binarize=None), np.full((4, 2), 2), np.array([0, 1, 0, 1]), "0 or 1"),
+        (BernoulliNB(2, binarize=None), np.full((4, 2), 2), np.array([0, 1, 0, 1]), "x holds 0 and 1 only"),
     ],
 )
 def test_secret_values_outside_the_model_are_found(model: NaiveBayes, x: Any, y: Any, says: str) -> None:

@@ -14,7 +14,7 @@ from privity.errors import UsageError
 from privity.mpc import orders, sort
 from privity.mpc.rep3 import Rep3
 from privity.mpc.rep3_bits import Adder
-from privity.mpc.shares import Bits, Share, Shown
+from privity.mpc.shares import Bits, Places, Share, Shown
 from privity.ring import layout, reference
 from privity.testing import (
     PROTOCOLS,
@@ -590,8 +590,8 @@ def test_sorts_and_secret_orders(protocol: Factory, n: int) -> None:
         a, b, w, d = inputs(p, small, payload, wide, places)
         return [
             *sort.sort(p, [(a, 3)], [a, b]), *sort.sort(p, [(w, 62)], [w, b]), *sort.sort(p, [(a, 3), (w, 62)], [w]),
-            *sort.sort(p, [(a, 3), (a, 3), (d, 20)], [d]), sort.argsort(p, [(w, 62)]),
-            *orders.scatter(p, d, [b]), *orders.gather(p, d, [b]), orders.inverse(p, d),
+            *sort.sort(p, [(a, 3), (a, 3), (d, 20)], [d]), sort.argsort(p, [(w, 62)]).share,
+            *orders.scatter(p, Places(d), [b]), *orders.gather(p, Places(d), [b]), orders.inverse(p, Places(d)).share,
         ]  # fmt: skip
 
     stable, by_wide = np.argsort(small, kind="stable"), np.argsort(wide, kind="stable")
@@ -625,4 +625,4 @@ def test_sorts_of_few_and_many_lanes(protocol: Factory, lanes: int, n: int, widt
 
 def test_what_is_no_permutation_is_refused(protocol: Factory) -> None:
     with pytest.raises(UsageError, match="each of the row numbers 0 to 2 once"):
-        run(protocol, lambda p: orders.scatter(p, inputs(p, np.array([0, 2, 2]))[0], []))
+        run(protocol, lambda p: orders.scatter(p, Places(inputs(p, np.array([0, 2, 2]))[0]), []))

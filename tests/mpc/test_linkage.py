@@ -13,7 +13,7 @@ from privity.mpc import linkage, sort
 from privity.mpc.linkage import Aligned
 from privity.mpc.outside import Outside
 from privity.mpc.rep3 import Rep3
-from privity.mpc.shares import Bits, Share
+from privity.mpc.shares import Bits, Flags, Places, Share
 from privity.ring import layout
 from privity.testing import open_value, run
 from privity.types import Cost
@@ -78,7 +78,7 @@ def test_cost_of_aligning(inputs: int, flagged: bool) -> None:
     n = sum(ROWS[:inputs])
 
     def act(p: Any) -> None:
-        flags = [p.public(layout.ones((r,))) if flagged else None for r in ROWS[:inputs]]
+        flags = [Flags(p.public(layout.ones((r,)))) if flagged else None for r in ROWS[:inputs]]
         linkage.align(p, keys_of(p, people), flags, [[p.public(layout.zeros((r, 3)))] for r in ROWS[:inputs]])
 
     def sorted_only(p: Any) -> None:
@@ -121,8 +121,8 @@ def test_cost_of_results(n: int, rows: int) -> None:
         return p.public(layout.zeros(shape))  # type: ignore[no-any-return]
 
     ones = layout.constants([1] * n)
-    exact = cost_of(lambda p: linkage.drawn(p, p.public(ones), columns(p, n, 4), rows))
-    padded = cost_of(lambda p: linkage.drawn_padded(p, p.public(ones), columns(p, n, 4), rows))
+    exact = cost_of(lambda p: linkage.drawn(p, Flags(p.public(ones)), columns(p, n, 4), rows))
+    padded = cost_of(lambda p: linkage.drawn_padded(p, Flags(p.public(ones)), columns(p, n, 4), rows))
     assert (exact.rounds, padded.rounds) == (5, 6)
     front: list[Operation] = [("mul", n, {}), ("shuffle_and_open", n, {"values": 4 * n, "shown": (7,)})]
     assert exact == declared([*front, ("shuffle", 4 * rows, {})])
@@ -133,7 +133,8 @@ def test_cost_of_results(n: int, rows: int) -> None:
 def test_cost_of_telling_rows_and_of_first_rows() -> None:
     n = 33
     x = layout.arange(n)
-    assert cost_of(lambda p: linkage.each_row(p, p.public(layout.zeros((n,))), p.public(x), 3)).rounds == 2
+    found = cost_of(lambda p: linkage.each_row(p, Flags(p.public(layout.zeros((n,)))), Places(p.public(x)), 3))
+    assert found.rounds == 2
 
     def first(p: Any) -> None:
         linkage.first_of_each(p, p.public(words(range(n))), None)
@@ -204,7 +205,7 @@ def test_the_opened_comparisons_are_those_of_a_random_order(
     people: list[list[int]], valid: list[list[int]] | None
 ) -> None:
     def act(p: Any) -> None:
-        flags = [None if valid is None else p.public(layout.constants(v)) for v in valid or people]
+        flags = [None if valid is None else Flags(p.public(layout.constants(v))) for v in valid or people]
         linkage.align(p, keys_of(p, people), flags, [[] for _ in people])
 
     answers, rows = watched(act, TIMES)
@@ -275,7 +276,7 @@ def test_no_key_is_that_of_a_row_left_out() -> None:
 def test_the_opened_places_are_a_random_permutation(flags: list[int]) -> None:
     def act(p: Any) -> None:
         x = p.public(layout.constants(flags))
-        linkage.drawn_padded(p, x, x.map(layout.reshape((4, 1))), 2)
+        linkage.drawn_padded(p, Flags(x), x.map(layout.reshape((4, 1))), 2)
 
     answers, rows = watched(act, TIMES)
     assert not answers and len(rows) == TIMES
@@ -288,7 +289,7 @@ def test_results_come_in_a_random_order(act: str) -> None:
     seen: list[tuple[Any, ...]] = []
 
     def program(p: Any) -> None:
-        flags, x = p.public(layout.constants([1, 0, 1, 1, 0, 1])), p.public(layout.arange(6))
+        flags, x = Flags(p.public(layout.constants([1, 0, 1, 1, 0, 1]))), p.public(layout.arange(6))
         columns = x.map(layout.reshape((6, 1)))
         for _ in range(TIMES):
             done = getattr(linkage, act)(p, flags, columns, 4)

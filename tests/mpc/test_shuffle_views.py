@@ -16,7 +16,7 @@ import pytest
 import privity
 from privity.mpc import orders, sort
 from privity.mpc.rep3 import Rep3
-from privity.mpc.shares import Mix, Mixed, Share
+from privity.mpc.shares import Mix, Mixed, Places, Share
 from privity.ring import layout, reference
 from privity.testing import (
     Run,
@@ -146,7 +146,7 @@ def test_what_a_party_lacks_makes_the_order_uniform(observer: int) -> None:
             x = p.public(np.array(places, np.uint64))
             column = p.concatenate([x, x], 0).map(layout.reshape((2, rows))).map(layout.transpose(None))
             for _ in range(count):
-                orders.scatter(p, x, [column])
+                orders.scatter(p, Places(x), [column])
 
         run(Watched, program, streams=streams)
         seen = {key: opened.count(key) for key in set(opened)}

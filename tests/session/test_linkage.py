@@ -52,7 +52,7 @@ class Owner:
     def inputs(self) -> dict[str, Input]:
         return {
             "key": Input(self.keys, BOUND), "whole": Input(self.whole, 1000.0), "real": Input(self.real_numbers, 64.0),
-            "flag": Input(self.flag), "valid": Input(self.real.astype(int), 1.0),
+            "flag": Input(self.flag), "valid": Input(self.real),
         }  # fmt: skip
 
     def values(self, person: int) -> list[float]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import privity as pv
-from privity.errors import DataError, ShapeError, UsageError
+from privity.errors import DataError, RangeViolated, ShapeError, UsageError
 from privity.table import Field, TableInfo, table_inputs
 
 RNG = np.random.default_rng(5)
@@ -127,6 +127,15 @@ def test_select_drop_label_and_new_columns() -> None:
     got = run(body)
     assert np.allclose(got["x"], np.column_stack([X[:, 0] / 128, X[:, 0] > 60]), atol=1e-5)
     assert np.array_equal(got["y"], Y) and np.allclose(got["one"][:, 0], X[:, 0] / 128)
+
+
+def test_a_new_column_with_a_smaller_bound_is_guarded() -> None:
+    def body(s: pv.Session, t: Any, bound: float = float(X[:, 0].max())) -> dict[str, Any]:
+        return {"x": t.with_column("years", t["age"], bound=bound)["years"]}
+
+    assert np.allclose(run(body)["x"], X[:, 0], atol=1e-5)
+    with pytest.raises(RangeViolated):
+        run(lambda s, t: body(s, t, float(X[:, 0].max()) - 1))
 
 
 def test_split_keeps_rows_together() -> None:

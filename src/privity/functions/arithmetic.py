@@ -78,13 +78,15 @@ def multiply(x: SecureArray, other: SecureArray | Plain, scale: int | None = Non
         return _multiply_public(x.numeric(), other, scale)
     if x.shape == other.shape and (x.kind == "bool") != (other.kind == "bool"):
         gate, y = (x, other) if x.kind == "bool" else (other, x)
-        return SecureArray(context, gate._gating(y._ring_share()), y.scale, y.bound)
+        return SecureArray(context, gate._gating(y._ring_share()), y.scale, y.bound, y._flags)
     x, y = x.numeric(), other.numeric()
     scale, cut = _product_scale(x, y, scale)
     context.fits(x.bound * y.bound, scale + cut, "this product (before it is truncated)")
     shape = broadcast_shapes(x.shape, y.shape)
     share = context.protocol.mul(x._fitted(shape), y._fitted(shape), cut)
-    return SecureArray(context, share, scale, x.bound * y.bound + (2.0**-scale if cut else 0.0))
+    return SecureArray(
+        context, share, scale, x.bound * y.bound + (2.0**-scale if cut else 0.0), x._flags and y._flags
+    )
 
 
 def _multiply_public(x: SecureArray, c: Plain, wanted: int | None) -> SecureArray:
@@ -99,7 +101,13 @@ def _multiply_public(x: SecureArray, c: Plain, wanted: int | None) -> SecureArra
     share = proto.mul_public(x._fitted(shape), ring)
     scale = max(x.scale, min(total, target))
     share = proto.truncate(share, total - scale)
-    return SecureArray(context, share, scale, x.bound * magnitude + (2.0**-scale if total > scale else 0.0))
+    bound = x.bound * magnitude + (2.0**-scale if total > scale else 0.0)
+    return SecureArray(context, share, scale, bound, x._flags and scale == 0 and zero_or_one(c))
+
+
+def zero_or_one(values: Plain) -> bool:
+    """Whether public integers or booleans are 0 or 1."""
+    return values.dtype.kind == "b" or (values.dtype.kind in "iu" and bool(((values == 0) | (values == 1)).all()))
 
 
 def power(x: SecureArray, exponent: int) -> SecureArray:

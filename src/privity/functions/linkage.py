@@ -15,8 +15,9 @@ from ..context import Context
 from ..errors import DataError, ShapeError, UsageError
 from ..mpc import linkage, randomness
 from ..mpc.protocol import Protocol
-from ..mpc.shares import Share
+from ..mpc.shares import Flags, Places, Share
 from ..ring import layout
+from .flags import as_flags, moving, secret
 from .order import settled
 from .select import where
 
@@ -53,7 +54,8 @@ def link(
     minimum: int = 10,
 ) -> Linked:
     """Join tables by their keys. ``keys``: (rows_i, 2) per table, each key once in it; ``columns``: (rows_i, ...) each;
-    ``valid``: 0/1 integers (rows_i,) or None per table, other rows match nothing.
+    ``valid``: secret booleans, or integers that are checked to be 0 or 1, (rows_i,) or None per table; other rows match
+    nothing.
 
     * inner: the rows that all tables have. Their number is opened by ``open_size(secret number)``, which reveals it to
       all and returns it; below ``minimum`` a 0 is opened instead and DataError raised.
@@ -94,7 +96,7 @@ def members(keys: Sequence[SecureArray], valid: Sequence[SecureArray | None] | N
         at += n
     aligned = tables.aligned(numbers)
     flags = linkage.in_all(proto, aligned, len(tables.sizes))
-    mask = linkage.each_row(proto, flags, aligned.columns[0], len(tables.sizes))
+    mask = linkage.each_row(proto, flags, Places(aligned.columns[0]), len(tables.sizes))
     assert mask.shape == (total,)
     out, at = [], 0
     for n in tables.sizes:
@@ -112,7 +114,7 @@ def first_rows(keys: SecureArray, valid: SecureArray | None = None) -> SecureArr
     proto = given.proto
     flags, violations = linkage.first_of_each(proto, given.keys[0], given.valid[0])
     given._context.guard(violations, _ALIKE)
-    return SecureArray(given._context, flags, 0, 1.0)
+    return SecureArray(given._context, flags.share, 0, 1.0, flags=True)
 
 
 def drop_repeats(keys: SecureArray, valid: SecureArray | None = None) -> SecureArray:
@@ -147,10 +149,11 @@ class _Inputs:
             raise UsageError(f"link: expected at least two tables, came {len(keys)}")
         _check(keys, columns, flags)
         self._context: Context = keys[0]._context
+        real = [None if v is None else as_flags(v, f"link: the row mask of table {i}") for i, v in enumerate(flags)]
         self.proto: Protocol = settled(self._context)
         self.sizes = [len(k) for k in keys]
         self.keys = [k._ring_share() for k in keys]
-        self.valid = [None if v is None else v.numeric()._ring_share() for v in flags]
+        self.valid: list[Flags | None] = [None if v is None else moving(v) for v in real]
         self.kinds = [list(c) for c in columns]
         self.given = [[c.numeric() for c in each] for each in columns]
 
@@ -170,7 +173,7 @@ class _Inputs:
             parts = [c._ring_share().map(layout.reshape((n, layout.count(c.shape[1:])))) for c in each]
             mask = self.valid[i]
             if flagged and i == 0 and mask is not None:
-                parts.append(mask.map(layout.reshape((n, 1))))
+                parts.append(mask.share.map(layout.reshape((n, 1))))
             shares.append(proto.concatenate(parts, 1) if parts else proto.public(layout.zeros((n, 0))))
             widths.append(shares[-1].shape[1])
         widest = max(widths)
@@ -190,7 +193,8 @@ class _Inputs:
                 w = layout.count(x.shape[1:])
                 shape = (rows.shape[0], *x.shape[1:])
                 part = rows.map(layout.then(layout.take((slice(None), slice(at, at + w))), layout.reshape(shape)))
-                array = SecureArray(x._context, part, x.scale, x.bound)
+                # flags stay flags where each key stands once, which the guard set by ``aligned`` finds
+                array = SecureArray(x._context, part, x.scale, x.bound, x._flags)
                 made.append(self._flag(part) if kind.kind == "bool" else array)
                 at += w
             out.append(made)
@@ -200,7 +204,7 @@ class _Inputs:
     def _flag(self, share: Share) -> SecureArray:
         return SecureArray(self._context, self.proto.a2bits(share))
 
-    def _inner(self) -> tuple[Share, Share, list[int]]:
+    def _inner(self) -> tuple[Flags, Share, list[int]]:
         """Flags of the rows of the result among all sorted rows, their columns, and widths per table."""
         payload, widths = self._payload(flagged=False)
         aligned = self.aligned([[p] for p in payload])
@@ -210,7 +214,7 @@ class _Inputs:
     def inner_open(self, open_size: Callable[[SecureArray], int], minimum: int) -> Linked:
         flags, rows, widths = self._inner()
         most = float(min(self.sizes))
-        count = SecureArray(self._context, flags.map(layout.total(None, False)), 0, most)
+        count = SecureArray(self._context, flags.share.map(layout.total(None, False)), 0, most)
         shown = where(count >= minimum, count, 0) if minimum > 1 else count
         size = int(open_size(shown._stated(most)))
         if size == 0:
@@ -226,7 +230,8 @@ class _Inputs:
         flags, rows, widths = self._inner()
         real, picked, beyond = linkage.drawn_padded(self.proto, flags, rows, capacity)
         self._context.guard(beyond, f"more common rows than capacity={capacity}")
-        return Linked(capacity, self._columns(picked, widths), [], SecureArray(self._context, real, 0, 1.0))
+        valid = SecureArray(self._context, real.share, 0, 1.0, flags=True)
+        return Linked(capacity, self._columns(picked, widths), [], valid)
 
     def left(self) -> Linked:
         payload, widths = self._payload(flagged=True)
@@ -239,7 +244,9 @@ class _Inputs:
         found = [self._flag(picked.map(layout.take((slice(None), width + i)))) for i in range(len(matched))]
         mask = None
         if self.valid[0] is not None:
-            mask = SecureArray(self._context, picked.map(layout.take((slice(None), widths[0] - 1))), 0, 1.0)
+            # of the first table's rows: moved, not added
+            real = picked.map(layout.take((slice(None), widths[0] - 1)))
+            mask = SecureArray(self._context, real, 0, 1.0, flags=True)
         return Linked(n, self._columns(picked, widths), found, mask)
 
 
@@ -260,6 +267,8 @@ def _check(
                 f"link: expected keys of table {i} as whole numbers up to 2^{linkage.WORD_BITS}, came {key!r} with "
                 f"bound {key.bound:.3g}; make them with privity.data.keys.fingerprints"
             )
+        if flags is not None:
+            secret(f"link: the row mask of table {i}", flags)
         wrong = [c.shape for c in each if c.shape[:1] != (n,)]
         wrong += [flags.shape] if flags is not None and flags.shape != (n,) else []
         if wrong:

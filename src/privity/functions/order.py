@@ -19,9 +19,10 @@ from ..errors import ShapeError, UsageError
 from ..mpc import approx, orders, tables
 from ..mpc import sort as sorting
 from ..mpc.protocol import Protocol
-from ..mpc.shares import Share
+from ..mpc.shares import Flags, Places, Share
 from ..ring import exact, layout
 from ..types import RANGE_BITS
+from .flags import as_flags
 from .join import concatenate
 
 _PLACE_BITS = 18  # fractional bits of a secret place between two rows
@@ -229,7 +230,7 @@ def sort_by(keys: SecureArray | Sequence[SecureArray], columns: Sequence[SecureA
         raise ShapeError(f"sort_by: expected one-dimensional keys and columns with as many rows, came {shapes}")
     proto = settled(given[0]._context)
     shares = sorting.sort(proto, [sort_key(k) for k in given], [c._ring_share() for c in moved])
-    results = [SecureArray(c._context, s, c.scale, c.bound) for s, c in zip(shares, moved, strict=True)]
+    results = [SecureArray(c._context, s, c.scale, c.bound, c._flags) for s, c in zip(shares, moved, strict=True)]
     kinds = zip(columns, results, strict=True)
     return [SecureArray(r._context, proto.a2bits(r._ring_share())) if c.kind == "bool" else r for c, r in kinds]
 
@@ -255,12 +256,13 @@ def quantile(
 ) -> SecureArray:
     """Quantiles 0 <= q <= 1 (public), interpolated linearly; shape of q, then that of a without the axis.
 
-    Error at most one unit in the last place, none where q falls on a value. Cost as ``sort``. ``valid`` (0/1 integers,
-    shape of a, or of the axis): other elements do not count, and their number stays hidden. Then the error grows by
-    2^-17 of the gap between the two values around, and the result is 0 where nothing counts.
+    Error at most one unit in the last place, none where q falls on a value. Cost as ``sort``. ``valid`` (secret
+    booleans, or integers that are checked to be 0 or 1; shape of a, or of the axis): other elements do not count, and
+    their number stays hidden. Then the error grows by 2^-17 of the gap between the two values around, and the result is
+    0 where nothing counts.
     """
     if valid is not None:
-        return _masked_quantile(a.numeric(), np.asarray(q, np.float64), axis, valid.numeric())
+        return _masked_quantile(a.numeric(), np.asarray(q, np.float64), axis, as_flags(valid, "quantile: valid"))
     lanes = _Lanes(a, axis, "quantile")
     wanted = np.asarray(q, np.float64)
     if lanes.n == 0:
@@ -330,7 +332,7 @@ def unique_count(x: SecureArray) -> SecureArray:
         return context.constant(0)
     ordered = lanes.values().reshape(-1)
     changes = tables.ends_of_runs(context.protocol, [sort_key(ordered)])
-    return SecureArray(context, changes.map(layout.total(None, False)), 0, float(lanes.n))
+    return SecureArray(context, changes.share.map(layout.total(None, False)), 0, float(lanes.n))
 
 
 def rank(x: SecureArray, method: str = "average") -> SecureArray:
@@ -352,9 +354,10 @@ def rank(x: SecureArray, method: str = "average") -> SecureArray:
     scale, result = 0, position
     if method != "ordinal":
         ends = tables.ends_of_runs(proto, [(ordered, approx.bits_for(x.bound, x.scale))])
-        starts = proto.add(tables.previous(ends), proto.public(layout.constants([1, *[0] * (n - 1)][:n])))
+        first_row = proto.public(layout.constants([1, *[0] * (n - 1)][:n]))
+        starts = Flags(proto.add(tables.previous(ends.share), first_row))  # no run ended before the first row
         if method == "dense":
-            result = tables.cumulative(starts)
+            result = tables.cumulative(starts.share)
         if method in ("min", "average"):
             first = tables.carried_forward(proto, starts, [position])[0]
             result = first
@@ -365,7 +368,7 @@ def rank(x: SecureArray, method: str = "average") -> SecureArray:
         if method == "average":
             scale = context.fraction_bits
             result = proto.mul_public(proto.add(first, last), layout.constant(1 << (scale - 1)))
-    back_again = orders.scatter(proto, places, [result])[0] if n else result
+    back_again = orders.scatter(proto, Places(places), [result])[0] if n else result
     return SecureArray(context, back_again, scale, float(max(n, 1)))
 
 
@@ -435,17 +438,18 @@ def prefer_sort(n: int, edges: int) -> bool:
     return 3 * n * edges > 2 * together * exact.log2(together + 2) + _SORT_ROUNDS
 
 
-def merged(x: SecureArray, limits: Sequence[int], columns: Sequence[Share]) -> list[Share]:
+def merged(x: SecureArray, limits: Sequence[int], columns: Sequence[Share]) -> tuple[Places, list[Share]]:
     """Public limits and the elements of x in one ascending order, limits before equal elements.
 
-    Returns row numbers (limits first) and the columns given for len(limits) + x.size rows, all in that order.
+    Returns row numbers (limits first), and the columns given for len(limits) + x.size rows, all in that order.
     """
     proto = settled(x._context)
     flat = x._ring_share().map(layout.reshape((-1,)))
     keys = proto.concatenate([proto.public(layout.constants(limits)), flat], 0)
     rows = orders.row_numbers(proto, keys.shape[0])
     bits = (math.floor(x.bound * 2.0**x.scale) + 1).bit_length()
-    return sorting.sort(proto, [(keys, min(bits, RANGE_BITS))], [rows, *columns])
+    rows, *moved = sorting.sort(proto, [(keys, min(bits, RANGE_BITS))], [rows, *columns])
+    return Places(rows), moved
 
 
 def searchsorted(a: npt.ArrayLike, v: SecureArray, side: str = "left") -> SecureArray:
@@ -465,7 +469,7 @@ def searchsorted(a: npt.ArrayLike, v: SecureArray, side: str = "left") -> Secure
         places = at_least(v, limits).map(layout.total(0, False))
     else:
         is_edge = proto.public(layout.constants([1] * count + [0] * v.size))
-        rows, flags = merged(v, limits, [is_edge])
-        spread = orders.scatter(proto, rows, [tables.cumulative(flags)])[0]
+        rows, (edges,) = merged(v, limits, [is_edge])
+        spread = orders.scatter(proto, rows, [tables.cumulative(edges)])[0]
         places = spread.map(layout.then(layout.take(slice(count, None)), layout.reshape(v.shape)))
     return SecureArray(context, places, 0, float(count))

@@ -14,9 +14,10 @@ from ..context import Context
 from ..errors import ShapeError, UsageError
 from ..mpc import approx, orders, tables
 from ..mpc import sort as sorting
-from ..mpc.shares import Bits, Share
+from ..mpc.shares import Bits, Flags, Places, Share
 from ..ring import fixed, layout
 from ..session import Session, context_of
+from .flags import as_flags, moving, secret
 from .order import at_least, merged, prefer_sort, settled, sort_key, thresholds
 
 AGGREGATES = ("sum", "count", "mean", "min", "max")
@@ -39,10 +40,11 @@ class Permutation:
     somebody brought, which are checked first: applying what is no permutation would show which numbers it repeats).
     """
 
-    __slots__ = ("_rows",)
+    __slots__ = ("_places", "_rows")
 
-    def __init__(self, context: Context, share: Share) -> None:
-        self._rows = SecureArray(context, share, 0, float(max(share.shape[0] - 1, 1)))
+    def __init__(self, context: Context, places: Places) -> None:
+        self._places = places
+        self._rows = SecureArray(context, places.share, 0, float(max(places.share.shape[0] - 1, 1)))
 
     @property
     def rows(self) -> SecureArray:
@@ -61,7 +63,7 @@ class Permutation:
         """Uniform, and no party knows it. 2 rounds."""
         context = context_of(session)
         proto = context.protocol
-        return cls(context, proto.shuffle([orders.row_numbers(proto, n)], proto.mix(n))[0])
+        return cls(context, Places(proto.shuffle([orders.row_numbers(proto, n)], proto.mix(n))[0]))
 
     @classmethod
     def stated(cls, rows: SecureArray) -> Permutation:
@@ -73,9 +75,10 @@ class Permutation:
         ordered = sorting.sort(proto, [sort_key(given)], [given._ring_share()])[0]
         off = proto.add_public(ordered, layout.negative(layout.arange(n)))
         # all bits: whatever bound the owner declared, it may have dealt larger numbers
-        context.guard(proto.b2a(proto.invert(proto.is_zero(off))).map(layout.total(None, False)))
+        wrong = proto.b2a(proto.invert(proto.is_zero(off))).map(layout.total(None, False))
+        context.guard(wrong, f"Permutation.stated: rows holds each of the row numbers 0 to {n - 1} once")
         context.check_guards()
-        return cls(context, given._ring_share())
+        return cls(context, Places(given._ring_share()))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -94,14 +97,14 @@ class Permutation:
     def inverse(self) -> Permutation:
         """The permutation whose ``apply`` undoes this one. 2 rounds."""
         context = self.rows._context
-        return Permutation(context, orders.inverse(context.protocol, self.rows._ring_share()))
+        return Permutation(context, orders.inverse(context.protocol, self._places))
 
     def _moved(self, arrays: Sequence[SecureArray], move: Any) -> list[SecureArray]:
         given = _same_rows("Permutation", arrays)
         if len(given[0]) != len(self):
             raise ShapeError(f"a permutation of {len(self)} rows was applied to arrays of {len(given[0])}")
         proto = self.rows._context.protocol
-        return _like(arrays, given, move(proto, self.rows._ring_share(), [x._ring_share() for x in given]))
+        return _like(arrays, given, move(proto, self._places, [x._ring_share() for x in given]))
 
 
 def _same_rows(what: str, arrays: Sequence[SecureArray]) -> list[SecureArray]:
@@ -115,7 +118,7 @@ def _same_rows(what: str, arrays: Sequence[SecureArray]) -> list[SecureArray]:
 
 def _like(kinds: Sequence[SecureArray], given: Sequence[SecureArray], shares: Sequence[Share]) -> list[SecureArray]:
     """Shares with the scale, bound and kind that the arrays had."""
-    made = [SecureArray(x._context, s, x.scale, x.bound) for x, s in zip(given, shares, strict=True)]
+    made = [SecureArray(x._context, s, x.scale, x.bound, x._flags) for x, s in zip(given, shares, strict=True)]
     return [
         SecureArray(x._context, x._context.protocol.a2bits(x._ring_share())) if k.kind == "bool" else x
         for k, x in zip(kinds, made, strict=True)
@@ -143,12 +146,12 @@ def segmented_sum(x: SecureArray, starts: SecureArray) -> SecureArray:
     Exact; 8 rounds and 40 bytes per party and row of one column.
     """
     rows, flags = _same_rows("segmented_sum", [x, starts])
-    starts._bit_share()
+    starts._bit_share()  # raises unless these are booleans
     if flags.ndim != 1:
         raise ShapeError(f"segmented_sum: expected one flag per row, came shape {starts.shape}")
     bound = rows.bound * max(1, len(rows))
     rows._context.fits(bound, rows.scale, "this running sum")
-    (share,) = tables.running_sums(rows._context.protocol, flags._ring_share(), [rows._ring_share()])
+    (share,) = tables.running_sums(rows._context.protocol, moving(flags), [rows._ring_share()])
     return SecureArray(rows._context, share, rows.scale, bound)
 
 
@@ -182,8 +185,8 @@ def group_by(
 
     ``aggregates``: name -> (one of sum, count, mean, min, max; a secret column, None for count). ``capacity``: public
     number of rows of the result; more groups are found by a guard (RangeViolated at the next opening). ``valid``:
-    secret booleans; other rows are left out. Sums, counts, minima and maxima are exact; a mean has the error of a
-    division.
+    secret booleans, or integers that are checked to be 0 or 1; other rows are left out. Sums, counts, minima and maxima
+    are exact; a mean has the error of a division.
 
     Cost: one ``sort`` (one more for each further column with min or max), about 10 rounds, and those of a division.
     """
@@ -192,6 +195,8 @@ def group_by(
     wrong = [n for n, (how, c) in aggregates.items() if how not in AGGREGATES or (c is None) != (how == "count")]
     if wrong:
         raise UsageError(f"group_by: {wrong[0]!r}: expected (one of {', '.join(AGGREGATES)}; a column, None for count)")
+    if valid is not None:
+        secret("group_by: valid", valid)
     if any(a.ndim != 1 for a in [*listed, *columns, *([valid] if valid is not None else [])]):
         raise ShapeError("group_by: expected one-dimensional keys, columns and mask")
     given = _same_rows("group_by", [*listed, *columns, *([valid] if valid is not None else [])])
@@ -206,13 +211,13 @@ class _Grouping:
     def __init__(self, keys: Sequence[SecureArray], valid: SecureArray | None, capacity: int) -> None:
         self.keys = [k.numeric() for k in keys]
         self._context = self.keys[0]._context
+        mask = None if valid is None else as_flags(valid, "group_by: valid")
         self.proto = settled(self._context)
         self.n, self.capacity = len(self.keys[0]), capacity
         self.order = [sort_key(k) for k in self.keys]
         self.mask: Share | None = None
-        if valid is not None:
-            valid._bit_share()
-            self.mask = valid.numeric()._ring_share()
+        if mask is not None:
+            self.mask = mask._ring_share()
             hidden = self.proto.add_public(self.proto.neg(self.mask), layout.constant(1))
             self.order.insert(0, (hidden, 1))  # rows that do not count come last
 
@@ -236,7 +241,7 @@ class _Grouping:
             extremes.append((more, tables.previous(more, -1)))
         keys = key_rows[len(key_rows) - len(self.keys) :]
         flat = [*keys, position, *running, *(v for pair in extremes for v in pair)]
-        front = tables.in_front(proto, ends, [ends, *flat])
+        front = tables.in_front(proto, ends, [ends.share, *flat])
         self._guard_capacity(front[0])
         front = [self._first_rows(c) for c in front]
         flags, body = front[0], front[1:]
@@ -251,7 +256,7 @@ class _Grouping:
         top = dict(zip(ranked, clean[at : at + len(sorted_by)], strict=True))
         bottom = dict(zip(ranked, clean[at + len(sorted_by) :], strict=True))
         count = SecureArray(self._context, clean[k], 0, float(self.n))
-        kept = SecureArray(self._context, flags, 0, 1.0)
+        kept = SecureArray(self._context, flags, 0, 1.0, flags=True)
         out: dict[str, SecureArray] = {}
         for name, (how, column) in aggregates.items():
             if column is None:
@@ -275,18 +280,19 @@ class _Grouping:
         k = len(self.order)
         return out[:k], out[k : k + len(by)], out[k + len(by) :]
 
-    def _ends(self, keys: Sequence[Share]) -> Share:
+    def _ends(self, keys: Sequence[Share]) -> Flags:
         """1 in the last row of each group that counts."""
         bits = [b for _, b in self.order]
         ends = tables.ends_of_runs(self.proto, list(zip(keys, bits, strict=True)))
         if self.mask is None:
             return ends
-        return self.proto.mul(ends, self.proto.add_public(self.proto.neg(keys[0]), layout.constant(1)))
+        # the first key is [does not count], a bit, in the order of the sort
+        return tables.both(self.proto, ends, tables.neither(self.proto, Flags(keys[0])))
 
     def _guard_capacity(self, flags: Share) -> None:
         if self.n > self.capacity:
             beyond = flags.map(layout.then(layout.take(slice(self.capacity, None)), layout.total(None, False)))
-            self._context.guard(beyond)
+            self._context.guard(beyond, f"group_by: capacity={self.capacity} holds all groups")
 
     def _first_rows(self, column: Share) -> Share:
         """The first ``capacity`` rows, zeros if there are fewer."""
@@ -328,8 +334,8 @@ def histogram(a: SecureArray, bins: npt.ArrayLike) -> SecureArray:
         above = at_least(a, limits).map(layout.total(1, False))
         counts = proto.sub(above.map(layout.take(slice(None, -1))), above.map(layout.take(slice(1, None))))
     else:
-        (rows,) = merged(a, limits, [])
-        places = orders.inverse(proto, rows).map(layout.take(slice(count)))
+        rows, _ = merged(a, limits, [])
+        places = orders.inverse(proto, rows).share.map(layout.take(slice(count)))
         below = proto.add_public(places, layout.negative(layout.arange(count)))
         counts = proto.sub(below.map(layout.take(slice(1, None))), below.map(layout.take(slice(None, -1))))
     return SecureArray(context, counts, 0, float(max(a.size, 1)))
@@ -356,7 +362,7 @@ def one_hot(index: SecureArray, count: int) -> SecureArray:
     hot = _hot(index, count, "one_hot")
     flags = index._context.protocol.b2a(hot).map(layout.reshape((count, -1)))
     share = flags.map(layout.then(layout.transpose(None), layout.reshape((*index.shape, count))))
-    return SecureArray(index._context, share, 0, 1.0)
+    return SecureArray(index._context, share, 0, 1.0, flags=True)
 
 
 def lookup(table: Any, index: SecureArray) -> SecureArray:

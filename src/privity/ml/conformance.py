@@ -244,6 +244,27 @@ def _negative_weights(trial: _Trial) -> None:
     trial.fail("a secret negative weight must raise RangeViolated")
 
 
+def _flags(trial: _Trial) -> None:
+    """Masks and, where the target is one of two, labels that are not 0 and 1 are found, and named."""
+    data = trial.sample()
+    for wrong in (2, -1, 0.5):
+        mask = np.ones(ROWS, type(wrong))
+        mask[5] = wrong
+        _named(trial, f"a row mask with {wrong}", "valid", ["valid"], valid=Input(mask, bound=max(1.0, wrong)))
+    if trial.target in ("binary", "survival"):
+        _named(trial, "labels of -1 and 1", "y", [], y=Input(2 * data.y - 1, bound=1.0))
+
+
+def _named(trial: _Trial, what: str, argument: str, masks: Sequence[str], **arrays: Any) -> None:
+    try:
+        trial.learnt(trial.sample(), masks, **arrays)
+    except RangeViolated as error:
+        if f": {argument} holds " not in str(error):
+            trial.fail(f"{what}: the error must name {argument}, came: {error}")
+        return
+    trial.fail(f"{what} must raise RangeViolated")
+
+
 def _padding(trial: _Trial) -> None:
     more = trial.sample(ROWS + 9)
     order = np.argsort(
@@ -368,6 +389,7 @@ CHECKS: Final[dict[str, Callable[[_Trial], None]]] = {
     "not fitted": _not_fitted,
     "wrong input": _wrong_input,
     "negative weights": _negative_weights,
+    "flags": _flags,
     "padding": _padding,
     "weights": _weights,
     "columns": _columns,

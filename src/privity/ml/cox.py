@@ -19,7 +19,7 @@ from ..mpc.shares import Share
 from ..ring import exact, layout
 from ..table import Table
 from ..types import RANGE_BITS
-from .design import LARGEST_WEIGHT, Design, design_of, guard_binary, settle, whole_target
+from .design import LARGEST_WEIGHT, Design, binary_target, design_of, settle, whole_target
 from .estimator import Rows, rows_of
 from .information import Information
 from .linear_model import LinearModel
@@ -93,11 +93,10 @@ class CoxPHRegressor(LinearModel):
         """
         self._check()
         rows, times = _rows(x, y, duration, valid, sample_weight)
-        event = whole_target(_NAME, rows)
+        event = binary_target(_NAME, rows)
         n, d = rows.x.shape
         if d > n and not self.alpha:
             raise UsageError(f"{_NAME}: {d} coefficients cannot be told from {n} rows; set alpha > 0")
-        guard_binary(event, rows.valid)
         design = design_of(_NAME, rows, self.feature_bound)
         context = design.x._context
         settle(context, _NAME, _HINT)
@@ -247,10 +246,10 @@ class _RiskSets:
         runs = [(s._ring_share(), approx.bits_for(s.bound, s.scale)) for s in (times, real) if s is not None]
         ends = tables.ends_of_runs(self.proto, runs)
         first = self.proto.public(layout.constants([1]))
-        starts = self.proto.concatenate([first, ends.map(layout.take(slice(0, n - 1)))], 0)
+        starts = self.proto.concatenate([first, ends.share.map(layout.take(slice(0, n - 1)))], 0)
         seen = self.design.weighted(event)
         total = segmented_sum(seen, SecureArray(context, self.proto.a2bits(starts)))
-        deaths = SecureArray(context, ends, 0, 1.0) * total
+        deaths = SecureArray(context, ends.share, 0, 1.0) * total
         room = RANGE_BITS - 1 - max(self.height + 7, 19)
         self.deaths = deaths if deaths.scale <= 16 else deaths.rescaled(max(8, min(16, room - 20)))
         self.inverse_bits = min(28, room - self.deaths.scale)

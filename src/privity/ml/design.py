@@ -16,6 +16,7 @@ from ..array import SecureArray
 from ..context import Context
 from ..errors import RangeViolated, ShapeError, UsageError
 from ..functions import concatenate, reciprocal
+from ..functions.flags import as_flags
 from ..ring import exact, layout
 from ..types import RANGE_BITS
 from .estimator import Rows
@@ -24,6 +25,7 @@ MEAN_SQUARE = 4.0
 """Largest weighted mean square of a column, guarded: standardised columns have 1."""
 LARGEST_WEIGHT = 64.0
 """Largest weight of a row, weights having mean 1, guarded."""
+OTHER_LABELS = "for other labels, such as -1 and 1, pass y > 0"
 _LEAST_MEAN = 2.0**-4  # of secret weights or of a row mask
 _WEIGHT_BITS = 22
 
@@ -127,14 +129,6 @@ def settle(context: Context, what: str, hint: str) -> None:
         raise RangeViolated(f"{what}: {error}. {hint}") from None
 
 
-def guard_binary(values: SecureArray, valid: SecureArray | None, hint: str = "") -> None:
-    """Guard that secret integers are 0 or 1 in every row that counts; ``hint``: as in ``Session.guard``."""
-    off = values * (values - 1)  # at least 0 for integers, 0 for these two only
-    if valid is not None:
-        off = off * valid
-    values._context.guard(off.sum()._ring_share(), hint)
-
-
 def whole_target(what: str, rows: Rows) -> SecureArray:
     """The target as secret integers (n,). Raises ShapeError, UsageError."""
     y = rows.y
@@ -144,3 +138,8 @@ def whole_target(what: str, rows: Rows) -> SecureArray:
     if y.kind == "fixed":
         raise UsageError(f"{what}: expected y as integers or booleans, got fixed-point values; use y.astype('int')")
     return y.numeric()
+
+
+def binary_target(what: str, rows: Rows) -> SecureArray:
+    """The target as flags (n,), checked to be 0 or 1 in each row (functions/flags.py). Raises as ``whole_target``."""
+    return as_flags(whole_target(what, rows), f"{what}: y", advice=OTHER_LABELS)

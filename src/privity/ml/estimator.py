@@ -16,6 +16,7 @@ import numpy as np
 from ..array import SecureArray
 from ..errors import ShapeError, UsageError
 from ..functions import concatenate
+from ..functions.flags import as_flags, secret
 from ..table import Table
 
 Same = TypeVar("Same", bound="Estimator")
@@ -79,8 +80,8 @@ def real_numbers(what: str, **values: Any) -> None:
 class Rows:
     """What an estimator learns from. ``x`` (n, d), zero in rows that do not count; ``y`` (n,) or None.
 
-    ``valid`` (n,): secret 0/1 integers that mark real rows, None if all are. ``weight`` (n,): secret or public weights
-    of at least 0, None if all are 1. ``names``: of the d columns. ``count``: real rows, a number or secret.
+    ``valid`` (n,): flags of the real rows (functions/flags.py), None if all are. ``weight`` (n,): secret or public
+    weights of at least 0, None if all are 1. ``names``: of the d columns. ``count``: real rows, a number or secret.
     """
 
     x: SecureArray
@@ -109,6 +110,10 @@ def rows_of(
     or two masks were given, ShapeError if shapes do not fit or there are no rows. Arrays with a mask cost one round and
     8 bytes per party and element: what stands in rows that do not count becomes 0.
     """
+    if valid is not None:
+        secret(f"{what}: valid", valid)
+    if target and y is not None and not isinstance(y, str):
+        secret(f"{what}: y", y)
     from_table = isinstance(x, Table)
     if isinstance(x, Table):
         if valid is not None:
@@ -129,10 +134,7 @@ def rows_of(
     for name, given in (("y", y if target else None), ("valid", valid), ("sample_weight", weight)):
         if given is not None and given.shape[:1] != (n,):
             raise ShapeError(f"{what}: expected {name} with {n} rows like x, got {given.shape}")
-    mask = None if valid is None else valid.numeric()
-    if mask is not None and mask.bound > 1:  # at least 0 for whole numbers, 0 for 0 and 1 only
-        mask._context.guard((mask * (mask - 1)).sum()._ring_share(), f"{what}: a row mask holds 0 and 1 only")
-        mask = mask._stated(1.0)
+    mask = None if valid is None else as_flags(valid, f"{what}: valid")
     if mask is not None and not from_table:  # the rows of a table are 0 there already
         x = (x * mask.reshape((-1, 1)))._stated(x.bound)
         y = (y * mask)._stated(y.bound) if y is not None and y.ndim == 1 else y

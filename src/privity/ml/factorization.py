@@ -10,6 +10,7 @@ from ..array import SecureArray
 from ..errors import ShapeError, UsageError
 from ..functions import solve
 from ..functions.arithmetic import matmul
+from ..functions.flags import as_flags
 from ..functions.ratio import ratio
 from ..ring import exact
 from .design import settle
@@ -70,10 +71,7 @@ class MatrixFactorization(Estimator):
                 f"MatrixFactorization: expected observed as a mask of shape {ratings.shape}, "
                 f"got {mask.kind} {mask.shape}"
             )
-        if mask.bound > 1:
-            off = mask * (mask - 1)  # at least 0 for whole numbers, 0 for 0 and 1 only
-            context.guard(off.sum()._ring_share(), "MatrixFactorization: observed holds 0 and 1 only")
-            mask = mask._stated(1.0)
+        mask = as_flags(mask, "MatrixFactorization: observed")
         known = ratings.numeric().rescaled(context.fraction_bits)
         if self.rating_bound is not None and known.bound > self.rating_bound:
             known = (known * mask)._stated(known.bound).assume_bound(self.rating_bound)

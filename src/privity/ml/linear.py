@@ -13,7 +13,9 @@ import numpy.typing as npt
 from ..array import SecureArray
 from ..errors import ShapeError, UsageError
 from ..functions import divide, log, logit, sigmoid, stack
+from ..functions.flags import as_flags
 from ..table import Table
+from .design import OTHER_LABELS
 from .estimator import Rows, rows_of, with_intercept
 from .family import Binomial
 from .linear_model import LinearModel, check_positive, joined
@@ -165,6 +167,8 @@ class LogisticRegression(LinearModel):
             weighted = inputs = with_intercept(x, rows.valid) if self.fit_intercept else x
             weighted = self._weighted(inputs, y)
             if rows.weight is not None:
+                negative = (rows.weight < 0).numeric().sum()._ring_share()
+                context.guard(negative, "LogisticRegression: sample_weight is at least 0")
                 weighted = weighted * rows.weight.reshape((-1, 1))
         columns = x.shape[1] + self.fit_intercept
         batches = (
@@ -275,7 +279,7 @@ class LogisticRegression(LinearModel):
             raise UsageError(f"LogisticRegression: expected learning_rate > 0, got {self.learning_rate}")
         if self.class_weight is not None and min(self.class_weight) < 0:
             raise UsageError(f"LogisticRegression: expected class weights of at least 0, got {self.class_weight}")
-        return y.numeric()
+        return as_flags(y, "LogisticRegression: y", advice=OTHER_LABELS)
 
     def _instead(self) -> str:
         return "take solver='newton'"

@@ -87,7 +87,8 @@ class MultinomialLogisticRegression(Estimator):
         context, width = design.x._context, design.x.shape[1]
         hot = one_hot(target, self.classes)
         missed = 1 - hot.sum(axis=1)  # 1 where y is no class
-        context.guard((missed if rows.valid is None else missed * rows.valid).sum()._ring_share())
+        missed = missed if rows.valid is None else missed * rows.valid
+        context.guard(missed.sum()._ring_share(), f"{what}: y holds whole numbers from 0 to classes - 1")
         newton = self.solver == "newton" or (self.solver == "auto" and self.classes * width <= _NEWTON_SIZE)
         penalty = np.full(width, self.alpha)
         if self.fit_intercept:

@@ -13,6 +13,7 @@ from ..errors import ShapeError, UsageError
 from ..functions import concatenate, log, log_softmax, one_hot, softmax, stack
 from ..functions import max as largest_of
 from ..functions.arithmetic import matmul
+from ..functions.flags import as_flags
 from ..functions.nearest import nearest_one
 from ..functions.ratio import ratio
 from ..ring import exact
@@ -254,11 +255,7 @@ class BernoulliNB(CountedBayes):
         rows = rows_of("BernoulliNB", x, y, **options)
         if self.binarize is not None:
             return rows, (rows.x > self.binarize).numeric()
-        low = rows.x.numeric()
-        off = low * (low - 1)
-        wrong = (off != 0).numeric().sum()
-        low._context.guard(wrong._ring_share(), "BernoulliNB: x is 0 or 1, or binarize is a number")
-        return rows, low.astype("int")._stated(1.0) if low.scale else low._stated(1.0)
+        return rows, as_flags(rows.x, "BernoulliNB: x", advice="for other numbers let binarize be one")
 
     def learn(self, counts: SecureArray, total: SecureArray) -> tuple[SecureArray, SecureArray | None]:
         """log p and log(1 - p), from counts of ones."""

@@ -11,7 +11,7 @@ from ..array import SecureArray
 from ..errors import UsageError
 from ..functions.arithmetic import matmul
 from ..table import Table
-from .design import MEAN_SQUARE, Design, design_of, guard_binary, settle, whole_target
+from .design import MEAN_SQUARE, Design, binary_target, design_of, settle
 from .estimator import rows_of
 from .information import Information
 from .linear_model import LinearModel
@@ -71,8 +71,7 @@ class LinearSVC(LinearModel):
         """Learn from x (n, d) and y (n,) of 0 and 1. Raises UsageError, ShapeError, RangeViolated (see the class)."""
         self._check()
         rows = rows_of("LinearSVC", x, y, valid=valid, sample_weight=sample_weight)
-        target = whole_target("LinearSVC", rows)
-        guard_binary(target, rows.valid)
+        target = binary_target("LinearSVC", rows)
         design = design_of(
             "LinearSVC", rows, self.feature_bound, self.intercept_scaling if self.fit_intercept else None
         )

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from ..ring import layout
 from . import orders, sort, tables
 from .protocol import Protocol
-from .shares import Bits, Share
+from .shares import Bits, Flags, Places, Share
 
 WORD_BITS = 48
 """Bits in each of the two words of a key."""
@@ -59,7 +59,7 @@ class Aligned:
 
 
 def align(
-    proto: Protocol, keys: Sequence[Share], valid: Sequence[Share | None], columns: Sequence[Sequence[Share]]
+    proto: Protocol, keys: Sequence[Share], valid: Sequence[Flags | None], columns: Sequence[Sequence[Share]]
 ) -> Aligned:
     """Sort the rows of all inputs by key and compare neighbours.
 
@@ -82,10 +82,10 @@ def align(
     return Aligned(source, done.same, tuple(moved), wrong)
 
 
-def _marked(proto: Protocol, keys: Sequence[Share], valid: Sequence[Share | None]) -> Share:
+def _marked(proto: Protocol, keys: Sequence[Share], valid: Sequence[Flags | None]) -> Share:
     """The keys of all inputs, words doubled; in rows that are not valid an odd first word instead, each row its own.
 
-    Flags are 0 or 1, as the caller has checked, so no key that somebody deals can be that of such a row.
+    Flags are 0 or 1, so no key that somebody deals can be that of such a row.
     """
     double = layout.constant(2)
     first = [proto.mul_public(k.map(layout.take((slice(None), 0))), double) for k in keys]
@@ -97,7 +97,7 @@ def _marked(proto: Protocol, keys: Sequence[Share], valid: Sequence[Share | None
             outside.append(double * layout.arange(word.shape[0]) + layout.constant(above))
             above += 2 * word.shape[0]
         given = [proto.add_public(first[i], layout.negative(outside[i])) for i in flagged]
-        flags = [v for v in valid if v is not None]
+        flags = [v.share for v in valid if v is not None]
         kept = proto.mul(proto.concatenate(flags, 0), proto.concatenate(given, 0))
         at = 0
         for i in flagged:
@@ -141,13 +141,13 @@ def _columns(x: Share, count: int) -> Share:
 # -- rows that all inputs have ---------------------------------------------------------------------------------------
 
 
-def in_all(proto: Protocol, aligned: Aligned, inputs: int) -> Share:
+def in_all(proto: Protocol, aligned: Aligned, inputs: int) -> Flags:
     """1 in the first of ``inputs`` neighbours with one key, (n,): one row for each key that all inputs have.
 
     One round for each input but two, and at most 2.
     """
     runs = _runs(proto, aligned.same, inputs - 1)
-    return _padded(proto, proto.b2a(runs[-1]), aligned.rows)
+    return Flags(_padded(proto, proto.b2a(runs[-1]), aligned.rows))
 
 
 def side_by_side(proto: Protocol, payload: Share, widths: Sequence[int]) -> Share:
@@ -156,11 +156,13 @@ def side_by_side(proto: Protocol, payload: Share, widths: Sequence[int]) -> Shar
     return proto.concatenate(parts, 1)
 
 
-def each_row(proto: Protocol, flags: Share, numbers: Share, inputs: int) -> Share:
-    """Whether each row's key is in all inputs, rows where ``numbers`` puts them: 0/1 (n,). Two rounds."""
-    total = flags
+def each_row(proto: Protocol, flags: Flags, numbers: Places, inputs: int) -> Share:
+    """Whether each row's key is in all inputs, rows where ``numbers`` puts them: 0/1 (n,) where each input holds a key
+    once. Two rounds.
+    """
+    total = flags.share
     for d in range(1, inputs):
-        total = proto.add(total, tables.previous(flags, d))
+        total = proto.add(total, tables.previous(flags.share, d))
     return orders.scatter(proto, numbers, [total])[0]
 
 
@@ -169,7 +171,7 @@ def each_row(proto: Protocol, flags: Share, numbers: Share, inputs: int) -> Shar
 
 def beside_first(
     proto: Protocol, aligned: Aligned, payload: Share, widths: Sequence[int]
-) -> tuple[Share, list[Share], Share]:
+) -> tuple[Flags, list[Share], Share]:
     """For rows of the first input: flags of these (n,); per other input whether it has the key (n,); all columns.
 
     Columns of inputs that lack the key are 0. Rows of other inputs hold nothing of use. At most 6 rounds for each input
@@ -195,7 +197,7 @@ def beside_first(
             total = proto.add(total, more)
         matched.append(total)
         columns.append(_selected(proto, found[i], _columns(payload, widths[i])))
-    return proto.b2a(source[0]), matched, proto.concatenate(columns, 1)
+    return Flags(proto.b2a(source[0])), matched, proto.concatenate(columns, 1)
 
 
 def _each(proto: Protocol, source: Share, count: int) -> list[Bits]:
@@ -219,7 +221,7 @@ def _selected(proto: Protocol, found: Sequence[tuple[int, Share]], payload: Shar
 # -- results ---------------------------------------------------------------------------------------------------------
 
 
-def drawn(proto: Protocol, flags: Share, columns: Share, rows: int) -> Share:
+def drawn(proto: Protocol, flags: Flags, columns: Share, rows: int) -> Share:
     """The ``rows`` rows with a flag, of which there are so many, in a uniform secret order.
 
     Rounds: 3 to bring them in front, 2 for their order. Bytes in all: 32 a value, for all rows and then for ``rows``.
@@ -228,17 +230,17 @@ def drawn(proto: Protocol, flags: Share, columns: Share, rows: int) -> Share:
     return proto.shuffle([_first(proto, moved, rows)], proto.mix(rows))[0]
 
 
-def drawn_padded(proto: Protocol, flags: Share, columns: Share, rows: int) -> tuple[Share, Share, Share]:
+def drawn_padded(proto: Protocol, flags: Flags, columns: Share, rows: int) -> tuple[Flags, Share, Share]:
     """``rows`` rows in a uniform secret order, those with a flag among them and zeros: flags, columns, flags left out.
 
     A round more than ``drawn``.
     """
-    first, moved = tables.in_front(proto, flags, [flags, columns])
+    first, moved = tables.in_front(proto, flags, [flags.share, columns])
     beyond = first.map(layout.then(layout.take(slice(rows, None)), layout.total(None, False)))
     first = _first(proto, first, rows)
     (moved,) = tables.masked(proto, first, [_first(proto, moved, rows)])
     first, moved = proto.shuffle([first, moved], proto.mix(rows))
-    return first, moved, beyond
+    return Flags(first), moved, beyond
 
 
 def _first(proto: Protocol, x: Share, rows: int) -> Share:
@@ -249,18 +251,18 @@ def _first(proto: Protocol, x: Share, rows: int) -> Share:
 # -- one table -------------------------------------------------------------------------------------------------------
 
 
-def first_of_each(proto: Protocol, keys: Share, valid: Share | None) -> tuple[Share, Share]:
+def first_of_each(proto: Protocol, keys: Share, valid: Flags | None) -> tuple[Flags, Share]:
     """1 in the first valid row of each key (n,), rows as given; and violations as in ``Aligned``.
 
-    ``sort_hashed``, and at most 14 rounds.
+    ``sort_hashed``, and at most 15 rounds.
     """
     n = keys.shape[0]
-    flags = proto.public(layout.ones((n,))) if valid is None else valid
     if n < 2:
-        return flags, proto.public(layout.zeros(()))
+        return valid or Flags(proto.public(layout.ones((n,)))), proto.public(layout.zeros(()))
     done = sort.sort_hashed(proto, _marked(proto, [keys], [valid]), _COUNTED, [orders.row_numbers(proto, n)])
     rows, same, differing = done.columns[0], done.same, done.alike
     found = proto.b2a(tables.joined([same, differing]))
     again = proto.concatenate([proto.public(layout.zeros((1,))), found.map(layout.take(0))], 0)
     wrong = found.map(layout.then(layout.take(1), layout.total(None, False)))
-    return proto.sub(flags, orders.scatter(proto, rows, [again])[0]), wrong
+    first = tables.neither(proto, Flags(orders.scatter(proto, Places(rows), [again])[0]))
+    return first if valid is None else tables.both(proto, valid, first), wrong

@@ -17,7 +17,7 @@ from ..ring.order import Rows
 from ..types import Ring
 from .permits import independent
 from .protocol import Protocol
-from .shares import Share, Shown
+from .shares import Places, Share, Shown
 
 Key = tuple[Share, int]
 """(values, bits): one number per row with |value| < 2^bits."""
@@ -33,7 +33,7 @@ def row_numbers(proto: Protocol, n: int) -> Share:
     return proto.public(layout.arange(n))
 
 
-def scatter(proto: Protocol, places: Share, columns: Sequence[Share]) -> list[Share]:
+def scatter(proto: Protocol, places: Places, columns: Sequence[Share]) -> list[Share]:
     """Row j goes to row places[j]: shuffle all, open the shuffled places (a random permutation), move. Two rounds."""
     return Scattered(proto, places, columns).columns
 
@@ -41,12 +41,12 @@ def scatter(proto: Protocol, places: Share, columns: Sequence[Share]) -> list[Sh
 class Scattered:
     """``columns`` with row j moved to row places[j], and the way back for what is computed there."""
 
-    def __init__(self, proto: Protocol, places: Share, columns: Sequence[Share]) -> None:
+    def __init__(self, proto: Protocol, places: Places, columns: Sequence[Share]) -> None:
         """Two rounds."""
-        n = places.shape[0]
+        n = places.share.shape[0]
         self._proto = proto
         self._mix = proto.mix(n)
-        mixed = proto.shuffle_and_open([as_shown(places)], self._mix, columns, permit=independent(places))
+        mixed = proto.shuffle_and_open([as_shown(places)], self._mix, columns, permit=independent(places.share))
         self._rows = rows_of(mixed.opened, n)
         rows = order.inverse(self._rows)
         self.columns = [c.map(layout.take(rows)) for c in mixed.items]
@@ -56,21 +56,21 @@ class Scattered:
         return self._proto.shuffle([c.map(layout.take(self._rows)) for c in columns], self._mix, undo=True)
 
 
-def gather(proto: Protocol, places: Share, columns: Sequence[Share]) -> list[Share]:
+def gather(proto: Protocol, places: Places, columns: Sequence[Share]) -> list[Share]:
     """Row j of the result is row places[j]: open the shuffled places, move, undo the shuffle. Four rounds."""
     return Scattered(proto, places, []).back(columns)
 
 
-def inverse(proto: Protocol, places: Share) -> Share:
+def inverse(proto: Protocol, places: Places) -> Places:
     """The secret permutation that undoes ``places``. Two rounds."""
-    return scatter(proto, places, [row_numbers(proto, places.shape[0])])[0]
+    return Places(scatter(proto, places, [row_numbers(proto, places.share.shape[0])])[0])
 
 
-def as_shown(places: Share) -> Shown:
+def as_shown(places: Places) -> Shown:
     """Places to be opened, with one bit more than row numbers have: numbers beyond n are then found, or taken modulo a
     power of two above n.
     """
-    return Shown(places, row_bits(places.shape[0]) + 1)
+    return Shown(places.share, row_bits(places.share.shape[0]) + 1)
 
 
 def rows_of(opened: Sequence[Ring] | None, n: int) -> Rows:

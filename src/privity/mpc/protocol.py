@@ -196,6 +196,18 @@ class Protocol(ABC):
             parts.append(blocks[0] if len(blocks) == 1 else layout.concatenate(blocks, 0))
         return Bits(tuple(parts), shape, b.planes)
 
+    def join_bits(self, blocks: Sequence[Bits], axis: int, new_axis: bool = False) -> Bits:
+        """Bits of one plane each, concatenated or stacked along an axis (unpacked, joined, packed again; local)."""
+        join = layout.stack if new_axis else layout.concatenate
+        shape = layout.joined_shape([b.shape for b in blocks], axis, new_axis)
+        if not blocks[0].parts:
+            return Bits((), shape)
+        ring, parts = self.party.ring, []
+        for each in zip(*(b.parts for b in blocks), strict=True):
+            plain = [ring.from_planes(p, b.size).reshape(b.shape) for p, b in zip(each, blocks, strict=True)]
+            parts.append(ring.to_planes(layout.flat(join(plain, axis)), 1))
+        return Bits(tuple(parts), shape)
+
     @abstractmethod
     def invert(self, b: Bits) -> Bits:
         """NOT."""

@@ -23,7 +23,7 @@ from . import orders, tables
 from .orders import Key
 from .permits import independent
 from .protocol import Protocol
-from .shares import Bits, Share, Shown
+from .shares import Bits, Places, Share, Shown
 
 ROOM = RANGE_BITS + 1
 """Bits that one key may have."""
@@ -72,7 +72,7 @@ def sort(proto: Protocol, keys: Sequence[Key], columns: Sequence[Share], width: 
             [Shown(rest, rest.planes)], proto.mix(n), [places], permit=independent(rest)
         )
         places = mixed.items[0].map(layout.take(order.inverse(orders.rows_of(mixed.opened, n))))
-    return orders.scatter(proto, places, columns)
+    return orders.scatter(proto, Places(places), columns)  # ranks by digits that are bits, whatever the keys are
 
 
 def digit_widths(planes: int, width: int) -> list[int]:

@@ -70,6 +70,28 @@ class Bits:
         return f"Bits(shape={self.shape}, planes={self.planes})"
 
 
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """One ring integer per row that is 0 or 1 whatever anybody put in: made from bits, or put together from such.
+
+    What moves rows opens where they go in a shuffled order, which says nothing only if the places are those of true
+    flags. So it takes this and not a ``Share``. Whoever makes one vouches for it; a test lists who does, and why.
+    """
+
+    share: Share
+
+    def map(self, fn: layout.Local) -> Flags:
+        """Rearranged: ``fn`` moves, repeats or leaves out elements, or puts zeros among them."""
+        return Flags(self.share.map(fn))
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """A secret permutation: each of the row numbers 0 to n - 1 once, whatever anybody put in. Vouched for as Flags."""
+
+    share: Share
+
+
 class Mix:
     """A secret order of n rows: ``known`` are the permutations that this party has, by the protocol's own naming."""
 

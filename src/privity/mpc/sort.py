@@ -30,7 +30,7 @@ from .orders import Key
 from .outside import Outside
 from .permits import independent
 from .protocol import Protocol
-from .shares import Bits, Share
+from .shares import Bits, Places, Share
 
 _SPREAD = 3
 """Bits beyond those of a key that differences have, once the key was brought back within its bound."""
@@ -84,9 +84,9 @@ def sort(proto: Protocol, keys: Sequence[Key], columns: Sequence[Share]) -> list
     return by_comparisons(proto, keys, columns, best.batch)
 
 
-def argsort(proto: Protocol, keys: Sequence[Key]) -> Share:
+def argsort(proto: Protocol, keys: Sequence[Key]) -> Places:
     """The rows in ascending order: secret row numbers, one per row."""
-    return sort(proto, keys, [orders.row_numbers(proto, keys[0][0].shape[0])])[0]
+    return Places(sort(proto, keys, [orders.row_numbers(proto, keys[0][0].shape[0])])[0])
 
 
 def sort_lanes(proto: Protocol, key: Share, bits: int, columns: Sequence[Share]) -> list[Share]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from ..ring import layout
 from . import orders
 from .protocol import Protocol
-from .shares import Bits, Share
+from .shares import Bits, Flags, Places, Share
 
 
 def cumulative(x: Share) -> Share:
@@ -23,7 +23,7 @@ def previous(x: Share, shift: int = 1) -> Share:
     return x.map(layout.shifted(shift))
 
 
-def ends_of_runs(proto: Protocol, keys: Sequence[orders.Key]) -> Share:
+def ends_of_runs(proto: Protocol, keys: Sequence[orders.Key]) -> Flags:
     """1 in the last row of each run of equal keys: one zero test for each key, and an AND for each key but one."""
     n = keys[0][0].shape[0]
     same: Bits | None = None
@@ -33,44 +33,54 @@ def ends_of_runs(proto: Protocol, keys: Sequence[orders.Key]) -> Share:
         same = equal if same is None else proto.and_(same, equal)
     assert same is not None
     if n == 0:
-        return proto.public(layout.zeros((0,)))
+        return Flags(proto.public(layout.zeros((0,))))
     changes = proto.b2a(proto.invert(same))
-    return proto.concatenate([changes, proto.public(layout.constants([1]))], 0)
+    return Flags(proto.concatenate([changes, proto.public(layout.constants([1]))], 0))
 
 
-def places_in_front(proto: Protocol, flags: Share) -> Share:
+def both(proto: Protocol, first: Flags, second: Flags) -> Flags:
+    """1 where both are. One round."""
+    return Flags(proto.mul(first.share, second.share))
+
+
+def neither(proto: Protocol, flags: Flags) -> Flags:
+    """1 where the flag is 0. Local."""
+    return Flags(proto.add_public(proto.neg(flags.share), layout.constant(1)))
+
+
+def places_in_front(proto: Protocol, flags: Flags) -> Places:
     """Where each row goes if those with a flag come first and all keep their order: a secret permutation. One round.
 
     With c the running count of flags and m their number: flag * (c - 1) + (1 - flag) * (m + j - c).
     """
-    n = flags.shape[0]
-    count = cumulative(flags)
-    total = flags.map(layout.total(0, True)).map(layout.broadcast((n,)))
+    given, n = flags.share, flags.share.shape[0]
+    count = cumulative(given)
+    total = given.map(layout.total(0, True)).map(layout.broadcast((n,)))
     others = proto.add_public(proto.sub(total, count), layout.arange(n))
     first = proto.add_public(count, layout.constant(-1))
-    return proto.add(others, proto.mul(flags, proto.sub(first, others)))
+    return Places(proto.add(others, proto.mul(given, proto.sub(first, others))))
 
 
-def in_front(proto: Protocol, flags: Share, columns: Sequence[Share]) -> list[Share]:
+def in_front(proto: Protocol, flags: Flags, columns: Sequence[Share]) -> list[Share]:
     """The columns, rows with a flag first; all keep their order otherwise. Three rounds."""
     return orders.scatter(proto, places_in_front(proto, flags), columns)
 
 
-def carried_forward(proto: Protocol, starts: Share, columns: Sequence[Share]) -> list[Share]:
+def carried_forward(proto: Protocol, starts: Flags, columns: Sequence[Share]) -> list[Share]:
     """For each row the values of the last row at or before it that has a flag (zeros before the first). Six rounds.
 
     Differences between the values of consecutive flagged rows are taken where these stand together, go back to their
     rows, and add up to the values again.
     """
-    n = starts.shape[0]
+    n = starts.share.shape[0]
     if n == 0:
         return list(columns)
     mixed = orders.Scattered(proto, places_in_front(proto, starts), columns)
     steps = mixed.back([proto.sub(c, previous(c)) for c in mixed.columns])
-    return [cumulative(c) for c in masked(proto, starts, steps)]
+    return [cumulative(c) for c in masked(proto, starts.share, steps)]
 
 
-def running_sums(proto: Protocol, starts: Share, columns: Sequence[Share]) -> list[Share]:
+def running_sums(proto: Protocol, starts: Flags, columns: Sequence[Share]) -> list[Share]:
     """Running sums that start anew in each flagged row. Six rounds; sums wrap around like all ring integers."""
     sums = [cumulative(c) for c in columns]
     before = carried_forward(proto, starts, [proto.sub(s, c) for s, c in zip(sums, columns, strict=True)])

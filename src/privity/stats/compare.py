@@ -12,6 +12,7 @@ from ..array import SecureArray
 from ..disclosure import opened_where
 from ..errors import ShapeError
 from ..functions import stack
+from ..functions.flags import as_flags, secret
 from ..functions.ratio import fitting_scale, ratio
 from ..ml.metrics.ranking import curve_of, pairs_in_order
 from ..ml.metrics.sample import binary
@@ -64,16 +65,19 @@ def ttest(
     large that the variance has no digits left (some thousand deviations) is found by a guard: RangeViolated at the next
     opening; then state a smaller bound or scale the data. Rounds: about 300.
     """
+    secret("ttest: group", group)
+    if valid is not None:
+        secret("ttest: valid", valid)
     if x.ndim != 1 or group.shape != x.shape or x.shape[0] == 0:
         raise ShapeError(f"ttest: expected x and group of shape (n,) with n > 0, got {x.shape} and {group.shape}")
-    one = binary("ttest", group)
+    n = x.shape[0]
+    if valid is not None and valid.shape != x.shape:
+        raise ShapeError(f"ttest: expected valid of shape {x.shape}, got {valid.shape}")
+    one = binary("ttest", group, "group", valid)
     zero = (1 - one)._stated(1.0)
     mask = stack([one, zero], axis=1)
-    n = x.shape[0]
     if valid is not None:
-        if valid.shape != x.shape:
-            raise ShapeError(f"ttest: expected valid of shape {x.shape}, got {valid.shape}")
-        mask = (mask * valid.numeric().reshape((-1, 1)))._stated(1.0)
+        mask = (mask * as_flags(valid, "ttest: valid").reshape((-1, 1)))._stated(1.0)
     values = x.numeric()
     values = (values if values.scale else values.rescaled(x._context.fraction_bits)).reshape((-1, 1))
     counts = mask.sum(axis=0)
@@ -160,7 +164,7 @@ def mannwhitneyu(x: SecureArray, group: SecureArray, *, valid: SecureArray | Non
     As ``scipy.stats.mannwhitneyu(..., method="asymptotic")``, two-sided; ``effect`` is U / (n1 n0). Opened are effect
     and z, not the sizes of the groups. At most 2^20 rows. Cost: a ``sort``, and about 250 rounds. Error of z: 1e-4.
     """
-    curve = curve_of("mannwhitneyu", group, x, valid, None)
+    curve = curve_of("mannwhitneyu", group, x, valid, None, "group")
     flag, hits, misses, before = curve.thresholds()
     n = float(x.shape[0])
     pairs = curve.pairs

@@ -11,6 +11,7 @@ from ..array import SecureArray
 from ..disclosure import release, release_table
 from ..errors import ShapeError, UsageError
 from ..functions import matmul, one_hot
+from ..functions.flags import as_flags, secret
 from ..functions.ratio import ratio
 from . import pvalues
 from .sample import TestResult, opened_result
@@ -46,13 +47,15 @@ def crosstab(
     """
     if a.shape != b.shape or a.ndim != 1 or a.shape[0] == 0:
         raise ShapeError(f"crosstab: expected two columns of shape (n,) with n > 0, got {a.shape} and {b.shape}")
+    if valid is not None:
+        secret("crosstab: valid", valid)
     if valid is not None and valid.shape != a.shape:
         raise ShapeError(f"crosstab: expected valid of shape {a.shape}, got {valid.shape}")
     if rows < 1 or columns < 1:
         raise UsageError(f"crosstab: expected at least one row and one column, got {rows} and {columns}")
     left, right = one_hot(a.numeric(), rows), one_hot(b.numeric(), columns)
     if valid is not None:
-        left = (left * valid.numeric().reshape((-1, 1)))._stated(1.0)
+        left = (left * as_flags(valid, "crosstab: valid").reshape((-1, 1)))._stated(1.0)
     return CrossTable(matmul(left.T, right)._stated(float(a.shape[0])))
 
 

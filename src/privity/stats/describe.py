@@ -12,6 +12,7 @@ from ..array import SecureArray
 from ..disclosure import release
 from ..errors import UsageError
 from ..functions import sqrt, stack
+from ..ml.preprocessing.transform import present_cells
 from ..openings import Withheld
 from ..table import Table
 from .moments import mean, variance
@@ -61,9 +62,7 @@ def describe(
         )
     context = table._context
     x = table.block(names)
-    full = context.constant(np.ones(table.rows, np.int64)) if table.valid is None else table.valid
-    missing = [table.column(n).missing for n in names]
-    present = stack([full if m is None else full - m for m in missing], axis=1)._stated(1.0)
+    present = present_cells(table, names)
     count = present.sum(axis=0)._stated(float(max(1, table.rows)))
     centre = mean(x, valid=present).value
     spread = sqrt(variance(x, valid=present).value)

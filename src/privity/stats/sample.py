@@ -11,6 +11,7 @@ import numpy as np
 from ..array import SecureArray
 from ..disclosure import release
 from ..errors import ShapeError
+from ..functions.flags import as_flags, secret
 from ..functions.ratio import fitting_scale, ratio
 
 
@@ -28,7 +29,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Cells:
-    """Columns as fixed-point numbers (n, d), 0/1 ``mask`` (n, d), (n, 1) or None; ``vector``: given as (n,)."""
+    """Columns as fixed-point numbers (n, d), flags ``mask`` (n, d), (n, 1) or None; ``vector``: given as (n,)."""
 
     x: SecureArray
     mask: SecureArray | None
@@ -69,9 +70,13 @@ class Cells:
 
 
 def cells(what: str, x: SecureArray, valid: SecureArray | None, by_cell: bool = True) -> Cells:
-    """Columns and mask, checked. ``valid``: (n,), or like x where ``by_cell``. Raises ShapeError."""
+    """Columns and mask, checked. ``valid``: booleans, or integers that are checked to be 0 or 1, (n,), or like x where
+    ``by_cell``. Raises ShapeError, UsageError.
+    """
     if x.ndim not in (1, 2) or 0 in x.shape:
         raise ShapeError(f"{what}: expected x of shape (n,) or (n, d) with at least one of each, got {x.shape}")
+    if valid is not None:
+        secret(f"{what}: valid", valid)
     allowed = {x.shape[:1], x.shape} if by_cell else {x.shape[:1]}
     if valid is not None and valid.shape not in allowed:
         cell = " or cell" if by_cell else ""
@@ -81,7 +86,7 @@ def cells(what: str, x: SecureArray, valid: SecureArray | None, by_cell: bool = 
     numbers = numbers if numbers.scale else numbers.rescaled(numbers._context.fraction_bits)
     mask = None
     if valid is not None:
-        mask = valid.numeric()._stated(1.0).reshape((n, -1))
+        mask = as_flags(valid, f"{what}: valid").reshape((n, -1))
     return Cells(numbers.reshape((n, -1)), mask, x.ndim == 1)
 
 

@@ -15,11 +15,13 @@ from ..array import SecureArray
 from ..disclosure import opened_where
 from ..errors import ShapeError, UsageError
 from ..functions import concatenate, sort_by, sqrt, stack
+from ..functions.flags import as_flags, secret
 from ..functions.order import sort_key
 from ..functions.ratio import fitting_scale, ratio
 from ..functions.tables import cumsum
 from ..ml.metrics.sample import binary
 from ..mpc import orders, tables
+from ..mpc.shares import Places
 from ..ring import layout
 from . import pvalues
 from .sample import TestResult, both_enough, opened_result
@@ -93,8 +95,8 @@ def kaplan_meier(
     if m == 0 or not np.isfinite(grid).all() or (np.diff(grid) <= 0).any():
         raise UsageError("kaplan_meier: expected at= as finite times in ascending order, at least one")
     context = times._context
-    happened = binary("kaplan_meier", events)
-    real = context.constant(np.ones(n, np.int64)) if valid is None else valid.numeric()._stated(1.0)
+    happened = binary("kaplan_meier", events, "events", valid)
+    real = _real("kaplan_meier", times, valid)
     clock = times.numeric()
     if clock.scale == 0 and (grid != np.rint(grid)).any():
         clock = clock.rescaled(context.fraction_bits)
@@ -116,7 +118,7 @@ def kaplan_meier(
     events_so_far = cumsum(dead)
     after = (gone[-1] - gone)._stated(float(n))
     parts = [survival, spread, after, events_so_far]
-    shares = orders.scatter(context.protocol, rows._ring_share(), [p._ring_share() for p in parts])
+    shares = orders.scatter(context.protocol, Places(rows._ring_share()), [p._ring_share() for p in parts])
     curve, spread, after, count = (
         SecureArray(context, s, p.scale, p.bound)[n:] for s, p in zip(shares, parts, strict=True)
     )
@@ -135,7 +137,17 @@ def _running_product(x: SecureArray) -> SecureArray:
     return x
 
 
+def _real(what: str, times: SecureArray, valid: SecureArray | None) -> SecureArray:
+    """Flags of the rows that count, (n,)."""
+    if valid is None:
+        return times._context.constant(np.ones(times.shape, np.int64))
+    return as_flags(valid, f"{what}: valid")
+
+
 def _check(what: str, times: SecureArray, events: SecureArray, valid: SecureArray | None) -> int:
+    secret(f"{what}: events", events)
+    if valid is not None:
+        secret(f"{what}: valid", valid)
     if times.ndim != 1 or events.shape != times.shape or times.shape[0] == 0:
         raise ShapeError(f"{what}: expected times and events of shape (n,), n > 0, got {times.shape}, {events.shape}")
     if valid is not None and valid.shape != times.shape:
@@ -174,8 +186,8 @@ def logrank(
     there is no variance. Error: 1e-4 relative, absolute 1e-4. Cost: a ``sort``, three divisions for every row.
     """
     n = _check("logrank", times, events, valid)
-    happened, one = binary("logrank", events), binary("logrank", group)
-    real = times._context.constant(np.ones(n, np.int64)) if valid is None else valid.numeric()._stated(1.0)
+    happened, one = binary("logrank", events, "events", valid), binary("logrank", group, "group", valid)
+    real = _real("logrank", times, valid)
     dead = happened if valid is None else (happened * real)._stated(1.0)
     first = one if valid is None else (one * real)._stated(1.0)
     dead_first = (dead * one)._stated(1.0)
@@ -183,7 +195,7 @@ def logrank(
     context, proto = clock._context, clock._context.protocol
     sums = [cumsum(c) for c in columns]
     ends = tables.ends_of_runs(proto, [sort_key(clock)])
-    shares = tables.in_front(proto, ends, [ends, *(c._ring_share() for c in sums)])
+    shares = tables.in_front(proto, ends, [ends.share, *(c._ring_share() for c in sums)])
     flag = SecureArray(context, shares[0], 0, 1.0)
     upto = stack([SecureArray(context, s, 0, float(n)) for s in shares[1:]])
     before = stack([c._rearranged(layout.shifted(1)) for c in upto])

@@ -20,14 +20,15 @@ def accuracy_score(
 ) -> SecureArray:
     """Share of right predictions: labels as booleans or whole numbers, of any number of classes. Secret scalar.
 
-    ``valid`` (n,): secret 0/1 integers that mark the real rows; padding does not count. Error: that of a mean (exact
-    count; relative 2^-20 with a mask). Rounds: one AND (classes: a zero test), a conversion, and 46 with a mask.
+    ``valid`` (n,): secret booleans, or integers that are checked to be 0 or 1, that mark the real rows; padding does
+    not count. Error: that of a mean (exact count; relative 2^-20 with a mask). Rounds: one AND (classes: a zero test),
+    a conversion, and 46 with a mask.
     """
     check_rows("accuracy_score", y_true, y_pred)
     weight = row_weights("accuracy_score", y_true, valid, sample_weight)
     if y_pred.kind == "bool":
         proto = y_true._context.protocol
-        labels = y_true if y_true.kind == "bool" else binary("accuracy_score", y_true)
+        labels = y_true if y_true.kind == "bool" else binary("accuracy_score", y_true, "y_true", valid)
         truth = labels if labels.kind == "bool" else SecureArray(y_true._context, proto.a2bits(labels._ring_share()))
         right = ~(truth ^ y_pred)
     else:
@@ -45,7 +46,7 @@ def log_loss(
     """
     check_rows("log_loss", y_true, y_proba)
     weight = row_weights("log_loss", y_true, valid, sample_weight)
-    labels, p = binary("log_loss", y_true), probability(y_proba)
+    labels, p = binary("log_loss", y_true, "y_true", valid), probability(y_proba)
     given = (1 - p + labels * (p * 2 - 1))._stated(1.0 + 2.0**-7)
     loss = -log(clip(given, 2.0**-p.scale, 1.0))
     return weighted_mean(loss._stated(min(loss.bound, 0.7 * p.scale + 1)), weight)
@@ -57,7 +58,7 @@ def brier_score_loss(
     """Mean of (probability - label)^2 over the rows that count. Secret scalar. Error: 1 ulp; rounds: 3, or 50."""
     check_rows("brier_score_loss", y_true, y_proba)
     weight = row_weights("brier_score_loss", y_true, valid, sample_weight)
-    error = probability(y_proba) - binary("brier_score_loss", y_true)
+    error = probability(y_proba) - binary("brier_score_loss", y_true, "y_true", valid)
     if weight is None:
         return error.matmul(error) * (1.0 / y_true.shape[0])
     error = error._stated(1.0 + 2.0**-7)
@@ -85,9 +86,9 @@ def confusion_matrix(
         raise UsageError(f"confusion_matrix: expected classes >= 2, got {classes}")
     weight = row_weights("confusion_matrix", y_true, valid, sample_weight)
     sides = []
-    for y in (y_true, y_pred):
+    for name, y in (("y_true", y_true), ("y_pred", y_pred)):
         if classes == 2:
-            one = binary("confusion_matrix", y)
+            one = binary("confusion_matrix", y, name, valid)
             sides.append(stack([(1 - one)._stated(1.0), one], axis=1))
         else:
             sides.append(one_hot(y.numeric(), classes))
@@ -101,7 +102,7 @@ def _counts(what: str, y_true: SecureArray, y_pred: SecureArray, valid: Any, sam
     """Sums of weights: right positives, predicted positives, true positives."""
     check_rows(what, y_true, y_pred)
     weight = row_weights(what, y_true, valid, sample_weight)
-    truth, guess = binary(what, y_true), binary(what, y_pred)
+    truth, guess = binary(what, y_true, "y_true", valid), binary(what, y_pred, "y_pred", valid)
     both = (truth * guess)._stated(1.0)
     totals = weighted_sum(stack([both, guess, truth], axis=1), weight)
     return [totals[0], totals[1], totals[2]]
@@ -171,7 +172,7 @@ def calibration_curve(
     if n_bins < 1:
         raise UsageError(f"calibration_curve: expected n_bins >= 1, got {n_bins}")
     mask = row_weights("calibration_curve", y_true, valid, None)
-    labels, p = binary("calibration_curve", y_true), probability(y_proba)
+    labels, p = binary("calibration_curve", y_true, "y_true", valid), probability(y_proba)
     edges = np.linspace(0.0, 1.0, n_bins + 1)
     one = p._context.constant(np.ones((n, 1), np.int64))
     if n_bins > 1:  # a value on an edge belongs to the bin below, as in scikit-learn

@@ -8,6 +8,7 @@ from typing import Any
 from ...array import SecureArray
 from ...errors import ShapeError, UsageError
 from ...functions import concatenate, shuffle, stack
+from ...functions.flags import as_flags, moving
 from ...mpc import tables
 from .scorers import Scorer, scorer_of
 
@@ -36,9 +37,10 @@ def permutation_importance(
 ) -> Importances:
     """As ``sklearn.inspection.permutation_importance``; the order of each shuffle is known to nobody.
 
-    x (n, d), y (n,). With ``valid`` a column is shuffled among the rows that are real. ``scoring``: a name (see
-    ``metrics.scorers``) or a function. Nothing is opened. Cost: d * n_repeats predictions and scores, each with a
-    shuffle of one column (3 rounds; with ``valid`` 8). Raises ShapeError, UsageError.
+    x (n, d), y (n,). With ``valid`` (n,), secret booleans or integers that are checked to be 0 or 1, a column is
+    shuffled among the rows that are real; RangeViolated before a row is moved if it holds other numbers. ``scoring``: a
+    name (see ``metrics.scorers``) or a function. Nothing is opened. Cost: d * n_repeats predictions and scores, each
+    with a shuffle of one column (3 rounds; with ``valid`` 8). Raises ShapeError, UsageError.
     """
     if x.ndim != 2 or 0 in x.shape or y.shape != x.shape[:1]:
         raise ShapeError(f"permutation_importance: expected x (n, d) and y (n,), got {x.shape} and {y.shape}")
@@ -46,7 +48,7 @@ def permutation_importance(
         raise UsageError(f"permutation_importance: expected n_repeats >= 1, got {n_repeats}")
     score = scorer_of(scoring)
     if valid is not None:
-        x, y, valid = _real_rows_first(valid, x, y)
+        x, y, valid = _real_rows_first(as_flags(valid, "permutation_importance: valid"), x, y)
     full = score(estimator, x, y, valid=valid)
     rows = []
     for j in range(x.shape[1]):
@@ -63,10 +65,9 @@ def permutation_importance(
 def _real_rows_first(
     valid: SecureArray, x: SecureArray, y: SecureArray
 ) -> tuple[SecureArray, SecureArray, SecureArray]:
-    proto, mask = valid._context.protocol, valid.numeric()
-    given = [x.numeric(), y.numeric(), mask]
-    moved = tables.in_front(proto, mask._ring_share(), [a._ring_share() for a in given])
-    made = [SecureArray(a._context, s, a.scale, a.bound) for a, s in zip(given, moved, strict=True)]
+    given = [x.numeric(), y.numeric(), valid]
+    moved = tables.in_front(valid._context.protocol, moving(valid), [a._ring_share() for a in given])
+    made = [SecureArray(a._context, s, a.scale, a.bound, a._flags) for a, s in zip(given, moved, strict=True)]
     return made[0], made[1], made[2]
 
 
@@ -75,5 +76,5 @@ def _shuffled(column: SecureArray, valid: SecureArray | None) -> SecureArray:
     if valid is None:
         return shuffle(column)[0]
     mixed, real = shuffle(column, valid)
-    share = tables.in_front(column._context.protocol, real._ring_share(), [mixed._ring_share()])[0]
+    share = tables.in_front(column._context.protocol, moving(real), [mixed._ring_share()])[0]
     return SecureArray(column._context, share, column.scale, column.bound)

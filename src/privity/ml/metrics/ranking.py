@@ -11,6 +11,7 @@ from typing import Any
 from ...array import SecureArray
 from ...functions import max as largest
 from ...functions import sort_by, stack
+from ...functions.flags import moving
 from ...functions.order import sort_key
 from ...functions.ratio import fitting_scale, ratio
 from ...functions.tables import cumsum
@@ -44,24 +45,26 @@ class Curve:
         """(flag, hits, misses, hits before) for one row per different score, then rows with flag 0. Five rounds."""
         context, proto = self.ends._context, self.ends._context.protocol
         columns = [self.ends, self.hits, self.misses]
-        shares = tables.in_front(proto, self.ends._ring_share(), [c._ring_share() for c in columns])
+        shares = tables.in_front(proto, moving(self.ends), [c._ring_share() for c in columns])
         flag, hits, misses = (
             SecureArray(context, s, c.scale, c.bound) for s, c in zip(shares, columns, strict=True)
         )
         return flag, hits, misses, hits._rearranged(layout.shifted(1))
 
 
-def curve_of(what: str, y_true: SecureArray, y_score: SecureArray, valid: Any, sample_weight: Any) -> Curve:
+def curve_of(
+    what: str, y_true: SecureArray, y_score: SecureArray, valid: Any, sample_weight: Any, name: str = "y_true"
+) -> Curve:
     """One sort by score. Rows that do not count have the weight 0: where they add thresholds nothing changes."""
     check_rows(what, y_true, y_score)
     weight = row_weights(what, y_true, valid, sample_weight)
-    label = binary(what, y_true)
+    label = binary(what, y_true, name, valid)
     one = label if weight is None else (label * weight)._stated(weight.bound)
     zero = ((1 - label) if weight is None else weight - one)._stated(one.bound)
     score = -y_score.numeric()
     score, one, zero = sort_by(score, [score, one, zero])
     context, proto = score._context, score._context.protocol
-    ends = SecureArray(context, tables.ends_of_runs(proto, [sort_key(score)]), 0, 1.0)
+    ends = SecureArray(context, tables.ends_of_runs(proto, [sort_key(score)]).share, 0, 1.0, flags=True)
     hits, misses = cumsum(one), cumsum(zero)
     return Curve(ends, hits, misses, hits[-1], misses[-1])
 

@@ -9,12 +9,16 @@ import numpy as np
 from ...array import SecureArray, secure
 from ...errors import ShapeError, UsageError
 from ...functions import arithmetic
+from ...functions.flags import as_flags, secret
 from ...functions.ratio import fitting_scale, ratio
 from ...ring import layout
 
 
 def check_rows(what: str, *arrays: SecureArray) -> int:
     """Number of rows of one-dimensional arrays. Raises ShapeError unless all have the same, at least one."""
+    public = [type(a).__name__ for a in arrays if not isinstance(a, SecureArray)]
+    if public:
+        raise UsageError(f"{what}: expected secret arrays of shape (n,), got {public[0]}")
     first = arrays[0].shape
     if any(a.shape != first for a in arrays) or len(first) != 1 or first[0] == 0:
         shapes = " and ".join(str(a.shape) for a in arrays)
@@ -32,7 +36,7 @@ def row_weights(what: str, y: SecureArray, valid: SecureArray | None, sample_wei
     for name, given in (("valid", valid), ("sample_weight", sample_weight)):
         if given is not None and _shape(given) != (n,):
             raise ShapeError(f"{what}: expected {name} of shape ({n},) like the labels, got {_shape(given)}")
-    mask = None if valid is None else valid.numeric()._stated(1.0)
+    mask = None if valid is None else as_flags(valid, f"{what}: valid")
     if sample_weight is None:
         return mask
     if isinstance(sample_weight, SecureArray):
@@ -53,18 +57,19 @@ def _shape(x: Any) -> tuple[int, ...]:
     return x.shape if isinstance(x, SecureArray) else np.shape(x)
 
 
-def binary(what: str, y: SecureArray) -> SecureArray:
-    """Labels as 0/1 integers: booleans, or whole numbers (guarded to be 0 or 1 where their bound allows more).
+def binary(what: str, y: SecureArray, name: str, valid: SecureArray | None = None) -> SecureArray:
+    """Labels as flags: booleans, or whole numbers that are checked to be 0 or 1 (``functions.flags.as_flags``).
 
-    Raises UsageError for fixed-point labels.
+    ``name``: the argument. ``valid``: which rows count, or None; what stands in others does not matter. Raises
+    UsageError for fixed-point labels.
     """
+    secret(f"{what}: {name}", y)
     if y.kind == "fixed":
-        raise UsageError(f"{what}: expected labels as secret booleans or 0/1 integers, got {y!r}; compare: y > 0.5")
-    labels = y.numeric()
-    if labels.bound > 1.0:
-        wrong = (labels * (labels - 1)) != 0
-        labels._context.guard(wrong._ring_share().map(layout.total(None, False)))
-    return labels._stated(1.0)
+        raise UsageError(
+            f"{what}: expected {name} as secret booleans or 0/1 integers, got {y!r}; compare: {name} > 0.5"
+        )
+    among = None if valid is None else as_flags(valid, f"{what}: valid")
+    return as_flags(y, f"{what}: {name}", among=among, advice=f"for other labels, such as -1 and 1, pass {name} > 0")
 
 
 def probability(p: SecureArray) -> SecureArray:

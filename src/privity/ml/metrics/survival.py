@@ -10,6 +10,7 @@ from ...functions.order import sort_key
 from ...functions.ratio import ratio
 from ...functions.tables import cumsum
 from ...mpc import orders, tables
+from ...mpc.shares import Places
 from ...ring import layout
 from .ranking import UNDEFINED
 from .sample import binary, check_rows, row_weights
@@ -36,7 +37,7 @@ def concordance_index(
     n = check_rows("concordance_index", event_times, predicted_scores)
     check_rows("concordance_index", event_times, event_observed)
     mask = row_weights("concordance_index", event_times, valid, None)
-    died = binary("concordance_index", event_observed)
+    died = binary("concordance_index", event_observed, "event_observed", valid)
     counts = mask if mask is not None else died._context.constant(np.ones(n, np.int64))
     dead = died if mask is None else (died * mask)._stated(1.0)
     # By time, deaths first, then by falling score: deaths at one time are then never in rising order.
@@ -69,7 +70,7 @@ def _pairs_in_runs(keys: list[SecureArray], first: SecureArray, second: SecureAr
     before, upto = cumsum(first), cumsum(second)
     everything = _summed(second, before - first, n)
     ends = tables.ends_of_runs(proto, [sort_key(k) for k in keys])
-    moved = tables.in_front(proto, ends, [ends, before._ring_share(), upto._ring_share()])
+    moved = tables.in_front(proto, ends, [ends.share, before._ring_share(), upto._ring_share()])
     flag, before, upto = (SecureArray(context, s, 0, float(n)) for s in moved)
     inside = (upto - upto._rearranged(layout.shifted(1))) * flag._stated(1.0)
     return everything - _summed(inside._stated(float(n)), before._rearranged(layout.shifted(1)), n)
@@ -105,7 +106,11 @@ def _rising_pairs(place: SecureArray, dead: SecureArray, counts: SecureArray) ->
             low_place = (-ones + inside)._stated(2.0 * half)
             high_place = (ones + (half - 1))._stated(3.0 * half)
             target = low_place + high * (high_place - low_place) + start
-            moved = orders.scatter(proto, target._ring_share(), [x._ring_share() for x in (place, dead, counts)])
+            # ``high`` are true flags; that each group has as many of them as it should follows from ``place``, which a
+            # sort has moved and nothing changed
+            moved = orders.scatter(
+                proto, Places(target._ring_share()), [x._ring_share() for x in (place, dead, counts)]
+            )
             place, dead, counts = (
                 SecureArray(context, s, 0, x.bound) for s, x in zip(moved, (place, dead, counts), strict=True)
             )

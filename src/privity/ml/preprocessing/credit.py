@@ -16,6 +16,7 @@ import numpy as np
 from ...array import SecureArray
 from ...errors import UsageError
 from ...functions import concatenate, log, matmul, reciprocal, stack
+from ...functions.flags import as_flags
 from ...table import Field, SecureColumn, Table
 from .encode import batches_of_levels, meanings, one_hot_batch, same_meanings
 from .transform import Transform, chosen, swapped
@@ -43,6 +44,7 @@ class WOEEncoder(Transform):
         label = table.label
         if label is None or table.label_name is None or table.column(table.label_name).field.kind != "binary":
             raise UsageError("WOEEncoder: needs a table with a binary label (0 good, 1 bad)")
+        label = as_flags(label, "WOEEncoder: the label")
         self.columns_ = chosen(self, table, _is_category, "categories; bin numbers first with KBinsDiscretizer")
         self.meant_ = meanings(table, self.columns_)
         self.levels_ = {n: len(table.column(n).field.categories) for n in self.columns_}

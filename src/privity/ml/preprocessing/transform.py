@@ -115,7 +115,8 @@ def present_cells(table: Table, names: Sequence[str]) -> SecureArray:
     context = table._context
     full = context.constant(np.ones(table.rows, np.int64)) if table.valid is None else table.valid
     missing = [table.column(n).missing for n in names]
-    return stack([full if m is None else full - m for m in missing], axis=1)._stated(1.0)
+    cells = stack([full if m is None else full - m for m in missing], axis=1)  # a cell is empty in real rows only
+    return SecureArray(context, cells._ring_share(), 0, 1.0, flags=True)
 
 
 def filled(table: Table, names: Sequence[str]) -> SecureArray | None:

@@ -19,6 +19,7 @@ from ...array import SecureArray
 from ...context import Context
 from ...errors import UsageError
 from ...functions import concatenate, one_hot, quantile, rint, sort, stack
+from ...functions.flags import both, neither
 from ...mpc import approx, tables
 from ...mpc.shares import Bits
 from ...ring import layout
@@ -137,8 +138,8 @@ class Binner:
         if gaps is None:
             return quantile(x, at, axis=0, valid=valid)
         n, d = x.shape
-        real = (1 - gaps)._stated(1.0)
-        real = real if valid is None else real * valid.reshape((-1, 1))
+        real = neither(gaps)
+        real = real if valid is None else both(real, valid.reshape((-1, 1)))
         last = math.ceil(x.bound) + 1
         behind = ((x - last) * real + last)._stated(2.0 * last)
         width = max(1, _AT_ONCE // (n * len(at)))

@@ -10,10 +10,11 @@ import numpy as np
 from ...array import SecureArray
 from ...errors import UsageError
 from ...functions import argmax, concatenate, minimum, one_hot
+from ...functions.flags import as_flags
 from ...functions.ratio import ratio
 from ...ring import exact
 from ...table import Table, natural
-from ..design import guard_binary
+from ..design import OTHER_LABELS
 from ..estimator import whole_numbers
 from ..metrics import accuracy_score, r2_score
 from .ensemble import Forest
@@ -39,12 +40,11 @@ class _Classifier(Forest):
         assert rows.y is not None
         if rows.y.kind == "fixed":
             raise UsageError(f"{what}: expected y as integers or booleans, got fixed-point values; use y.astype('int')")
-        target, context = rows.y.numeric(), rows._context
+        context = rows._context
         if self.classes == 2:
-            guard_binary(target, rows.valid, f"{what}: y is 0 or 1")
-            hot = target._stated(1.0).reshape((1, -1))
+            hot = as_flags(rows.y, f"{what}: y", advice=OTHER_LABELS).reshape((1, -1))
         else:
-            every = one_hot(target, self.classes)
+            every = one_hot(rows.y.numeric(), self.classes)
             missed = 1 - every.sum(axis=1)
             missed = missed if rows.valid is None else missed * rows.valid
             context.guard(missed.sum()._ring_share(), f"{what}: y holds whole numbers from 0 to classes - 1")

@@ -15,8 +15,10 @@ import numpy as np
 from ...array import SecureArray
 from ...errors import UsageError
 from ...functions import clip, exp, log, logit, one_hot, sigmoid, softmax, stack
+from ...functions.flags import as_flags
 from ...functions.ratio import ratio
 from ...ring import exact
+from ..design import OTHER_LABELS
 
 _BITS = 18  # fractional bits of gradients
 _LEAST_MEAN = 2.0**-10  # of a target that is at least 0, where margins are logarithms
@@ -76,12 +78,12 @@ class Logistic(Objective):
     """binary:logistic, log-loss of y in {0, 1}: p - y and p (1 - p). ``positive``: factor on rows with y = 1."""
 
     def __init__(self, y: SecureArray, positive: float) -> None:
-        self.y, self.positive = y, positive
+        """Guards that y is 0 or 1 in each row."""
+        self.y = as_flags(y, "binary:logistic: y", advice=OTHER_LABELS)
+        self.positive = positive
 
     def guard(self, valid: SecureArray | None) -> None:
-        off = self.y * (self.y - 1)
-        count = (off if valid is None else off * valid).sum()
-        self.y._context.guard(count._ring_share(), "binary:logistic: y is 0 or 1")
+        return None  # flags
 
     def factor(self) -> SecureArray | None:
         """Weights from scale_pos_weight, (rows,)."""
