@@ -42,6 +42,11 @@ if TYPE_CHECKING:
 OUTSIDE_STEP = 1 << 31  # messages with owners and receivers are numbered apart from the compute parties' rounds
 
 
+_BEYOND = "a value left the bound that the program stated at"
+_UNTRUE = "what the program needs does not hold at"
+_ADVICE = " State a larger bound there, or scale the data"
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """What one section of a program cost at one party: seconds of wall and CPU time, rounds, bytes sent."""
@@ -374,6 +379,7 @@ class Context:
         if not self._guards:
             return
         lines = sorted({line for line, _ in self._guards})
+        bounds = any("(" not in line or "(|x| <= " in line for line in lines)
         total = self._guards[0][1]
         for _, more in self._guards[1:]:
             total = self.protocol.add(total, more)
@@ -387,8 +393,8 @@ class Context:
         if opened is not None and int(np.asarray(opened).reshape(-1)[0]) != 0:
             self.end(
                 RangeViolated(
-                    "a value left the bound that the program stated at " + " or ".join(lines) + "; results would be "
-                    "wrong, so the session has ended. State a larger bound there, or scale the data"
+                    f"{_BEYOND if bounds else _UNTRUE} {' or '.join(lines)}; results would be wrong, so the session has "
+                    f"ended.{_ADVICE if bounds else ''}"
                 )
             )
 

@@ -262,7 +262,7 @@ def test_no_key_is_that_of_a_row_left_out() -> None:
     def program(p: Any) -> list[int]:
         out = []
         for mine in made:
-            flags = [p.public(layout.zeros((n,))), p.public(layout.ones((n,)))]
+            flags = [Flags(p.public(layout.zeros((n,)))), Flags(p.public(layout.ones((n,))))]
             for order in (1, -1):
                 keys = [p.public(padding), p.public(mine)][::order]
                 aligned = linkage.align(p, keys, flags[::order], [[], []])
