@@ -391,12 +391,9 @@ class Context:
         self.log.opened(RANGE_GUARD, (), self.parties, reason)
         opened = self._open(flag, self.parties, permit)
         if opened is not None and int(np.asarray(opened).reshape(-1)[0]) != 0:
-            self.end(
-                RangeViolated(
-                    f"{_BEYOND if bounds else _UNTRUE} {' or '.join(lines)}; results would be wrong, so the session has "
-                    f"ended.{_ADVICE if bounds else ''}"
-                )
-            )
+            what, advice = (_BEYOND, _ADVICE) if bounds else (_UNTRUE, "")
+            where = " or ".join(lines)
+            self.end(RangeViolated(f"{what} {where}; results would be wrong, so the session has ended.{advice}"))
 
     def going_on(self) -> None:
         """Raise what ended the session, if it has ended."""
