@@ -136,9 +136,9 @@ class Party:
             if self.place is None:
                 raise
             raise WireError(
-                f"{error}. Where public numbers decide what is sent (bounds, factors, conditions), they may differ between "
-                f"{self.names[self.index]} and {self.names[source]}, in or before {self.place()}: make them common with "
-                "s.agree(x)"
+                f"{error}. Where public numbers decide what is sent (bounds, factors, conditions), they may differ "
+                f"between {self.names[self.index]} and {self.names[source]}, in or before {self.place()}: make them "
+                "common with s.agree(x)"
             ) from error
         if self.verify is not None:
             self.verify(source, label, out)
