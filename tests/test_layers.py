@@ -29,6 +29,7 @@ LAYER = {name: level for level, names in LAYERS.items() for name in names}
 
 # Public choices, reproducible by design; masks come from ring/prg.py alone. Names of modules below privity.
 PUBLIC_CHOICES = {
+    "ring.exact": "public starts, from a generator that is handed in",
     "ml.linear": "order of mini-batches, the same at all parties",
     "table": "which rows train and which test, the same at all parties",
     "ml.selection": "which rows train and which test, the same at all parties",

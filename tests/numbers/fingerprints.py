@@ -1,3 +1,4 @@
+# ruff: noqa: E402 (kernels are chosen before the package is imported)
 """Print a hash of the public numbers that each estimator, preprocessing step, statistic and function lets meet secrets.
 
 Programs run on shapes, which is enough: what is public does not depend on shares.
@@ -16,7 +17,7 @@ import other_processor
 
 other_processor.choose_kernels()
 
-import privity as pv  # noqa: E402
+import privity as pv
 from privity import functions, stats
 from privity.debug.plan import plan
 from privity.ml import metrics
@@ -95,16 +96,48 @@ def programs() -> Iterator[tuple[str, Callable[[Any], Any], dict[str, Any]]]:
     one: dict[str, Callable[[Any, Any], Any]] = {
         name: _of(name)
         for name in (
-            "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "rsqrt", "reciprocal", "sigmoid", "tanh", "erf",
-            "gelu", "silu", "softplus", "relu", "softmax", "sin", "cos", "median", "sort", "var", "std", "mean", "cov",
-            "corrcoef", "norm", "cbrt", "logit",
+            "exp",
+            "exp2",
+            "expm1",
+            "log",
+            "log2",
+            "log10",
+            "log1p",
+            "sqrt",
+            "rsqrt",
+            "reciprocal",
+            "sigmoid",
+            "tanh",
+            "erf",
+            "gelu",
+            "silu",
+            "softplus",
+            "relu",
+            "softmax",
+            "sin",
+            "cos",
+            "median",
+            "sort",
+            "var",
+            "std",
+            "mean",
+            "cov",
+            "corrcoef",
+            "norm",
+            "cbrt",
+            "logit",
         )
         if hasattr(functions, name)
-    }  # fmt: skip
+    }
     one |= {
-        "power": lambda v, w: v**1.7, "negative power": lambda v, w: v**-3, "public power": lambda v, w: 1.3**v,
-        "quotient": lambda v, w: v / (v + 0.3), "rounded": lambda v, w: v.round(3), "clipped": lambda v, w: v.clip(0.3, 1.7),
-        "quantile": lambda v, w: functions.quantile(v, 0.37), "product": lambda v, w: v @ np.full((4, 2), 0.37),
+        "power": lambda v, w: v**1.7,
+        "negative power": lambda v, w: v**-3,
+        "public power": lambda v, w: 1.3**v,
+        "quotient": lambda v, w: v / (v + 0.3),
+        "rounded": lambda v, w: v.round(3),
+        "clipped": lambda v, w: v.clip(0.3, 1.7),
+        "quantile": lambda v, w: functions.quantile(v, 0.37),
+        "product": lambda v, w: v @ np.full((4, 2), 0.37),
         "eigenvectors": lambda v, w: functions.top_eigenvectors(v.T @ v, 2),
         "solution": lambda v, w: functions.solve(v.T @ v + np.eye(4), v[:4]),
         "least squares": lambda v, w: functions.lstsq(v, v[:, 0], ridge=0.1),
@@ -118,36 +151,55 @@ def programs() -> Iterator[tuple[str, Callable[[Any], Any], dict[str, Any]]]:
         "quantiles": lambda v, w: stats.quantile(v[:, 0], [0.1, 0.37]),
         "two groups": lambda v, w: [stats.ttest(v[:, 0], w[:, 0] == 1), stats.mannwhitneyu(v[:, 0], w[:, 0] == 1)],
         "survival": lambda v, w: [
-            stats.kaplan_meier(v[:, 0], w[:, 0] == 1, at=[0.5, 1.7]), stats.logrank(v[:, 0], w[:, 0] == 1, w[:, 1] == 1),
+            stats.kaplan_meier(v[:, 0], w[:, 0] == 1, at=[0.5, 1.7]),
+            stats.logrank(v[:, 0], w[:, 0] == 1, w[:, 1] == 1),
         ],
         "classes": lambda v, w: [
-            metrics.log_loss(w[:, 0] == 1, v[:, 0] * 0.3), metrics.brier_score_loss(w[:, 0] == 1, v[:, 0] * 0.3),
-            metrics.roc_auc_score(w[:, 0] == 1, v[:, 0]), metrics.average_precision_score(w[:, 0] == 1, v[:, 0]),
-            metrics.calibration_curve(w[:, 0] == 1, v[:, 0] * 0.3), metrics.f1_score(w[:, 0] == 1, w[:, 1] == 1),
+            metrics.log_loss(w[:, 0] == 1, v[:, 0] * 0.3),
+            metrics.brier_score_loss(w[:, 0] == 1, v[:, 0] * 0.3),
+            metrics.roc_auc_score(w[:, 0] == 1, v[:, 0]),
+            metrics.average_precision_score(w[:, 0] == 1, v[:, 0]),
+            metrics.calibration_curve(w[:, 0] == 1, v[:, 0] * 0.3),
+            metrics.f1_score(w[:, 0] == 1, w[:, 1] == 1),
         ],
         "numbers": lambda v, w: [
-            metrics.r2_score(v[:, 0], v[:, 1]), metrics.root_mean_squared_error(v[:, 0], v[:, 1]),
+            metrics.r2_score(v[:, 0], v[:, 1]),
+            metrics.root_mean_squared_error(v[:, 0], v[:, 1]),
         ],
-    }  # fmt: skip
+    }
     yield from steps()
     for name, fn in one.items():
-        yield name, lambda s, f=fn: f(s.secret("x", OWNER), s.secret("w", OWNER)), {"inputs": {OWNER: {"x": x, "w": whole}}}
+        yield (
+            name,
+            lambda s, f=fn: f(s.secret("x", OWNER), s.secret("w", OWNER)),
+            {"inputs": {OWNER: {"x": x, "w": whole}}},
+        )
 
 
 def steps() -> Iterator[tuple[str, Callable[[Any], Any], dict[str, Any]]]:
     """Preprocessing, on a table with a category and empty cells."""
     fields = (
-        Field("a", "number", 3.7, 3.7, missing=True), Field("b", "number", 41.3, 41.3, missing=True),
+        Field("a", "number", 3.7, 3.7, missing=True),
+        Field("b", "number", 41.3, 41.3, missing=True),
         Field("c", "category", 1.0, 2.0, ("x", "y", "z")),
-    )  # fmt: skip
+    )
     info = TableInfo("t", fields, Field("label", "binary"), 12)
     data = np.column_stack([np.linspace(-3, 3, 9), np.linspace(1, 40, 9), np.arange(9) % 3])
     given = {"inputs": {OWNER: table_inputs(info, data, (np.arange(9) % 2).astype(float))}, "tables": {"t": info}}
     for step in (
-        Clip(low=-0.37, high=1.3), KBinsDiscretizer(n_bins=3), LogTransformer(offset=4.3), MinMaxScaler(), OneHotEncoder(),
-        OrdinalEncoder(), PowerTransformer(lambdas=0.37), RobustScaler(), SimpleImputer(strategy="median"),
-        SimpleImputer(), StandardScaler(), WOEEncoder(),
-    ):  # fmt: skip
+        Clip(low=-0.37, high=1.3),
+        KBinsDiscretizer(n_bins=3),
+        LogTransformer(offset=4.3),
+        MinMaxScaler(),
+        OneHotEncoder(),
+        OrdinalEncoder(),
+        PowerTransformer(lambdas=0.37),
+        RobustScaler(),
+        SimpleImputer(strategy="median"),
+        SimpleImputer(),
+        StandardScaler(),
+        WOEEncoder(),
+    ):
         yield repr(step), lambda s, made=step: made.clone().fit_transform(s.table("t")), given
 
 

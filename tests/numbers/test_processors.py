@@ -17,6 +17,7 @@ import other_processor
 import pytest
 from rich.console import Console
 
+from privity.data.load import table_info
 from privity.data.tables import read_table
 from privity.demo import banks, banks_data, banks_program, hospitals, hospitals_data, hospitals_program, support2
 from privity.demo.running import run_parties
@@ -29,14 +30,20 @@ from privity.jobs.run import PartyReport
 COMPUTE = ("compute_0", "compute_1", "compute_2")
 ODD = "compute_1"
 # What a party process runs instead of ``-m privity``: the same with other kernels.
-START = "import runpy, other_processor; other_processor.choose_kernels(); runpy.run_module('privity', run_name='__main__')"
+START = (
+    "import runpy, other_processor; other_processor.choose_kernels(); runpy.run_module('privity', run_name='__main__')"
+)
 
 
 def lines_of(script: str, other: bool) -> list[str]:
     done = subprocess.run(
-        [sys.executable, str(other_processor.HERE / script)], capture_output=True, text=True, check=False, timeout=900,
+        [sys.executable, str(other_processor.HERE / script)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
         env=other_processor.environment(other),
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
@@ -73,7 +80,9 @@ def run(one_elsewhere: None, tmp_path: Path) -> Iterator[Run]:
         program = tmp_path / "program.py"
         program.write_text("import numpy as np\n\n\ndef program(s):\n" + textwrap.indent(textwrap.dedent(body), "    "))
         job = tmp_path / "job.toml"
-        job.write_text('name = "numbers"\n\n[[openings]]\nname = "y"\nshape = []\nto = "all"\n\n[arrays.x]\nbound = 4.0\n')
+        job.write_text(
+            'name = "numbers"\n\n[[openings]]\nname = "y"\nshape = []\nto = "all"\n\n[arrays.x]\nbound = 4.0\n'
+        )
         consortium = init_consortium(tmp_path / "consortium", COMPUTE, ["compute_0"], overwrite=True, days=2)
         np.save(tmp_path / "x.npy", np.arange(4.0))
         arguments = party_arguments(
@@ -92,7 +101,11 @@ def differs() -> bool:
     code = "import numpy as np\n" + DIGITS + "print(f.hex())"
     found = {
         subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=other_processor.environment(other)
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=other_processor.environment(other),
         ).stdout
         for other in (False, True)
     }
@@ -128,10 +141,15 @@ def wanted(package: str) -> None:
         pytest.skip(f"the demo's data package {package} is not installed")
 
 
+def key(line: str) -> str:
+    """The patient's number at the head of a row, in one spelling."""
+    return line.split(",")[0].strip().lower().lstrip("0")
+
+
 def part(path: Path, rows: int | set[str], into: Path) -> Path:
-    """The first rows of a CSV file, or those whose first cell is in a set."""
+    """The first rows of a CSV file, or those with a key in a set."""
     head, *body = path.read_text().splitlines()
-    kept = body[:rows] if isinstance(rows, int) else [line for line in body if line.split(",")[0] in rows]
+    kept = body[:rows] if isinstance(rows, int) else [line for line in body if key(line) in rows]
     into.write_text("\n".join([head, *kept]) + "\n")
     return into
 
@@ -142,14 +160,20 @@ def test_the_banks_demo(one_elsewhere: None, tmp_path: Path) -> None:
     files = banks_data.prepare_banks(tmp_path / "data")
     tables = {b: {files.schema.name: part(p, 300, tmp_path / f"{b}.csv")} for b, p in files.banks.items()}
     ran = run_parties(
-        tmp_path, Console(file=io.StringIO()), "banks", banks_program, banks.job_text(files.schema), tables,
-        record_view=False, timeout_s=120.0,
-    )  # fmt: skip
+        tmp_path,
+        Console(file=io.StringIO()),
+        "banks",
+        banks_program,
+        banks.job_text(files.schema),
+        tables,
+        record_view=False,
+        timeout_s=120.0,
+    )
     found = ran.reports["bank_a"].output
     coef = np.array(found["coefficients"])
     rows = [read_table(t[files.schema.name], files.schema, b) for b, t in tables.items()]
     features = [c.name for c in files.schema.features]
-    units = np.array([c.unit for c in files.schema.features])
+    units = np.array([f.unit for f in table_info(files.schema).fields])
     x = np.vstack([r.values[:, [r.names.index(n) for n in features]] for r in rows]) / units
     label = np.concatenate([r.column(files.schema.label.name) for r in rows])
     right = np.mean(((x @ coef[:-1] + coef[-1]) > 0) == (label > 0.5))
@@ -160,16 +184,22 @@ def test_the_hospitals_demo(one_elsewhere: None, tmp_path: Path) -> None:
     """A few hundred patients: they are linked, and empty cells get the mean of the others."""
     wanted(support2.PACKAGE)
     files = hospitals_data.prepare_hospitals(tmp_path / "data")
-    ids = [{line.split(",")[0] for line in p.read_text().splitlines()[1:]} for p in files.tables.values()]
+    ids = [{key(line) for line in p.read_text().splitlines()[1:]} for p in files.tables.values()]
     common = set(sorted(set.intersection(*ids))[:400])
     tables = {
         h: {t: part(files.tables[h], common, tmp_path / f"{h}.csv")}
         for h, t in zip(hospitals_data.HOSPITALS, hospitals_data.TABLES, strict=True)
     }
     ran = run_parties(
-        tmp_path, Console(file=io.StringIO()), "hospitals", hospitals_program, hospitals.job_text(files.schemas), tables,
-        record_view=False, timeout_s=120.0,
-    )  # fmt: skip
+        tmp_path,
+        Console(file=io.StringIO()),
+        "hospitals",
+        hospitals_program,
+        hospitals.job_text(files.schemas),
+        tables,
+        record_view=False,
+        timeout_s=120.0,
+    )
     found = ran.reports["hospital_1"].output
     assert found["linked_rows"] == len(common)
     assert 0.6 < found["auc"] <= 1 and 0 <= found["brier"] < 0.3 and 0.5 < found["accuracy"] <= 1

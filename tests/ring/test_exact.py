@@ -57,9 +57,11 @@ def test_no_logarithm(bad: float) -> None:
 
 
 def test_too_large() -> None:
-    for function, given in ((exact.exp, (1000.0,)), (exact.exp2, (2000.5,)), (exact.exp2, (2000,)), (exact.power, (1e9, 99.5))):
+    for function, x in ((exact.exp, 1000.0), (exact.exp2, 2000.5), (exact.exp2, 2000)):
         with pytest.raises(OverflowError):
-            function(*given)
+            function(x)
+    with pytest.raises(OverflowError):
+        exact.power(1e9, 99.5)
 
 
 def test_nearly_normal() -> None:

@@ -90,7 +90,8 @@ def read_table(path: str | Path, schema: TableSchema, owner: str) -> OwnerTable:
         )
     for index, column in enumerate(schema.shared):
         if column.transform == "signed_log":
-            values[:, index] = np.copysign(np.log1p(np.abs(values[:, index])), values[:, index])
+            size = np.minimum(np.log1p(np.abs(values[:, index])), column.shared_bound)  # which was rounded elsewhere
+            values[:, index] = np.copysign(size, values[:, index])
     values.flags.writeable = False
     return OwnerTable(owner, tuple(column.name for column in schema.shared), values, keys, file.digest)
 
