@@ -17,7 +17,7 @@ LAYERS = {
     2: ("net",),
     3: ("mpc", "psi"),
     4: (
-        *("inputs", "openings", "terms", "agreement", "context", "session", "array", "functions"),
+        *("inputs", "openings", "terms", "common_numbers", "context", "session", "array", "functions"),
         *("simulation", "table", "relations", "debug", "disclosure"),
     ),
     5: ("ml", "stats", "torch"),

@@ -26,7 +26,8 @@ def test_the_test_that_is_named_exists(file: str, test: str) -> None:
 
 
 def test_every_row_of_the_tables_names_a_test() -> None:
-    rows = [line for line in PAGE.splitlines() if line.startswith("|") and not re.match(r"\|[-| ]+\|$|\| Promise ", line)]
+    heads = re.compile(r"\|[-| ]+\|$|\| Promise ")
+    rows = [line for line in PAGE.splitlines() if line.startswith("|") and not heads.match(line)]
     assert len(rows) > 40
     assert not [row for row in rows if "`" not in row.split("|")[2] or ".py" not in row.split("|")[2]]
 

@@ -20,7 +20,7 @@ from typing import Protocol as Interface
 import numpy as np
 import numpy.typing as npt
 
-from . import agreement
+from . import common_numbers
 from .errors import HandshakeError, OverflowPlanned, PrivityError, RangeViolated, UsageError
 from .inputs import Declared, Input
 from .lines import user_line
@@ -153,7 +153,7 @@ class Context:
         self._ended: PrivityError | None = None
         self.observer: Observer | None = None
         self.tracer: Tracer | None = None
-        self.numbers = agreement.watch(self)
+        self.numbers = common_numbers.watch(self)
 
     def __repr__(self) -> str:
         return f"Context({self.me})"
@@ -251,7 +251,7 @@ class Context:
         self.check_guards()
         share = x._ring_share()
         permit = self._gate.permit(share, name, receivers, reason)
-        agreement.compared(self, lambda: None)
+        common_numbers.compared(self, lambda: None)
         self.log.opened(name, x.shape, receivers, reason)
         value = self._open(share, receivers, permit)
         if value is None and self.observer is not None:
@@ -302,7 +302,7 @@ class Context:
 
     def agree(self, value: Any, *, tolerance: float | None = None) -> Any:
         """See ``Session.agree``."""
-        return agreement.agree(self, value, tolerance)
+        return common_numbers.agree(self, value, tolerance)
 
     def met(self, value: Any) -> None:
         """Note public numbers that secrets meet other than as operands of the protocol: positions, factors."""
@@ -385,7 +385,7 @@ class Context:
             total = self.protocol.add(total, more)
         self._guards = []
         proto = self.protocol
-        flag = agreement.compared(self, lambda: proto.b2a(proto.invert(proto.is_zero(total))))
+        flag = common_numbers.compared(self, lambda: proto.b2a(proto.invert(proto.is_zero(total))))
         reason = "values stayed within their stated bounds: " + "; ".join(lines)
         permit = self._gate.guard(flag, self.parties)
         self.log.opened(RANGE_GUARD, (), self.parties, reason)

@@ -28,7 +28,7 @@ def user_line() -> str:
     return f"{os.path.basename(last.f_code.co_filename)}:{last.f_lineno}"
 
 
-class Places:
+class UserLines:
     """The same, asked often: what is known of a file is kept. One per session."""
 
     def __init__(self) -> None:

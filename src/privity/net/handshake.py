@@ -2,8 +2,8 @@
 
 Inside TLS both ends send a ``Greeting`` (who they are, what they are about to run, fresh keys of X25519 and ML-KEM-768,
 a nonce), answer the other's with an ``Encapsulation`` or a ``Refusal``, and show by a ``Confirmation`` that they have
-come to the same keys (``net.agreement``). Then TLS is closed in the orderly way (both send close_notify) and the same
-socket carries sealed frames.
+come to the same keys (``net.key_exchange``). Then TLS is closed in the orderly way (both send close_notify) and the
+same socket carries sealed frames.
 
 TLS is driven through memory BIOs, and the socket is read exactly one TLS record at a time, by the record's own length
 field. So the TLS library cannot swallow bytes of the sealed frames that follow, and the wire carries standard TLS.
@@ -26,8 +26,8 @@ from typing import Any, Final, TypeVar
 from cryptography.hazmat.primitives.constant_time import bytes_eq
 
 from ..errors import HandshakeError, PeerLost, WireError
-from .agreement import End, KeyShare, Secrets, derive, encapsulate
 from .certificates import Certificate, Identity
+from .key_exchange import End, KeyShare, Secrets, derive, encapsulate
 from .wire import Confirmation, Encapsulation, Greeting, Hello, Message, Refusal, decode, encode, printable
 
 RECORD: Final = struct.Struct("!BBBH")

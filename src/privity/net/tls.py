@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..errors import ConfigError, HandshakeError, NetworkError, PeerLost, PeerTimeout
-from .agreement import require_ml_kem
 from .certificates import Certificate, Identity
 from .channel import ABORT_S, SealedChannel
 from .door import BACKLOG, CALLER_S, Caller, Door
@@ -31,6 +30,7 @@ from .handshake import (
     knock,
     tls_context,
 )
+from .key_exchange import require_ml_kem
 from .outbox import BufferPool
 from .sealed import SealedConnection
 from .sockets import address_of, grow_buffers, keep_idle_deadline, part

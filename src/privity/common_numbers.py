@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import NumbersDiffer, UsageError
-from .lines import Places, user_line
+from .lines import UserLines, user_line
 from .mpc.public_numbers import PublicNumbers, first_difference
 from .net.wire import LineHash, LineHashes, Statement
 
@@ -177,7 +177,7 @@ def watch(context: Context) -> PublicNumbers | None:
     """Where the session notes public numbers; parties without shares and plans do so to count rounds and bytes."""
     if len(context.compute) < 2:
         return None
-    protocol, places = context.protocol, Places()
+    protocol, places = context.protocol, UserLines()
     protocol.numbers = PublicNumbers(places.here)
     if protocol.party is not None:
         numbers = protocol.numbers

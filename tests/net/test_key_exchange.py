@@ -16,10 +16,10 @@ import pytest
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from privity.errors import ConfigError, HandshakeError, WireError
-from privity.net import agreement
-from privity.net.agreement import End, Keys, KeyShare, Secrets, derive, encapsulate, require_ml_kem
+from privity.net import key_exchange
 from privity.net.certificates import Identity
 from privity.net.handshake import NotAuthenticated, TlsStream, agree, identify, tls_context
+from privity.net.key_exchange import End, Keys, KeyShare, Secrets, derive, encapsulate, require_ml_kem
 from privity.net.outbox import BufferPool, Outbox
 from privity.net.sealed import SealedConnection
 from privity.net.tls import connect
@@ -147,7 +147,7 @@ def test_without_ml_kem_there_is_no_session(identities: dict[str, Identity], mon
         def generate() -> Any:
             raise UnsupportedAlgorithm("ML-KEM-768 is not supported by this backend.")
 
-    monkeypatch.setattr(agreement, "MLKEM768PrivateKey", Old)
+    monkeypatch.setattr(key_exchange, "MLKEM768PrivateKey", Old)
     with pytest.raises(ConfigError, match="built without ML-KEM-768; install its wheel, version 48 or newer"):
         require_ml_kem()
     with pytest.raises(ConfigError, match="ML-KEM-768"):
