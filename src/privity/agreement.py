@@ -174,8 +174,8 @@ def _close(context: Context, theirs: npt.NDArray[Any], own: npt.NDArray[Any], sl
 
 
 def watch(context: Context) -> PublicNumbers | None:
-    """Where the session notes public numbers: at compute parties with others, and in plans, which count the rounds."""
-    if len(context.compute) < 2 or not (context.computes or context.channel is None):
+    """Where the session notes public numbers. Parties without shares note them too: they count what a run costs."""
+    if len(context.compute) < 2:
         return None
     protocol, places = context.protocol, Places()
     protocol.numbers = PublicNumbers(places.here)
