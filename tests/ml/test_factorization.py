@@ -12,6 +12,7 @@ import privity as pv
 from privity.errors import RangeViolated, ShapeError, UsageError
 from privity.ml.factorization import MatrixFactorization
 from privity.mpc.plain import InsecurePlain
+from privity.ring import exact
 
 DIGITS = load_digits().data[:120] / 4  # ratings from 0 to 4 of 64 items
 SEEN = (np.random.default_rng(5).random(DIGITS.shape) < 0.7).astype(np.int64)
@@ -38,7 +39,7 @@ def plain(model: MatrixFactorization, ratings: np.ndarray, seen: np.ndarray) -> 
     mean = (ratings * seen).sum() / max(seen.sum(), 1)
     rest = (ratings - mean) * seen
     k = model.n_factors
-    items = np.random.default_rng(model.random_state).normal(scale=0.3, size=(ratings.shape[1], k))
+    items = exact.normal(np.random.default_rng(model.random_state), (ratings.shape[1], k)) * 0.3
     users = items
 
     def solved(mask: np.ndarray, r: np.ndarray, v: np.ndarray) -> np.ndarray:
