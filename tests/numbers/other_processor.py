@@ -24,7 +24,7 @@ OTHER = {
 def environment(other: bool) -> dict[str, str]:
     """For a process that runs as this one does, or as on the other processor."""
     kept = {k: v for k, v in os.environ.items() if k not in OTHER}
-    return {**kept, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), **(OTHER if other else {})}
+    return {**kept, "PYTHONPATH": os.pathsep.join([str(HERE), *(p for p in sys.path if p)]), **(OTHER if other else {})}
 
 
 def choose_kernels() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import io
 import re
 import subprocess
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import other_processor
 import pytest
 from rich.console import Console
 
@@ -26,6 +26,11 @@ from privity.jobs.founding import init_consortium
 from privity.jobs.launch import party_arguments
 from privity.jobs.local import PartyFailed, run_local
 from privity.jobs.run import PartyReport
+
+_FOUND = importlib.util.spec_from_file_location("other_processor", Path(__file__).parent / "other_processor.py")
+assert _FOUND is not None and _FOUND.loader is not None
+other_processor: Any = importlib.util.module_from_spec(_FOUND)
+_FOUND.loader.exec_module(other_processor)
 
 COMPUTE = ("compute_0", "compute_1", "compute_2")
 ODD = "compute_1"
