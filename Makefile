@@ -5,6 +5,7 @@
 
 PYTHON ?= python3
 CXX ?= c++
+TEST_WORKERS ?= 2
 VENV := .venv
 PY := $(VENV)/bin/python
 
@@ -30,8 +31,8 @@ demo: $(VENV)/.demo  ## five banks train one model on this machine, then three h
 	$(VENV)/bin/privity demo banks
 	$(VENV)/bin/privity demo hospitals
 
-test: $(VENV)/.dev  ## run all tests against the installed package
-	$(PY) -m pytest $(PYTEST_ARGS)
+test: $(VENV)/.dev  ## run all tests against the installed package, two at a time (TEST_WORKERS=0: one after the other)
+	$(PY) -m pytest -n $(TEST_WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev  ## ruff, and mypy --strict on the package
 	$(PY) -m ruff check .
