@@ -80,7 +80,7 @@ def test_the_same_on_three_parties_opens_one_flag_and_the_model() -> None:
 
     def program(s: pv.Session) -> Any:
         model = LogisticRegression(solver="newton", alpha=0.01)
-        model.fit(s.secret("x", "hospital"), s.secret("y", "hospital"))
+        model.fit(s.secret("x", "hospital"), s.secret("y", "hospital") > 0)  # integers would be tested: a flag more
         assert s._context.log.entries == [] or [e["name"] for e in s._context.log.entries] == ["range guard"]
         return model.inference(to="hospital", name="model", reason="test")
 
