@@ -45,6 +45,8 @@ OUTSIDE_STEP = 1 << 31  # messages with owners and receivers are numbered apart 
 _BEYOND = "a value left the bound that the program stated at"
 _UNTRUE = "what the program needs does not hold at"
 _ADVICE = " State a larger bound there, or scale the data"
+_ARRAYS = (np.ndarray, np.generic)
+_READABLE = (slice, int, float, str, list)  # public numbers of which the text says all
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,9 +314,9 @@ class Context:
         if isinstance(value, tuple):
             for each in value:
                 self.met(each)
-        elif isinstance(value, np.ndarray | np.generic):
+        elif isinstance(value, _ARRAYS):
             numbers.array(b"key", value)
-        elif isinstance(value, slice | int | float | str | list) or value is None or value is Ellipsis:
+        elif value is None or value is Ellipsis or isinstance(value, _READABLE):
             numbers.text(b"key", repr(value))
 
     # -- words between the parties -----------------------------------------------------------------------------
