@@ -70,7 +70,7 @@ class PublicNumbers:
     def made(self, shape: tuple[int, ...], scale: int, bound: float) -> None:
         """A secret array was made: what was met until here belongs to the line where the program is now."""
         self._pending.append((shape, scale, float(bound)))
-        if self._fresh:
+        if self._fresh or len(self._pending) > _TOGETHER:
             self._settle()
 
     def _settle(self) -> None:
