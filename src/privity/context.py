@@ -316,7 +316,7 @@ class Context:
             for each in value:
                 self.met(each)
         elif isinstance(value, _ARRAYS):
-            numbers.array(b"key", value)
+            numbers.array(b"key", value) if value.ndim else numbers.text(b"key", repr(value.item()))
         elif value is None or value is Ellipsis or isinstance(value, _READABLE):
             numbers.text(b"key", repr(value))
 

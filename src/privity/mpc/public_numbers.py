@@ -49,6 +49,9 @@ class PublicNumbers:
     def array(self, operation: bytes, values: Any) -> None:
         """Public ring integers (an array, or one) that an operation takes."""
         self.met = self._fresh = True
+        if not values.shape:
+            self._pending.append((operation, int(values)))
+            return
         data = values.tobytes()
         self._pending.append((operation, values.shape, data if len(data) <= _SHORT else fingerprint(data)))
 
