@@ -48,8 +48,9 @@ class SecureArray:
         self._flags = flags
         self._share: Share | None = None
         self._bits: Bits | None = None
-        if context.numbers is not None:
-            context.numbers.made(data.shape, scale, bound)
+        numbers = context.numbers
+        if numbers is not None:
+            numbers.made(data.shape, scale, bound)
         if isinstance(data, Share):
             self._share = data
             context.fits(bound, scale, "this value")
@@ -90,7 +91,7 @@ class SecureArray:
     @property
     def kind(self) -> str:
         """'fixed', 'int' or 'bool'."""
-        return "bool" if self._bits is not None else "fixed" if self.scale else "int"
+        return "bool" if self._bits is not None else "fixed" if self._scale else "int"
 
     @property
     def T(self) -> SecureArray:
@@ -102,7 +103,7 @@ class SecureArray:
         return self.shape[0]
 
     def __repr__(self) -> str:
-        scale = f", scale={self.scale}" if self.scale else ""
+        scale = f", scale={self._scale}" if self._scale else ""
         return f"SecureArray(shape={self.shape}, {self.kind}{scale}, {self._context.protocol.name})"
 
     __str__ = __repr__
@@ -171,14 +172,14 @@ class SecureArray:
         if self.kind == "bool":
             plain = value.astype(bool)
         else:
-            plain = fixed.decode(value, self.scale) if self.scale else fixed.decode_integers(value)
+            plain = fixed.decode(value, self._scale) if self._scale else fixed.decode_integers(value)
         return plain if self.shape else plain.item()
 
     def _rearranged(self, fn: layout.Local) -> SecureArray:
         """A linear rearrangement, applied to every component; keeps scale, bound and kind. Local."""
         if self._bits is not None:
             return SecureArray(self._context, self._context.protocol.map_bits(self._bits, fn))
-        return SecureArray(self._context, self._ring_share().map(fn), self.scale, self.bound)
+        return SecureArray(self._context, self._ring_share().map(fn), self._scale, self._bound)
 
     def _moved(self, fn: layout.Local) -> SecureArray:
         """``_rearranged`` where elements are moved, repeated or left out, and flags stay flags therefore."""
@@ -230,7 +231,7 @@ class SecureArray:
 
     def _stated(self, bound: float) -> SecureArray:
         """The same shares under a bound that follows from how they were computed, or that the caller guards later."""
-        return SecureArray(self._context, self._ring_share(), self.scale, bound, self._flags)
+        return SecureArray(self._context, self._ring_share(), self._scale, bound, self._flags)
 
     def assume_bound(self, bound: float) -> SecureArray:
         """State |x| <= bound. Checked at run time by a guard: one secret flag, opened as 'range ok' at the next reveal.

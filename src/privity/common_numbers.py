@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from .errors import NumbersDiffer, UsageError
 from .lines import UserLines, user_line
-from .mpc.public_numbers import PublicNumbers, first_difference
+from .mpc.public_numbers import PublicNumbers, first_difference, overall
 from .net.wire import LineHash, LineHashes, Statement
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def compared(context: Context, act: Callable[[], _Result]) -> _Result:
     if numbers is None or not numbers.met:
         return act()
     lines = numbers.lines()
-    mine = numbers.digest()
+    mine = overall(lines)
     others, result = context.protocol.compare(mine, act)
     if any(digest != mine for digest in others):
         context.end(NumbersDiffer(_difference(context, lines)))

@@ -45,6 +45,9 @@ OUTSIDE_STEP = 1 << 31  # messages with owners and receivers are numbered apart 
 _BEYOND = "a value left the bound that the program stated at"
 _UNTRUE = "what the program needs does not hold at"
 _ADVICE = " State a larger bound there, or scale the data"
+_RANGE = 2.0**RANGE_BITS
+_ARRAYS = (np.ndarray, np.generic)
+_READABLE = (slice, int, float, str, list)  # public numbers of which the text says all
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,9 +315,9 @@ class Context:
         if isinstance(value, tuple):
             for each in value:
                 self.met(each)
-        elif isinstance(value, np.ndarray | np.generic):
-            numbers.array(b"key", value)
-        elif isinstance(value, slice | int | float | str | list) or value is None or value is Ellipsis:
+        elif isinstance(value, _ARRAYS):
+            numbers.array(b"key", value) if value.ndim else numbers.text(b"key", repr(value.item()))
+        elif value is None or value is Ellipsis or isinstance(value, _READABLE):
             numbers.text(b"key", repr(value))
 
     # -- words between the parties -----------------------------------------------------------------------------
@@ -352,7 +355,7 @@ class Context:
 
     def fits(self, bound: float, scale: int, what: str) -> None:
         """Raise OverflowPlanned, naming the user's line, if values up to ``bound`` at ``scale`` bits pass 62 bits."""
-        if not bound * 2.0**scale < 2.0**RANGE_BITS:
+        if not bound * 2.0**scale < _RANGE:
             have = exact.log2(bound) + scale if bound > 0 and math.isfinite(bound) else math.inf
             raise OverflowPlanned(
                 f"{user_line()}: {what} may reach |x| = {bound:.3g} at {scale} fractional bits, which needs {have:.1f} "

@@ -40,8 +40,9 @@ class UserLines:
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
             file = frame.f_code.co_filename
-            name = names.get(file)
-            if name is None:
+            try:
+                name = names[file]
+            except KeyError:
                 name = names[file] = "" if is_library(file) else os.path.basename(file)
             if name:
                 return name, frame.f_lineno

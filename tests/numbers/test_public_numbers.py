@@ -164,6 +164,13 @@ def test_many_numbers_take_little_memory() -> None:
     assert lines == {"program.py:3"}
 
 
+def test_arrays_without_public_numbers_take_little_memory() -> None:
+    numbers = PublicNumbers(lambda: ("program.py", 3))
+    for _ in range(20_000):
+        numbers.made((), 18, 1.0)
+    assert len(numbers._pending) + sum(map(len, numbers._entries.values())) <= 4200
+
+
 def test_more_lines_than_are_kept_apart() -> None:
     def counted() -> PublicNumbers:
         count = iter(range(1, 7000))

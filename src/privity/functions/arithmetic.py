@@ -23,18 +23,18 @@ def rescale(x: SecureArray, scale: int) -> SecureArray:
     x = x.numeric()
     context = x._context
     proto, share = context.protocol, x._ring_share()
-    if scale == x.scale:
+    if scale == x._scale:
         return x
-    if scale > x.scale:
-        context.fits(x.bound, scale, "this value")
-        return SecureArray(context, proto.mul_public(share, layout.constant(1 << (scale - x.scale))), scale, x.bound)
-    return SecureArray(context, proto.truncate(share, x.scale - scale), scale, x.bound + 2.0**-scale)
+    if scale > x._scale:
+        context.fits(x._bound, scale, "this value")
+        return SecureArray(context, proto.mul_public(share, layout.constant(1 << (scale - x._scale))), scale, x._bound)
+    return SecureArray(context, proto.truncate(share, x._scale - scale), scale, x._bound + 2.0**-scale)
 
 
 def negate(x: SecureArray) -> SecureArray:
     """-x. Local."""
     x = x.numeric()
-    return SecureArray(x._context, x._context.protocol.neg(x._ring_share()), x.scale, x.bound)
+    return SecureArray(x._context, x._context.protocol.neg(x._ring_share()), x._scale, x._bound)
 
 
 def add(x: SecureArray, other: SecureArray | Plain, sign: int = 1) -> SecureArray:
@@ -43,29 +43,29 @@ def add(x: SecureArray, other: SecureArray | Plain, sign: int = 1) -> SecureArra
     context, proto = x._context, x._context.protocol
     if isinstance(other, SecureArray):
         y = other.numeric()
-        scale = max(x.scale, y.scale)
+        scale = max(x._scale, y._scale)
         x, y = rescale(x, scale), rescale(y, scale)
         shape = broadcast_shapes(x.shape, y.shape)
-        context.fits(x.bound + y.bound, scale, "this sum")
+        context.fits(x._bound + y._bound, scale, "this sum")
         op = proto.add if sign > 0 else proto.sub
-        return SecureArray(context, op(x._fitted(shape), y._fitted(shape)), scale, x.bound + y.bound)
+        return SecureArray(context, op(x._fitted(shape), y._fitted(shape)), scale, x._bound + y._bound)
     if other.ndim == 0 and other == 0:
         return x
-    scale = x.scale
+    scale = x._scale
     if scale == 0 and not _whole(other):
         scale = context.fraction_bits
         x = rescale(x, scale)
     ring, magnitude = fixed.public_constant(other, scale)
     shape = broadcast_shapes(x.shape, ring.shape)
-    context.fits(x.bound + magnitude, scale, "this sum")
+    context.fits(x._bound + magnitude, scale, "this sum")
     ring = ring if sign > 0 else layout.negative(ring)
-    return SecureArray(context, proto.add_public(x._fitted(shape), ring), scale, x.bound + magnitude)
+    return SecureArray(context, proto.add_public(x._fitted(shape), ring), scale, x._bound + magnitude)
 
 
 def _product_scale(x: SecureArray, y: SecureArray, scale: int | None) -> tuple[int, int]:
     """(scale of the result, bits to cut) for a product; ``scale`` None: the session's default."""
-    total = x.scale + y.scale
-    if not (x.scale and y.scale):
+    total = x._scale + y._scale
+    if not (x._scale and y._scale):
         return total, 0
     scale = min(x._context.fraction_bits if scale is None else scale, total)
     return scale, total - scale
@@ -78,14 +78,14 @@ def multiply(x: SecureArray, other: SecureArray | Plain, scale: int | None = Non
         return _multiply_public(x.numeric(), other, scale)
     if x.shape == other.shape and (x.kind == "bool") != (other.kind == "bool"):
         gate, y = (x, other) if x.kind == "bool" else (other, x)
-        return SecureArray(context, gate._gating(y._ring_share()), y.scale, y.bound, y._flags)
+        return SecureArray(context, gate._gating(y._ring_share()), y._scale, y._bound, y._flags)
     x, y = x.numeric(), other.numeric()
     scale, cut = _product_scale(x, y, scale)
-    context.fits(x.bound * y.bound, scale + cut, "this product (before it is truncated)")
+    context.fits(x._bound * y._bound, scale + cut, "this product (before it is truncated)")
     shape = broadcast_shapes(x.shape, y.shape)
     share = context.protocol.mul(x._fitted(shape), y._fitted(shape), cut)
     return SecureArray(
-        context, share, scale, x.bound * y.bound + (2.0**-scale if cut else 0.0), x._flags and y._flags
+        context, share, scale, x._bound * y._bound + (2.0**-scale if cut else 0.0), x._flags and y._flags
     )
 
 
@@ -93,15 +93,15 @@ def _multiply_public(x: SecureArray, c: Plain, wanted: int | None) -> SecureArra
     context, proto = x._context, x._context.protocol
     largest = float(np.abs(c).max(initial=0))
     target = context.fraction_bits if wanted is None else wanted
-    bits = 0 if _whole(c) else _factor_bits(largest, x, max(x.scale, target))
+    bits = 0 if _whole(c) else _factor_bits(largest, x, max(x._scale, target))
     ring, magnitude = fixed.public_constant(c, bits)
     shape = broadcast_shapes(x.shape, ring.shape)
-    total = x.scale + bits
-    context.fits(x.bound * magnitude, total, "this product with a public factor (before it is truncated)")
+    total = x._scale + bits
+    context.fits(x._bound * magnitude, total, "this product with a public factor (before it is truncated)")
     share = proto.mul_public(x._fitted(shape), ring)
-    scale = max(x.scale, min(total, target))
+    scale = max(x._scale, min(total, target))
     share = proto.truncate(share, total - scale)
-    bound = x.bound * magnitude + (2.0**-scale if total > scale else 0.0)
+    bound = x._bound * magnitude + (2.0**-scale if total > scale else 0.0)
     return SecureArray(context, share, scale, bound, x._flags and scale == 0 and zero_or_one(c))
 
 
@@ -135,15 +135,15 @@ def matmul(x: SecureArray, other: SecureArray | Plain, factor: float = 1.0, scal
         return result if factor == 1.0 else multiply(result, np.asarray(factor))
     plan = _Matrices.of(x.shape, other.shape)
     x, y, context = x.numeric(), other.numeric(), x._context
-    bound = x.bound * y.bound * plan.inner
-    multiplier, bits = _as_integer_factor(factor, bound * 2.0 ** (x.scale + y.scale))
+    bound = x._bound * y._bound * plan.inner
+    multiplier, bits = _as_integer_factor(factor, bound * 2.0 ** (x._scale + y._scale))
     if bits or multiplier != 1:
         context.met((multiplier, bits))
     if multiplier == 0:  # no room for an exact enough multiplier before the truncation
         return multiply(matmul(x, y, 1.0, scale), np.asarray(factor), scale)
     scale, cut = _product_scale(x, y, scale)
     cut += bits
-    context.fits(bound * abs(multiplier), x.scale + y.scale, "this matrix product (before it is truncated)")
+    context.fits(bound * abs(multiplier), x._scale + y._scale, "this matrix product (before it is truncated)")
     a, b = x._ring_share().map(plan.left), y._ring_share().map(plan.right)
     if plan.rows:  # many products of a row and a column: one call instead of one for each
         if multiplier != 1:
@@ -162,12 +162,12 @@ def matmul_public(x: SecureArray, c: Plain, left: bool) -> SecureArray:
     proto = context.protocol
     bits = 0 if _whole(c) else context.fraction_bits
     ring, magnitude = fixed.public_constant(c, bits)
-    total = x.scale + bits
-    bound = x.bound * magnitude * plan.inner
+    total = x._scale + bits
+    bound = x._bound * magnitude * plan.inner
     context.fits(bound, total, "this matrix product with a public operand (before it is truncated)")
     mine, theirs = (plan.right, plan.left) if left else (plan.left, plan.right)
     share = proto.matmul_public(x._ring_share().map(mine), theirs(ring), left).map(layout.reshape(plan.shape))
-    scale = max(x.scale, min(total, context.fraction_bits))
+    scale = max(x._scale, min(total, context.fraction_bits))
     share = proto.truncate(share, total - scale)
     return SecureArray(context, share, scale, bound + (2.0**-scale if total > scale else 0.0))
 
@@ -214,9 +214,9 @@ def total(x: SecureArray, axis: Axis = None, keepdims: bool = False) -> SecureAr
     """Sum over an axis, several, or all. Local."""
     x = x.numeric()
     share = x._ring_share().map(layout.total(axis, keepdims))
-    bound = x.bound * max(1, x.size // max(1, share.size))
-    x._context.fits(bound, x.scale, "this sum")
-    return SecureArray(x._context, share, x.scale, bound)
+    bound = x._bound * max(1, x.size // max(1, share.size))
+    x._context.fits(bound, x._scale, "this sum")
+    return SecureArray(x._context, share, x._scale, bound)
 
 
 def mean(x: SecureArray, axis: Axis = None, keepdims: bool = False) -> SecureArray:
@@ -229,19 +229,19 @@ def mean(x: SecureArray, axis: Axis = None, keepdims: bool = False) -> SecureArr
     terms = x.size // max(1, sums.size)
     if terms == 0:
         raise ShapeError(f"mean of an empty array of shape {x.shape}")
-    return divided(sums, terms, max(x.scale, x._context.fraction_bits))
+    return divided(sums, terms, max(x._scale, x._context.fraction_bits))
 
 
 def divided(x: SecureArray, n: int, scale: int) -> SecureArray:
     """x / n for a public n, at ``scale``: by a power of two first where 62 bits have too little room for 1 / n."""
-    size = exact.log2(max(x.bound * 2.0**x.scale, 1.0))
-    digits = exact.log2(max(x.bound / n * 2.0**scale, 1.0))  # of the result, and so wanted of 1 / n
+    size = exact.log2(max(x._bound * 2.0**x._scale, 1.0))
+    digits = exact.log2(max(x._bound / n * 2.0**scale, 1.0))  # of the result, and so wanted of 1 / n
     if size + digits > RANGE_BITS - 2:
-        raised = max(0, min(scale - x.scale, math.floor(RANGE_BITS - 1 - size)))
-        x = rescale(x, x.scale + raised)
+        raised = max(0, min(scale - x._scale, math.floor(RANGE_BITS - 1 - size)))
+        x = rescale(x, x._scale + raised)
         cut = min(exact.log2_floor(n), math.ceil(size + raised + digits) - (RANGE_BITS - 2))
         share = x._context.protocol.truncate(x._ring_share(), cut)
-        x = SecureArray(x._context, share, x.scale, x.bound / 2.0**cut + 2.0**-x.scale)
+        x = SecureArray(x._context, share, x._scale, x._bound / 2.0**cut + 2.0**-x._scale)
         return multiply(x, np.asarray(2.0**cut / n), scale)
     return multiply(x, np.asarray(1.0 / n), scale)
 
@@ -267,8 +267,8 @@ def _factor_bits(largest: float, x: SecureArray, scale: int) -> int:
     Where the 62 bits have no room for that, as many as fit, and 15 significant ones at least.
     """
     leading = exact.log2_floor(largest) + 1
-    needed = scale + exact.log2_ceil(max(x.bound, 2.0**-scale))
-    room = RANGE_BITS - 1 - exact.log2_ceil(max(x.bound * 2.0**x.scale, 1.0)) - leading
+    needed = scale + exact.log2_ceil(max(x._bound, 2.0**-scale))
+    room = RANGE_BITS - 1 - exact.log2_ceil(max(x._bound * 2.0**x._scale, 1.0)) - leading
     return max(min(max(needed, 15 - leading), room), 15 - leading, 0)
 
 

@@ -26,7 +26,7 @@ def negative(x: SecureArray) -> SecureArray:
     bytes in a small one.
     """
     x = x.numeric()
-    bits = min(RANGE_BITS, approx.bits_for(x.bound, x.scale))
+    bits = min(RANGE_BITS, approx.bits_for(x._bound, x._scale))
     return SecureArray(x._context, x._context.protocol.msb(x._ring_share(), bits))
 
 
@@ -36,7 +36,7 @@ def is_zero(x: SecureArray) -> SecureArray:
     1 + ceil(log2(bits)) rounds; for |x| <= 128 at 18 bits 6 rounds and 5 bytes per party and element.
     """
     x = x.numeric()
-    bits = min(64, approx.bits_for(x.bound, x.scale) + 1)
+    bits = min(64, approx.bits_for(x._bound, x._scale) + 1)
     return SecureArray(x._context, x._context.protocol.is_zero(x._ring_share(), bits))
 
 
@@ -60,7 +60,7 @@ def logic(x: SecureArray, other: Any, op: str) -> SecureArray:
 def outside_count(x: SecureArray, bound: float) -> Share:
     """Secret number of elements with |x| > bound, as one ring integer."""
     proto = x._context.protocol
-    limit = layout.constant(math.floor(bound * 2.0**x.scale))
+    limit = layout.constant(math.floor(bound * 2.0**x._scale))
     share = x._ring_share().map(layout.reshape((x.size,)))
     both = proto.stack([proto.add_public(share, limit), proto.add_public(proto.neg(share), limit)], 0)
     # One bit more than a value may have: the limit was added to it.
@@ -79,13 +79,13 @@ def where(mask: SecureArray, a: Any, b: Any) -> SecureArray:
         shape = broadcast_shapes(np.shape(mask), broadcast_shapes(a.shape, b.shape))
         public = np.broadcast_to(np.asarray(mask, bool), shape)
         result = a * public + b * ~public
-        return SecureArray(context, result._ring_share(), result.scale, max(a.bound, b.bound))
+        return SecureArray(context, result._ring_share(), result._scale, max(a._bound, b._bound))
     mask._bit_share()
     first, second = _booleans(context, a), _booleans(context, b)
     if first.kind == second.kind == "bool":  # one AND, and nothing is converted
         return second ^ (mask & (first ^ second))
     a, b = first, second
-    scale, bound = max(a.scale, b.scale), max(a.bound, b.bound)
+    scale, bound = max(a._scale, b._scale), max(a._bound, b._bound)
     result = mask * (a - b) + b
     return SecureArray(context, result._ring_share(), scale, bound)
 
@@ -120,15 +120,15 @@ def _extreme(a: Any, b: Any, largest: bool) -> SecureArray:
         a = a.numeric()
     difference = a - b
     chosen: SecureArray = (difference > 0 if largest else difference < 0) * difference + b
-    magnitude = b.bound if isinstance(b, SecureArray) else float(np.abs(np.asarray(b)).max(initial=0.0))
-    return chosen._stated(min(chosen.bound, fixed.reached(max(a.bound, magnitude), chosen.scale)))
+    magnitude = b._bound if isinstance(b, SecureArray) else float(np.abs(np.asarray(b)).max(initial=0.0))
+    return chosen._stated(min(chosen.bound, fixed.reached(max(a._bound, magnitude), chosen.scale)))
 
 
 def absolute(x: SecureArray) -> SecureArray:
     """|x|: x - 2 [x < 0] x, exactly. Cost as ``maximum``."""
     x = x.numeric()
     result = x - (x < 0) * x * 2
-    return SecureArray(x._context, result._ring_share(), x.scale, x.bound)
+    return SecureArray(x._context, result._ring_share(), x._scale, x._bound)
 
 
 def clip(x: SecureArray, low: npt.ArrayLike, high: npt.ArrayLike) -> SecureArray:
@@ -140,9 +140,9 @@ def clip(x: SecureArray, low: npt.ArrayLike, high: npt.ArrayLike) -> SecureArray
     if not (least <= most).all():
         raise UsageError(f"clip: expected low <= high, got {low!r} and {high!r}")
     x = x.numeric()
-    if x.scale == 0 and not (least == np.floor(least)).all() & (most == np.floor(most)).all():
+    if x._scale == 0 and not (least == np.floor(least)).all() & (most == np.floor(most)).all():
         x = x.rescaled(x._context.fraction_bits)
     room = stack([x - least, most - x])
     lacking = (room < 0) * room
-    bound = min(x.bound, max(np.abs(least).max(initial=0.0), np.abs(most).max(initial=0.0))) + 2.0**-x.scale
+    bound = min(x._bound, max(np.abs(least).max(initial=0.0), np.abs(most).max(initial=0.0))) + 2.0**-x._scale
     return (x - lacking[0] + lacking[1])._stated(bound)

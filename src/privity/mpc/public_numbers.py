@@ -7,9 +7,10 @@ no error but shares of nothing: so what meets shares goes into a hash, and parti
 from __future__ import annotations
 
 import hashlib
-import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
+
+import msgspec
 
 from ..ring.prg import fingerprint
 
@@ -17,25 +18,27 @@ Place = tuple[str, int]
 """File and line of the program, for messages; neither goes into the hash."""
 
 DIGEST_BYTES: Final = 32
-_SHORT = 64  # bytes that are kept as they are until many are hashed together: cheaper than a hash of their own
-_TOGETHER = 4096  # entries
+_SHORT = 256  # bytes that are kept as they are until many are hashed together: cheaper than a hash of their own
+_TOGETHER = 2048  # entries
 MOST_LINES: Final = 4096
 _LATER: Final = ("later lines", 0)
-_ARRAY = struct.Struct("<dq")
+_ENCODER: Final = msgspec.msgpack.Encoder(enc_hook=lambda number: number.item())  # NumPy's numbers as Python's
+
+Entry = tuple[Any, ...]
+"""Bytes, numbers, and tuples of them. Encoded when many are hashed, since most of the time they are only collected."""
 
 
 class PublicNumbers:
     """What met shares at one party since the last comparison, in order, by line of the program."""
 
-    __slots__ = ("_count", "_entries", "_fresh", "_hashes", "_pending", "_place", "_shapes", "last", "met")
+    __slots__ = ("_count", "_entries", "_fresh", "_hashes", "_pending", "_place", "last", "met")
 
     def __init__(self, place: Callable[[], Place]) -> None:
         """``place``: where the program is, asked where a secret array was made with public numbers."""
         self._place = place
-        self._entries: dict[Place, list[bytes]] = {}
+        self._entries: dict[Place, list[Entry]] = {}
         self._hashes: dict[Place, Any] = {}
-        self._pending: list[bytes] = []
-        self._shapes: dict[tuple[int, ...], bytes] = {}
+        self._pending: list[Entry] = []
         self._count = 0
         self._fresh = False  # whether a number was met since the last array was made
         self.last: Place = ("outside the program", 0)
@@ -46,41 +49,32 @@ class PublicNumbers:
     def array(self, operation: bytes, values: Any) -> None:
         """Public ring integers (an array, or one) that an operation takes."""
         self.met = self._fresh = True
-        pending = self._pending
-        pending.append(operation)
-        if values.shape:
-            pending.append(self._read(values.shape))
+        if not values.shape:
+            self._pending.append((operation, int(values)))
+            return
         data = values.tobytes()
-        pending.append(data if len(data) <= _SHORT else fingerprint(data))
+        self._pending.append((operation, values.shape, data if len(data) <= _SHORT else fingerprint(data)))
 
     def integers(self, operation: bytes, values: Iterable[int]) -> None:
         """Public integers that an operation takes: shifts, periods, positions."""
         self.met = self._fresh = True
-        self._pending += (operation, repr(tuple(values)).encode())
+        self._pending.append((operation, repr(tuple(values))))
 
     def floats(self, operation: bytes, values: Sequence[float]) -> None:
         """Public numbers that an operation takes as they are."""
         self.met = self._fresh = True
-        self._pending += (operation, struct.pack(f"<{len(values)}d", *values))
+        self._pending.append((operation, tuple(values)))
 
     def text(self, operation: bytes, value: str) -> None:
         """How something public reads: slices, axes, names."""
         self.met = self._fresh = True
-        self._pending += (operation, value.encode())
+        self._pending.append((operation, value))
 
     def made(self, shape: tuple[int, ...], scale: int, bound: float) -> None:
         """A secret array was made: what was met until here belongs to the line where the program is now."""
-        self._pending += (self._read(shape), _ARRAY.pack(bound, scale))
-        if self._fresh:
+        self._pending.append((shape, scale, float(bound)))
+        if self._fresh or len(self._pending) > _TOGETHER:
             self._settle()
-
-    def _read(self, shape: tuple[int, ...]) -> bytes:
-        known = self._shapes.get(shape)
-        if known is None:
-            if len(self._shapes) >= _TOGETHER:
-                self._shapes.clear()
-            known = self._shapes[shape] = repr(shape).encode()
-        return known
 
     def _settle(self) -> None:
         self._fresh = False
@@ -101,8 +95,7 @@ class PublicNumbers:
     def _condense(self) -> None:
         for place, entries in self._entries.items():
             if entries:
-                lengths = struct.pack(f"<{len(entries)}I", *map(len, entries))
-                self._hashes.setdefault(place, hashlib.sha256()).update(lengths + b"".join(entries))
+                self._hashes.setdefault(place, hashlib.sha256()).update(fingerprint(_ENCODER.encode(entries)))
                 entries.clear()
         self._count = 0
 
@@ -113,8 +106,8 @@ class PublicNumbers:
         return [(f"{file}:{line}" if line else file, self._hashes[file, line].digest()) for file, line in self._entries]
 
     def digest(self) -> bytes:
-        """One hash of all: equal at two parties where all lines' are."""
-        return hashlib.sha256(b"".join(digest for _, digest in self.lines())).digest()
+        """``overall`` of the lines."""
+        return overall(self.lines())
 
     def compared(self) -> None:
         """All parties have the same: the next comparison begins here."""
@@ -123,6 +116,11 @@ class PublicNumbers:
         self._pending.clear()
         self._count = 0
         self.met = False
+
+
+def overall(lines: Sequence[tuple[str, bytes]]) -> bytes:
+    """One hash of all: equal at two parties where all lines' are."""
+    return hashlib.sha256(b"".join(digest for _, digest in lines)).digest()
 
 
 def first_difference(lines: Mapping[str, Sequence[tuple[str, bytes]]]) -> tuple[str, tuple[str, ...]]:
