@@ -11,6 +11,7 @@ from typing import Any
 
 from ..ring import layout
 from ..ring.order import Rows
+from ..types import Cost
 from . import tables
 from .outside import Outside
 from .protocol import Protocol
@@ -62,13 +63,23 @@ def less(proto: Protocol, a: Bits, b: Bits) -> Bits:
 @lru_cache(maxsize=4096)
 def by_halves(of: type[Protocol], adder: Any, n: int, planes: int) -> bool:
     """Whether the circuit with few rounds is the cheaper one."""
-    seconds = []
-    for circuit in (_bit_by_bit, _by_halves):
-        shapes, operand = Outside(of, adder=adder), Bits((), (n,), planes)
-        circuit(shapes, operand, operand)
-        seconds.append(of.seconds(shapes.planned, adder))
+    slow, fast = (of.seconds(cost(of, n, planes, few_rounds), adder) for few_rounds in (False, True))
     ands = 2 * (planes - 1) - planes.bit_length() + 1
-    return seconds[1] + ands * n * _AND_S < seconds[0]
+    return fast + ands * n * _AND_S < slow
+
+
+def cost(of: type[Protocol], n: int, planes: int, few_rounds: bool) -> Cost:
+    """What n comparisons cost bit by bit, or by halves. Counted, as running a circuit on shapes takes longer: a sort
+    asks for many sizes.
+    """
+    if not few_rounds:
+        one = of.cost("and_", n, planes=1)
+        return Cost(planes * one.rounds, tuple(planes * sent for sent in one.sent))
+    total = of.cost("and_", n, planes=planes)
+    while planes > 1:
+        total += of.cost("and_", n, planes=2 * (planes // 2) - 1)
+        planes = (planes + 1) // 2
+    return total
 
 
 def _bit_by_bit(proto: Protocol, a: Bits, b: Bits) -> Bits:

@@ -328,10 +328,10 @@ def _words_batch(of: type[Protocol], adder: Any, n: int, planes: int) -> int:
     """As ``batch`` in ``by_comparisons``, for comparisons of bits: the best of a few."""
 
     def seconds(count: int) -> float:
-        shapes, operand = Outside(of, adder=adder), Bits((), (count,), planes)
-        answers = compare.less(shapes, operand, operand)
+        shapes, answers = Outside(of, adder=adder), Bits((), (count,))
         shapes.open_bits(answers, permit=independent(answers))
-        return of.seconds(shapes.planned, adder) + count * _COMPARISON_S
+        comparing = compare.cost(of, count, planes, compare.by_halves(of, adder, count, planes))
+        return of.seconds(comparing + shapes.planned, adder) + count * _COMPARISON_S
 
     found = [order.BATCH << j for j in range(8)]
     return min(found, key=lambda batch: sum(seconds(size) for size in order.batches(n, batch)))
