@@ -234,8 +234,8 @@ def decompose(proto: Rep3, x: Share, count: int, serial: bool = False) -> Bits:
     if serial:
         sums = tuple(layout.copy(a) for a in total.parts)
         for j, carry in enumerate(_ripple(proto, u, v, positions), 1):
-            for out, c in zip(sums, carry.parts, strict=True):
-                layout.xor_into(out[j], c[0])
+            for total_part, carries in zip(sums, carry.parts, strict=True):
+                layout.xor_into(total_part[j], carries[0])
         return Bits(sums, x.shape, count)
     g = _and_v(proto, u, v, 0, positions)
     g_parts = [layout.copy(a) for a in g.parts]
