@@ -438,8 +438,9 @@ def test_bits_zero_test_and_conversion(protocol: Factory, shape: tuple[int, ...]
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 31, 32, 33, 63, 64])
 def test_decomposition_of_full_words(protocol: Factory, count: int) -> None:
     x = np.concatenate([draw((40,)), [-(2**63), 2**63 - 1]])
-    got = bits(protocol, lambda p, a: p.bits(a, count), x)
-    np.testing.assert_array_equal(got, np.stack([(x >> j) & 1 for j in range(count)]))
+    for serial in (False, True):
+        got = bits(protocol, lambda p, a, serial=serial: p.bits(a, count, serial), x)
+        np.testing.assert_array_equal(got, np.stack([(x >> j) & 1 for j in range(count)]))
     zero = bits(protocol, lambda p, a: p.is_zero(a, count), x)[0]
     np.testing.assert_array_equal(zero, (ring(x) << np.uint64(64 - count)) == 0)
 

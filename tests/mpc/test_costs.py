@@ -64,6 +64,7 @@ CASES: list[Case] = [
     *[("truncate_nearest", {"shift": d}, lambda p, n, d=d: p.truncate_nearest(trivial((n,)), d)) for d in (1, 2, 18)],
     *[("msb", {"bits": b}, lambda p, n, b=b: p.msb(trivial((n,)), b)) for b in (1, 2, 3, 27, 40, 62, 63)],
     *[("bits", {"count": c}, lambda p, n, c=c: p.bits(trivial((n,)), c)) for c in (1, 2, 3, 17, 40, 64)],
+    *[("bits", {"count": c, "serial": True}, lambda p, n, c=c: p.bits(trivial((n,)), c, True)) for c in (1, 2, 3, 40)],
     *[("is_zero", {"bits": b}, lambda p, n, b=b: p.is_zero(trivial((n,)), b)) for b in (1, 2, 19, 64)],
     *[("and_", {"planes": c}, lambda p, n, c=c: p.and_(planes(n, c), planes(n, c))) for c in (1, 5)],
     ("and_", {"planes": 3}, lambda p, n: p.bit_matmul(p.a2bits(trivial((3, 5))), planes(n, 5))),

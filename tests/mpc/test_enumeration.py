@@ -201,9 +201,10 @@ def test_sign(observer: int, adder: Adder, k: int) -> None:
 
 @pytest.mark.parametrize("observer", range(3))
 def test_bits_and_zero_test(observer: int) -> None:
-    e = Enumeration(lambda p, s: p.bits(s[0], 3), observer, 3)
-    np.testing.assert_array_equal(reconstruct_bits(e.run.outputs), (e.secret[:, 0] >> np.arange(3)[:, None]) & 1)
-    e.check()
+    for serial in (False, True):
+        e = Enumeration(lambda p, s, serial=serial: p.bits(s[0], 3, serial), observer, 3)
+        np.testing.assert_array_equal(reconstruct_bits(e.run.outputs), (e.secret[:, 0] >> np.arange(3)[:, None]) & 1)
+        e.check()
     e = Enumeration(lambda p, s: p.is_zero(s[0], 4), observer, 4)
     np.testing.assert_array_equal(reconstruct_bits(e.run.outputs)[0], e.secret[:, 0] == 0)
     e.check()

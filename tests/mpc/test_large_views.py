@@ -131,6 +131,7 @@ PRIMITIVES: dict[str, Program] = {
     "msb": lambda p, s: p.msb(s[0], 62),
     "msb of 9 bits": lambda p, s: p.msb(s[0], 9),
     "bits": lambda p, s: p.bits(s[0], 13),
+    "bits one by one": lambda p, s: p.bits(s[0], 13, True),
     "is_zero": lambda p, s: p.is_zero(s[0], 19),
     "and": lambda p, s: p.and_(planes(s[0], 5), planes(s[1], 5)),
     "product of bits": lambda p, s: p.bit_matmul(

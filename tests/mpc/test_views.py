@@ -106,6 +106,7 @@ PRIMITIVES: dict[str, Program] = {
     "msb by tree": lambda p, s: p.msb(s[0], 62),
     "msb of 27 bits": lambda p, s: p.msb(s[0], 27),
     "bits": lambda p, s: p.bits(s[0], 13),
+    "bits one by one": lambda p, s: p.bits(s[0], 13, True),
     "is_zero": lambda p, s: p.is_zero(s[0], 64),
     "and": lambda p, s: p.and_(bit_planes(s[0], 5), bit_planes(s[1], 5)),
     "product of bits": lambda p, s: p.bit_matmul(

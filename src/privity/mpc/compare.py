@@ -11,6 +11,7 @@ from typing import Any
 
 from ..ring import layout
 from ..ring.order import Rows
+from ..types import Cost, Ring
 from . import tables
 from .outside import Outside
 from .protocol import Protocol
@@ -24,11 +25,17 @@ class Planes:
 
     def __init__(self, proto: Protocol, b: Bits) -> None:
         self._proto, self._planes = proto, b.planes
-        self._words = [
-            [proto.party.ring.from_planes(part[low : low + 64], b.size) for low in range(0, b.planes, 64)]
-            for part in b.parts
-        ]
+        self._whole, self._rest = b.planes // 64 * 64, b.planes % 64
+        # Taking and turning a word costs the same for few planes, so the last ones of all components share one.
+        sharing = 0 < self._rest * len(b.parts) <= 64
+        starts = range(0, self._whole if sharing else b.planes, 64)
+        self._words = [[self._unpacked(part[low : low + 64], b.size) for low in starts] for part in b.parts]
+        last = [part[self._whole :] for part in b.parts]
+        self._shared = self._unpacked(layout.concatenate(last, 0), b.size) if sharing else None
         self._kept: tuple[Rows, Bits] | None = None
+
+    def _unpacked(self, planes: Ring, n: int) -> Ring:
+        return layout.asarray(self._proto.party.ring.from_planes(planes, n))
 
     def pairs(self, first: Rows, second: Rows) -> tuple[Bits, Bits]:
         """The rows ``first`` and the rows ``second``. A plan asks about the same second ones in several batches, so
@@ -39,12 +46,16 @@ class Planes:
         return self._taken(first), self._kept[1]
 
     def _taken(self, rows: Rows) -> Bits:
-        take, parts = layout.take(rows), []
-        for words in self._words:
-            to_planes = self._proto.party.ring.to_planes
-            blocks = [to_planes(take(w), min(64, self._planes - 64 * j)) for j, w in enumerate(words)]
-            parts.append(blocks[0] if len(blocks) == 1 else layout.concatenate(blocks, 0))
-        return Bits(tuple(parts), (rows.size,), self._planes)
+        take, outs = layout.take(rows), [layout.empty((self._planes, (rows.size + 63) // 64)) for _ in self._words]
+        for out, words in zip(outs, self._words, strict=True):
+            for j, word in enumerate(words):
+                block = out[64 * j : 64 * j + 64]
+                self._proto.party.ring.to_planes(take(word), len(block), out=block)
+        if self._shared is not None:
+            last = self._proto.party.ring.to_planes(take(self._shared), self._rest * len(outs))
+            for i, out in enumerate(outs):
+                layout.write(out, slice(self._whole, None), last[i * self._rest : (i + 1) * self._rest])
+        return Bits(tuple(outs), (rows.size,), self._planes)
 
 
 def less(proto: Protocol, a: Bits, b: Bits) -> Bits:
@@ -62,13 +73,23 @@ def less(proto: Protocol, a: Bits, b: Bits) -> Bits:
 @lru_cache(maxsize=4096)
 def by_halves(of: type[Protocol], adder: Any, n: int, planes: int) -> bool:
     """Whether the circuit with few rounds is the cheaper one."""
-    seconds = []
-    for circuit in (_bit_by_bit, _by_halves):
-        shapes, operand = Outside(of, adder=adder), Bits((), (n,), planes)
-        circuit(shapes, operand, operand)
-        seconds.append(of.seconds(shapes.planned, adder))
+    slow, fast = (of.seconds(cost(of, n, planes, few_rounds), adder) for few_rounds in (False, True))
     ands = 2 * (planes - 1) - planes.bit_length() + 1
-    return seconds[1] + ands * n * _AND_S < seconds[0]
+    return fast + ands * n * _AND_S < slow
+
+
+def cost(of: type[Protocol], n: int, planes: int, few_rounds: bool) -> Cost:
+    """What n comparisons cost bit by bit, or by halves. Counted, as running a circuit on shapes takes longer: a sort
+    asks for many sizes.
+    """
+    if not few_rounds:
+        one = of.cost("and_", n, planes=1)
+        return Cost(planes * one.rounds, tuple(planes * sent for sent in one.sent))
+    total = of.cost("and_", n, planes=planes)
+    while planes > 1:
+        total += of.cost("and_", n, planes=2 * (planes // 2) - 1)
+        planes = (planes + 1) // 2
+    return total
 
 
 def _bit_by_bit(proto: Protocol, a: Bits, b: Bits) -> Bits:
@@ -92,13 +113,13 @@ def _by_halves(proto: Protocol, a: Bits, b: Bits) -> Bits:
     found = proto.and_(proto.invert(a), b)
     equal = proto.invert(proto.xor(a, b))
     while found.planes > 1:
-        pairs, odd = found.planes // 2, list(range(2 * (found.planes // 2), found.planes))
-        low, high = list(range(0, 2 * pairs, 2)), list(range(1, 2 * pairs, 2))
-        above = tables.chosen(equal, high)
-        below = [tables.chosen(found, low), tables.chosen(equal, low[1:])]  # the lowest equality is not needed
+        pairs, odd = found.planes // 2, slice(2 * (found.planes // 2), None)
+        low, high = slice(0, 2 * pairs, 2), slice(1, 2 * pairs, 2)
+        above = tables.every(equal, high)
+        below = [tables.every(found, low), tables.every(equal, slice(2, 2 * pairs, 2))]  # the lowest is not needed
         both = proto.and_(tables.joined([above, above.rows(1, pairs)]), tables.joined(below))
-        answers = proto.xor(tables.chosen(found, high), both.rows(0, pairs))
-        found = tables.joined([answers, tables.chosen(found, odd)])
+        answers = proto.xor(tables.every(found, high), both.rows(0, pairs))
+        found = tables.joined([answers, tables.every(found, odd)])
         # the first is a placeholder, as it is never read
-        equal = tables.joined([above.rows(0, 1), both.rows(pairs, 2 * pairs - 1), tables.chosen(equal, odd)])
+        equal = tables.joined([above.rows(0, 1), both.rows(pairs, 2 * pairs - 1), tables.every(equal, odd)])
     return found

@@ -119,8 +119,8 @@ class Outside(Protocol):
         self._spend("msb", x.size, bits=bits, **self._adder)
         return Bits((), x.shape, 1)
 
-    def bits(self, x: Share, count: int) -> Bits:
-        self._spend("bits", x.size, count=count)
+    def bits(self, x: Share, count: int, serial: bool = False) -> Bits:
+        self._spend("bits", x.size, count=count, serial=serial)
         return Bits((), x.shape, count)
 
     def is_zero(self, x: Share, bits: int = 64) -> Bits:

@@ -131,7 +131,7 @@ class InsecurePlain(Protocol):
     def msb(self, x: Share, bits: int = RANGE_BITS) -> Bits:
         return self._bits(x.parts[0] >> layout.constant(bits), x.shape, 1)
 
-    def bits(self, x: Share, count: int) -> Bits:
+    def bits(self, x: Share, count: int, serial: bool = False) -> Bits:
         return self._bits(x.parts[0], x.shape, count)
 
     def is_zero(self, x: Share, bits: int = 64) -> Bits:

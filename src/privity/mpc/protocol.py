@@ -171,8 +171,8 @@ class Protocol(ABC):
         """1 where x < 0, for |x| < 2^bits (fewer bits cost less; one too few gives random signs)."""
 
     @abstractmethod
-    def bits(self, x: Share, count: int) -> Bits:
-        """The low ``count`` bits of x as planes."""
+    def bits(self, x: Share, count: int, serial: bool = False) -> Bits:
+        """The low ``count`` bits of x as planes. ``serial``: a round for each bit, and the fewest bytes."""
 
     @abstractmethod
     def is_zero(self, x: Share, bits: int = 64) -> Bits:
@@ -182,7 +182,7 @@ class Protocol(ABC):
         return Bits(tuple([p ^ q for p, q in zip(b.parts, c.parts, strict=True)]), b.shape, b.planes)
 
     def map_bits(self, b: Bits, fn: layout.Local) -> Bits:
-        """A rearrangement of the elements of bits (unpacked, rearranged, packed again; local)."""
+        """A rearrangement of the elements of bits, or XORs of some (unpacked, rearranged, packed again; local)."""
         if not b.parts:
             return Bits((), layout.result_shape(fn, b.shape), b.planes)
         ring, parts, shape = self.party.ring, [], b.shape

@@ -347,8 +347,8 @@ class Rep3(Protocol):
     def msb(self, x: Share, bits: int = RANGE_BITS) -> Bits:
         return rep3_bits.msb(self, x, bits)
 
-    def bits(self, x: Share, count: int) -> Bits:
-        return rep3_bits.decompose(self, x, count)
+    def bits(self, x: Share, count: int, serial: bool = False) -> Bits:
+        return rep3_bits.decompose(self, x, count, serial)
 
     def is_zero(self, x: Share, bits: int = 64) -> Bits:
         return rep3_bits.is_zero(self, x, bits)

@@ -14,7 +14,7 @@ addends, so that one carry chain gives the sign, the bits of v cost nothing and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ..ring import layout
@@ -176,14 +176,15 @@ def _wide_level(proto: Rep3, a: Ring, b: Ring) -> Parts:
     return za, zb
 
 
-def _ripple(proto: Rep3, u: Bits, v: Ring | None, bits: int) -> Bits:
-    """c_{j+1} = u_j ^ ((u_j ^ v_j) & (u_j ^ c_j)), c_1 = u_0 & v_0: one AND and one round a bit."""
+def _ripple(proto: Rep3, u: Bits, v: Ring | None, bits: int) -> Iterator[Bits]:
+    """c_1 to c_bits; c_{j+1} = u_j ^ ((u_j ^ v_j) & (u_j ^ c_j)), c_1 = u_0 & v_0: one AND and one round a bit."""
     carry = _and_v(proto, u, v, 0, 1)
     both = _with_v(proto, u, v)
+    yield carry
     for j in range(1, bits):
         uj = u.rows(j, j + 1)
         carry = proto.xor(uj, and_(proto, both.rows(j, j + 1), proto.xor(uj, carry)))
-    return carry
+        yield carry
 
 
 def _carry(proto: Rep3, g: Bits, u: Bits, v: Ring | None, bits: int) -> Bits:
@@ -215,19 +216,27 @@ def msb(proto: Rep3, x: Share, bits: int, blur: int = 0) -> Bits:
         return proto.xor(tree(proto, rows, x.shape), Bits(top, x.shape))
     u, v = _addends(proto, k.to_planes(known, bits + 1), x.shape)
     if circuit == RIPPLE:
-        carry = _ripple(proto, u, v, bits)
+        *_, carry = _ripple(proto, u, v, bits)
     else:
         carry = _carry(proto, _and_v(proto, u, v, 0, bits), u, v, bits)
     return proto.xor(carry, _with_v(proto, u.rows(bits, bits + 1), _rows(v, bits, bits + 1)))
 
 
-def decompose(proto: Rep3, x: Share, count: int) -> Bits:
-    """The low ``count`` bits of x: sum bit j = u_j ^ v_j ^ carry_j with all carries from a Sklansky adder."""
+def decompose(proto: Rep3, x: Share, count: int, serial: bool = False) -> Bits:
+    """The low ``count`` bits of x: sum bit j = u_j ^ v_j ^ carry_j with all carries from a Sklansky adder; ``serial``:
+    from one bit to the next, with a fifth of the ANDs.
+    """
     u, v = _addends(proto, proto.party.ring.to_planes(_split(proto, x), count), x.shape)
     total = _with_v(proto, u, v)
     positions = count - 1
     if positions == 0:
         return total
+    if serial:
+        sums = tuple(layout.copy(a) for a in total.parts)
+        for j, carry in enumerate(_ripple(proto, u, v, positions), 1):
+            for total_part, carries in zip(sums, carry.parts, strict=True):
+                layout.xor_into(total_part[j], carries[0])
+        return Bits(sums, x.shape, count)
     g = _and_v(proto, u, v, 0, positions)
     g_parts = [layout.copy(a) for a in g.parts]
     t_parts = [layout.copy(a[:positions]) for a in total.parts]

@@ -129,10 +129,12 @@ def sklansky(count: int) -> tuple[Level, ...]:
     return tuple(levels)
 
 
-def cost_bits(n: int, count: int) -> Cost:
-    """All ``count`` low bits, by a Sklansky adder."""
+def cost_bits(n: int, count: int, serial: bool = False) -> Cost:
+    """All ``count`` low bits, by a Sklansky adder, or ``serial`` by a ripple carry."""
     w, positions = words(n), count - 1
     total = cost_input_u(w, count)
+    if positions and serial:  # party 1 is silent in the first
+        return total + Cost(positions, (8 * w * positions, 8 * w * (positions - 1), 8 * w * positions))
     if positions:
         total += Cost(1, (8 * w * positions, 0, 8 * w * positions))
     for absorb, _, rest, _ in sklansky(positions):

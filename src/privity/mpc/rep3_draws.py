@@ -61,8 +61,10 @@ def _msb(n: int, bits: int = 62, adder: Adder | None = None) -> Draws:
     return Draws(pads + w, pads).plus(_tree(w, digits))
 
 
-def _bits(n: int, count: int) -> Draws:
+def _bits(n: int, count: int, serial: bool = False) -> Draws:
     w, positions = words(n), count - 1
+    if serial and positions:
+        return Draws(w * (count + 1), w).plus(_each(w * (positions - 1)))
     ands = sum(len(level[0]) + len(level[2]) for level in sklansky(positions))
     return Draws(w * (count + positions), w * positions).plus(_each(w * ands))
 

@@ -34,7 +34,7 @@ from .shares import Bits, Places, Share
 
 _SPREAD = 3
 """Bits beyond those of a key that differences have, once the key was brought back within its bound."""
-_CERTAIN = 24  # bits of a hash beyond those of all pairs of rows: two pairs agree with a chance of 2^-25
+_CERTAIN = 24  # bits of a hash beyond those that count the pairs of rows: one of them agrees with a chance of 2^-24
 _MOST = RANGE_BITS + 1 - _SPREAD  # bits of a key and a row number that are compared at once
 
 # Seconds of computing, measured with the native kernels on a server's core. They only tip the choice.
@@ -289,11 +289,12 @@ def sort_hashed(proto: Protocol, key: Share, bits: int, columns: Sequence[Share]
     n, words = key.shape
     shapes: Outside = proto.planner()
     tag = orders.row_bits(n)
+    serial = _serial_is_cheaper(shapes.of, shapes.adder, words * n, bits)
     key, row, *mixed = proto.shuffle([key, orders.row_numbers(proto, n), *columns], proto.mix(n))
-    every = proto.bits(key.map(layout.then(layout.transpose(None), layout.reshape((words * n,)))), bits)
+    every = proto.bits(key.map(layout.then(layout.transpose(None), layout.reshape((words * n,)))), bits, serial)
     parts = [proto.map_bits(every, layout.take(slice(j * n, j * n + n))) for j in range(words)]
     whole = tables.joined(parts)
-    hashed = _hashed(proto, whole, min(2 * tag + _CERTAIN, RING_BITS))
+    hashed = _hashed(proto, whole, min((n * (n - 1) // 2).bit_length() + _CERTAIN, RING_BITS))
     planes = compare.Planes(proto, tables.joined([proto.bits(row, tag), hashed]))
 
     def first_is_less(first: Rows, second: Rows) -> Bits:
@@ -301,14 +302,20 @@ def sort_hashed(proto: Protocol, key: Share, bits: int, columns: Sequence[Share]
 
     batch = _words_batch(shapes.of, shapes.adder, n, tag + hashed.planes)
     rows = _ordered(proto, n, batch, first_is_less)
-    same, alike = (_as_the_next(proto, proto.map_bits(b, layout.take(rows))) for b in (whole, hashed))
+    same, alike = (_as_the_next(proto, b, rows) for b in (whole, hashed))
     return Hashed([c.map(layout.take(rows)) for c in mixed], same, proto.xor(alike, same))
 
 
-def _as_the_next(proto: Protocol, b: Bits) -> Bits:
-    """Whether each row but the last has the same bits as the next: (n-1,)."""
-    here, there = (proto.map_bits(b, layout.take(part)) for part in (slice(None, -1), slice(1, None)))
-    return tables.all_planes(proto, proto.invert(proto.xor(here, there)))
+def _serial_is_cheaper(of: type[Protocol], adder: Any, n: int, bits: int) -> bool:
+    """Whether the bits of n numbers are better made one after the other, on the session's link."""
+    serial, parallel = (of.seconds(of.cost("bits", n, count=bits, serial=s), adder) for s in (True, False))
+    return serial < parallel
+
+
+def _as_the_next(proto: Protocol, b: Bits, rows: Rows) -> Bits:
+    """Whether each of these rows but the last has the same bits as the next: (n-1,)."""
+    differing = proto.map_bits(b, layout.then(layout.take(rows), layout.differences()))
+    return tables.all_planes(proto, proto.invert(differing))
 
 
 def _hashed(proto: Protocol, b: Bits, count: int) -> Bits:
@@ -328,10 +335,10 @@ def _words_batch(of: type[Protocol], adder: Any, n: int, planes: int) -> int:
     """As ``batch`` in ``by_comparisons``, for comparisons of bits: the best of a few."""
 
     def seconds(count: int) -> float:
-        shapes, operand = Outside(of, adder=adder), Bits((), (count,), planes)
-        answers = compare.less(shapes, operand, operand)
+        shapes, answers = Outside(of, adder=adder), Bits((), (count,))
         shapes.open_bits(answers, permit=independent(answers))
-        return of.seconds(shapes.planned, adder) + count * _COMPARISON_S
+        comparing = compare.cost(of, count, planes, compare.by_halves(of, adder, count, planes))
+        return of.seconds(comparing + shapes.planned, adder) + count * _COMPARISON_S
 
     found = [order.BATCH << j for j in range(8)]
     return min(found, key=lambda batch: sum(seconds(size) for size in order.batches(n, batch)))

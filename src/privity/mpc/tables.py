@@ -161,6 +161,11 @@ def chosen(b: Bits, planes: Sequence[int]) -> Bits:
     return Bits(tuple(layout.asarray(layout.take(list(planes))(p)) for p in b.parts), b.shape, len(planes))
 
 
+def every(b: Bits, planes: slice) -> Bits:
+    """Planes at equal steps, without a copy."""
+    return Bits(tuple(part[planes] for part in b.parts), b.shape, len(range(b.planes)[planes]))
+
+
 def joined(blocks: Sequence[Bits]) -> Bits:
     """The planes of several, one below the other."""
     parts = tuple(layout.concatenate(ps, 0) for ps in zip(*(b.parts for b in blocks), strict=True))

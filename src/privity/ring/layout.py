@@ -63,8 +63,9 @@ def take(key: Any) -> Local:
     """Basic or advanced indexing with public indices."""
     if isinstance(key, np.ndarray) and key.ndim == 1 and key.dtype.kind == "i":
         first = int(key[0]) if key.size else -1
-        if first >= 0 and np.array_equal(key, np.arange(first, first + key.size)):  # neighbours need no copy
-            end = first + key.size
+        end = first + key.size
+        neighbours = first >= 0 and int(key[-1]) == end - 1 and np.array_equal(key, np.arange(first, end))
+        if neighbours:  # need no copy
             return lambda x: x[first:end] if end <= len(x) else np.take(x, key, axis=0)
         return lambda x: np.take(x, key, axis=0)  # much faster than x[key] for rows
     return lambda x: np.asarray(x[key])
@@ -263,6 +264,11 @@ def symmetric(x: Ring) -> Ring:
 def cumulative(axis: int) -> Local:
     """Running sums modulo 2^64."""
     return lambda x: np.cumsum(x, axis=axis, dtype=x.dtype)
+
+
+def differences() -> Local:
+    """Each row but the last XOR the next: of bits that are packed in words."""
+    return lambda x: x[:-1] ^ x[1:]
 
 
 def shifted(shift: int) -> Local:
