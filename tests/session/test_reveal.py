@@ -154,6 +154,12 @@ def test_unknown_receivers(to: Any) -> None:
         simulate(lambda s: s.reveal(s.secret("x", "bank"), to=to, name="x", reason="test"))
 
 
+@pytest.mark.parametrize("value", [3.5, np.arange(3), [1, 2], {"mean": 1}, None])
+def test_what_is_no_secret_is_not_revealed(value: Any) -> None:
+    with pytest.raises(UsageError, match=rf"reveal\('x'\): expected a secret array, got {type(value).__name__}"):
+        simulate(lambda s: s.reveal(value, to="all", name="x", reason="test"))
+
+
 def test_a_receiver_named_twice_is_one_receiver() -> None:
     def program(s: Session) -> Any:
         x = s.secret("x", "bank")
