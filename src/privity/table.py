@@ -471,7 +471,8 @@ class Table:
     def filter(self, mask: SecureArray) -> Table:
         """The rows where the secret boolean ``mask`` (n,) is true; the others become padding: nobody learns how many.
 
-        What is made of booleans and binary labels alone, by products and complements, will do too. One product per value.
+        What is made of booleans and binary labels alone, by products and complements, will do too. One product per
+        value.
         """
         what = f"table {self.name!r}: filter"
         secret(what, mask)

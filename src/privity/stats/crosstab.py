@@ -56,8 +56,8 @@ def crosstab(
     for argument, codes in (("a", a), ("b", b)):
         if codes.kind == "fixed":
             raise UsageError(
-                f"crosstab: expected {argument} as secret whole numbers or booleans, got {codes!r}; write {argument} > 0.5 "
-                f"for a column of 0 and 1, rint({argument}) for codes"
+                f"crosstab: expected {argument} as secret whole numbers or booleans, got {codes!r}; write "
+                f"{argument} > 0.5 for a column of 0 and 1, rint({argument}) for codes"
             )
     left, right = one_hot(a.numeric(), rows), one_hot(b.numeric(), columns)
     if valid is not None:
