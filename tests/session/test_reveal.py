@@ -98,7 +98,7 @@ def test_asking_more_often_than_listed_is_refused() -> None:
     ("ask", "words"),
     [
         (unlisted, r"'everything' is not on this party's list \(listed: total, x\); nothing was sent"),
-        (wrong_shape, r"listed with shape \(\), asked for \(3,\)"),
+        (wrong_shape, r"listed with shape \(\), asked for \(3,\); .* shape = \[3\]"),
         (other_receiver, "may not go to compute_1; it is listed for compute_0, doctor"),
     ],
 )
