@@ -242,6 +242,8 @@ class Context:
         ``to``: a party, several, or "all". ``name`` must be on the openings list of every compute party.
         Raises OpeningRefused before anything is sent; RangeViolated if a guard failed before.
         """
+        from .array import SecureArray
+
         receivers = self.parties if to == "all" else (to,) if isinstance(to, str) else tuple(dict.fromkeys(to))
         unknown = [r for r in receivers if r not in self.parties]
         if unknown or not receivers:
@@ -249,6 +251,11 @@ class Context:
             raise UsageError(f"reveal({name!r}): unknown receiver {unknown or '(none)'}; parties: {known}")
         if name == RANGE_GUARD:
             raise UsageError(f"reveal: the name {name!r} is that of the session's own flags; open values under another")
+        if not isinstance(x, SecureArray):
+            raise UsageError(
+                f"reveal({name!r}): expected a secret array, got {type(x).__name__}; reveal the arrays one by one, "
+                "what has a method open() by that, and use public numbers as they are"
+            )
         for terms in self.loaded:
             terms.check_opening(name, receivers, self.certificates)
         self.check_guards()

@@ -79,7 +79,10 @@ class OpeningsList:
                 f"the opening {name!r} is not on this party's list (listed: {names}); nothing was sent"
             )
         if tuple(listed.shape) != tuple(shape):
-            raise OpeningRefused(f"the opening {name!r} is listed with shape {listed.shape}, asked for {shape}")
+            raise OpeningRefused(
+                f"the opening {name!r} is listed with shape {listed.shape}, asked for {shape}; if all agree to open "
+                f"that, its entry in the list says shape = {list(shape)}"
+            )
         if set(to) - set(listed.to):
             extra = ", ".join(sorted(set(to) - set(listed.to)))
             raise OpeningRefused(f"the opening {name!r} may not go to {extra}; it is listed for {', '.join(listed.to)}")

@@ -20,6 +20,7 @@ from .array import SecureArray
 from .context import Context
 from .errors import DataError, ShapeError, UsageError
 from .functions import concatenate, matmul, one_hot, stack
+from .functions.flags import as_flags, secret
 from .functions.tables import Groups, group_by
 from .inputs import Declared, Input
 from .ring import exact, prg
@@ -470,12 +471,19 @@ class Table:
     def filter(self, mask: SecureArray) -> Table:
         """The rows where the secret boolean ``mask`` (n,) is true; the others become padding: nobody learns how many.
 
-        One product per value.
+        What is made of booleans and binary labels alone, by products and complements, will do too. One product per
+        value.
         """
+        what = f"table {self.name!r}: filter"
+        secret(what, mask)
+        if mask.kind != "bool" and not mask._flags:
+            raise UsageError(
+                f"{what}: expected a secret boolean mask, got {mask!r}; compare it with something first, "
+                'as in table["x"] > 0.5 for a column of 0 and 1'
+            )
         if mask.shape != (self.rows,):
             raise ShapeError(f"table {self.name!r}: expected a mask of shape ({self.rows},), got {mask.shape}")
-        mask._bit_share()  # raises unless these are booleans
-        keep = mask.numeric()
+        keep = as_flags(mask, what)
         valid = keep if self.valid is None else keep * self.valid
         return Table(
             self._context, self.name, _masked(list(self._columns.values()), keep), rows=self.rows,

@@ -174,6 +174,8 @@ ALLOWED = {
     "a pattern": "def f(v):\n    match v:\n        case int(n): return n\n        case pv.Opening(name=n): return n",
     "an enumeration": "import enum\nclass E(enum.Enum):\n    A = 1",
     "an annotation that is text": "def f(x: 'pv.SecureArray', y: 'a word') -> 'pv.SecureArray': return x",
+    "versions and names": "x = np.__version__\ndef f(): return f.__qualname__",
+    "a sequence of its own": "class A:\n    def __reversed__(self): return iter(())",
     "a file that it reads": "from pathlib import Path\nx = Path('a').suffix",
 }
 
@@ -207,6 +209,27 @@ def test_each_is_refused_in_a_module_beside_the_program_too(tmp_path: Path, case
 @pytest.mark.parametrize("case", ALLOWED)
 def test_what_programs_do_is_allowed(tmp_path: Path, case: str) -> None:
     assert read_program(written(tmp_path, ALLOWED[case])).load()(None) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "advice"),
+    [
+        ("import logging", r"use print\(\), or session.stage"),
+        ("import os.path", "use pathlib for paths"),
+        ("import sys\nprint('x', file=sys.stderr)", r"use print\(\)"),
+        ("vars = ['age', 'sex']\nfor v in vars: pass", "a name of your own needs another one"),
+        ("class A:\n    def __init__(self, n): self._n = n", "a class of your own too, so rename it"),
+        ("class A:\n    def __init__(self, args): self.args = args", "a class of your own too, so rename it"),
+        ("try: pass\nexcept ValueError as e: print(e.args)", r"str\(error\) does"),
+    ],
+)
+def test_what_newcomers_write_is_refused_with_what_does_instead(tmp_path: Path, body: str, advice: str) -> None:
+    with pytest.raises(UsageError, match=advice):
+        read_program(written(tmp_path, body)).load()
+
+
+def test_advice_is_for_modules_that_are_refused() -> None:
+    assert not public.INSTEAD.keys() & public.COMPUTING
 
 
 @pytest.mark.parametrize(

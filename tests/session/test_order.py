@@ -11,6 +11,7 @@ import pytest
 import privity as pv
 from privity.errors import RangeViolated, ShapeError, UsageError
 from privity.functions import order
+from privity.mpc.plain import InsecurePlain
 
 RNG = np.random.default_rng(5)
 X = np.round(RNG.normal(size=(7, 5)) * 4) / 4  # ties, and exact in fixed point
@@ -239,3 +240,16 @@ def test_quantiles_of_what_counts(q: Any) -> None:
     assert np.allclose(one, np.quantile(x[rows], q, axis=0), atol=2e-5)
     wanted = np.stack([np.quantile(x[cells[:, j], j], q) for j in range(3)], axis=-1)
     assert np.allclose(each, wanted, atol=2e-5) and not none.any()
+
+
+def test_quantiles_of_what_counts_take_no_room_for_rows() -> None:
+    x, some = np.round(RNG.uniform(0, 100, 6000), 1), np.arange(6000) % 2 == 0
+    age = pv.Input(x, bound=128, scale=23)  # as a table's column of ages
+
+    def program(s: pv.Session) -> Any:
+        x, some = (s.secret(name, "bank") for name in ("age", "some"))
+        return s.reveal(pv.quantile(x, [0.1, 0.5], valid=some), to="all", name="quantiles", reason="test")
+
+    options: Any = {"parties": 1, "protocol": InsecurePlain, "check_range": True}
+    got = pv.simulate(program, inputs={"bank": {"age": age, "some": some}}, **options).output
+    assert np.allclose(got, np.quantile(x[some], [0.1, 0.5]), atol=2e-5)

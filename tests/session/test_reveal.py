@@ -98,7 +98,7 @@ def test_asking_more_often_than_listed_is_refused() -> None:
     ("ask", "words"),
     [
         (unlisted, r"'everything' is not on this party's list \(listed: total, x\); nothing was sent"),
-        (wrong_shape, r"listed with shape \(\), asked for \(3,\)"),
+        (wrong_shape, r"listed with shape \(\), asked for \(3,\); .* shape = \[3\]"),
         (other_receiver, "may not go to compute_1; it is listed for compute_0, doctor"),
     ],
 )
@@ -152,6 +152,12 @@ def test_the_log_has_one_entry_per_opening_at_every_party() -> None:
 def test_unknown_receivers(to: Any) -> None:
     with pytest.raises(UsageError, match="unknown receiver"):
         simulate(lambda s: s.reveal(s.secret("x", "bank"), to=to, name="x", reason="test"))
+
+
+@pytest.mark.parametrize("value", [3.5, np.arange(3), [1, 2], {"mean": 1}, None])
+def test_what_is_no_secret_is_not_revealed(value: Any) -> None:
+    with pytest.raises(UsageError, match=rf"reveal\('x'\): expected a secret array, got {type(value).__name__}"):
+        simulate(lambda s: s.reveal(value, to="all", name="x", reason="test"))
 
 
 def test_a_receiver_named_twice_is_one_receiver() -> None:

@@ -111,6 +111,20 @@ def test_filtered_rows_are_padding_and_nobody_is_told_how_many() -> None:
     assert np.array_equal(got["gaps"], old & np.isnan(X[:, 1]))
 
 
+def test_binary_labels_and_public_masks_filter_too() -> None:
+    info = TableInfo("people", (Field("age", "integer", 128.0, 120.0),), Field("died", "binary"))
+    age, died, first = np.arange(20.0, 60.0)[:, None], np.arange(40) % 3 == 0, np.arange(40) < 10
+
+    def program(s: pv.Session) -> Any:
+        t = s.table("people")
+        masks = [t.label, 1 - t["died"], t["died"] * (t["age"] > 40), s.constant(first)]
+        return [s.reveal(t.filter(m)["age"].sum(), to="all", name="x", reason="test") for m in masks]
+
+    got = pv.simulate(program, inputs={"a": table_inputs(info, age, died * 1.0)}, tables={"people": info}).output
+    wanted = [age[m].sum() for m in (died, ~died, died & (age[:, 0] > 40), first)]
+    assert got == pytest.approx(wanted, abs=1e-3)
+
+
 def test_select_drop_label_and_new_columns() -> None:
     def body(s: pv.Session, t: Any) -> dict[str, Any]:
         assert t.select(["ward", "age"]).columns == ("ward", "age", "stay")
@@ -187,8 +201,10 @@ def refusals(s: pv.Session, t: Any) -> dict[str, Any]:
         t.select([]).to_arrays()
     with pytest.raises(ShapeError, match="mask of shape"):
         t.filter(t["age"][:3] > 1)
-    with pytest.raises(UsageError, match="secret boolean"):
+    with pytest.raises(UsageError, match=r"table 'people': filter: expected a secret boolean.*> 0\.5"):
         t.filter(t["age"])
+    with pytest.raises(UsageError, match=r"table 'people': filter: expected a secret array, got ndarray"):
+        t.filter(np.ones(t.rows, bool))
     with pytest.raises(UsageError, match="between 0 and 1"):
         t.split(1.5)
     with pytest.raises(UsageError, match="empty cells"):

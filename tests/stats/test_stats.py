@@ -227,6 +227,7 @@ def test_what_does_not_fit_is_refused() -> None:
         (lambda s: stats.variance(s["x"][:1]), ShapeError, "ddof"),
         (lambda s: stats.quantile(s["t"], 1.5), UsageError, "0 <= q <= 1"),
         (lambda s: stats.crosstab(s["y"], s["e"][:3], rows=2, columns=2), ShapeError, "two columns"),
+        (lambda s: stats.crosstab(s["y"], s["y"] * 0.5, rows=2, columns=2), UsageError, r"crosstab: .* b > 0\.5"),
         (lambda s: stats.ttest(s["x"], s["y"]), ShapeError, "x and group"),
         (lambda s: stats.kaplan_meier(s["t"], s["e"], at=[3, 2]), UsageError, "ascending"),
         (lambda s: stats.logrank(s["t"], s["e"][:3], s["y"]), ShapeError, "times and events"),

@@ -124,9 +124,13 @@ def power(x: SecureArray, exponent: int) -> SecureArray:
     return result
 
 
-def matmul(x: SecureArray, other: SecureArray | Plain, factor: float = 1.0, scale: int | None = None) -> SecureArray:
+def matmul(
+    x: SecureArray, other: SecureArray | Plain, factor: float = 1.0, scale: int | None = None, *,
+    reach: float = math.inf,
+) -> SecureArray:
     """``factor * (x @ other)`` with one rounding to ``scale`` fractional bits; shapes as in np.matmul.
 
+    ``reach``: what |x @ other| cannot exceed, where the caller knows more than the two bounds and the inner size.
     Error: below 1 ulp of the result. Three rounds and 10.25 bytes per party and element of the result at 18 fractional
     bits, whatever the inner size and the number of matrices.
     """
@@ -135,7 +139,7 @@ def matmul(x: SecureArray, other: SecureArray | Plain, factor: float = 1.0, scal
         return result if factor == 1.0 else multiply(result, np.asarray(factor))
     plan = _Matrices.of(x.shape, other.shape)
     x, y, context = x.numeric(), other.numeric(), x._context
-    bound = x._bound * y._bound * plan.inner
+    bound = min(x._bound * y._bound * plan.inner, reach)
     multiplier, bits = _as_integer_factor(factor, bound * 2.0 ** (x._scale + y._scale))
     if bits or multiplier != 1:
         context.met((multiplier, bits))

@@ -15,6 +15,8 @@ from ..errors import UsageError
 from ..mpc.shares import Bits, Flags, Share
 from ..ring import layout
 
+_PUBLIC = "session.constant(values) makes one of public values"
+
 
 def as_flags(x: Any, what: str, *, among: SecureArray | None = None, advice: str = "") -> SecureArray:
     """``x`` as marked 0/1 integers; a guard with the hint "``what`` holds 0 and 1 only" if that must be tested.
@@ -28,7 +30,9 @@ def as_flags(x: Any, what: str, *, among: SecureArray | None = None, advice: str
     Reals cost a zero test more. Raises UsageError for what is no secret array.
     """
     if not isinstance(x, SecureArray):
-        raise UsageError(f"{what}: expected secret booleans or secret 0/1 integers, got {type(x).__name__}")
+        raise UsageError(
+            f"{what}: expected secret booleans or secret 0/1 integers, got {type(x).__name__}; {_PUBLIC}"
+        )  # fmt: skip
     if x.kind == "bool":
         return x.numeric()
     if x._flags:
@@ -54,7 +58,7 @@ def as_flags(x: Any, what: str, *, among: SecureArray | None = None, advice: str
 def secret(what: str, x: Any) -> None:
     """Raise UsageError, naming ``what``, unless x is a secret array."""
     if not isinstance(x, SecureArray):
-        raise UsageError(f"{what}: expected a secret array, got {type(x).__name__}")
+        raise UsageError(f"{what}: expected a secret array, got {type(x).__name__}; {_PUBLIC}")
 
 
 def _of_reals(x: SecureArray) -> tuple[Share, Bits]:

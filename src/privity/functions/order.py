@@ -22,6 +22,7 @@ from ..mpc.protocol import Protocol
 from ..mpc.shares import Flags, Places, Share
 from ..ring import exact, layout
 from ..types import RANGE_BITS
+from . import arithmetic
 from .flags import as_flags
 from .join import concatenate
 
@@ -309,7 +310,7 @@ def _masked_quantile(
     some = (count > 0).numeric().reshape((1, -1, 1)) * np.ones((asked.size, 1, 1), np.int64)
     weights = concatenate([some, ahead[:, :, :-1]], axis=2) - ahead
     if count.shape[0] == 1:
-        total = weights.reshape((asked.size, n)).matmul(ordered.T)
+        total = arithmetic.matmul(weights.reshape((asked.size, n)), ordered.T, reach=last)  # a mean of two, for any n
     else:
         total = (ordered * weights).sum(axis=2)
     result = total._stated(last + n * 2.0 ** (1 - total.scale))

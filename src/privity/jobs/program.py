@@ -61,10 +61,10 @@ class Program:
         if found:
             more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
             raise UsageError(
-                f"{self.path.name} is not run, for it reaches below Privity's public names: "
+                f"{self.path.name} is not run, for it uses more than a program may without saying so: "
                 f"{'; '.join(found[:_SHOWN])}{more}. "
-                "Keep to the names of docs/api.md. If it must have more, write `internals = true` at the top of the "
-                "job file: all parties compare that, and the report repeats it"
+                "Keep to the names of docs/api.md (why: docs/security/programs.md). If it must have more, write "
+                "`internals = true` at the top of the job file: all parties compare that, and the report repeats it"
             )
         module = _FINDER.run(self)
         program = getattr(module, "program", None)

@@ -45,6 +45,23 @@ COMPUTING: Final = frozenset(
 )  # fmt: skip
 """Modules of Python's standard library that a program may import: they reach no other code's values."""
 
+INSTEAD: Final[dict[str, str]] = {
+    "argparse": "[parameters] of the job and session.parameters",
+    "copy": "list(), dict() or an array's copy()",
+    "io": "pathlib's read_text and write_text",
+    "logging": "print(), or session.stage and session.progress for those who watch",
+    "os": "pathlib for paths, [parameters] of the job for settings",
+    "pickle": "json, numpy.save, or privity.ml.saving for models",
+    "pprint": "print() or json.dumps(..., indent=2)",
+    "shutil": "pathlib",
+    "glob": "pathlib.Path.glob",
+    "sys": "print(), or an error raised where a run shall end",
+    "timeit": "time.perf_counter",
+    "traceback": "print() of the error, or letting it pass: Privity shows its lines",
+    "types": "a dataclass",
+}
+"""Modules of Python that programs often import and may not -> what does instead."""
+
 REACHING_PACKAGES: Final = frozenset({"cffi", "cloudpickle", "dill", "objgraph", "psutil", "pympler"})
 """Other packages that read memory, or that make code out of bytes."""
 
@@ -56,7 +73,8 @@ REACHING: Final[dict[str, str]] = {
         "reaches the variables of other code",
     ),
     # what context managers, partial functions and errors keep of those who made them
-    **dict.fromkeys(("args", "func", "gen", "keywords", "kwds", "obj"), "reaches what other code was called with"),
+    "args": "reaches what other code was called with (of an error, str(error) does)",
+    **dict.fromkeys(("func", "gen", "keywords", "kwds", "obj"), "reaches what other code was called with"),
     # names given as strings
     **dict.fromkeys(
         ("Formatter", "attrgetter", "format_map", "get_annotations", "get_type_hints", "methodcaller",
@@ -110,7 +128,7 @@ OWN_METHODS: Final = frozenset(
         "delitem", "call", "enter", "exit", "eq", "ne", "lt", "le", "gt", "ge", "hash", "add", "radd", "iadd", "sub",
         "rsub", "isub", "mul", "rmul", "imul", "truediv", "rtruediv", "floordiv", "rfloordiv", "mod", "rmod", "pow",
         "rpow", "matmul", "rmatmul", "neg", "pos", "abs", "invert", "and", "rand", "or", "ror", "xor", "rxor", "int",
-        "float", "index", "round", "slots", "doc",
+        "float", "index", "round", "reversed", "slots", "doc",
     )
 )  # fmt: skip
 """What a class of a program may define. Others stand in for attributes and classes of other objects."""

@@ -21,7 +21,7 @@ from .source import Source
 
 _DEPTH: Final = 8  # modules beside the program through which a name may come
 _OWN: Final = "."  # begins the path of what a module beside the program holds
-_ANYWHERE: Final = ("__name__", "__doc__")
+_ANYWHERE: Final = ("__name__", "__qualname__", "__doc__", "__version__")
 _MODULE_NAMES: Final = ("__name__", "__doc__", "__file__", "__all__", "__version__", "__author__")
 _PATTERNS: Final = ("bool", "bytearray", "bytes", "dict", "float", "frozenset", "int", "list", "set", "str", "tuple")
 
@@ -125,7 +125,10 @@ class _Reader(ast.NodeVisitor):
                 self._say(node, f"imports {whole}, {_below(private)}{_home_of(whole)}")
             return
         if top in sys.stdlib_module_names and top not in public.COMPUTING:
-            self._say(node, f"imports {top}: of Python's own modules a program has those that compute, not this one")
+            instead = f"; use {public.INSTEAD[top]}" if top in public.INSTEAD else ""
+            self._say(
+                node, f"imports {top}: of Python's own modules a program has those that compute, not this one{instead}"
+            )  # fmt: skip
             return
         if top in public.REACHING_PACKAGES:
             self._say(node, f"imports {top}, which reaches memory or code of others")
@@ -141,7 +144,8 @@ class _Reader(ast.NodeVisitor):
             if node.id.startswith("__") and node.id not in _MODULE_NAMES:
                 self._say(node, f"touches {node.id}, a name of Python's own workings")
             elif node.id in public.REACHING_BUILTINS:
-                self._say(node, f"uses {node.id}(), which {public.REACHING_BUILTINS[node.id]}")
+                own = "; a name of your own needs another one" if node.id in self._rebound else ""
+                self._say(node, f"uses {node.id}(), which {public.REACHING_BUILTINS[node.id]}{own}")
             elif node.id in ("getattr", "hasattr") and node not in self._harmless:
                 self._say(node, f"uses {node.id}() with a name that is not written there as a plain string")
             if node.id in self._bound and node not in self._inner:
@@ -174,9 +178,10 @@ class _Reader(ast.NodeVisitor):
     def _attribute_name(self, node: ast.AST, name: str, where: str, value: ast.expr | None = None) -> None:
         if name.startswith("_"):
             if name not in _ANYWHERE:
-                self._say(node, f"{where}touches .{name}: names with an underscore are not for programs")
+                own = _own_too(value)
+                self._say(node, f"{where}touches .{name}: names with an underscore are not for programs{own}")
         elif name in public.REACHING:
-            self._say(node, f"{where}touches .{name}, which {public.REACHING[name]}")
+            self._say(node, f"{where}touches .{name}, which {public.REACHING[name]}{_own_too(value)}")
         elif name == "format" and value is not None and not _plain_format(value):
             self._say(node, "touches .format of a text that may name attributes; use an f-string")
 
@@ -402,6 +407,12 @@ def _attribute(value: object, name: str, path: str) -> object:
             except ImportError:
                 return None
     return found
+
+
+def _own_too(value: ast.expr | None) -> str:
+    """For self.name: the review knows no types, so a class's own names are read as any object's."""
+    own = isinstance(value, ast.Name) and value.id in ("self", "cls")
+    return "; those of a class of your own too, so rename it" if own else ""
 
 
 def _below(private: str) -> str:

@@ -268,7 +268,9 @@ class LogisticRegression(LinearModel):
                 f"LogisticRegression: expected x of shape (n, d) and y of shape (n,), got {rows.x.shape}, {y.shape}"
             )
         if y.kind == "fixed":
-            raise UsageError("LogisticRegression: expected y as 0/1 integers or booleans, got fixed-point values")
+            raise UsageError(
+                "LogisticRegression: expected y as 0/1 integers or booleans, got fixed-point values; compare: y > 0.5"
+            )  # fmt: skip
         if self.solver not in ("sgd", "newton"):
             raise UsageError(f"LogisticRegression: expected solver 'sgd' or 'newton', got {self.solver!r}")
         check_positive(

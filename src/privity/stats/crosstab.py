@@ -53,6 +53,12 @@ def crosstab(
         raise ShapeError(f"crosstab: expected valid of shape {a.shape}, got {valid.shape}")
     if rows < 1 or columns < 1:
         raise UsageError(f"crosstab: expected at least one row and one column, got {rows} and {columns}")
+    for argument, codes in (("a", a), ("b", b)):
+        if codes.kind == "fixed":
+            raise UsageError(
+                f"crosstab: expected {argument} as secret whole numbers or booleans, got {codes!r}; write "
+                f"{argument} > 0.5 for a column of 0 and 1, rint({argument}) for codes"
+            )
     left, right = one_hot(a.numeric(), rows), one_hot(b.numeric(), columns)
     if valid is not None:
         left = (left * as_flags(valid, "crosstab: valid").reshape((-1, 1)))._stated(1.0)
