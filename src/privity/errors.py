@@ -77,11 +77,10 @@ class RangeViolated(PrivityError, OverflowError):
 
 
 class OpeningRefused(PrivityError, PermissionError):
-    """reveal() asked for something that this party's openings list does not name."""
+    """reveal() asked for something that this party's openings list does not name.
 
-    @property
-    def public_reason(self) -> str:
-        return str(self)  # names of openings are public
+    Peers hear no more than that: a name that is not listed may be made of what was opened to this party.
+    """
 
 
 class OutputError(PrivityError, OSError):
