@@ -269,11 +269,29 @@ def test_agree_refuses_what_is_no_number(value: Any) -> None:
 def test_agree_does_not_take_secrets() -> None:
     with pytest.raises(UsageError):
         pv.simulate(lambda s: s.agree(s.secret("x", "bank")), inputs={"bank": {"x": X}})
-    with pytest.raises(UsageError, match="opened to compute_0 only"):
+    with pytest.raises(UsageError, match="opened to compute_0 (only|but not to all)"):
         pv.simulate(
             lambda s: s.agree(s.reveal(s.secret("x", "bank"), to="compute_0", name="x", reason="")),
             inputs={"bank": {"x": X}},
         )
+
+
+@pytest.mark.parametrize("tolerance", [1e18, float("nan"), -1.0])
+def test_no_tolerance_lets_whole_numbers_be_anything(tolerance: float) -> None:
+    with pytest.raises(UsageError, match="tolerance from 0 to 1"):
+        agreed(lambda s: 17 if s.me == "compute_0" else 3, tolerance=tolerance)
+
+
+def test_agree_carries_nothing_that_was_opened_to_its_first_party_alone() -> None:
+    def program(s: Session, to: Any, mine: str) -> Any:
+        value = s.reveal(s.secret("x", "bank").sum(), to=to, name="x", reason="")
+        return s.agree(float(value) * 1e-6 if s.me == mine else 0.0, tolerance=0.9)
+
+    for to in ("compute_0", ["compute_0", "compute_1", "compute_2"]):
+        with pytest.raises(UsageError, match="agree sends the numbers of compute_0 to all"):
+            pv.simulate(lambda s, to=to: program(s, to, "compute_0"), inputs={"bank": {"x": X}})
+    assert set(pv.simulate(lambda s: program(s, "all", "nobody"), inputs={"bank": {"x": X}}).outputs.values()) == {0.0}
+    assert set(pv.simulate(lambda s: program(s, "bank", "bank"), inputs={"bank": {"x": X}}).outputs.values()) == {0.0}
 
 
 def test_a_plan_takes_its_own_numbers() -> None:
