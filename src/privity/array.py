@@ -252,9 +252,11 @@ class SecureArray:
         return arithmetic.add(self, self.operand(other), -1)
 
     def __rsub__(self, other: Any) -> SecureArray:
-        result = arithmetic.add(-self, self.operand(other))
+        public = self.operand(other)
+        result = arithmetic.add(-self, public)
         counter = self._flags or self._bits is not None
-        result._flags = counter and result.scale == 0 and np.ndim(other) == 0 and bool(other == 1)
+        one = isinstance(public, np.ndarray) and public.ndim == 0 and bool(public == 1)
+        result._flags = counter and result.scale == 0 and one
         return result
 
     def __neg__(self) -> SecureArray:
