@@ -133,8 +133,8 @@ def _nothing_to_tell(context: Context) -> None:
         to = entry["to"]
         if first in to and set(context.parties) - set(to):
             raise UsageError(
-                f"{user_line()}: agree sends the numbers of {first} to all, and {entry['name']!r} was opened to {first} "
-                "but not to all: make numbers common before that, or open it to everybody or to others"
+                f"{user_line()}: agree sends the numbers of {first} to all, and {entry['name']!r} was opened to "
+                f"{first} but not to all: make numbers common before that, or open it to everybody or to others"
             )
 
 

@@ -188,8 +188,8 @@ ALLOWED = {
     "getattr with a plain name": "def f(x): return getattr(x, 'shape', None)",
     "format with plain fields": "x = '{} {:.3f} {name}'.format(1, 2, name=3)",
     "numpy": "x = np.linalg.norm(np.zeros(3)) + np.random.default_rng(1).normal()",
-    "the class of arrays": "def f(x: np.ndarray) -> 'np.ndarray | None':\n    match x:\n        case np.ndarray(): return x\n"
-    "    return x if isinstance(x, np.ndarray | np.generic) else None",
+    "the class of arrays": "def f(x: np.ndarray) -> 'np.ndarray | None':\n    match x:\n"
+    "        case np.ndarray(): return x\n    return x if isinstance(x, np.ndarray | np.generic) else None",
     "a function of NumPy looked up": "x = getattr(np, 'exp')(0.0)",
     "a file of arrays": "def f(): return np.load('x.npz')['a']",
     "names": "x = __name__\ndef f(): return f.__name__",

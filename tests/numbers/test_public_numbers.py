@@ -269,7 +269,7 @@ def test_agree_refuses_what_is_no_number(value: Any) -> None:
 def test_agree_does_not_take_secrets() -> None:
     with pytest.raises(UsageError):
         pv.simulate(lambda s: s.agree(s.secret("x", "bank")), inputs={"bank": {"x": X}})
-    with pytest.raises(UsageError, match="opened to compute_0 (only|but not to all)"):
+    with pytest.raises(UsageError, match=r"opened to compute_0 (only|but not to all)"):
         pv.simulate(
             lambda s: s.agree(s.reveal(s.secret("x", "bank"), to="compute_0", name="x", reason="")),
             inputs={"bank": {"x": X}},
