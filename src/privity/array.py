@@ -420,10 +420,13 @@ class SecureArray:
 
     def swapaxes(self, axis1: int, axis2: int) -> SecureArray:
         """Two axes exchanged."""
+        self._context.met(("swapaxes", axis1, axis2))
         return self._moved(layout.arranged(np.swapaxes, axis1, axis2))
 
     def transpose(self, *axes: int) -> SecureArray:
         """Axes in another order (reversed without arguments)."""
+        if len(axes) > 1:
+            self._context.met(("transpose", *axes))
         return self._moved(layout.transpose(axes or None))
 
     def __getitem__(self, key: Any) -> SecureArray:
