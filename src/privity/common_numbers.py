@@ -149,7 +149,8 @@ def _same_shape(context: Context, said: bytes, kind: str, own: npt.NDArray[Any])
         context.end(
             NumbersDiffer(
                 f"{user_line()}: agree: {context.me} has numbers of kind {kind!r} and shape {own.shape}, {first} sent "
-                f"{came}; the parties' programs or libraries differ in more than last digits"
+                f"{came}; the parties' programs or libraries differ in more than last digits",
+                _told(first),
             )
         )
 
@@ -180,9 +181,14 @@ def _close(context: Context, theirs: npt.NDArray[Any], own: npt.NDArray[Any], sl
                 f"{user_line()}: agree: {context.me} computed other numbers than {first}"
                 + (f" ({int(far.sum())} of {own.size}, first at index {where})" if finite else " (not finite)")
                 + f", further apart than the tolerance {slack:.3g} times max(1, |x|); find out why before you state a "
-                "larger one"
+                "larger one",
+                _told(first),
             )
         )
+
+
+def _told(first: str) -> str:
+    return f"{user_line()}: agree: it has other numbers than {first}"
 
 
 def watch(context: Context) -> PublicNumbers | None:

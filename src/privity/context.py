@@ -456,6 +456,7 @@ class Context:
 
     def progress(self, step: int, total: int, note: str = "") -> None:
         """Tell whoever watches how far the program is; ``total`` 0: a stage begins that has no steps yet."""
+        self.going_on()
         if self._progress is not None:
             self._progress.update(step, total, note, *self._sent())
 

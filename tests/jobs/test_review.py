@@ -122,6 +122,7 @@ REFUSED = {
     "a pickle, by place": "x = np.load('x.npy', None, True)",
     "a pickle, by a dictionary": "x = np.load('x.npy', **{'allow_pickle': True})",
     "code in a string": "np.testing.measure('1')",
+    "names in the text of a matrix": "x = np.bmat('pv')",
     "NumPy renamed": "n = np\nn.testing.runstring('1', {})",
     "NumPy as a default": "def f(n=np): return n.testing",
     "NumPy in a class": "class A: n = np",

@@ -60,7 +60,7 @@ REACHING: Final[dict[str, str]] = {
     **dict.fromkeys(("args", "func", "gen", "keywords", "kwds", "obj"), "reaches what other code was called with"),
     # names given as strings
     **dict.fromkeys(
-        ("Formatter", "attrgetter", "format_map", "get_annotations", "get_type_hints", "methodcaller",
+        ("Formatter", "attrgetter", "bmat", "format_map", "get_annotations", "get_type_hints", "methodcaller",
          "evaluate_forward_ref", "ForwardRef", "update_wrapper", "vformat", "wraps", "eval", "query"),
         "looks up names that are given as strings",
     ),
