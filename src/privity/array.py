@@ -237,9 +237,9 @@ class SecureArray:
 
         A loop that would lose its bound states it here. Raises RangeViolated (later) if it does not hold.
         """
-        x = self.numeric()
-        self._context.guard(select.outside_count(x, float(bound)), f"|x| <= {float(bound):g}")
-        return x._stated(float(bound))
+        x, bound = self.numeric(), float(bound)  # read once: what is stated is what is asked
+        self._context.guard(select.outside_count(x, bound), f"|x| <= {bound:g}")
+        return x._stated(bound)
 
     # -- arithmetic: functions/arithmetic.py -------------------------------------------------------------------
 
