@@ -238,9 +238,9 @@ class SecureArray:
 
         A loop that would lose its bound states it here. Raises RangeViolated (later) if it does not hold.
         """
-        x = self.numeric()
-        self._context.guard(select.outside_count(x, float(bound)), f"|x| <= {float(bound):g}")
-        return x._stated(float(bound))
+        x, bound = self.numeric(), float(bound)  # read once: what is stated is what is asked
+        self._context.guard(select.outside_count(x, bound), f"|x| <= {bound:g}")
+        return x._stated(bound)
 
     # -- arithmetic: functions/arithmetic.py -------------------------------------------------------------------
 
@@ -253,9 +253,11 @@ class SecureArray:
         return arithmetic.add(self, self.operand(other), -1)
 
     def __rsub__(self, other: Any) -> SecureArray:
-        result = arithmetic.add(-self, self.operand(other))
+        public = self.operand(other)
+        result = arithmetic.add(-self, public)
         counter = self._flags or self._bits is not None
-        result._flags = counter and result.scale == 0 and np.ndim(other) == 0 and bool(other == 1)
+        one = isinstance(public, np.ndarray) and public.ndim == 0 and bool(public == 1)
+        result._flags = counter and result.scale == 0 and one
         return result
 
     def __neg__(self) -> SecureArray:
@@ -419,10 +421,13 @@ class SecureArray:
 
     def swapaxes(self, axis1: int, axis2: int) -> SecureArray:
         """Two axes exchanged."""
+        self._context.met(("swapaxes", axis1, axis2))
         return self._moved(layout.arranged(np.swapaxes, axis1, axis2))
 
     def transpose(self, *axes: int) -> SecureArray:
         """Axes in another order (reversed without arguments)."""
+        if len(axes) > 1:
+            self._context.met(("transpose", *axes))
         return self._moved(layout.transpose(axes or None))
 
     def __getitem__(self, key: Any) -> SecureArray:

@@ -79,6 +79,7 @@ def agree(context: Context, value: Any, tolerance: float | None = None) -> Any:
     """See ``Session.agree``."""
     context.going_on()
     own, kind = _own(value)
+    _nothing_to_tell(context)
     slack = _tolerance(np.asarray(value), tolerance)
     first = context.compute[0]
     channel = context.channel
@@ -117,13 +118,24 @@ def _own(value: Any) -> tuple[npt.NDArray[Any], str]:
 
 
 def _tolerance(own: npt.NDArray[Any], given: float | None) -> float:
-    if own.dtype.kind != "f":
-        return 0.0 if given is None else float(given)
     if given is None:
-        return _TOLERANCE[own.dtype.itemsize]
+        return _TOLERANCE[own.dtype.itemsize] if own.dtype.kind == "f" else 0.0
     if not 0 <= given < 1:
         raise UsageError(f"{user_line()}: agree: expected a tolerance from 0 to 1, got {given!r}")
     return float(given)
+
+
+def _nothing_to_tell(context: Context) -> None:
+    """Raise UsageError if the first compute party knows an opened value that others do not: numbers it sends could
+    carry it to them, in digits that no tolerance rules out."""
+    first = context.compute[0]
+    for entry in context.log.entries:
+        to = entry["to"]
+        if first in to and set(context.parties) - set(to):
+            raise UsageError(
+                f"{user_line()}: agree sends the numbers of {first} to all, and {entry['name']!r} was opened to "
+                f"{first} but not to all: make numbers common before that, or open it to everybody or to others"
+            )
 
 
 def _same_shape(context: Context, said: bytes, kind: str, own: npt.NDArray[Any]) -> None:
@@ -137,7 +149,8 @@ def _same_shape(context: Context, said: bytes, kind: str, own: npt.NDArray[Any])
         context.end(
             NumbersDiffer(
                 f"{user_line()}: agree: {context.me} has numbers of kind {kind!r} and shape {own.shape}, {first} sent "
-                f"{came}; the parties' programs or libraries differ in more than last digits"
+                f"{came}; the parties' programs or libraries differ in more than last digits",
+                _told(first),
             )
         )
 
@@ -168,9 +181,14 @@ def _close(context: Context, theirs: npt.NDArray[Any], own: npt.NDArray[Any], sl
                 f"{user_line()}: agree: {context.me} computed other numbers than {first}"
                 + (f" ({int(far.sum())} of {own.size}, first at index {where})" if finite else " (not finite)")
                 + f", further apart than the tolerance {slack:.3g} times max(1, |x|); find out why before you state a "
-                "larger one"
+                "larger one",
+                _told(first),
             )
         )
+
+
+def _told(first: str) -> str:
+    return f"{user_line()}: agree: it has other numbers than {first}"
 
 
 def watch(context: Context) -> PublicNumbers | None:

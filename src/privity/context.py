@@ -244,7 +244,9 @@ class Context:
         """
         from .array import SecureArray
 
-        receivers = self.parties if to == "all" else (to,) if isinstance(to, str) else tuple(dict.fromkeys(to))
+        name, reason = _text(name, "name"), _text(reason, "reason")
+        asked = [_text(r, "to") for r in ((to,) if isinstance(to, str) else to)]
+        receivers = self.parties if isinstance(to, str) and asked == ["all"] else tuple(dict.fromkeys(asked))
         unknown = [r for r in receivers if r not in self.parties]
         if unknown or not receivers:
             known = ", ".join(self.parties)
@@ -466,8 +468,16 @@ class Context:
 
     def progress(self, step: int, total: int, note: str = "") -> None:
         """Tell whoever watches how far the program is; ``total`` 0: a stage begins that has no steps yet."""
+        self.going_on()
         if self._progress is not None:
             self._progress.update(step, total, note, *self._sent())
+
+
+def _text(value: Any, what: str) -> str:
+    """A plain string: a class on top of ``str`` could be one name for the list and another one for the log."""
+    if not isinstance(value, str):
+        raise UsageError(f"reveal: expected {what}= as text, got {type(value).__name__}")
+    return str.__str__(value)
 
 
 def _group_of(compute: Sequence[str]) -> bytes:

@@ -73,15 +73,15 @@ class RangeViolated(PrivityError, OverflowError):
 
     @property
     def public_reason(self) -> str:
-        return str(self)  # the guard's outcome is opened to everybody
+        # the guard's outcome is opened to everybody; the bound may be what was opened to some
+        return "RangeViolated: what a guard asked does not hold"
 
 
 class OpeningRefused(PrivityError, PermissionError):
-    """reveal() asked for something that this party's openings list does not name."""
+    """reveal() asked for something that this party's openings list does not name.
 
-    @property
-    def public_reason(self) -> str:
-        return str(self)  # names of openings are public
+    Peers hear no more than that: a name that is not listed may be made of what was opened to this party.
+    """
 
 
 class OutputError(PrivityError, OSError):
@@ -115,7 +115,18 @@ class PeerAborted(NetworkError):
 
 
 class NumbersDiffer(NetworkError):
-    """Public numbers that meet secrets are not the same at all parties; names the line of the program and the party."""
+    """Public numbers that meet secrets are not the same at all parties; names the line of the program and the party.
+
+    ``told``: what peers hear instead, where the text has shapes or places that may be made of an opened value.
+    """
+
+    def __init__(self, text: str, told: str = "") -> None:
+        super().__init__(text)
+        self._told = told
+
+    @property
+    def public_reason(self) -> str:
+        return self._told or str(self)
 
 
 class WireError(NetworkError):

@@ -139,7 +139,8 @@ class Session:
         where such numbers meet secrets the session would end at the next opening. ``value``: a number or an array. Each
         party computes it and checks the first one's: same shape, finite, and within ``tolerance`` * max(1, |x|) of its
         own (None: 2^-40 for float64, 2^-18 for float32, 2^-8 for float16; integers must be equal). One message of 8
-        bytes an element from the first compute party to every other party. Raises NumbersDiffer.
+        bytes an element from the first compute party to every other party. Raises NumbersDiffer; and UsageError once
+        something was opened to the first compute party and not to all, which its numbers could carry to the others.
         """
         return self._context.agree(value, tolerance=tolerance)
 

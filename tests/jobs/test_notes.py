@@ -18,7 +18,7 @@ import privity as pv
 from privity.demo.screen import LiveProgress
 from privity.errors import NotForMe, PeerAborted, WireError
 from privity.jobs import run
-from privity.jobs.job import JobSpec, OpeningSpec
+from privity.jobs.job import ArraySpec, JobSpec, OpeningSpec
 from privity.jobs.notes import Notes
 from privity.ml import LogisticRegression
 from privity.mpc.shares import Share
@@ -39,13 +39,13 @@ class Shown:
 
 
 def party(name: str) -> Any:
-    return SimpleNamespace(name=name, minimum_group=0, most_comparisons=10)
+    return SimpleNamespace(name=name, minimum_group=0, most_comparisons=10, fingerprint=f"of {name}")
 
 
 def consortium() -> Any:
     return SimpleNamespace(
         names=PARTIES, compute=PARTIES[:3], owners=("bank",), receivers=("study",), party=party, hash=lambda: bytes(32),
-        holders=lambda: bytes(32), links=lambda me: ((), ()),
+        holders=lambda: bytes(32), links=lambda me: ((), ()), parties=tuple(map(party, PARTIES)),
     )  # fmt: skip
 
 
@@ -79,12 +79,13 @@ def runs(
     monkeypatch.setattr(run, "connect", connect)
     monkeypatch.setattr("privity.jobs.notes._EVERY_S", -1.0)  # every note travels
     results: dict[str, Any] = {}
+    arrays = {name: ArraySpec(x.declared(18).bound) for name, x in (inputs or {}).items()}
 
     def one(me: str) -> None:
         local.me = me
         task = run.Task(
             me=me, consortium=consortium(), identity=None, program=program, program_hash=bytes(32),  # type: ignore[arg-type]
-            job=JobSpec("notes", openings), load_inputs=lambda: (inputs or {}) if me == "bank" else {},
+            job=JobSpec("notes", openings, arrays=arrays), load_inputs=lambda: (inputs or {}) if me == "bank" else {},
             progress=shown[me],
         )  # fmt: skip
         try:
@@ -198,6 +199,37 @@ def test_a_programs_own_error_tells_peers_nothing(monkeypatch: pytest.MonkeyPatc
     told = [str(r) for me, r in results.items() if isinstance(r, PeerAborted)]
     assert told and not any("0.40" in text for text in told)
     assert any("its program failed" in text for text in told)
+
+
+def test_a_name_that_is_not_listed_tells_peers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def program(s: pv.Session) -> Any:
+        value = s.reveal(s.secret("x", "bank").sum(), to="compute_0", name="loss", reason="progress")
+        name = f"value {value:.5f}" if s.me == "compute_0" else "end"
+        return s.reveal(s.secret("x", "bank"), to="all", name=name, reason="waits")
+
+    inputs = {"x": pv.Input(np.array([SECRET]), bound=1.0)}
+    openings = [OpeningSpec("loss", "compute_0"), OpeningSpec("end", "all", (1,))]
+    results, _, _ = runs(program, openings, monkeypatch, inputs)
+    assert "0.40" in str(results["compute_0"])  # at home it is said
+    told = [str(r) for r in results.values() if isinstance(r, PeerAborted)]
+    assert any("OpeningRefused" in text for text in told)
+    assert not any("0.40" in text for text in told)
+
+
+def test_the_name_of_a_programs_own_error_tells_peers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Value40(Exception):
+        pass
+
+    def program(s: pv.Session) -> Any:
+        if s.me == "compute_0":
+            raise Value40
+        return s.reveal(s.secret("x", "bank"), to="all", name="end", reason="waits")
+
+    inputs = {"x": pv.Input(np.array([SECRET]), bound=1.0)}
+    results, _, _ = runs(program, [OpeningSpec("end", "all", (1,))], monkeypatch, inputs)
+    told = [str(r) for me, r in results.items() if me != "compute_0"]
+    assert any("its program failed" in text for text in told)
+    assert not any("Value40" in text for text in told)
 
 
 def test_a_result_that_holds_shares_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

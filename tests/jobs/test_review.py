@@ -122,6 +122,24 @@ REFUSED = {
     "a pickle, by place": "x = np.load('x.npy', None, True)",
     "a pickle, by a dictionary": "x = np.load('x.npy', **{'allow_pickle': True})",
     "code in a string": "np.testing.measure('1')",
+    "names in the text of a matrix": "x = np.bmat('pv')",
+    "NumPy renamed": "n = np\nn.testing.runstring('1', {})",
+    "NumPy as a default": "def f(n=np): return n.testing",
+    "NumPy in a class": "class A: n = np",
+    "a part of NumPy renamed": "x = np.lib.npyio",
+    "NumPy within NumPy": "np.ma.core.np.testing.runstring('1', {})",
+    "functools within NumPy": "x = np.ma.core.functools.partialmethod",
+    "NumPy's loader as a value": "f = np.load\nx = f('x.npy', None, True)",
+    "NumPy's loader handed on": "x = functools.partial(np.load, 'x.npy', None, True)",
+    "the loader within NumPy": "x = np.ma.core.np.load('x.npy', None, True)",
+    "the reader of archives": "x = np.lib.npyio.NpzFile(1, True, True)",
+    "memory by the class": "x = np.ndarray((5,))",
+    "memory by a class of its own": "class A(np.ndarray): pass",
+    "memory of records": "x = np.recarray((5,), 'f8')",
+    "memory with a mask": "x = np.ma.empty(5)",
+    "memory of a matrix": "x = np.matlib.empty(5)",
+    "annotations in a variable": "T = 'print(1)'\ndef g(x: T): pass\n@functools.singledispatch\ndef f(x): pass",
+    "the same, within another module": "import re\nf = re.functools.singledispatch",
     # frames, and what objects keep of their makers
     "a frame of a generator": "def f(g): return g.gi_frame",
     "a frame of an error": "def f(e): return e.tb_frame",
@@ -145,6 +163,8 @@ REFUSED = {
     "through the name of one of Python's": "Exception = pv.SecureArray\nclass X(Exception): pass",
     "by places through another name": "int = pv.Opening\ndef f(s):\n    match s:\n        case int(a): return a",
     "a metaclass": "class X(metaclass=print): pass",
+    "made of strings by Enum": "import enum\nX = enum.Enum('X', {'__array__': print})",
+    "made of strings by an own enumeration": "import enum\nclass E(enum.Enum): pass\nX = E('X', {'__array__': print})",
     "made by ABCMeta": "from abc import ABCMeta",
     "made by a function": "X = dataclasses.make_dataclass('X', [])",
     "a stand-in": "class X:\n    def _ring_share(self): return 1",
@@ -168,7 +188,11 @@ ALLOWED = {
     "a model by its home": "from privity.ml.svm import LinearSVC\nx = LinearSVC.fit",
     "getattr with a plain name": "def f(x): return getattr(x, 'shape', None)",
     "format with plain fields": "x = '{} {:.3f} {name}'.format(1, 2, name=3)",
-    "numpy": "x = np.linalg.norm(np.zeros(3)) + np.random.default_rng(1).normal()\ny = [np]",
+    "numpy": "x = np.linalg.norm(np.zeros(3)) + np.random.default_rng(1).normal()",
+    "the class of arrays": "def f(x: np.ndarray) -> 'np.ndarray | None':\n    match x:\n"
+    "        case np.ndarray(): return x\n    return x if isinstance(x, np.ndarray | np.generic) else None",
+    "a function of NumPy looked up": "x = getattr(np, 'exp')(0.0)",
+    "a file of arrays": "def f(): return np.load('x.npz')['a']",
     "names": "x = __name__\ndef f(): return f.__name__",
     "random numbers": "def f(s): return pv.random.normal(s)",
     "a pattern": "def f(v):\n    match v:\n        case int(n): return n\n        case pv.Opening(name=n): return n",
@@ -250,6 +274,30 @@ def test_names_that_come_through_a_module_beside_are_followed(tmp_path: Path, bo
     (tmp_path / "prog.py").write_text(f"{body}\n\n\ndef program(session):\n    return 1\n")
     with pytest.raises(UsageError, match=r"prog\.py:[12]: "):
         read_program(tmp_path / "prog.py").load()
+
+
+@pytest.mark.parametrize(
+    ("body", "beside"),
+    [
+        ("beside.put(s)\n    return beside.thing._context", "def put(x):\n    global thing\n    thing = x"),
+        ("beside.put(s)\n    return beside.thing.protocol", "def put(x):\n    global thing\n    thing = x"),
+        ("return [beside._context for beside in [s]]", ""),
+        ("beside = s\n    return beside._context", ""),
+        ("return (lambda beside: beside._context)(s)", ""),
+        ("class beside: thing = s\n    return beside._context", ""),
+        ("class A(beside.B): pass", "from privity import SecureArray as S\nB = S"),
+        ("class A(beside.B): pass", "from privity import SecureArray as S\nclass B: pass\nB = S"),
+    ],
+)
+def test_the_name_of_a_module_beside_lets_nothing_else_pass(tmp_path: Path, body: str, beside: str) -> None:
+    """A module's own underscores are its own; what hangs on its names, or on a name it shares, may be anything."""
+    (tmp_path / "beside.py").write_text(f"_half = 0.5\n\n\n{beside}\n\n\nclass Base:\n    pass\n")
+    path = tmp_path / "prog.py"
+    path.write_text(f"import beside\n\n\ndef program(s):\n    {body}\n")
+    with pytest.raises(UsageError, match=r"prog\.py:[56]: "):
+        read_program(path).load()
+    path.write_text("import beside\n\n\nclass A(beside.Base): pass\ndef program(s): return beside._half\n")
+    assert read_program(path).load()(None) == 0.5
 
 
 def test_names_that_come_through_the_program_itself_are_followed(tmp_path: Path) -> None:

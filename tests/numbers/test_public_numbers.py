@@ -53,6 +53,21 @@ CHANGES: dict[str, Change] = {
     "look-up": lambda s, x, d: pv.lookup(np.array([0.5, 1.0 + d]), (x[:, 0] > 1.0).numeric()),
     "large look-up": lambda s, x, d: pv.lookup(np.append(np.arange(40.0), 1.5 + d), (x[:, 0] > 1.0).numeric()),
     "shape": lambda s, x, d: (x if d else x.reshape(2, 4)) + 1.0,
+    "power": lambda s, x, d: (x * 0.5) ** (5 + int(d > 0)),
+    "axis of a sum": lambda s, x, d: np.stack([x[:2], x[2:]]).sum(axis=int(d > 0)),
+    "axis of a mean": lambda s, x, d: x[:2].mean(axis=int(d > 0)),
+    "axis of a running sum": lambda s, x, d: x.cumsum(axis=int(d > 0)),
+    "axis of a product": lambda s, x, d: x[:2].prod(axis=int(d > 0)),
+    "axis of a sort": lambda s, x, d: pv.sort(x[:2], axis=int(d > 0)),
+    "axis of extremes": lambda s, x, d: x[:2].max(axis=int(d > 0)),
+    "direction of a sort": lambda s, x, d: pv.sort(x, descending=d > 0),
+    "order of axes": lambda s, x, d: np.stack([x[:2], x[2:]]).transpose(0, *((2, 1) if d else (1, 2))),
+    "exchanged axes": lambda s, x, d: np.swapaxes(np.stack([x[:2], x[2:]]), 0, 1 + int(d > 0)),
+    "subscripts": lambda s, x, d: np.einsum("ij,jk->ki" if d else "ij,jk->ik", x[:2], x[2:]),
+    "subscripts of one": lambda s, x, d: np.einsum("ij->j" if d else "ij->i", x[:2]),
+    "axes of a product": lambda s, x, d: np.tensordot(x[:2], x[2:], axes=((1,), (int(d > 0),))),
+    "margin": lambda s, x, d: np.pad(x, ((int(d > 0), 1 - int(d > 0)), (0, 0))),
+    "triangle": lambda s, x, d: np.tril(x, k=int(d > 0)),
     "secret draws": lambda s, x, d: x[:, 0] + pv.random.uniform(s, 0.0, 0.75 + d, (4,)),
     "coins": lambda s, x, d: (pv.random.bernoulli(s, 0.3 + d, (4,))).numeric(),
 }
@@ -276,11 +291,29 @@ def test_agree_refuses_what_is_no_number(value: Any) -> None:
 def test_agree_does_not_take_secrets() -> None:
     with pytest.raises(UsageError):
         pv.simulate(lambda s: s.agree(s.secret("x", "bank")), inputs={"bank": {"x": X}})
-    with pytest.raises(UsageError, match="opened to compute_0 only"):
+    with pytest.raises(UsageError, match=r"opened to compute_0 (only|but not to all)"):
         pv.simulate(
             lambda s: s.agree(s.reveal(s.secret("x", "bank"), to="compute_0", name="x", reason="")),
             inputs={"bank": {"x": X}},
         )
+
+
+@pytest.mark.parametrize("tolerance", [1e18, float("nan"), -1.0])
+def test_no_tolerance_lets_whole_numbers_be_anything(tolerance: float) -> None:
+    with pytest.raises(UsageError, match="tolerance from 0 to 1"):
+        agreed(lambda s: 17 if s.me == "compute_0" else 3, tolerance=tolerance)
+
+
+def test_agree_carries_nothing_that_was_opened_to_its_first_party_alone() -> None:
+    def program(s: Session, to: Any, mine: str) -> Any:
+        value = s.reveal(s.secret("x", "bank").sum(), to=to, name="x", reason="")
+        return s.agree(float(value) * 1e-6 if s.me == mine else 0.0, tolerance=0.9)
+
+    for to in ("compute_0", ["compute_0", "compute_1", "compute_2"]):
+        with pytest.raises(UsageError, match="agree sends the numbers of compute_0 to all"):
+            pv.simulate(lambda s, to=to: program(s, to, "compute_0"), inputs={"bank": {"x": X}})
+    assert set(pv.simulate(lambda s: program(s, "all", "nobody"), inputs={"bank": {"x": X}}).outputs.values()) == {0.0}
+    assert set(pv.simulate(lambda s: program(s, "bank", "bank"), inputs={"bank": {"x": X}}).outputs.values()) == {0.0}
 
 
 def test_a_plan_takes_its_own_numbers() -> None:

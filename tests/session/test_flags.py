@@ -527,3 +527,24 @@ def test_minus_one_is_no_label() -> None:
 def test_minus_one_is_no_mask() -> None:
     with pytest.raises(RangeViolated, match="PoissonRegressor: valid"):
         pv.simulate(lambda s: PoissonRegressor().fit(matrix(s), right(s), valid=flagged(s, [1, -1] * 4)))
+
+
+class _One(int):
+    """A number that says it equals everything."""
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = int.__hash__
+
+
+def test_a_number_that_says_it_is_one_keeps_no_mark() -> None:
+    def program(s: pv.Session) -> None:
+        flags = s.secret("x", "bank") > 0
+        assert (1 - flags)._flags and (np.int64(1) - flags)._flags
+        assert not (_One(12) - flags)._flags
+        stats.mean(s.constant(np.linspace(-1.0, 1.0, N)), valid=_One(12) - flags)
+        s.check_guards()
+
+    with pytest.raises(RangeViolated, match=ADVICE):
+        pv.simulate(program, inputs={"bank": {"x": pv.Input(np.arange(N), bound=8.0)}})

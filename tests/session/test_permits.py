@@ -250,6 +250,7 @@ AFTER: dict[str, Callable[[Session, Any], Any]] = {
     "a constant": lambda s, x: s.constant([1.0]),
     "random numbers": lambda s, x: pv.random.bits(s, 3),
     "a stage": lambda s, x: s.stage("more").__enter__(),
+    "a note of progress": lambda s, x: s.progress(1, 2),
 }
 
 

@@ -14,7 +14,7 @@ from privity.errors import NotForMe, OpeningRefused, PeerAborted, UsageError
 from privity.openings import EverythingAllowed
 from privity.session import Session
 from privity.testing import ByteView
-from privity.types import Channel
+from privity.types import Channel, Opening
 
 X = np.array([7.123456, -3.75, 12.5])
 LISTED = [pv.Opening("total", (), ("compute_0", "doctor"), 2), pv.Opening("x", (3,), ("bank",))]
@@ -236,3 +236,47 @@ def test_range_flags_are_counted() -> None:
 
     with pytest.raises(OpeningRefused, match="no more range flags"):
         pv.simulate(program, inputs={"alice": {"x": np.ones(3)}}, openings=[])
+
+
+class _Two(str):
+    """A name that is another one, too."""
+
+    def __eq__(self, other: object) -> bool:
+        return str.__eq__(self, other) or other == "compute_0"
+
+    def __hash__(self) -> int:
+        return hash("compute_0")
+
+
+class _New(str):
+    """A name that is found where it is looked for, and never where it is written."""
+
+    left = 0
+
+    def __eq__(self, other: object) -> bool:
+        _New.left += 1
+        return _New.left % 4 != 0
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+
+def test_names_are_plain_text() -> None:
+    """What a class on top of str says of itself counts neither for the list nor for the log."""
+    for to in (_Two("bank"), [_Two("bank")]):
+        with pytest.raises(OpeningRefused, match="may not go to bank"):
+            pv.simulate(
+                lambda s, to=to: s.reveal(s.secret("x", "bank").sum(), to=to, name="x", reason="r"),
+                inputs={"bank": {"x": pv.Input(np.arange(3.0), bound=8.0)}},
+                openings=[Opening("x", (), ("compute_0",), 1)],
+            )  # fmt: skip
+    with pytest.raises(OpeningRefused, match="already made 1 time"):
+        pv.simulate(
+            lambda s: [s.reveal(s.secret("x", "bank").sum(), to="bank", name=_New("x"), reason="r") for _ in range(9)],
+            inputs={"bank": {"x": pv.Input(np.arange(3.0), bound=8.0)}}, openings=[Opening("x", (), ("bank",), 1)],
+        )  # fmt: skip
+    with pytest.raises(UsageError, match="as text"):
+        pv.simulate(
+            lambda s: s.reveal(s.secret("x", "bank"), to=[1], name="x", reason="r"),  # type: ignore[list-item]
+            inputs={"bank": {"x": pv.Input(np.arange(3.0), bound=8.0)}},
+        )

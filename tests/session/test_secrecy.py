@@ -144,3 +144,29 @@ def test_no_error_of_a_session_holds_a_value(mistake: Callable[[Session, Any], A
     with pytest.raises((PrivityError, IndexError, ValueError)):
         pv.simulate(program, inputs={"bank": {"x": X}})
     assert texts and all(silent(t) for t in texts)
+
+
+SENT: list[Callable[[Session, Any, float], Any]] = [
+    lambda s, x, v: (x.assume_bound(v), s.check_guards()),
+    lambda s, x, v: s.agree((np.arange(100) == round(v * 100)) & (s.me == "compute_1")),
+    lambda s, x, v: s.agree(np.zeros(round(v * 100) if s.me == "compute_1" else 1)),
+    lambda s, x, v: s.agree(float(s.me == "compute_1"), tolerance=v),
+]
+
+
+@pytest.mark.parametrize("way", SENT)
+def test_what_peers_are_told_has_no_number_of_the_programs(way: Callable[[Session, Any, float], Any]) -> None:
+    """Bounds, tolerances, shapes and places may be made of what was opened to this party."""
+    told: list[str] = []
+
+    def program(s: Session) -> None:
+        try:
+            way(s, s.constant(np.array([1.0])), 0.37)
+        except PrivityError as error:
+            assert "37" in str(error) or s.me == "compute_0"
+            told.append(error.public_reason)
+            raise
+
+    with pytest.raises(PrivityError):
+        pv.simulate(program, inputs={"bank": {"x": X}})
+    assert told and not any("37" in text for text in told)

@@ -114,6 +114,7 @@ def power(x: SecureArray, exponent: int) -> SecureArray:
     """x to a positive integer power, by squaring."""
     if not isinstance(exponent, int) or exponent < 1:
         raise UsageError(f"only positive integer powers of secret arrays are defined here, got {exponent!r}")
+    x._context.met(("power", exponent))
     result, base = None, x
     while exponent:
         if exponent & 1:
@@ -217,6 +218,8 @@ class _Matrices:
 def total(x: SecureArray, axis: Axis = None, keepdims: bool = False) -> SecureArray:
     """Sum over an axis, several, or all. Local."""
     x = x.numeric()
+    if axis is not None:
+        x._context.met(("sum", axis))
     share = x._ring_share().map(layout.total(axis, keepdims))
     bound = x._bound * max(1, x.size // max(1, share.size))
     x._context.fits(bound, x._scale, "this sum")

@@ -58,6 +58,7 @@ def prod(a: SecureArray, axis: int | None = None, *, keepdims: bool = False) -> 
         x, at = x.ravel(), 0
     else:
         at = axis % a.ndim
+        a._context.met(("prod", at))
     x = x._rearranged(layout.arranged(np.moveaxis, at, 0))
     if not len(x):
         raise ShapeError("prod of no elements")
@@ -98,6 +99,7 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: 
 
 def diff(a: SecureArray, n: int = 1, axis: int = -1) -> SecureArray:
     """n-th difference along an axis. Local."""
+    a._context.met(("diff", n, axis))
     for _ in range(n):
         a = a._rearranged(layout.arranged(np.moveaxis, axis, 0))
         a = (a[1:] - a[:-1])._rearranged(layout.arranged(np.moveaxis, 0, axis))
@@ -106,6 +108,7 @@ def diff(a: SecureArray, n: int = 1, axis: int = -1) -> SecureArray:
 
 def trapezoid(y: SecureArray, x: Any = None, dx: float = 1.0, axis: int = -1) -> SecureArray:
     """Area under y by the trapezoidal rule; ``x`` is public."""
+    y._context.met(("trapezoid", axis))
     y = y.numeric()._rearranged(layout.arranged(np.moveaxis, axis, -1))
     if isinstance(x, SecureArray):
         raise UsageError("trapezoid: expected a public x")
@@ -138,6 +141,7 @@ def array_equal(a1: Any, a2: Any) -> Any:
 
 def pieces(ary: SecureArray, indices_or_sections: Any, axis: int = 0) -> list[SecureArray]:
     """np.array_split. Local."""
+    ary._context.met(("pieces", str(indices_or_sections), axis))
     index = np.array_split(np.arange(ary.shape[axis]), indices_or_sections)
     return [ary._rearranged(layout.arranged(np.take, i, axis=axis)) for i in index]
 
@@ -161,6 +165,7 @@ def pieces_along(axis: int) -> Any:
 
 def unstack(x: SecureArray, *, axis: int = 0) -> tuple[SecureArray, ...]:
     """The arrays along an axis."""
+    x._context.met(("unstack", axis))
     return tuple(x._rearranged(layout.arranged(np.moveaxis, axis, 0)))
 
 

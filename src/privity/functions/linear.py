@@ -61,7 +61,7 @@ def einsum(subscripts: str, *operands: Any) -> SecureArray:
     One operand: local. Two: one rounding (error below 1 ulp), 3 rounds and 10.25 bytes per party and element of the
     result (2 rounds if one is public). Raises UsageError for more operands: chain two at a time.
     """
-    context_of(*operands)
+    context_of(*operands).met(("einsum", subscripts))
     if len(operands) not in (1, 2):
         raise UsageError(f"einsum: expected one or two operands, got {len(operands)}; chain calls with two at a time")
     given = [_plain_or_secret(x) for x in operands]
@@ -288,6 +288,7 @@ def _centred(x: SecureArray, rowvar: bool) -> tuple[SecureArray, int, float]:
 def diagonal(x: SecureArray, offset: int = 0, axis1: int = 0, axis2: int = 1) -> SecureArray:
     """Diagonal of two axes of x, as the last axis of the result. Local."""
     _need_matrix("diagonal", x)
+    x._context.met(("diagonal", offset, axis1, axis2))
     return x._rearranged(layout.diagonal(offset, axis1, axis2))
 
 
@@ -299,12 +300,14 @@ def trace(x: SecureArray, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Se
 def triu(x: SecureArray, k: int = 0) -> SecureArray:
     """x with zeros below diagonal ``k`` of the last two axes. Local."""
     _need_matrix("triu", x)
+    x._context.met(("triu", k))
     return x._rearranged(layout.triangle(k, upper=True))
 
 
 def tril(x: SecureArray, k: int = 0) -> SecureArray:
     """x with zeros above diagonal ``k`` of the last two axes. Local."""
     _need_matrix("tril", x)
+    x._context.met(("tril", k))
     return x._rearranged(layout.triangle(k, upper=False))
 
 

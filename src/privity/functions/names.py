@@ -76,6 +76,7 @@ def _secret_in(value: Any) -> bool:
 def _pad(array: SecureArray, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> SecureArray:
     if mode not in ("constant", "edge", "reflect", "symmetric", "wrap"):
         raise UsageError(f'np.pad: expected mode "constant", "edge", "reflect", "symmetric" or "wrap", got {mode!r}')
+    array._context.met((mode, str(pad_width)))
     if mode != "constant":
         return array._rearranged(layout.arranged(np.pad, pad_width, mode=mode))
     padded = array._rearranged(layout.arranged(np.pad, pad_width))

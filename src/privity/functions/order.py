@@ -77,6 +77,7 @@ class _Lanes:
     def sorted(self, columns: Sequence[Share], descending: bool = False) -> list[Share]:
         """Columns of shape (lanes, n) in the order of x within each lane."""
         proto = settled(self.x._context)
+        self.x._context.met(("sorted", int(descending)))
         key = self.x._ring_share()
         bits = approx.bits_for(self.x.bound, self.x.scale)
         return sorting.sort_lanes(proto, proto.neg(key) if descending else key, bits, columns)

@@ -135,6 +135,8 @@ def cumsum(a: SecureArray, axis: int | None = None) -> SecureArray:
         a, axis = a.ravel(), 0
     if not -a.ndim <= axis < a.ndim:
         raise ShapeError(f"cumsum: axis {axis} is out of range for an array of shape {a.shape}")
+    if a.ndim > 1:
+        a._context.met(("cumsum", axis))
     bound = a.bound * max(1, a.shape[axis])
     a._context.fits(bound, a.scale, "this running sum")
     return SecureArray(a._context, a._ring_share().map(layout.cumulative(axis)), a.scale, bound)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -77,7 +78,7 @@ REACHING: Final[dict[str, str]] = {
     **dict.fromkeys(("func", "gen", "keywords", "kwds", "obj"), "reaches what other code was called with"),
     # names given as strings
     **dict.fromkeys(
-        ("Formatter", "attrgetter", "format_map", "get_annotations", "get_type_hints", "methodcaller",
+        ("Formatter", "attrgetter", "bmat", "format_map", "get_annotations", "get_type_hints", "methodcaller",
          "evaluate_forward_ref", "ForwardRef", "update_wrapper", "vformat", "wraps", "eval", "query"),
         "looks up names that are given as strings",
     ),
@@ -106,14 +107,41 @@ REACHING: Final[dict[str, str]] = {
 REACHING_PATHS: Final[dict[str, str]] = {
     "dataclasses.fields": "names all fields of an object, those that are not public too",
     "dataclasses.replace": "copies all fields of an object, those that are not public too",
+    "functools.singledispatch": "runs annotations that are strings",
+    "functools.singledispatchmethod": "runs annotations that are strings",
     "functools.partialmethod": "keeps what other code was called with",
     "numpy.empty": "shows memory as its last user left it (use numpy.zeros)",
     "numpy.empty_like": "shows memory as its last user left it (use numpy.zeros_like)",
     "numpy.lib.format": "runs code out of a file",
+    "numpy.lib.npyio.NpzFile": "runs code out of a file (use numpy.load)",
+    "numpy.ma.empty": "shows memory as its last user left it (use numpy.zeros)",
+    "numpy.ma.empty_like": "shows memory as its last user left it (use numpy.zeros_like)",
+    "numpy.ma.masked_all": "shows memory as its last user left it",
+    "numpy.ma.masked_all_like": "shows memory as its last user left it",
+    "numpy.matlib": "shows memory as its last user left it (use numpy.zeros)",
     "numpy.testing": "runs code that is given as a string",
     "privity.testing": "gives out protocols and raw shares",
 }
 """The same for names that mean something harmless elsewhere."""
+
+@cache
+def _reaching_objects() -> dict[int, tuple[object, str]]:
+    found: dict[int, tuple[object, str]] = {}
+    for path, reason in REACHING_PATHS.items():
+        module, _, name = path.rpartition(".")
+        if path.partition(".")[0] != "privity":
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of names that a later version will not have
+                value = getattr(import_module(module), name, None)
+            if value is not None:
+                found[id(value)] = (value, reason)
+    return found
+
+
+def reaching_object(value: object) -> str | None:
+    """What an object of Python's or NumPy's does that programs may not use, whatever name it was reached by."""
+    return _reaching_objects().get(id(value), (None, None))[1]
+
 
 REACHING_BUILTINS: Final[dict[str, str]] = {
     **dict.fromkeys(("compile", "eval", "exec", "breakpoint"), "runs code that was not reviewed"),

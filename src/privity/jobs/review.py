@@ -12,9 +12,12 @@ import string
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
+from enum import EnumMeta
 from importlib import import_module
 from types import ModuleType
 from typing import Final
+
+import numpy as np
 
 from . import public
 from .source import Source
@@ -23,6 +26,7 @@ _DEPTH: Final = 8  # modules beside the program through which a name may come
 _OWN: Final = "."  # begins the path of what a module beside the program holds
 _ANYWHERE: Final = ("__name__", "__qualname__", "__doc__", "__version__")
 _MODULE_NAMES: Final = ("__name__", "__doc__", "__file__", "__all__", "__version__", "__author__")
+_BARE: Final = (np.ndarray, np.recarray, np.char.chararray)  # made by a call, they show memory as it was left
 _PATTERNS: Final = ("bool", "bytearray", "bytes", "dict", "float", "frozenset", "int", "list", "set", "str", "tuple")
 
 
@@ -79,12 +83,14 @@ class _Reader(ast.NodeVisitor):
         self._bindings = bindings
         self._bound = bindings[source.name]
         self._inner: set[ast.AST] = set()  # left of a dot: part of a longer path
+        self._kinds: set[ast.AST] = set()  # in annotations, patterns, isinstance(); enumerations as bases
         self._decorators: set[ast.AST] = set()  # of classes
         self._harmless: set[ast.AST] = set()  # getattr and its like, called with a name that was read
         self._in_class = [False]
         self._line: int | None = None  # of the string that holds an annotation
         self._rebound = _rebound(source.tree, self._bound)
         self._classes = {n.name for n in ast.walk(source.tree) if isinstance(n, ast.ClassDef)} - self._rebound
+        self._elsewhere = _variables(source.tree)  # names that may mean something else than what is imported
 
     def _say(self, node: ast.AST, text: str) -> None:
         self.found.append((self._line or int(getattr(node, "lineno", 0)), text))
@@ -164,7 +170,8 @@ class _Reader(ast.NodeVisitor):
         self._inner.add(node.value)
         paths = self._paths(node)
         meant = [p for start in paths for p in self._resolved(start, _DEPTH)]
-        own = bool(meant) and all(p.startswith(_OWN) for p in meant) and not node.attr.startswith("__")
+        own = bool(meant) and all(map(self._of_module, meant)) and not node.attr.startswith("__")
+        own = own and not self._elsewhere & {n.id for n in ast.walk(node.value) if isinstance(n, ast.Name)}
         if node.attr.startswith("__") and not isinstance(node.ctx, ast.Load):
             self._say(node, f"changes .{node.attr}, a name of Python's own workings")
         elif not (own or _calls_parent(node)):
@@ -174,6 +181,19 @@ class _Reader(ast.NodeVisitor):
         elif paths:
             self._path(node, paths, whole=node not in self._inner)
         self.generic_visit(node)
+
+    def _of_module(self, path: str) -> bool:
+        """Whether a path is a name of a module beside the program, and not something that hangs on such a name."""
+        if not path.startswith(_OWN):
+            return False
+        *before, _ = path.lstrip(_OWN).split(".")
+        if before and before[0] == self._files[""].stem:
+            before = before[1:]
+        inside = [".".join(before[:n]) for n in range(len(before) + 1)]
+        if any(name not in self._files for name in inside[1:]):
+            return False
+        # a variable of a package could hide its module
+        return not any(n in _variables(self._files[name].tree) for name, n in zip(inside, before, strict=False))
 
     def _attribute_name(self, node: ast.AST, name: str, where: str, value: ast.expr | None = None) -> None:
         if name.startswith("_"):
@@ -228,11 +248,24 @@ class _Reader(ast.NodeVisitor):
         value: object = import_module(parts[0])
         for n, part in enumerate(parts[1:], 2):
             value = _attribute(value, part, ".".join(parts[:n]))
+            reason = public.reaching_object(value)
+            if reason is not None:  # by whatever way
+                self._say(node, f"touches {'.'.join(parts[:n])}, which {reason}")
+                return
             if isinstance(value, ModuleType) and value.__name__.partition(".")[0] not in public.COMPUTING | {"numpy"}:
                 self._say(node, f"touches {'.'.join(parts[:n])}, the module {value.__name__}; import what it needs")
                 return
-        if whole and isinstance(value, ModuleType) and value.__name__.partition(".")[0] != "numpy":
+        if whole and isinstance(value, ModuleType):
             self._say(node, f"hands on the module {value.__name__} itself; use it as module.name")
+        elif whole and value is np.load and node not in self._harmless:
+            self._say(node, "uses numpy.load other than as numpy.load(file, mode): it may run code out of a file")
+        elif whole and any(value is bare for bare in _BARE) and node not in self._kinds:
+            self._say(
+                node, f"uses {path} other than to state a kind or ask for it: made by its class an array shows memory "
+                "as its last user left it (use numpy.zeros)"
+            )  # fmt: skip
+        elif whole and isinstance(value, EnumMeta) and node not in self._kinds:
+            self._say(node, f"uses {path} other than under an own enumeration: it makes classes of names in strings")
 
     def _resolved(self, path: str, depth: int) -> Iterator[str]:
         """What a path of a module beside the program stands for, through the names that it imports itself."""
@@ -254,10 +287,13 @@ class _Reader(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         called, given = node.func, node.args
+        if isinstance(called, ast.Name) and called.id in ("isinstance", "issubclass"):
+            self._kinds.update(part for argument in given[1:] for part in ast.walk(argument))
         if isinstance(called, ast.Name) and called.id in ("getattr", "hasattr") and len(given) > 1:
             name = given[1]
             if isinstance(name, ast.Constant) and isinstance(name.value, str) and name.value.isascii():
                 self._harmless.add(called)
+                self._inner.add(given[0])
                 self._attribute_name(node, name.value, "", given[0])
                 self._path(node, {f"{path}.{name.value}" for path in self._paths(given[0])}, whole=True)
         for keyword in node.keywords:
@@ -265,9 +301,23 @@ class _Reader(ast.NodeVisitor):
             if keyword.arg == "allow_pickle" and not off:
                 self._say(node, "sets allow_pickle, which runs code out of a file")
         several = any(isinstance(a, ast.Starred) for a in given) or any(k.arg is None for k in node.keywords)
-        if self._paths(called) & {"numpy.load", "numpy.lib.npyio.load"} and (several or len(given) > 2):
-            self._say(node, "gives numpy.load more than a file and a mode; name its options one by one")
+        if self._is_load(called):
+            self._harmless.add(called)
+            if several or len(given) > 2:
+                self._say(node, "gives numpy.load more than a file and a mode; name its options one by one")
         self.generic_visit(node)
+
+    def _is_load(self, node: ast.expr) -> bool:
+        """Whether this is ``numpy.load``, by whatever way."""
+        for start in self._paths(node):
+            for path in self._resolved(start, _DEPTH):
+                parts = path.split(".")
+                value: object = np if parts[0] == "numpy" else None
+                for n, part in enumerate(parts[1:], 2):
+                    value = _attribute(value, part, ".".join(parts[:n]))
+                if value is np.load:
+                    return True
+        return False
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         self._name_bound(node, node.name)
@@ -281,6 +331,9 @@ class _Reader(ast.NodeVisitor):
             if keyword.arg == "metaclass" or keyword.arg is None:
                 self._say(node, f"gives {node.name} a metaclass; inherit from abc.ABC or enum.Enum instead")
         self._decorators |= {d.func if isinstance(d, ast.Call) else d for d in node.decorator_list}
+        for base in node.bases:
+            if any(isinstance(n, ast.Assign) for n in node.body):  # one with members makes no other by a call
+                self._kinds.update(ast.walk(base))
         parameters = getattr(node, "type_params", [])  # from Python 3.12 on
         for part in [*node.decorator_list, *parameters, *node.bases, *(k.value for k in node.keywords)]:
             self.visit(part)
@@ -295,11 +348,25 @@ class _Reader(ast.NodeVisitor):
         paths = [p for start in self._paths(base) for p in self._resolved(start, _DEPTH)]
         if paths:
             errors = ("privity.errors.", "privity.PrivityError")
-            return all(p.startswith(errors) or p.partition(".")[0] != "privity" for p in paths)
+            return all(
+                self._is_own_class(p) if p.startswith(_OWN)
+                else p.startswith(errors) or p.partition(".")[0] != "privity"
+                for p in paths
+            )  # fmt: skip
         if isinstance(base, ast.Name):
             builtin = isinstance(getattr(builtins, base.id, None), type) and base.id not in self._rebound
             return base.id in self._classes or builtin
         return False
+
+    def _is_own_class(self, path: str) -> bool:
+        """Whether a class statement of a module beside the program makes what this path names, and nothing else."""
+        module, _, name = path.lstrip(_OWN).rpartition(".")
+        module = "" if module == self._files[""].stem else module.removeprefix(f"{self._files[''].stem}.")
+        if not self._of_module(path) or module not in self._files:
+            return False
+        tree = self._files[module].tree
+        classes = {n.name for n in ast.walk(tree) if isinstance(n, ast.ClassDef)}
+        return name in classes - _rebound(tree, self._bindings[module])
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         self._name_bound(node, node.name)
@@ -328,6 +395,7 @@ class _Reader(ast.NodeVisitor):
 
     def _annotation(self, node: ast.expr | None) -> None:
         """Text in an annotation is code to those who evaluate it."""
+        self._kinds.update(ast.walk(node) if node is not None else ())
         for part in ast.walk(node) if node is not None else ():
             if isinstance(part, ast.Constant) and isinstance(part.value, str):
                 try:
@@ -335,10 +403,12 @@ class _Reader(ast.NodeVisitor):
                 except (SyntaxError, ValueError, RecursionError, MemoryError):
                     continue
                 self._line = part.lineno
+                self._kinds.update(ast.walk(inside))
                 self.visit(inside)
                 self._line = None
 
     def visit_MatchClass(self, node: ast.MatchClass) -> None:
+        self._kinds.add(node.cls)
         for name in node.kwd_attrs:
             self._attribute_name(node, name, "matches a class and ")
         named = isinstance(node.cls, ast.Name) and (
@@ -373,6 +443,11 @@ def _rebound(tree: ast.Module, bound: Mapping[str, set[str]]) -> set[str]:
     names |= {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
     named = (ast.FunctionDef, ast.AsyncFunctionDef, ast.MatchAs, ast.MatchStar, ast.ExceptHandler)
     return names | {n.name for n in ast.walk(tree) if isinstance(n, named) and n.name is not None}
+
+
+def _variables(tree: ast.Module) -> set[str]:
+    """Names of the file that are bound by something else than an import."""
+    return _rebound(tree, {}) | {n.name for n in ast.walk(tree) if isinstance(n, ast.ClassDef)}
 
 
 def _calls_parent(node: ast.Attribute) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import resource
 import socket
 import time
@@ -118,7 +119,8 @@ def run_party(task: Task) -> PartyReport:
         channel.abort("interrupted")
         raise Interrupted(f"{task.me} was interrupted; all peers were told") from None
     except (Exception, SystemExit) as error:
-        channel.abort(f"its program failed ({type(error).__name__})")
+        known = getattr(builtins, type(error).__name__, None) is type(error)  # the names of others are a program's
+        channel.abort(f"its program failed ({type(error).__name__})" if known else "its program failed")
         raise _blame(task, error) from error
     if task.trace is not None:
         write_outputs(task.trace / task.me, context.trace().files())
