@@ -20,7 +20,7 @@ THRESHOLDS = {
 # which masks nothing.
 OTHERS = {
     "mpc/public_numbers.py _SHORT", "mpc/public_numbers.py _TOGETHER", "mpc/public_numbers.py MOST_LINES",
-    "ring/prg.py _LONG",
+    "ring/prg.py _AT_ONCE",
     "psi/base_ot.py POINT_BYTES", "psi/base_ot.py _FIELD", "psi/coins.py ORDER", "psi/diffie_hellman.py _A",
     "psi/diffie_hellman.py _FIELD", "psi/items.py LARGEST", "psi/oprf.py WIDTH", "ring/trig.py _PI",
 }  # fmt: skip
