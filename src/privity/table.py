@@ -267,7 +267,7 @@ class Table:
         moments: Mapping[str, SecureArray] | None = None,
         brought: Sequence[tuple[str, int]] = (),
     ) -> None:
-        self._context, self.name, self.rows = context, name, rows
+        self._context, self._name, self._rows = context, name, rows
         self.brought = tuple(brought)
         """Owner and number of rows, one block after the other; empty where rows no longer are as they were brought."""
         self._columns = {c.field.name: c for c in columns}
@@ -275,7 +275,7 @@ class Table:
             names = [c.field.name for c in columns]
             twice = sorted({n for n in names if names.count(n) > 1})
             raise UsageError(f"table {name!r}: column names must differ, but these come twice: {', '.join(twice)}")
-        self.label_name, self.valid, self.keys = label, valid, keys
+        self._label_name, self._valid, self._keys = label, valid, keys
         self._moments = moments or {}
         self._count: int | SecureArray | None = None
 
@@ -285,6 +285,31 @@ class Table:
     def session(self) -> Session:
         """The session that this table belongs to."""
         return self._context.session
+
+    @property
+    def name(self) -> str:
+        """As the job calls it."""
+        return self._name
+
+    @property
+    def rows(self) -> int:
+        """Public number of rows, those that do not count included."""
+        return self._rows
+
+    @property
+    def label_name(self) -> str | None:
+        """The column to predict, or None."""
+        return self._label_name
+
+    @property
+    def valid(self) -> SecureArray | None:
+        """Which rows count (n,), or None if all do."""
+        return self._valid
+
+    @property
+    def keys(self) -> SecureArray | None:
+        """Fingerprints of the rows' keys (n, 2), or None."""
+        return self._keys
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from privity.mpc.permits import Kind, Permit, independent
 from privity.mpc.shares import Share, Shown
 from privity.openings import RANGE_GUARD, EverythingAllowed, OpeningsList
 from privity.session import Session
+from privity.table import Field, TableInfo, table_inputs
 from privity.testing import ByteView
 from privity.types import Channel
 
@@ -81,6 +82,19 @@ def test_what_an_array_says_cannot_be_changed(attribute: str) -> None:
             setattr(s.secret("x", "bank"), attribute, 1)
 
     simulate(program)
+
+
+@pytest.mark.parametrize("attribute", ["valid", "rows", "keys", "label_name", "name", "session"])
+def test_what_a_table_says_cannot_be_changed(attribute: str) -> None:
+    """Whoever could set the mask of a table could count rows that nobody has."""
+    info = TableInfo("t", (Field("x"),), None)
+
+    def program(s: Session) -> None:
+        table = s.table("t")
+        with pytest.raises(AttributeError):
+            setattr(table, attribute, s.constant([1, 1, 5]))
+
+    pv.simulate(program, inputs={"bank": table_inputs(info, np.ones((3, 1)), None)}, tables={"t": info})
 
 
 def test_a_permutation_cannot_be_exchanged_for_other_numbers() -> None:
