@@ -11,7 +11,8 @@ import numpy as np
 from ..array import SecureArray
 from ..errors import UsageError
 from ..mpc.shares import Bits, Share
-from ..session import Session, Withheld
+from ..openings import Withheld
+from ..session import Session
 
 _WORKINGS: Final = tuple(f"privity.{name}." for name in ("mpc", "net", "ring", "psi", "context"))
 _DEPTH: Final = 32

@@ -17,7 +17,6 @@ from ..ring.prg import fingerprint
 Place = tuple[str, int]
 """File and line of the program, for messages; neither goes into the hash."""
 
-DIGEST_BYTES: Final = 32
 _SHORT = 256  # bytes that are kept as they are until many are hashed together: cheaper than a hash of their own
 _TOGETHER = 2048  # entries
 MOST_LINES: Final = 4096
