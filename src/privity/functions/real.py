@@ -12,6 +12,7 @@ from ..errors import UsageError
 from ..mpc import approx, roots
 from ..ring import exact, layout
 from ..types import RANGE_BITS
+from . import arithmetic
 
 _MOST_BITS = 60  # of an argument that is normalised by its leading bit
 _ROOT_BITS = 57  # of an argument of a square root
@@ -63,7 +64,7 @@ def divide(a: Any, b: Any, at_most: float | None = None) -> SecureArray:
         public = np.asarray(b)
         if not np.all(public):
             raise ZeroDivisionError("division of a secret array by a public zero")
-        return secure(context, a) * np.asarray(1.0 / public)
+        return arithmetic.divide_public(secure(context, a), public)
     a, b = secure(context, a).numeric(), b.numeric()
     largest = 2.0**b.scale if at_most is None else float(at_most)
     if at_most is not None:
