@@ -90,8 +90,8 @@ def multiply(x: SecureArray, other: SecureArray | Plain, scale: int | None = Non
     )
 
 
-def _multiply_public(x: SecureArray, c: Plain, wanted: int | None, spare: int = 1) -> SecureArray:
-    """x * c; a factor that is not whole is rounded so that it moves the product by 2^-spare units or a relative 2^-24.
+def _multiply_public(x: SecureArray, c: Plain, wanted: int | None, units: float = factors_of.HALF) -> SecureArray:
+    """x * c; a factor that is not whole is rounded so that it moves the product by ``units`` or a relative 2^-24.
 
     The result has ``wanted`` fractional bits (None: the session's) or x's if these are more, and fewer than wanted
     where 62 bits have no room for them.
@@ -107,9 +107,9 @@ def _multiply_public(x: SecureArray, c: Plain, wanted: int | None, spare: int = 
     context.fits(x._bound * largest, scale, _PUBLIC_PRODUCT)
     shape = broadcast_shapes(x.shape, c.shape)
     factors = np.ldexp(c.astype(np.float64), scale - x._scale)
-    share = factors_of.scaled(context, x._fitted(shape), x._bound * 2.0**x._scale, factors, spare)
+    share = factors_of.scaled(context, x._fitted(shape), x._bound * 2.0**x._scale, factors, units)
     reach, unit = x._bound * largest, 2.0**-scale
-    return SecureArray(context, share, scale, reach + max(reach * 2.0**-24, unit * 2.0**-spare) + unit)
+    return SecureArray(context, share, scale, reach + max(reach * 2.0**-24, unit * units) + unit)
 
 
 _PUBLIC_PRODUCT = "this product with a public factor"
@@ -276,7 +276,8 @@ def _mean_of_parts(x: SecureArray, axis: Axis, shape: tuple[int, ...], wanted: i
     scale = max(x._scale, min(wanted, _room(x._bound)))
     factor = np.asarray(math.ldexp(1.0 / terms, scale - x._scale))
     share = factors_of.of_sum(context, parts, size * many, factor)
-    return SecureArray(context, share.map(layout.reshape(shape)), scale, x._bound + 2.0 ** (1 - scale))
+    bound = x._bound * (1 + 2.0**-22) + 2.0 ** (1 - scale)
+    return SecureArray(context, share.map(layout.reshape(shape)), scale, bound)
 
 
 def divided(x: SecureArray, n: int, scale: int) -> SecureArray:
@@ -292,10 +293,7 @@ def divide_public(x: SecureArray, divisor: Plain, scale: int | None = None) -> S
     if x.scale == 0 and _whole(factor):  # a quotient is fixed, even where it is a whole number
         wanted = x._context.fraction_bits if scale is None else scale
         x = rescale(x, min(wanted, _room(x._bound)))
-    return _multiply_public(x, factor, scale, _DIVIDED)
-
-
-_DIVIDED = 4  # rounding a divisor's inverse moves a quotient by 2^-4 units at most
+    return _multiply_public(x, factor, scale, factors_of.FINE)
 
 
 def variance(x: SecureArray, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> SecureArray:

@@ -21,22 +21,30 @@ Factors = npt.NDArray[np.float64]
 
 DIGITS = 23
 """A factor of at least 2^23 units moves a product by a relative 2^-24 at most when it is rounded."""
+HALF = 0.5
+"""Units by which rounding a factor may move a product: as much as rounding the product to nearest."""
+FINE = 2.0**-8
+"""As little as does not count beside a truncation."""
 _MORE_DIGITS = 6
 _LEAST_DIGITS = 15  # significant ones of a factor, wanted even where fewer keep within the error
 _MOST_CUT = 60  # bits of a truncation
 _SPREAD = 4  # bits by which factors may differ that are multiplied together in two parts
-_SPARE = 5  # an error of 2^-5 units is left to what is rounded on the way
+_SPARE = 6  # an error of 2^-6 units is left to what is rounded on the way
 
 
-def cut_bits(size: float, factors: Factors, spare: int) -> int | None:
+def cut_bits(size: float, factors: Factors, units: float) -> int | None:
     """Bits d so that x * round(factor * 2^d) / 2^d is right, |x| <= size; None where 62 bits have no room for them.
 
-    Right: rounding the factor moves the product by at most 2^-spare units, or by a relative 2^-24.
+    Right: rounding the factor moves the product by ``units`` or a relative 2^-24 at most; and by no more than half a
+    unit where there is room for that.
     """
-    largest = float(np.abs(factors).max(initial=0.0))
-    if largest == 0.0 or size == 0.0:
+    magnitudes = np.abs(factors[factors != 0.0])
+    if magnitudes.size == 0 or size == 0.0:
         return 0
-    wanted = max(exact.log2_ceil(size) - 1 + spare, _LEAST_DIGITS - 1 - exact.log2_floor(largest), 0)
+    largest, length = float(magnitudes.max()), exact.log2_ceil(size)
+    wanted = max(length, _LEAST_DIGITS - 1 - exact.log2_floor(largest), 0)
+    precise = min(length - 1 - exact.log2_floor(units), DIGITS - exact.log2_floor(float(magnitudes.min())))
+    wanted = max(wanted, precise)
     room = min(RANGE_BITS - 1 - exact.log2_floor(size * largest * (1 + 2.0**-20)), _MOST_CUT)
     if wanted <= room or room == _MOST_CUT:
         return min(wanted, room)
@@ -44,8 +52,7 @@ def cut_bits(size: float, factors: Factors, spare: int) -> int | None:
         return None
     scaled = np.ldexp(factors, room)
     error = np.abs(np.rint(scaled) - scaled) * size * 2.0**-room
-    precise = (error <= 2.0**-spare) | (np.abs(scaled) >= 2.0**DIGITS)
-    return room if precise.all() else None
+    return room if ((error <= units) | (np.abs(scaled) >= 2.0**DIGITS)).all() else None
 
 
 def as_ring(factors: Factors, bits: int) -> Ring:
@@ -53,14 +60,15 @@ def as_ring(factors: Factors, bits: int) -> Ring:
     return np.asarray(np.rint(np.ldexp(factors, bits)).astype(np.int64)).view(np.uint64)
 
 
-def scaled(context: Context, x: Share, size: float, factors: Factors, spare: int = _SPARE) -> Share:
+def scaled(context: Context, x: Share, size: float, factors: Factors, units: float = FINE) -> Share:
     """x * factors in ring integers, |x| <= size < 2^62; ``factors`` broadcast to x. |x * factors| stays below 2^61.
 
-    Error: below one unit (the truncation's) and what ``spare`` says in ``cut_bits``, or a relative 2^-24. One
-    truncation, or where x is long, two or three.
+    Error: below one unit (the truncation's) and ``units`` for the rounded factor, or for that a relative 2^-24. One
+    truncation, or where x is long, two or three; then 2^-5 units more, and up to half a unit where the product may pass
+    2^54 units.
     """
     proto = context.protocol
-    bits = cut_bits(size, factors, spare)
+    bits = cut_bits(size, factors, units)
     if bits is not None:
         return proto.truncate(proto.mul_public(x, as_ring(factors, bits)), bits)
     factors = np.where(size * np.abs(factors) < 2.0 ** -(_SPARE + 1), 0.0, factors)
@@ -72,7 +80,7 @@ def scaled(context: Context, x: Share, size: float, factors: Factors, spare: int
     group = np.where(wide != 0.0, np.broadcast_to(level, x.shape).reshape(-1), levels[0])
     flat = x.map(layout.reshape((x.size,)))
     rows = [np.flatnonzero(group == each) for each in levels]
-    made = [scaled(context, flat.map(layout.take(at)), size, wide[at], spare) for at in rows]
+    made = [scaled(context, flat.map(layout.take(at)), size, wide[at], units) for at in rows]
     back = np.empty(x.size, np.int64)
     back[np.concatenate(rows)] = np.arange(x.size)
     return proto.concatenate(made, 0).map(layout.then(layout.take(back), layout.reshape(x.shape)))
@@ -82,7 +90,7 @@ def _in_two_parts(context: Context, x: Share, size: float, factors: Factors) -> 
     """``scaled`` for factors of about one size: (high * c + low * c' / 2^(more - d)) / 2^d.
 
     c is the factor times 2^(k + d), with 24 digits or a few more where they cost no truncation; c' the factor times
-    2^more, so that its error is 2^-5 units.
+    2^more, so that its error is 2^-6 units.
     """
     proto = context.protocol
     size_of = np.abs(factors[factors != 0.0])
@@ -104,7 +112,8 @@ def of_sum(context: Context, parts: Sequence[Share], size: float, factors: Facto
     """(sum of parts) * factors for several |part| <= size of one shape whose sum may pass the ring.
 
     Each part is cut in two, and the upper and the lower halves are summed: neither sum passes 62 bits. Error as
-    ``scaled``. Two to seven truncations, one of them of every part.
+    ``scaled`` and 2^-5 units more, three units where the result may pass 2^54. Two to eight truncations, one of them of
+    every part.
     """
     proto, most = context.protocol, float(np.abs(factors).max())
     total = size * len(parts) * most
