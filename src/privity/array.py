@@ -242,7 +242,7 @@ class SecureArray:
         self._context.guard(select.outside_count(x, bound), f"|x| <= {bound:g}")
         return x._stated(bound)
 
-    # -- arithmetic: functions/arithmetic.py -------------------------------------------------------------------
+    # -- arithmetic: functions/arithmetic.py, whole.py -------------------------------------------------------------------
 
     def __add__(self, other: Any) -> SecureArray:
         return arithmetic.add(self, self.operand(other))
@@ -280,6 +280,36 @@ class SecureArray:
 
     def __rtruediv__(self, other: Any) -> SecureArray:
         return real.divide(self.operand(other), self)
+
+    def __floordiv__(self, other: Any) -> SecureArray:
+        return whole.floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Any) -> SecureArray:
+        return whole.floor_divide(other, self)
+
+    def __mod__(self, other: Any) -> SecureArray:
+        return whole.remainder(self, other)
+
+    def __rmod__(self, other: Any) -> SecureArray:
+        return whole.remainder(other, self)
+
+    def __divmod__(self, other: Any) -> tuple[SecureArray, SecureArray]:
+        return whole.divmod_(self, other)
+
+    def __rdivmod__(self, other: Any) -> tuple[SecureArray, SecureArray]:
+        return whole.divmod_(other, self)
+
+    def __rshift__(self, bits: Any) -> SecureArray:
+        return whole.right_shift(self, bits)
+
+    def __lshift__(self, bits: Any) -> SecureArray:
+        return whole.left_shift(self, bits)
+
+    def __rrshift__(self, other: Any) -> NoReturn:
+        raise UsageError("public >> secret: expected a public number of bits; use np.floor_divide(public, 2 ** secret)")
+
+    def __rlshift__(self, other: Any) -> NoReturn:
+        raise UsageError("public << secret: expected a public number of bits; use public * 2 ** secret")
 
     def __pow__(self, exponent: Any) -> SecureArray:
         return exponential.power(self, exponent)
@@ -468,4 +498,4 @@ def secure(context: Context, value: Any) -> SecureArray:
 
 
 # They build on the class above.
-from .functions import arithmetic, convert, derived, dispatch, exponential, order, real, select, tables  # noqa: E402
+from .functions import arithmetic, convert, derived, dispatch, exponential, order, real, select, tables, whole  # noqa: E402

@@ -167,6 +167,6 @@ def test_rounds_and_bytes() -> None:
     assert spent(lambda a: a / 3, 128.0) == (1, 14.25)
     assert spent(lambda a: a / 3, 1e6) == (1, 14.25)
     assert spent(lambda a: a / 3, 1e8) == (2, 23.75)
-    assert spent(lambda a: a / 3, 1e12) == (3, 38.5)
+    assert spent(lambda a: a / 3, 1e12) == (3, 38.75)
     assert spent(lambda a: a.mean(), 128.0)[0] == 1
     assert spent(lambda a: a.mean(), 1e8)[0] == 3

@@ -53,7 +53,7 @@ def add(x: SecureArray, other: SecureArray | Plain, sign: int = 1) -> SecureArra
     if other.ndim == 0 and other == 0:
         return x
     scale = x._scale
-    if scale == 0 and not _whole(other):
+    if scale == 0 and not is_whole(other):
         scale = context.fraction_bits
         x = rescale(x, scale)
     ring, magnitude = fixed.public_constant(other, scale)
@@ -98,7 +98,7 @@ def _multiply_public(x: SecureArray, c: Plain, wanted: int | None, units: float 
     """
     context, proto = x._context, x._context.protocol
     largest = float(np.abs(c.astype(np.float64)).max(initial=0.0))
-    if _whole(c):
+    if is_whole(c):
         context.fits(x._bound * largest, x._scale, _PUBLIC_PRODUCT)
         ring, magnitude = fixed.public_constant(c, 0)
         share = proto.mul_public(x._fitted(broadcast_shapes(x.shape, ring.shape)), ring)
@@ -180,7 +180,7 @@ def matmul_public(x: SecureArray, c: Plain, left: bool) -> SecureArray:
     plan = _Matrices.of(c.shape, x.shape, False) if left else _Matrices.of(x.shape, c.shape, False)
     x, context = x.numeric(), x._context
     proto = context.protocol
-    bits = 0 if _whole(c) else context.fraction_bits
+    bits = 0 if is_whole(c) else context.fraction_bits
     ring, magnitude = fixed.public_constant(c, bits)
     total = x._scale + bits
     bound = x._bound * magnitude * plan.inner
@@ -290,7 +290,7 @@ def divide_public(x: SecureArray, divisor: Plain, scale: int | None = None) -> S
     with np.errstate(over="ignore"):  # of a divisor below 2^-1022: no bound allows it
         factor = 1.0 / divisor.astype(np.float64)
     x = x.numeric()
-    if x.scale == 0 and _whole(factor):  # a quotient is fixed, even where it is a whole number
+    if x.scale == 0 and is_whole(factor):  # a quotient is fixed, even where it is a whole number
         wanted = x._context.fraction_bits if scale is None else scale
         x = rescale(x, min(wanted, _room(x._bound)))
     return _multiply_public(x, factor, scale, factors_of.FINE)
@@ -307,7 +307,8 @@ def variance(x: SecureArray, axis: Axis = None, keepdims: bool = False, ddof: in
     return divided(squares, terms - ddof, squares.scale)
 
 
-def _whole(c: npt.NDArray[Any]) -> bool:
+def is_whole(c: npt.NDArray[Any]) -> bool:
+    """Whether public numbers are whole, of whatever type."""
     return c.dtype.kind in "biu" or bool(np.all(c == np.rint(c)))
 
 
