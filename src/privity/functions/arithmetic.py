@@ -248,36 +248,46 @@ def mean(x: SecureArray, axis: Axis = None, keepdims: bool = False) -> SecureArr
     leaves room for. One truncation, 9 to 14 bytes per party and result; two or three where the sum is longer than
     about 38 bits, and one of every row beside them where it is longer than 62.
     """
-    x = x.numeric()
     shape = layout.result_shape(layout.total(axis, keepdims), x.shape)
     terms = x.size // max(1, layout.count(shape))
     if terms == 0:
         raise ShapeError(f"mean of an empty array of shape {x.shape}")
-    scale = max(x._scale, x._context.fraction_bits)
+    return total_divided(x.numeric(), np.asarray(terms), axis, keepdims)
+
+
+def total_divided(
+    x: SecureArray, divisor: Plain, axis: Axis = None, keepdims: bool = False, most: float | None = None
+) -> SecureArray:
+    """Sum over an axis divided by public numbers of its shape, or one; the sum may pass 62 bits. Error as ``mean``.
+
+    ``most``: what the quotient cannot exceed (None: by the bound of x).
+    """
+    shape = layout.result_shape(layout.total(axis, keepdims), x.shape)
+    terms = x.size // max(1, layout.count(shape))
+    wanted = max(x._scale, x._context.fraction_bits)
     if x._bound * terms * 2.0**x._scale < 2.0**RANGE_BITS:
-        return divided(total(x, axis, keepdims), terms, scale)
-    return _mean_of_parts(x, axis, shape, scale)
-
-
-def _mean_of_parts(x: SecureArray, axis: Axis, shape: tuple[int, ...], wanted: int) -> SecureArray:
-    """A mean whose sum passes 62 bits: sums of as many rows as fit, put together by halves."""
+        summed = total(x, axis, keepdims)
+        if most is not None:
+            summed = summed._stated(min(summed._bound, most * float(np.abs(divisor).max())))
+        return divide_public(summed, divisor, wanted)
     context = x._context
     axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
     first = [a % x.ndim for a in axes]
     rest = [a for a in range(x.ndim) if a not in first]
     context.met(("mean", *first))
-    terms = x.size // max(1, layout.count(shape))
     rows = x._ring_share().map(layout.then(layout.transpose((*first, *rest)), layout.reshape((terms, -1))))
     size = x._bound * 2.0**x._scale
     many = max(1, math.floor(2.0 ** (RANGE_BITS - 1) / size))
     parts = [
         rows.map(layout.then(layout.take(slice(i, i + many)), layout.total(0, False))) for i in range(0, terms, many)
     ]
-    scale = max(x._scale, min(wanted, _room(x._bound)))
-    factor = np.asarray(math.ldexp(1.0 / terms, scale - x._scale))
-    share = factors_of.of_sum(context, parts, size * many, factor)
-    bound = x._bound * (1 + 2.0**-22) + 2.0 ** (1 - scale)
-    return SecureArray(context, share.map(layout.reshape(shape)), scale, bound)
+    inverse = 1.0 / divisor.astype(np.float64)
+    bound = x._bound * terms * float(np.abs(inverse).max()) if most is None else most
+    scale = max(x._scale, min(wanted, _room(bound)))
+    context.fits(bound, scale, _PUBLIC_PRODUCT)
+    factors = np.ldexp(np.broadcast_to(inverse, shape).reshape(-1), scale - x._scale)
+    share = factors_of.of_sum(context, parts, size * many, factors)
+    return SecureArray(context, share.map(layout.reshape(shape)), scale, bound * (1 + 2.0**-22) + 2.0 ** (1 - scale))
 
 
 def divided(x: SecureArray, n: int, scale: int) -> SecureArray:
