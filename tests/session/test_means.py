@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import privity as pv
-from privity.errors import OverflowPlanned
+from privity import stats
+from privity.errors import OverflowPlanned, RangeViolated
 
 UNIT = 2.0**-18
 RELATIVE = Fraction(1, 2**24)
@@ -170,3 +171,99 @@ def test_rounds_and_bytes() -> None:
     assert spent(lambda a: a / 3, 1e12) == (3, 38.75)
     assert spent(lambda a: a.mean(), 128.0)[0] == 1
     assert spent(lambda a: a.mean(), 1e8)[0] == 3
+
+
+# -- secret counts and weights ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("terms", [1, 5, 40, 3000])
+def test_means_of_a_secret_number_of_rows(terms: int) -> None:
+    """The mask keeps all, some, one or none."""
+    rng = np.random.default_rng(11 + terms)
+    for size, loose in ((1e-4, 1e6), (0.9, 1.0), (50.0, 1e3), (1e6, 1.0), (1e6, 1e6), (1e9, 1.0), (1e12, 1.0)):
+        bound = min(size * loose, 1.7e13)
+        x = on_grid(rng.uniform(-1.0, 1.0, (terms, 4)) * size)
+        mask = rng.random((terms, 4)) < [1.1, 0.5, 0.0, 0.0]
+        mask[0, 2] = True
+
+        def program(s: pv.Session) -> Any:
+            made = stats.mean(s.secret("x", "o"), valid=s.secret("m", "o")).value
+            return s.reveal(made, to="all", name="r", reason="test"), made.scale
+
+        inputs = {"x": pv.Input(x, bound), "m": pv.Input(mask)}
+        got, scale = pv.simulate(program, inputs={"o": inputs}, minimum_group=1).output
+        assert scale == 18 and got[3] == 0.0
+        for j, g in enumerate(got[:3].tolist()):
+            if mask[:, j].any():
+                assert within(g, exact_mean(x[mask[:, j], j]), bound), (size, loose, j)
+
+
+def test_means_of_a_secret_number_of_rows_whose_sum_passes_the_ring() -> None:
+    n = 1 << 16
+    rng = np.random.default_rng(12)
+    x, mask = on_grid(rng.uniform(0.0, 1.0, n) * 1e10), rng.random(n) < 0.7
+
+    def program(s: pv.Session) -> Any:
+        made = stats.mean(s.secret("x", "o"), valid=s.secret("m", "o"))
+        return made.open(to="all", name="r", reason="test")
+
+    inputs = {"x": pv.Input(x, 1e10), "m": pv.Input(mask)}
+    got = pv.simulate(program, inputs={"o": inputs}, minimum_group=1).output
+    assert within(got, exact_mean(x[mask]), 1e10)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e4, 1e7, 1e9])
+def test_weighted_means(size: float) -> None:
+    rng = np.random.default_rng(13)
+    n = 500
+    x = on_grid(rng.uniform(-1.0, 1.0, n) * size)
+    weights = {
+        "few": rng.integers(0, 50, n), "small": rng.random(n) * 1e-3, "large": rng.random(n) * 1e6,
+        "signed": rng.random(n) * np.where(rng.random(n) < 0.1, -1.0, 1.0), "flags": rng.random(n) < 0.5,
+        "parts": on_grid(rng.random(n)),
+    }  # fmt: skip
+    secret = {
+        "few": pv.Input(weights["few"], 50, 0), "flags": pv.Input(weights["flags"]), "parts": pv.Input(weights["parts"], 1.0)
+    }  # fmt: skip
+
+    def program(s: pv.Session) -> Any:
+        a = s.secret("x", "o")
+        made = {k: np.average(a, weights=w) for k, w in weights.items()}
+        made |= {f"secret {k}": np.average(a, weights=s.secret(k, "o")) for k in secret}
+        assert all(m.scale == 18 for m in made.values())
+        return {k: s.reveal(m, to="all", name=k, reason="test") for k, m in made.items()}
+
+    got = pv.simulate(program, inputs={"o": {"x": pv.Input(x, size), **secret}}, minimum_group=1).output
+    for name, value in got.items():
+        w = [Fraction(float(v)) for v in weights[name.removeprefix("secret ")].tolist()]
+        products = [Fraction(a) * b for a, b in zip(x.tolist(), w, strict=True)]
+        right, size_of = sum(products) / sum(w), sum(map(abs, products)) / sum(w)
+        rounded = 0 if name.startswith("secret") or name == "few" else size_of * 2 * RELATIVE
+        assert abs(Fraction(value) - right) <= abs(right) * RELATIVE + ROUNDED * Fraction(UNIT) + rounded, name
+
+
+def test_weights_that_are_refused() -> None:
+    x = np.array([1.0, 2.0])
+    with pytest.raises(RangeViolated, match="average: weights are not negative"):
+        opened(lambda a: np.average(a, weights=a - 1.5), x, 2.0)
+    with pytest.raises(ZeroDivisionError, match="add up to 0"):
+        opened(lambda a: np.average(a, weights=[1.0, -1.0]), x, 2.0)
+    assert opened(lambda a: np.average(a, weights=a * 0), x, 2.0)[0] == 0.0
+
+
+def test_means_of_groups() -> None:
+    rng = np.random.default_rng(14)
+    n = 400
+    key, x, m = rng.integers(0, 7, n), on_grid(rng.uniform(-1, 1, n) * 1e8), rng.integers(-(10**9), 10**9, n)
+
+    def program(s: pv.Session) -> Any:
+        k, a, b = (s.secret(name, "o") for name in "kam")
+        groups = pv.group_by(k, {"a": ("mean", a), "b": ("mean", b)}, capacity=10)
+        return [s.reveal(groups[name], to="all", name=name, reason="test") for name in "ab"]
+
+    inputs = {"k": pv.Input(key, 7, 0), "a": pv.Input(x, 1e8), "m": pv.Input(m, 1e9, 0)}
+    got, whole = pv.simulate(program, inputs={"o": inputs}, minimum_group=1).output
+    for g in range(7):
+        assert within(got[g], exact_mean(x[key == g]), 1e8)
+        assert within(whole[g], Fraction(sum(m[key == g].tolist()), int((key == g).sum())), 1e9)
+    assert not got[7:].any() and not whole[7:].any()

@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from ..array import Axis, SecureArray, broadcast_shapes
 from ..errors import ShapeError, UsageError
+from ..mpc.shares import Share
 from ..ring import exact, fixed, layout
-from ..types import RANGE_BITS
+from ..types import RANGE_BITS, Ring
 from . import factors as factors_of
 
 Plain = npt.NDArray[Any]
@@ -176,20 +177,35 @@ def matmul(
 
 
 def matmul_public(x: SecureArray, c: Plain, left: bool) -> SecureArray:
-    """c @ x if ``left``, else x @ c, with a public operand: local but for a truncation. Shapes as in np.matmul."""
+    """c @ x if ``left``, else x @ c, with a public operand: local but for a truncation. Shapes as in np.matmul.
+
+    Error: below one unit (the truncation's) and half a unit for the rounded factors, or for these 2^-24 of the largest
+    factor times the sum of |x|. Where the result is long, one truncation of each element of x and two of the result.
+    """
     plan = _Matrices.of(c.shape, x.shape, False) if left else _Matrices.of(x.shape, c.shape, False)
     x, context = x.numeric(), x._context
     proto = context.protocol
-    bits = 0 if is_whole(c) else context.fraction_bits
-    ring, magnitude = fixed.public_constant(c, bits)
-    total = x._scale + bits
-    bound = x._bound * magnitude * plan.inner
-    context.fits(bound, total, "this matrix product with a public operand (before it is truncated)")
     mine, theirs = (plan.right, plan.left) if left else (plan.left, plan.right)
-    share = proto.matmul_public(x._ring_share().map(mine), theirs(ring), left).map(layout.reshape(plan.shape))
-    scale = max(x._scale, min(total, context.fraction_bits))
-    share = proto.truncate(share, total - scale)
-    return SecureArray(context, share, scale, bound + (2.0**-scale if total > scale else 0.0))
+    share = x._ring_share().map(mine)
+    bound = x._bound * float(np.abs(c.astype(np.float64)).max(initial=0.0)) * plan.inner
+    what = "this matrix product with a public operand"
+    if is_whole(c):
+        context.fits(bound, x._scale, what)
+        ring, _ = fixed.public_constant(c, 0)
+        made = proto.matmul_public(share, theirs(ring), left)
+        return SecureArray(context, made.map(layout.reshape(plan.shape)), x._scale, bound)
+    scale = max(x._scale, min(context.fraction_bits, _room(bound)))
+    context.fits(bound, scale, what)
+    factors = np.ldexp(c.astype(np.float64), scale - x._scale)
+
+    def multiplied(part: Share, ring: Ring) -> Share:
+        return proto.matmul_public(part, theirs(ring), left)
+
+    least = context.fraction_bits + x._scale - scale
+    size = x._bound * 2.0**x._scale
+    made = factors_of.summed(context, share, size, factors, multiplied, plan.inner, least)
+    error = max(bound * 2.0**-23, 2.0**-scale)
+    return SecureArray(context, made.map(layout.reshape(plan.shape)), scale, bound + error + 2.0**-scale)
 
 
 _FEW = 16  # matrices that are multiplied one by one even if they are only rows and columns

@@ -7,7 +7,7 @@ Beyond that x is cut into an upper and a lower part, x = high * 2^k + low, where
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from ..ring import exact, layout
 from ..types import RANGE_BITS, Ring
 
 Factors = npt.NDArray[np.float64]
+Product = Callable[[Share, Ring], Share]
 
 DIGITS = 23
 """A factor of at least 2^23 units moves a product by a relative 2^-24 at most when it is rounded."""
@@ -86,26 +87,50 @@ def scaled(context: Context, x: Share, size: float, factors: Factors, units: flo
     return proto.concatenate(made, 0).map(layout.then(layout.take(back), layout.reshape(x.shape)))
 
 
-def _in_two_parts(context: Context, x: Share, size: float, factors: Factors) -> Share:
+def _in_two_parts(
+    context: Context, x: Share, size: float, factors: Factors, multiplied: Product | None = None, inner: int = 1
+) -> Share:
     """``scaled`` for factors of about one size: (high * c + low * c' / 2^(more - d)) / 2^d.
 
     c is the factor times 2^(k + d), with 24 digits or a few more where they cost no truncation; c' the factor times
-    2^more, so that its error is 2^-6 units.
+    2^more, so that its error is 2^-6 units. ``multiplied``: another linear product with ``inner`` terms; then the
+    digits are those of the largest factor.
     """
     proto = context.protocol
+    of = multiplied or proto.mul_public
     size_of = np.abs(factors[factors != 0.0])
-    least, most = exact.log2_floor(float(size_of.min())), float(size_of.max())
-    bits = max(0, min(RANGE_BITS - 2 - exact.log2_floor(size * most), _MOST_CUT))
+    most = float(size_of.max())
+    least = exact.log2_floor(most if multiplied else float(size_of.min()))
+    terms = exact.log2_ceil(inner)
+    bits = max(0, min(RANGE_BITS - 2 - exact.log2_floor(size * inner * most), _MOST_CUT))
     cut = max(1, DIGITS - bits - least)
-    longest = (RANGE_BITS - 2 - exact.log2_floor(most) - _SPARE) // 2  # so that ``lower`` has room
-    once = bits + 1 - _SPARE  # up to here one truncation does for both
+    longest = (RANGE_BITS - 2 - exact.log2_floor(most) - 2 * terms - _SPARE) // 2  # so that ``lower`` has room
+    once = bits + 1 - _SPARE - terms  # up to here one truncation does for both
     cut = max(cut, min(cut + _MORE_DIGITS, once if cut <= once else longest))
-    more = max(bits, cut - 1 + _SPARE)
+    more = max(bits, cut - 1 + _SPARE + terms)
     high = proto.truncate(x, cut)
     low = proto.sub(x, proto.mul_public(high, layout.constant(1 << cut)))
-    upper = proto.mul_public(high, as_ring(factors, cut + bits))
-    lower = proto.mul_public(low, as_ring(factors, more))
+    upper = of(high, as_ring(factors, cut + bits))
+    lower = of(low, as_ring(factors, more))
     return proto.truncate(proto.add(upper, proto.truncate(lower, more - bits)), bits)
+
+
+def summed(context: Context, x: Share, size: float, factors: Factors, multiplied: Product, inner: int, least: int) -> Share:
+    """Sums of ``inner`` products of x with factors, by a local linear ``multiplied`` (a matrix product); |x| <= size.
+
+    Rounding the factors to ``least`` bits or more moves a sum by half a unit, or by 2^-24 of the largest factor times
+    the sum of |x|. One truncation of the result; where the sums are long, one of x too and two of the result.
+    """
+    largest = float(np.abs(factors).max(initial=0.0))
+    if largest == 0.0 or size == 0.0:
+        return multiplied(x, as_ring(factors, 0))
+    wanted = min(exact.log2_ceil(size * max(inner, 1)), max(DIGITS - exact.log2_floor(largest), least))
+    wanted = max(0, min(max(wanted, least), _MOST_CUT))
+    room = RANGE_BITS - 1 - exact.log2_floor(size * max(inner, 1) * largest * (1 + 2.0**-20))
+    if wanted > room and DIGITS - exact.log2_floor(largest) > room:
+        return _in_two_parts(context, x, size, factors, multiplied, max(inner, 1))
+    bits = min(wanted, room)
+    return context.protocol.truncate(multiplied(x, as_ring(factors, bits)), bits)
 
 
 def of_sum(context: Context, parts: Sequence[Share], size: float, factors: Factors) -> Share:

@@ -134,7 +134,7 @@ def _fine(count: SecureArray, bits: int, most: float, off: float, wanted: int) -
     """Fractional bits of a mean, up to ``wanted``: what the first quotient leaves is multiplied by the power of two
     that brings the count to its full length."""
     fine = wanted
-    while fine > 0 and _left(most, fine, off) * 2.0**bits >= 2.0 ** (RANGE_BITS - 1):
+    while fine > 0 and max(_left(most, fine, off) * 2.0**bits, most * 2.0**fine) >= 2.0 ** (RANGE_BITS - 1):
         fine -= 1
     count._context.fits(most, fine, "this mean")
     count._context.fits(_left(most, fine, off) * 2.0**bits, 0, "a mean by secret weights of this bound")
