@@ -67,7 +67,11 @@ def rounded(x: SecureArray, decimals: int = 0) -> SecureArray:
         return x
     if decimals == 0:
         return rint(x)
-    power = 10 ** abs(decimals)
+    power = 10 ** min(abs(decimals), 400)
+    if decimals > 0 and power > 2 << x.scale:  # multiples lie closer than the last places of x
+        return x
+    if decimals < 0 and power > 2 * (x.bound + 1):
+        return arithmetic.multiply(x, np.asarray(0))
     if decimals < 0:
         return arithmetic.multiply(whole.floor_divide(x + power // 2, power), np.asarray(power))
     raised = arithmetic.multiply(x, np.asarray(power))
