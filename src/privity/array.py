@@ -252,7 +252,7 @@ class SecureArray:
         self._context.guard(select.outside_count(x, bound), f"|x| <= {bound:g}")
         return x._stated(bound)
 
-    # -- arithmetic: functions/arithmetic.py, whole.py -------------------------------------------------------------------
+    # -- arithmetic: functions/arithmetic.py, whole.py ----------------------------------------------------------
 
     def __add__(self, other: Any) -> SecureArray:
         return arithmetic.add(self, self.operand(other))

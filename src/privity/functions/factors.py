@@ -115,7 +115,9 @@ def _in_two_parts(
     return proto.truncate(proto.add(upper, proto.truncate(lower, more - bits)), bits)
 
 
-def summed(context: Context, x: Share, size: float, factors: Factors, multiplied: Product, inner: int, least: int) -> Share:
+def summed(
+    context: Context, x: Share, size: float, factors: Factors, multiplied: Product, inner: int, least: int
+) -> Share:
     """Sums of ``inner`` products of x with factors, by a local linear ``multiplied`` (a matrix product); |x| <= size.
 
     Rounding the factors to ``least`` bits or more moves a sum by half a unit, or by 2^-24 of the largest factor times

@@ -165,4 +165,4 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> SecureArray:
     count = layout.count(tuple(x.shape[i] for i in first))
     left = x.transpose(*kept_x, *first).reshape((-1 if count else 0, count))
     right = y.transpose(*second, *kept_y).reshape((count, -1 if count else 0))
-    return (left @ right).reshape(tuple(x.shape[i] for i in kept_x) + tuple(y.shape[i] for i in kept_y))
+    return (left @ right).reshape(tuple(x.shape[i] for i in kept_x) + tuple(y.shape[i] for i in kept_y))  # type: ignore[no-any-return]
