@@ -338,7 +338,7 @@ class SecureArray:
         return arithmetic.matmul(self, self.operand(other))
 
     def __rmatmul__(self, other: Any) -> SecureArray:
-        return arithmetic.matmul_public(self, np.asarray(other), left=True)
+        return arithmetic.matmul_public(self, np.asarray(self.operand(other)), left=True)
 
     def dot(self, other: Any) -> SecureArray:
         """As ``@``."""

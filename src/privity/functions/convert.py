@@ -68,7 +68,7 @@ def rounded(x: SecureArray, decimals: int = 0) -> SecureArray:
         return x
     if decimals == 0:
         return rint(x)
-    power = 10 ** min(abs(decimals), 400)
+    power = int("1" + "0" * min(abs(decimals), 400))
     if decimals > 0 and power > 2 << x.scale:  # multiples lie closer than the last places of x
         return x
     if decimals < 0 and power > 2 * (x.bound + 1):

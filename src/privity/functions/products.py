@@ -93,6 +93,8 @@ def polyval(p: Any, x: Any) -> SecureArray:
     """
     context = context_of(p, x)
     usual = context.fraction_bits
+    if not len(p):
+        return _spread(context.constant(0.0), x)
     if not isinstance(x, SecureArray) or x.kind != "fixed":
         return _spread(_horner(p, x, lambda _: usual, context), x)
     size = exact.log2_ceil(max(x.bound, 2.0**-usual))
