@@ -28,10 +28,11 @@ from ..ring import exact, layout
 from ..types import RANGE_BITS
 from .estimator import Rows, with_intercept
 from .constant import varying
-from .information import LEAST, Information, matrix_scale
+from .information import LEAST, Information, lifted, matrix_scale
 from .weights import Unit, evened
 
 _FEWEST_BITS = 4  # of factors whose products are summed over the rows: their rounding averages out
+_FEWEST_LEFT, _WEIGHTED_BITS = 10, 22  # of columns, and of columns times the Hessian's weights, in its products
 _COEF_BITS = 24
 _LARGEST_TOTAL = 2.0**12  # of sample weights beside class weights that are brought to a mean of 1
 _GRADIENT_BITS = 34
@@ -83,7 +84,8 @@ class Predictors:
         counted = weight if rows.valid is None else rows.valid if weight is None else weight * rows.valid
         total: float | SecureArray = n / 2.0**shift
         if counted is not None:
-            total = counted.sum().multiply(2.0**-shift, scale=24)
+            over = lifted(counted.sum(), -shift)
+            total = over.rescaled(min(over.scale, 24))
         applied = counted if factor is None else factor if counted is None else counted * factor
         load, unit = 1.0 if applied is None else applied.bound, None
         if applied is not None and load > heaviest:
@@ -187,6 +189,7 @@ def newton(
     kept = design.varying()
     information: Information | None = None
     search: _Search | None = None
+    left: SecureArray | None = None
     for step in range(steps):
         last = step == steps - 1
         residual, weight = family.evaluate(matmul(x, coef, scale=family.bits))
@@ -194,7 +197,9 @@ def newton(
             residual = residual.assume_bound(family.residual_bound)
         gradient = penalty.gradient(weighted_sums(design, residual._stated(family.residual_bound)), coef)
         if information is None or weight is not None:
-            hessian = penalty.hessian(weighted_products(design, weight, family.weight_bound))
+            if weight is not None and left is None:
+                left = shortened(design, family.weight_bound)
+            hessian = penalty.hessian(weighted_products(design, weight, family.weight_bound, left))
             information = Information(hessian, least, kept)
         newer = -information.solve(gradient, scale, coefficient_bound)
         slopes = gradient.rescaled(min(gradient.scale, _SLOPE_BITS))
@@ -337,10 +342,15 @@ def weighted_sums(design: Predictors, residual: SecureArray) -> SecureArray:
     return matmul(weighted.T, residual, 2.0**-design.shift, _GRADIENT_BITS, reach=reach)
 
 
-def weighted_products(design: Predictors, weight: SecureArray | None, bound: float) -> SecureArray:
-    """X^T diag(weight) W X / 2^shift (d, d), for 0 <= ``weight`` <= ``bound`` (n,), None: 1. Six rounds."""
-    x, weighted = design.x, design.weighted
-    total = x.shape[0] * design.load * exact.square(x.bound) * bound
+def weighted_products(
+    design: Predictors, weight: SecureArray | None, bound: float, left: SecureArray | None = None
+) -> SecureArray:
+    """X^T diag(weight) W X / 2^shift (d, d), for 0 <= ``weight`` <= ``bound`` (n,), None: 1. Six rounds.
+
+    ``left``: the design's ``weighted``, or what ``shortened`` made of it.
+    """
+    x, weighted = design.x, design.weighted if left is None else left
+    total = _products_reach(design, bound)
     room = _room("the Hessian", weighted.scale, total)
     if weight is None:
         right = x.rescaled(min(x.scale, room))
@@ -349,6 +359,22 @@ def weighted_products(design: Predictors, weight: SecureArray | None, bound: flo
         right = x.multiply(weight._stated(bound).reshape((-1, 1)), scale=min(24, room))
     scale = matrix_scale(total / 2.0**design.shift)
     return matmul(weighted.T, right, 2.0**-design.shift, scale, reach=total)
+
+
+def _products_reach(design: Predictors, bound: float) -> float:
+    """What the sums of ``weighted_products`` cannot pass."""
+    return design.x.shape[0] * design.load * exact.square(design.x.bound) * bound
+
+
+def shortened(design: Predictors, bound: float) -> SecureArray:
+    """``weighted`` with so few bits that x times its weight keeps 22 beside it, for rare classes have small weights.
+
+    Its own rounding is averaged over the rows, so 10 are enough. Where the bound leaves room it is ``weighted``; else
+    a truncation, once for a fit: 10 bytes an element.
+    """
+    weighted = design.weighted
+    free = RANGE_BITS - 1 - exact.log2_ceil(max(_products_reach(design, bound), 1.0)) - _WEIGHTED_BITS
+    return weighted if free >= weighted.scale else weighted.rescaled(min(weighted.scale, max(_FEWEST_LEFT, free)))
 
 
 def _dot(x: SecureArray, y: SecureArray) -> SecureArray:
