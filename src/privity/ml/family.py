@@ -42,6 +42,7 @@ class Binomial(Family):
     exact_bound = True
     residual_bound = 1.01
     weight_bound = 0.2502
+    weight_bits = 22
 
     def __init__(self, y: SecureArray) -> None:
         self.y = y

@@ -28,7 +28,7 @@ from .newton import Predictors, certify, checked, newton
 _NAME = "LogisticRegression"
 _RAREST = 2.0**-22
 _HEAVIEST = 16.0  # bound of weights for which sums have room as they are
-_SETTLED = 2.0**-5  # of share (1 - share): the mean gradient of an epoch at which gradient steps count as converged
+_SETTLED = 2.0**-6  # of share (1 - share): the mean gradient of an epoch at which gradient steps count as converged
 _LEAST = 2.0**-17  # of eigenvalues with a penalty: of columns that repeat each other it is all that is left
 _SGD = {"learning_rate": 0.1, "epochs": 5, "batch_size": 1024}
 _HINT = (
@@ -91,7 +91,7 @@ class LogisticRegression(LinearModel):
     the log-odds of the share of class 1, about 70 rounds. The order of the rows is public and fixed by
     ``random_state``. Per step, for a batch of B rows: 2 rounds for X w, about 6 for the sigmoid, 2 for the gradient.
     Means are over the rows of a batch, padding counted. Sets ``converged_``, a secret boolean: whether in the mean of
-    the last epoch every element of the gradient was at most 2^-5 of share (1 - share), which is about the size of the
+    the last epoch every element of the gradient was at most 2^-6 of share (1 - share), which is about the size of the
     last Newton step of standardised columns; nothing is refused.
 
     solver "auto": "sgd" where one of its settings is given, or ``order``; else "newton".

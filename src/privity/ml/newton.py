@@ -32,7 +32,7 @@ from .information import LEAST, Information, lifted, matrix_scale
 from .weights import Unit, evened
 
 _FEWEST_BITS = 4  # of factors whose products are summed over the rows: their rounding averages out
-_FEWEST_LEFT, _WEIGHTED_BITS = 10, 22  # of columns, and of columns times the Hessian's weights, in its products
+_FEWEST_LEFT = 10  # of columns beside columns times the Hessian's weights
 _COEF_BITS = 24
 _LARGEST_TOTAL = 2.0**12  # of sample weights beside class weights that are brought to a mean of 1
 _GRADIENT_BITS = 34
@@ -143,6 +143,8 @@ class Family(ABC):
     weight_bound: float
     exact_bound: bool
     """Whether no residual can pass its bound; else the bound is guarded at the last step."""
+    weight_bits: int = 12
+    """Fractional bits that columns times their weights should keep: more where weights may be small everywhere."""
     bits: int | None = None
     """Fractional bits of the linear predictor; None: the session's."""
 
@@ -198,7 +200,7 @@ def newton(
         gradient = penalty.gradient(weighted_sums(design, residual._stated(family.residual_bound)), coef)
         if information is None or weight is not None:
             if weight is not None and left is None:
-                left = shortened(design, family.weight_bound)
+                left = shortened(design, family.weight_bound, family.weight_bits)
             hessian = penalty.hessian(weighted_products(design, weight, family.weight_bound, left))
             information = Information(hessian, least, kept)
         newer = -information.solve(gradient, scale, coefficient_bound)
@@ -366,14 +368,14 @@ def _products_reach(design: Predictors, bound: float) -> float:
     return design.x.shape[0] * design.load * exact.square(design.x.bound) * bound
 
 
-def shortened(design: Predictors, bound: float) -> SecureArray:
-    """``weighted`` with so few bits that x times its weight keeps 22 beside it, for rare classes have small weights.
+def shortened(design: Predictors, bound: float, wanted: int) -> SecureArray:
+    """``weighted`` with so few bits that x times its weight keeps ``wanted`` beside it: rare classes have small weights.
 
     Its own rounding is averaged over the rows, so 10 are enough. Where the bound leaves room it is ``weighted``; else
     a truncation, once for a fit: 10 bytes an element.
     """
     weighted = design.weighted
-    free = RANGE_BITS - 1 - exact.log2_ceil(max(_products_reach(design, bound), 1.0)) - _WEIGHTED_BITS
+    free = RANGE_BITS - 1 - exact.log2_ceil(max(_products_reach(design, bound), 1.0)) - wanted
     return weighted if free >= weighted.scale else weighted.rescaled(min(weighted.scale, max(_FEWEST_LEFT, free)))
 
 
