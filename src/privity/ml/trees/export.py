@@ -114,8 +114,8 @@ def _forest(model: Forest, opened: dict[str, Any]) -> dict[str, Any]:
 
 
 def _boosted(model: GradientBoosting, opened: dict[str, Any]) -> dict[str, Any]:
-    base = np.asarray(opened["_base"]) * model.unit_
-    values = np.asarray(opened["_leaves"])[0] * model.unit_
+    base = np.asarray(opened["_base"])
+    values = np.asarray(opened["_leaves"])[0]
     if hasattr(model, "classes"):
         link = "logistic" if len(base) == 1 else "softmax"
     else:
