@@ -428,9 +428,10 @@ class GradientBoostingRegressor(GradientBoosting):
 
 
 def _times(values: SecureArray, weight: SecureArray) -> SecureArray:
-    """Values (rows,) or (lanes, rows) times the rows' weights, with as many fractional bits as values have."""
+    """Values (rows,) or (lanes, rows) times the rows' weights, with as many fractional bits as the finer has, ``BITS`` at most."""
     rows = weight if values.ndim == 1 else weight.reshape((1, -1))
-    return values.multiply(rows, scale=max(values.scale, weight.scale))._stated(values.bound * weight.bound)
+    bits = min(BITS, max(values.scale, weight.scale))
+    return values.multiply(rows, scale=bits)._stated(values.bound * weight.bound)
 
 
 def _labels(classes: int) -> str:

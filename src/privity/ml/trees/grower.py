@@ -127,7 +127,7 @@ def grow(
         sums = children(sums, _histogram(bins, right, most))
         totals = children(totals, right.sum(axis=2)._stated(most))
     made = Trees(splits, *found.weights(), count)
-    return made, made._values(levels, count, max(_VALUE, min(gradient.scale, made.left.scale)))
+    return made, made._values(levels, count, _VALUE if growth.inverse is None else BITS)
 
 
 Scalar = float | SecureArray

@@ -23,6 +23,7 @@ from .target import BITS, Target
 from .weights import Factor
 
 _BITS = 18  # fractional bits of gradients
+_FINE = 26  # of second derivatives where classes may be rare
 _LEAST_MEAN = 2.0**-10  # of a target that is at least 0, where margins are logarithms
 _LEAST_COUNT = 2.0**-10  # rows that are added to each class where margins are logarithms of their shares
 _LARGEST_LOG = 9.0  # of |margin| where means are e^margin
@@ -131,7 +132,7 @@ class Logistic(Objective):
 
     def derivatives(self, margin: SecureArray) -> Derivatives:
         p, y = sigmoid(margin)._stated(1.0), self.y.reshape((1, -1))
-        return (p - y)._stated(1.001), p.multiply(1 - p)._stated(0.2505), (p + y)._stated(2.0)
+        return (p - y)._stated(1.001), p.multiply(1 - p, scale=_FINE)._stated(0.2505), (p + y)._stated(2.0)
 
 
 @final

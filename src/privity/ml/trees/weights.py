@@ -18,7 +18,7 @@ from ...ring import exact, layout
 
 _WIDE = 60  # bits of a sum of weights
 _FINE = 20  # fractional bits of a weight
-_ROOM = 36  # bits of a weight, with those left of the point
+_ROOM = 30  # bits of a weight, with those left of the point
 _DIGITS = 12  # bits of a public number that is multiplied by the factor
 _LEAST = 2.0**-4  # of a sum of weights: below, sums have an absolute error
 
