@@ -4,9 +4,9 @@ Same rules as the sealed sockets: ordered messages, a deadline on every wait for
 everybody, and the bytes are counted as a socket would count them, headers and tags included. Nothing is encrypted: all
 parties share one memory.
 
-Signs of life need no messages here. Each party says for whom it waits; one that waits for nobody, in a thread of its own
-that still runs, computes. Whoever waits goes on as long as somebody at the end of the chain computes, and ends at once
-where the chain is a ring: then all wait for each other, nothing is on its way, and nobody will ever send.
+Signs of life need no messages here. Each party says for whom it waits; one that waits for nobody, in a thread of its
+own that still runs, computes. Whoever waits goes on as long as somebody at the end of the chain computes, and ends at
+once where the chain is a ring: then all wait for each other, nothing is on its way, and nobody will ever send.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class _Board:
         """Messages of each party that an emulated network has taken over and not yet delivered."""
 
     def chain(self, me: str) -> tuple[list[tuple[str, _Wait]], str | None]:
-        """Who waits for whom, from ``me`` on, and who at its end does not wait (None: the chain comes back to itself)."""
+        """Who waits for whom, from ``me`` on, and who at its end does not wait (None: it comes back to itself)."""
         found: dict[str, _Wait] = {}
         party = me
         while party not in found:
@@ -102,22 +102,25 @@ class _Board:
         they had sent before was on its way. What an emulated network holds is read before what was delivered.
         """
         chain, end = self.chain(me)
-        if end is not None:
-            return []
-        for party, wait in chain:
-            held = self.held[wait.source]
-            line = self.lines[wait.source, party]
-            if held or line.sent != line.taken:
-                return []
-        return chain if all(self.waits[party] is wait for party, wait in chain) else []
+        return chain if end is None and not self._moves(chain) else []
 
     def computes(self, me: str) -> bool:
         """Whether the one that ``me`` waits for in the end runs, in another thread, or has a message on its way."""
         chain, end = self.chain(me)
-        if end is None or any(self.held[wait.source] for _, wait in chain):
-            return True
+        if end is None:
+            return True  # a ring: ``stuck`` decides
         thread = self.threads[end]
-        return thread is not None and thread.is_alive() and thread is not threading.current_thread()
+        alive = thread is not None and thread.is_alive() and thread is not threading.current_thread()
+        return alive or self._moves(chain)  # in this order: what a thread that has ended sent was sent before
+
+    def _moves(self, chain: list[tuple[str, _Wait]]) -> bool:
+        """Whether something is on its way to one of those that wait, or one of them waits no more as it did."""
+        for party, wait in chain:
+            held = self.held[wait.source]
+            line = self.lines[wait.source, party]
+            if held or line.sent != line.taken:
+                return True
+        return any(self.waits[party] is not wait for party, wait in chain)
 
 
 class MemoryChannel:
@@ -296,7 +299,8 @@ def memory_network(
 ) -> dict[str, MemoryChannel]:
     """Channels that connect every party in ``names`` to every other one, each pair with a fresh random secret.
 
-    ``idle_s``: seconds that a party waits for another one without a sign of life. Raises UsageError if a name occurs twice.
+    ``idle_s``: seconds that a party waits for another one without a sign of life. Raises UsageError if a name occurs
+    twice.
     """
     if len(set(names)) != len(names):
         raise UsageError(f"party names must differ, came {', '.join(names)}")
