@@ -243,13 +243,14 @@ class SecureArray:
         """The same shares under a bound that follows from how they were computed, or that the caller guards later."""
         return SecureArray(self._context, self._ring_share(), self._scale, bound, self._flags)
 
-    def assume_bound(self, bound: float) -> SecureArray:
+    def assume_bound(self, bound: float, what: str = "") -> SecureArray:
         """State |x| <= bound. Checked at run time by a guard: one secret flag, opened as 'range ok' at the next reveal.
 
-        A loop that would lose its bound states it here. Raises RangeViolated (later) if it does not hold.
+        A loop that would lose its bound states it here. ``what``: what x is and, after a colon, what to do if it is
+        larger, for the message. Raises RangeViolated (later) if it does not hold.
         """
         x, bound = self.numeric(), float(bound)  # read once: what is stated is what is asked
-        self._context.guard(select.outside_count(x, bound), f"|x| <= {bound:g}")
+        self._context.guard(select.outside_count(x, bound), f"|x| <= {bound:g}" + (f", {what}" if what else ""))
         return x._stated(bound)
 
     # -- arithmetic: functions/arithmetic.py, whole.py ----------------------------------------------------------

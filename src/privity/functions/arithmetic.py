@@ -76,6 +76,20 @@ def _product_scale(x: SecureArray, y: SecureArray, scale: int | None) -> tuple[i
     return scale, total - scale
 
 
+def _with_room(x: SecureArray, y: SecureArray, bound: float) -> tuple[SecureArray, SecureArray]:
+    """x and y as they are, or with fewer fractional bits where products up to ``bound`` have no room otherwise.
+
+    Only bits beyond the session's give way (a sigmoid has 29, for the sake of small probabilities): two rounds.
+    """
+    fewest = x._context.fraction_bits
+    over = exact.log2_ceil(max(bound, 1.0)) + 1 + x._scale + y._scale - RANGE_BITS if math.isfinite(bound) else 0
+    if over <= 0 or max(x._scale, y._scale) <= fewest:
+        return x, y
+    first = max(0, min(over, x._scale - fewest))
+    second = max(0, min(over - first, y._scale - fewest))
+    return rescale(x, x._scale - first), rescale(y, y._scale - second)
+
+
 def multiply(x: SecureArray, other: SecureArray | Plain, scale: int | None = None) -> SecureArray:
     """Elementwise product, rounded once to ``scale`` fractional bits (None: the session's default)."""
     context = x._context
@@ -85,6 +99,7 @@ def multiply(x: SecureArray, other: SecureArray | Plain, scale: int | None = Non
         gate, y = (x, other) if x.kind == "bool" else (other, x)
         return SecureArray(context, gate._gating(y._ring_share()), y._scale, y._bound, y._flags)
     x, y = x.numeric(), other.numeric()
+    x, y = _with_room(x, y, x._bound * y._bound)
     scale, cut = _product_scale(x, y, scale)
     context.fits(x._bound * y._bound, scale + cut, "this product (before it is truncated)")
     shape = broadcast_shapes(x.shape, y.shape)
@@ -160,6 +175,7 @@ def matmul(
     plan = _Matrices.of(x.shape, other.shape)
     x, y, context = x.numeric(), other.numeric(), x._context
     bound = min(x._bound * y._bound * plan.inner, reach)
+    x, y = _with_room(x, y, bound * max(1.0, abs(factor)))
     multiplier, bits = _as_integer_factor(factor, bound * 2.0 ** (x._scale + y._scale))
     if bits + _product_scale(x, y, scale)[1] > _MOST_CUT:  # so small that the product has to be rounded before
         multiplier, bits = 0, 0

@@ -47,7 +47,8 @@ def _guard_from_zero(x: SecureArray, largest: float) -> None:
     share = x._ring_share()
     both = proto.stack([proto.add_public(share, least), proto.add_public(proto.neg(share), least)], 0)
     low = SecureArray(x._context, proto.msb(both, min(RANGE_BITS, approx.bits_for(x.bound, x.scale) + 1)))
-    x._context.guard(proto.b2a((low[0] & low[1])._bit_share()).map(layout.total(None, False)))
+    hint = f"|1 / x| <= {largest:g}: state a larger at_most, or keep x away from 0"
+    x._context.guard(proto.b2a((low[0] & low[1])._bit_share()).map(layout.total(None, False)), hint)
 
 
 def divide(a: Any, b: Any, at_most: float | None = None) -> SecureArray:
