@@ -16,8 +16,8 @@ from ..functions.ratio import fitting_scale, ratio
 from ..ring import exact
 from ..table import Table
 from ..types import RANGE_BITS
-from .estimator import Estimator, whole_numbers
-from .points import Points, points_of, same_columns
+from .estimator import Estimator, rows_of, whole_numbers
+from .points import Points, near, same_columns
 
 STARTS = ("k-means++", "random")
 _DRAW_BITS = 20  # of the random number that picks a row
@@ -30,7 +30,8 @@ class KMeans(Estimator):
     distance to those before; secret draws, one candidate each), "random" (different rows; by a public draw where every
     row counts once, else secret and in proportion to the weights), or the k centres (k, d), public or secret.
     n_init: starts, computed side by side; the one of least inertia is kept (given centres: 1). max_iter: steps, all
-    taken. random_state: of the public draw. feature_bound: |x| stays below it (None: the public bound of x).
+    taken. random_state: of the public draw. feature_bound: |x| stays below it (None: the public bound of x, as far as
+    there is room for it).
 
     A cluster that has no row keeps its centre. Opens: 'range ok', nothing else: not which row is where, not how many
     rows a cluster has, not when the centres stopped. Rounds per step: about 50 and 9 ceil(log2 k). Bytes per party and
@@ -67,9 +68,8 @@ class KMeans(Estimator):
     ) -> KMeans:
         """Learn from x (n, d); ``y`` is not used. Raises UsageError, ShapeError, RangeViolated."""
         self._check()
-        rows = points_of(
-            "KMeans", x, valid=valid, sample_weight=sample_weight, feature_bound=self.feature_bound
-        )  # fmt: skip
+        given = rows_of("KMeans", x, valid=valid, sample_weight=sample_weight, target=False)
+        rows = near("KMeans", given, self.feature_bound)
         if self.n_clusters > rows.x.shape[0]:
             raise ShapeError(
                 f"KMeans: expected at most as many clusters as rows, {rows.x.shape[0]}, got {self.n_clusters}"
@@ -117,13 +117,13 @@ class KMeans(Estimator):
 
     def score(self, x: Table | SecureArray, y: Any = None) -> SecureArray:
         """Minus the sum of squared distances of the rows to their nearest centre, a secret scalar."""
-        given = points_of("KMeans", x, feature_bound=self.feature_bound)
+        given = near("KMeans", rows_of("KMeans", x, target=False), self.feature_bound)
         _, scores = _assigned(self._rows(x), self.cluster_centers_, self.n_clusters)
         return -_inertia(given, scores.reshape((-1, 1))).reshape(())
 
     def _rows(self, x: Table | SecureArray) -> SecureArray:
         self.fitted("cluster_centers_")
-        given = points_of("KMeans", x, feature_bound=self.feature_bound).x
+        given = near("KMeans", rows_of("KMeans", x, target=False), self.feature_bound).x
         same_columns("KMeans", given, self.cluster_centers_.shape[1])
         return given
 

@@ -21,7 +21,7 @@ from ..table import Table
 from ..types import RANGE_BITS
 from .design import whole_target
 from .estimator import Estimator, Rows, real_numbers, rows_of, whole_numbers
-from .gaussian import log_densities
+from .gaussian import feature_bound_for, log_densities
 from .points import Points, points, same_columns
 
 _SHARE_BITS = 24  # of class shares, means and variances
@@ -91,7 +91,7 @@ class GaussianNB(NaiveBayes):
     var_smoothing: share of the largest column variance that is added to every variance; the variances of scikit-learn's
     default 1e-9 are below what fixed point can tell from 0, so the default is larger. With sample weights that largest
     variance is weighted too (scikit-learn's is not). priors: public class probabilities, None: learnt. feature_bound:
-    |x| stays below it. Columns should be standardised: the largest variance is at least 1/16, guarded.
+    |x| stays below it (None: its public bound, or as far as there are digits for it; see ``gaussian``). Columns should be standardised: the largest variance is at least 1/16, guarded.
 
     Rounds: about 140 to fit, 130 to predict. Bytes per party and row: about 10 classes + 18 d to fit, 35 classes + 10 d
     to predict. After fit, all secret: ``theta_``, ``var_`` (classes, d), ``class_prior_`` (classes,), ``epsilon_``.
@@ -103,7 +103,7 @@ class GaussianNB(NaiveBayes):
         *,
         priors: Sequence[float] | None = None,
         var_smoothing: float = 1e-3,
-        feature_bound: float | None = 16.0,
+        feature_bound: float | None = None,
     ) -> None:
         self.classes = classes
         self.priors = priors
@@ -121,7 +121,7 @@ class GaussianNB(NaiveBayes):
         """Learn from x (n, d) and y (n,), or a table. Raises UsageError, ShapeError, RangeViolated."""
         self.checked(var_smoothing=self.var_smoothing)
         rows = rows_of("GaussianNB", x, y, valid=valid, sample_weight=sample_weight)
-        given = points("GaussianNB", rows, self.feature_bound)
+        given = points("GaussianNB", rows, self._bound(rows))
         hot, weighted = self.flags(rows, given)
         context, bound = given._context, given.x.bound
         count = weighted.sum(0)
@@ -144,10 +144,16 @@ class GaussianNB(NaiveBayes):
     def joint(self, x: Table | SecureArray) -> SecureArray:
         """Log of prior times density (n, classes), secret."""
         self.fitted("theta_")
-        given = points("GaussianNB", rows_of("GaussianNB", x, target=False), self.feature_bound).x
+        rows = rows_of("GaussianNB", x, target=False)
+        given = points("GaussianNB", rows, self._bound(rows)).x
         same_columns("GaussianNB", given, self.theta_.shape[1])
         densities = log_densities("GaussianNB", given, self.theta_, self.var_, self.var_smoothing / 16)
         return densities + log(self.class_prior_)
+
+    def _bound(self, rows: Rows) -> float | None:
+        if self.feature_bound is not None:
+            return self.feature_bound
+        return feature_bound_for(rows.x.shape[1], rows.x._context.fraction_bits, self.var_smoothing / 16)
 
     def _priors(self) -> Any:
         given = np.asarray(self.priors, np.float64)

@@ -16,7 +16,7 @@ from ..ring import exact
 from ..table import Table
 from .design import whole_target
 from .estimator import Estimator, rows_of
-from .points import points, same_columns
+from .points import near, same_columns
 
 _AT_ONCE = 1 << 20  # distances in memory at a time
 
@@ -48,7 +48,7 @@ class Neighbors(Estimator):
         if not isinstance(self.n_neighbors, int) or self.n_neighbors < 1:
             raise UsageError(f"{what}: expected n_neighbors >= 1, a public whole number, got {self.n_neighbors!r}")
         rows = rows_of(what, x, y, valid=valid)
-        given = points(what, rows, self.feature_bound)
+        given = near(what, rows, self.feature_bound)
         (n, d), context, target = given.x.shape, given._context, rows.y
         if self.n_neighbors > n:
             raise ShapeError(f"{what}: expected at most as many neighbours as rows, {n}, got {self.n_neighbors}")
@@ -87,7 +87,7 @@ class Neighbors(Estimator):
 
     def _rows(self, x: Table | SecureArray) -> SecureArray:
         what = type(self).__name__
-        given = points(what, rows_of(what, x, target=False), self.feature_bound).x
+        given = near(what, rows_of(what, x, target=False), self.feature_bound).x
         same_columns(what, given, self.x_.shape[1])
         return given
 

@@ -9,7 +9,10 @@ from ..array import SecureArray
 from ..context import Context
 from ..errors import ShapeError, UsageError
 from ..functions.ratio import fitting_scale
+from ..functions.select import outside_count
+from ..ring import exact
 from ..table import Table
+from ..types import RANGE_BITS
 from .estimator import Rows, rows_of
 
 
@@ -63,7 +66,7 @@ def points(what: str, rows: Rows, feature_bound: float | None) -> Points:
         raise UsageError(f"{what}: expected feature_bound above 0 or None, got {feature_bound!r}")
     x = rows.x.numeric().rescaled(context.fraction_bits)
     if feature_bound is not None and x.bound > feature_bound:
-        x = x.assume_bound(feature_bound)
+        x = within(what, x, feature_bound)
     weight = rows.weight
     if weight is not None and weight.bound > 0:
         context.guard((weight < 0).numeric().sum()._ring_share(), f"{what}: weights of at least 0")
@@ -72,6 +75,23 @@ def points(what: str, rows: Rows, feature_bound: float | None) -> Points:
     if rows.valid is not None:
         weight = rows.valid if weight is None else weight * rows.valid
     return Points(x, weight, rows.names)
+
+
+def within(what: str, x: SecureArray, bound: float) -> SecureArray:
+    """x under a smaller bound, guarded, with a message that says how to keep it."""
+    hint = f"{what}: |x| <= {bound:g}, its feature_bound; cut values far out with StandardScaler(clip=), or raise it"
+    x._context.guard(outside_count(x, float(bound)), hint)
+    return x._stated(float(bound))
+
+
+def near(what: str, rows: Rows, feature_bound: float | None) -> Points:
+    """Points between which distances are taken: where ``feature_bound`` is None, |x| stays below the largest bound
+    (a power of two) for which squared distances have room, guarded where its public bound is larger.
+    """
+    if feature_bound is None:
+        bits = 2 * rows.x._context.fraction_bits
+        feature_bound = exact.exp2((RANGE_BITS - 3 - bits - exact.log2_ceil(rows.x.shape[1])) // 2)
+    return points(what, rows, feature_bound)
 
 
 def same_columns(what: str, x: SecureArray, columns: int) -> None:
