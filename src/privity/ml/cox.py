@@ -130,6 +130,7 @@ class CoxPHRegressor(LinearModel):
             errors = errors.multiply(sqrt(design.inverse), scale=errors.scale)
         settle(context, _NAME, _HINT)
         self.learnt(coef, False, rows.names)
+        self.units_ = rows.units
         self.standard_errors_ = errors
         self._baseline = sets.baseline
         return self

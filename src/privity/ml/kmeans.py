@@ -16,6 +16,7 @@ from ..functions.ratio import fitting_scale, ratio
 from ..ring import exact
 from ..table import Table
 from ..types import RANGE_BITS
+from .columns import as_learnt
 from .estimator import Estimator, rows_of, whole_numbers
 from .points import Points, near, same_columns
 
@@ -97,7 +98,7 @@ class KMeans(Estimator):
         self.cluster_centers_ = centres
         self.labels_ = labels.reshape((n,))
         self.inertia_ = inertia.reshape(())
-        self.names_ = rows.names
+        self.names_, self.units_ = rows.names, given.units
         return self
 
     def fit_predict(self, x: Table | SecureArray, y: Any = None, **options: Any) -> SecureArray:
@@ -117,13 +118,13 @@ class KMeans(Estimator):
 
     def score(self, x: Table | SecureArray, y: Any = None) -> SecureArray:
         """Minus the sum of squared distances of the rows to their nearest centre, a secret scalar."""
-        given = near("KMeans", rows_of("KMeans", x, target=False), self.feature_bound)
+        given = near("KMeans", rows_of("KMeans", as_learnt(self, x), target=False), self.feature_bound)
         _, scores = _assigned(self._rows(x), self.cluster_centers_, self.n_clusters)
         return -_inertia(given, scores.reshape((-1, 1))).reshape(())
 
     def _rows(self, x: Table | SecureArray) -> SecureArray:
         self.fitted("cluster_centers_")
-        given = near("KMeans", rows_of("KMeans", x, target=False), self.feature_bound).x
+        given = near("KMeans", rows_of("KMeans", as_learnt(self, x), target=False), self.feature_bound).x
         same_columns("KMeans", given, self.cluster_centers_.shape[1])
         return given
 

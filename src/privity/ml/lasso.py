@@ -70,6 +70,7 @@ class Proximal(LinearModel):
             coefficient_bound=float(self.coefficient_bound),
         )  # fmt: skip
         rows = rows_of(what, x, y, valid=valid, sample_weight=sample_weight)
+        self.units_ = rows.units
         with checked(what, rows.x._context, _HINT):
             coef, lift, names = self._steps(rows, absolute, squared)
         self.learnt(lifted(coef, lift), self.fit_intercept, names)

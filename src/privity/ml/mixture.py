@@ -15,6 +15,7 @@ from ..functions.ratio import ratio
 from ..ring import exact
 from ..table import Table
 from ..types import RANGE_BITS
+from .columns import as_learnt, units_of
 from .estimator import Estimator, rows_of
 from .gaussian import feature_bound_for, log_densities
 from .kmeans import KMeans
@@ -60,6 +61,7 @@ class GaussianMixture(Estimator):
     def fit(self, x: Table | SecureArray, y: Any = None, *, valid: SecureArray | None = None) -> GaussianMixture:
         """Learn from x (n, d); ``y`` is not used. Raises UsageError, ShapeError, RangeViolated."""
         self._check()
+        self.units_ = None
         rows = self._points(x, valid=valid)
         if self.n_components > rows.x.shape[0]:
             raise ShapeError(
@@ -72,7 +74,7 @@ class GaussianMixture(Estimator):
             shares = softmax(self._joint(rows.x), axis=1)
             self._maximise(rows, squares, rows.weighted(shares))
             rows._context.progress(step + 1, self.max_iter, f"step {step + 1}/{self.max_iter}")
-        self.names_ = rows.names
+        self.names_, self.units_ = rows.names, units_of(x)
         return self
 
     def predict(self, x: Table | SecureArray) -> SecureArray:
@@ -97,7 +99,7 @@ class GaussianMixture(Estimator):
         return ratio((each * rows.weight).sum(), rows.weight.sum(), each.bound)
 
     def _points(self, x: Table | SecureArray, valid: SecureArray | None = None) -> Points:
-        rows = rows_of("GaussianMixture", x, valid=valid, target=False)
+        rows = rows_of("GaussianMixture", as_learnt(self, x), valid=valid, target=False)
         bound = self.feature_bound
         if bound is None:
             bound = feature_bound_for(rows.x.shape[1], rows.x._context.fraction_bits, self.reg_covar / 2)

@@ -13,6 +13,7 @@ from ..errors import UsageError
 from ..functions import argmax, one_hot, softmax
 from ..table import Table
 from .class_weight import ClassWeight, check_class_weight, class_factors, largest_mean
+from .columns import as_learnt
 from .design import CLIP, Design, design_of, predicted, product, settle, whole_target
 from .estimator import Estimator, rows_of
 from .information import Information
@@ -109,13 +110,13 @@ class MultinomialLogisticRegression(Estimator):
         settle(context, what, _HINT)
         self.coef_ = weights.T[:, : rows.x.shape[1]]
         self.intercept_ = weights[-1] if self.fit_intercept else context.constant(np.zeros(self.classes))
-        self.names_ = rows.names
+        self.names_, self.units_ = rows.names, rows.units
         return self
 
     def decision_function(self, x: Table | SecureArray) -> SecureArray:
         """x @ coef^T + intercept (n, classes), secret."""
         self.fitted("coef_")
-        rows = rows_of("MultinomialLogisticRegression", x, target=False)
+        rows = rows_of("MultinomialLogisticRegression", as_learnt(self, x), target=False)
         return rows.x @ self.coef_.T + self.intercept_
 
     def predict_proba(self, x: Table | SecureArray) -> SecureArray:

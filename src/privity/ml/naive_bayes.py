@@ -19,6 +19,7 @@ from ..functions.ratio import ratio
 from ..ring import exact
 from ..table import Table
 from ..types import RANGE_BITS
+from .columns import as_learnt
 from .design import whole_target
 from .estimator import Estimator, Rows, real_numbers, rows_of, whole_numbers
 from .gaussian import feature_bound_for, log_densities
@@ -138,13 +139,13 @@ class GaussianNB(NaiveBayes):
         self.epsilon_ = self.epsilon_.rescaled(_SHARE_BITS)
         self.theta_, self.var_ = mean, (variance + self.epsilon_)._stated(most)
         self.class_prior_ = share if self.priors is None else context.constant(self._priors(), scale=_SHARE_BITS)
-        self.names_ = rows.names
+        self.names_, self.units_ = rows.names, rows.units
         return self
 
     def joint(self, x: Table | SecureArray) -> SecureArray:
         """Log of prior times density (n, classes), secret."""
         self.fitted("theta_")
-        rows = rows_of("GaussianNB", x, target=False)
+        rows = rows_of("GaussianNB", as_learnt(self, x), target=False)
         given = points("GaussianNB", rows, self._bound(rows)).x
         same_columns("GaussianNB", given, self.theta_.shape[1])
         densities = log_densities("GaussianNB", given, self.theta_, self.var_, self.var_smoothing / 16)
@@ -226,13 +227,13 @@ class CountedBayes(NaiveBayes):
             self.class_log_prior_ = log(share)
         else:
             self.class_log_prior_ = counted._context.constant(np.full(self.classes, -exact.ln(self.classes)))
-        self.names_ = rows.names
+        self.names_, self.units_ = rows.names, rows.units
         return self
 
     def joint(self, x: Table | SecureArray) -> SecureArray:
         """Log of prior times probability (n, classes), secret."""
         self.fitted("feature_log_prob_")
-        _, counted = self.columns(x, None, target=False)
+        _, counted = self.columns(as_learnt(self, x), None, target=False)
         same_columns(type(self).__name__, counted, self.feature_log_prob_.shape[1])
         given = self.class_log_prior_
         slopes = self.feature_log_prob_
@@ -343,7 +344,7 @@ class CategoricalNB(CountedBayes):
         if len(sizes) != rows.x.shape[1] or min(sizes) < 1:
             raise ShapeError(f"{what}: expected n_categories for {rows.x.shape[1]} columns, got {sizes}")
         if names:
-            rows = Rows(rows.x, rows.y, rows.valid, rows.weight, names)
+            rows = Rows(rows.x, rows.y, rows.valid, rows.weight, names, (1.0,) * len(names))
         self.starts_ = tuple(int(s) for s in np.cumsum([0, *sizes]))
         hot = one_hot(rows.x, max(sizes))
         return rows, concatenate([hot[:, j, :c] for j, c in enumerate(sizes)], axis=1)

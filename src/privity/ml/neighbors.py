@@ -14,6 +14,7 @@ from ..functions.arithmetic import matmul
 from ..functions.nearest import nearest_few, nearest_one
 from ..ring import exact
 from ..table import Table
+from .columns import as_learnt
 from .design import whole_target
 from .estimator import Estimator, rows_of
 from .points import near, same_columns
@@ -55,7 +56,7 @@ class Neighbors(Estimator):
         assert target is not None
         if target.ndim != 1:
             raise ShapeError(f"{what}: expected y of shape (n,), got {target.shape}")
-        self.x_, self.names_ = given.x, rows.names
+        self.x_, self.names_, self.units_ = given.x, rows.names, rows.units
         self.y_ = whole_target(what, rows) if whole else target.numeric()
         most = d * exact.square(given.x.bound)
         context.fits(2 * most, 2 * given.x.scale, "a squared length (state a smaller feature_bound)")
@@ -87,7 +88,7 @@ class Neighbors(Estimator):
 
     def _rows(self, x: Table | SecureArray) -> SecureArray:
         what = type(self).__name__
-        given = near(what, rows_of(what, x, target=False), self.feature_bound).x
+        given = near(what, rows_of(what, as_learnt(self, x), target=False), self.feature_bound).x
         same_columns(what, given, self.x_.shape[1])
         return given
 

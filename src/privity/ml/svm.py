@@ -75,6 +75,7 @@ class LinearSVC(LinearModel):
         """Learn from x (n, d) and y (n,) of 0 and 1. Raises UsageError, ShapeError, RangeViolated (see the class)."""
         self._check()
         rows = rows_of("LinearSVC", x, y, valid=valid, sample_weight=sample_weight)
+        self.units_ = rows.units
         target = binary_target("LinearSVC", rows)
         factor = class_factors("LinearSVC", self.class_weight, 2, target, valid=rows.valid, weight=rows.weight)
         constant = self.intercept_scaling if self.fit_intercept else None
