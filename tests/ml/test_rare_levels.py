@@ -1,4 +1,4 @@
-"""Columns with a rare level, one-hot and standardised, and class weights: models beside scikit-learn and statsmodels."""
+"""Columns with a rare level, one-hot and standardised, and class weights: beside scikit-learn and statsmodels."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ PLAIN = PlainScaler().fit_transform(np.column_stack([X, RARE]))
 """The rare level stands at 20 deviations."""
 INFO = TableInfo(
     "t",
-    (Field("x", "number", 8.0, 8.0), Field("c", "category", categories=("common", "rare")), Field("days", "number", 128.0, 128.0)),
+    (
+        Field("x", "number", 8.0, 8.0), Field("c", "category", categories=("common", "rare")),
+        Field("days", "number", 128.0, 128.0),
+    ),
     label=Field("y", "binary"),
 )  # fmt: skip
 INPUTS = {"o": table_inputs(INFO, np.column_stack([X, RARE, DAYS]), Y.astype(np.float64))}
@@ -80,7 +83,8 @@ def test_a_rare_level_of_distances_and_densities() -> None:
     assert np.abs(shares - bayes.predict_proba(PLAIN)).max() < 2e-2
     starts = np.array([[0.0, 0.0], [0.0, 20.0]])
     centres = PlainMeans(2, init=starts, n_init=1).fit(PLAIN).cluster_centers_
-    assert np.abs(run(lambda z, _: KMeans(2, init=starts, max_iter=3).fit(z.features).cluster_centers_) - centres).max() < 1e-2
+    means = KMeans(2, init=starts, max_iter=3)
+    assert np.abs(run(lambda z, _: means.clone().fit(z.features).cluster_centers_) - centres).max() < 1e-2
     mixture = PlainMixture(2, covariance_type="diag", means_init=starts, reg_covar=1e-3, weights_init=[0.5, 0.5],
                            precisions_init=np.ones((2, 2)), max_iter=4, tol=0.0)  # fmt: skip
     with pytest.warns(UserWarning):
@@ -93,9 +97,9 @@ def test_a_rare_level_of_distances_and_densities() -> None:
 
 
 def test_what_a_stated_bound_says() -> None:
-    for model in (LinearSVC(feature_bound=16.0), GaussianNB(2, feature_bound=16.0)):
+    for model, learnt in ((LinearSVC(feature_bound=16.0), "coef_"), (GaussianNB(2, feature_bound=16.0), "theta_")):
         with pytest.raises(RangeViolated, match=r"\|x\| <= 16, its feature_bound.*StandardScaler\(clip=\)"):
-            run(lambda z, _, m=model: m.clone().fit(z).class_prior_ if isinstance(m, GaussianNB) else m.clone().fit(z).coef_)
+            run(lambda z, _, m=model, n=learnt: getattr(m.clone().fit(z), n))
 
 
 WEIGHT = DRAW.random(ROWS) + 0.1

@@ -28,8 +28,8 @@ def as_learnt(model: Estimator, x: Any) -> Any:
         return x  # trees have units of 1 after an array, too
     if missing:
         raise UsageError(
-            f"{type(model).__name__}: the table {x.name!r} has no column {', '.join(missing)}, which the model was fitted "
-            f"on; its columns: {', '.join(x.columns)}"
+            f"{type(model).__name__}: the table {x.name!r} has no column {', '.join(missing)}, which the model was "
+            f"fitted on; its columns: {', '.join(x.columns)}"
         )
     made = [_in_unit(x.column(n), unit) for n, unit in zip(names, units, strict=True)]
     if names == x.feature_names and all(x.column(n) is c for n, c in zip(names, made, strict=True)):

@@ -130,6 +130,7 @@ class LogisticRegression(LinearModel):
         ``valid`` (n,) marks real rows. ``order`` replaces the order of the rows of "sgd" (``batch_order``).
         """
         rows = rows_of("LogisticRegression", x, y, valid=valid, sample_weight=sample_weight)
+        self.units_ = rows.units
         target = self._target(rows)
         if self.solver == "newton":
             self._fit_newton(rows, target)

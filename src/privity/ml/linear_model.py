@@ -22,9 +22,9 @@ from .inference import Inference, open_inference
 class LinearModel(Estimator):
     """After ``fit``: ``coef_`` (d,), ``intercept_`` (), ``coefficients_`` (d + 1,) with the intercept last, all secret.
 
-    ``names_``: of ``coefficients_``. ``units_``: by which the columns of the table were divided that it was fitted on
-    (the coefficients go with the divided columns), None for arrays. Where the method gives them: ``standard_errors_``, like ``coefficients_``, and
-    ``freedom_``, degrees of freedom for t statistics (None: normal).
+    ``names_``: of ``coefficients_``. ``units_``: by which the columns of the table were divided that it was fitted on,
+    None for arrays; the coefficients go with the divided columns. Where the method gives them: ``standard_errors_``,
+    like ``coefficients_``, and ``freedom_``, degrees of freedom for t statistics (None: normal).
     """
 
     coef_: SecureArray

@@ -102,7 +102,8 @@ class MultinomialLogisticRegression(Estimator):
         width = design.x.shape[1]
         newton = self.solver == "newton" or (self.solver == "auto" and self.classes * width <= _NEWTON_SIZE)
         # class weights lift the mean weight to their largest, and beside it alpha counts for less
-        problem = _Problem(design, hot, self.alpha / max(1.0, mean), self.fit_intercept, self.alpha, self.coefficient_bound)
+        least = self.alpha / max(1.0, mean)
+        problem = _Problem(design, hot, least, self.fit_intercept, self.alpha, self.coefficient_bound)
         steps = self.max_iter or _DEFAULT_STEPS["newton" if newton else "accelerated"]
         weights = (_newton if newton else _accelerated)(problem, steps)
         weights = weights.assume_bound(self.coefficient_bound)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, final
 
 import numpy as np
@@ -23,9 +24,11 @@ from .columns import as_learnt
 from .design import whole_target
 from .estimator import Estimator, Rows, real_numbers, rows_of, whole_numbers
 from .gaussian import feature_bound_for, log_densities
+from .information import lifted
 from .points import Points, points, same_columns
 
 _SHARE_BITS = 24  # of class shares, means and variances
+_LEAST_VARIANCE = 2.0**-4  # of the column that varies most, after x * 2^power
 
 
 class NaiveBayes(Estimator):
@@ -92,7 +95,8 @@ class GaussianNB(NaiveBayes):
     var_smoothing: share of the largest column variance that is added to every variance; the variances of scikit-learn's
     default 1e-9 are below what fixed point can tell from 0, so the default is larger. With sample weights that largest
     variance is weighted too (scikit-learn's is not). priors: public class probabilities, None: learnt. feature_bound:
-    |x| stays below it (None: its public bound, or as far as there are digits for it; see ``gaussian``). Columns should be standardised: the largest variance is at least 1/16, guarded.
+    |x| stays below it (None: its public bound, or as far as there are digits for it; see ``gaussian``). The deviation
+    of the column that varies most is at least 1/4, and 1/64 of the public bound of x where that is below 16; guarded.
 
     Rounds: about 140 to fit, 130 to predict. Bytes per party and row: about 10 classes + 18 d to fit, 35 classes + 10 d
     to predict. After fit, all secret: ``theta_``, ``var_`` (classes, d), ``class_prior_`` (classes,), ``epsilon_``.
@@ -122,7 +126,8 @@ class GaussianNB(NaiveBayes):
         """Learn from x (n, d) and y (n,), or a table. Raises UsageError, ShapeError, RangeViolated."""
         self.checked(var_smoothing=self.var_smoothing)
         rows = rows_of("GaussianNB", x, y, valid=valid, sample_weight=sample_weight)
-        given = points("GaussianNB", rows, self._bound(rows))
+        self.power_ = max(0, 4 - exact.log2_ceil(max(rows.x.bound, 2.0**-10)))
+        given = self._points(rows)
         hot, weighted = self.flags(rows, given)
         context, bound = given._context, given.x.bound
         count = weighted.sum(0)
@@ -135,9 +140,12 @@ class GaussianNB(NaiveBayes):
         variance = ratio(squares, over.reshape((-1, 1)), most, scale=_SHARE_BITS)._stated(most)
         self.class_count_ = count
         share = ratio(count, count.sum(), 1.0, scale=_SHARE_BITS)
-        self.epsilon_ = _largest_variance(share, mean, variance).multiply(np.asarray(self.var_smoothing), scale=30)
-        self.epsilon_ = self.epsilon_.rescaled(_SHARE_BITS)
-        self.theta_, self.var_ = mean, (variance + self.epsilon_)._stated(most)
+        largest = _largest_variance(share, mean, variance)
+        hint = "GaussianNB: the columns vary too little beside their public bound; standardise them (StandardScaler)"
+        context.guard((largest < _LEAST_VARIANCE).numeric()._ring_share(), hint)
+        smooth = largest.multiply(np.asarray(self.var_smoothing), scale=30).rescaled(_SHARE_BITS)
+        self.epsilon_ = lifted(smooth, -2 * self.power_)
+        self.theta_, self.var_ = lifted(mean, -self.power_), lifted((variance + smooth)._stated(most), -2 * self.power_)
         self.class_prior_ = share if self.priors is None else context.constant(self._priors(), scale=_SHARE_BITS)
         self.names_, self.units_ = rows.names, rows.units
         return self
@@ -146,15 +154,21 @@ class GaussianNB(NaiveBayes):
         """Log of prior times density (n, classes), secret."""
         self.fitted("theta_")
         rows = rows_of("GaussianNB", as_learnt(self, x), target=False)
-        given = points("GaussianNB", rows, self._bound(rows)).x
+        given = self._points(rows).x
         same_columns("GaussianNB", given, self.theta_.shape[1])
-        densities = log_densities("GaussianNB", given, self.theta_, self.var_, self.var_smoothing / 16)
-        return densities + log(self.class_prior_)
+        mean, variance = lifted(self.theta_, self.power_), lifted(self.var_, 2 * self.power_)
+        densities = log_densities("GaussianNB", given, mean, variance, self.var_smoothing * _LEAST_VARIANCE)
+        shift = given.shape[1] * self.power_ * exact.ln(2)  # densities of x, not of x * 2^power
+        return densities + log(self.class_prior_) + shift
 
-    def _bound(self, rows: Rows) -> float | None:
+    def _points(self, rows: Rows) -> Points:
+        """x * 2^power_, exactly: small bounds are brought to 16, where variances have digits."""
+        x = lifted(rows.x.numeric(), self.power_) if self.power_ else rows.x
         if self.feature_bound is not None:
-            return self.feature_bound
-        return feature_bound_for(rows.x.shape[1], rows.x._context.fraction_bits, self.var_smoothing / 16)
+            return points("GaussianNB", replace(rows, x=x), self.feature_bound * 2.0**self.power_)
+        least = self.var_smoothing * _LEAST_VARIANCE
+        room = feature_bound_for(x.shape[1], x._context.fraction_bits, least)
+        return points("GaussianNB", replace(rows, x=x), room)
 
     def _priors(self) -> Any:
         given = np.asarray(self.priors, np.float64)

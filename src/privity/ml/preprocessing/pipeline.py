@@ -31,12 +31,14 @@ class Pipeline(Estimator):
         """Fit all steps; ``options`` go to the last one. Raises UsageError for steps that do not fit together."""
         self._check()
         given = self._given(x, options)
-        made = given
+        made, units = given, []
         for _, step in self._transforms():
+            units.append({f.name: float(f.unit) for f in made.fields})
             made = step.fit_transform(made)
         last = self.steps[-1][1]
         if not isinstance(last, Transform):
             last.fit(made, y, **options)
+        self.units_of_steps_ = units
         self.feature_names_in_ = given.feature_names if isinstance(given, Table) else tuple(last.names_)[: x.shape[1]]
         return self
 
@@ -70,6 +72,11 @@ class Pipeline(Estimator):
     def score(self, x: Table | SecureArray, y: SecureArray | str | None = None, **options: Any) -> SecureArray:
         """The model's score on these rows, a secret scalar."""
         return self._asked("score", x, y, **options)
+
+    def transforms(self) -> list[tuple[str, Transform, dict[str, float]]]:
+        """Name and transform of each step but the model, and the unit of each column that it was fitted on."""
+        self.fitted("feature_names_in_")
+        return [(n, s, u) for (n, s), u in zip(self._transforms(), self.units_of_steps_, strict=True)]
 
     def get_feature_names_out(self, input_features: Any = None) -> tuple[str, ...]:
         """Names of the features that the transforms make."""

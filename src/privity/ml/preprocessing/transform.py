@@ -55,7 +55,7 @@ def chosen(transform: Transform, table: Table, suits: Callable[[Field], bool], w
     name = type(transform).__name__
     if not isinstance(table, Table):
         raise UsageError(
-            f"{name}: expected a table (session.table), got {type(table).__name__}; a Pipeline makes a table of an array"
+            f"{name}: expected a table (session.table), got {type(table).__name__}; a Pipeline makes one of an array"
         )
     _check_columns(transform, name, table)
     if transform.columns is None:
@@ -70,7 +70,7 @@ def chosen(transform: Transform, table: Table, suits: Callable[[Field], bool], w
 
 
 def _check_columns(transform: Transform, name: str, table: Table) -> None:
-    """Raise UsageError unless ``columns`` are names: scikit-learn's first argument is another one in some transforms."""
+    """Raise UsageError unless ``columns`` are names: scikit-learn's first argument is another one in some of these."""
     columns = transform.columns
     names = isinstance(columns, Sequence) and not isinstance(columns, str)
     if columns is None or (names and all(isinstance(c, str) for c in columns)):
@@ -79,7 +79,8 @@ def _check_columns(transform: Transform, name: str, table: Table) -> None:
     instead = f"columns=[{columns!r}]" if isinstance(columns, str) and columns in table.columns else "columns=None"
     if word is not None and not (isinstance(columns, str) and columns in table.columns):
         instead = f"{name}({word}={columns!r}); all but the columns go by name here"
-    raise UsageError(f"{name}: expected columns as a list of names or None for all that suit, got {columns!r}; write {instead}")
+    expected = "expected columns as a list of names, or None for all that suit"
+    raise UsageError(f"{name}: {expected}, got {columns!r}; write {instead}")
 
 
 _FIRST = {"KBinsDiscretizer": "n_bins", "MinMaxScaler": "feature_range", "PowerTransformer": "method"}
