@@ -82,6 +82,10 @@ class GaussianMixture(Estimator):
         flags, _ = nearest_one(-self._joint(self._rows(x).x))
         return (flags * np.arange(self.n_components)).sum(1)._stated(max(self.n_components - 1, 1))
 
+    def fit_predict(self, x: Table | SecureArray, y: Any = None, **options: Any) -> SecureArray:
+        """``fit``, and the likeliest component of each of its rows (n,)."""
+        return self.fit(x, y, **options).predict(x)
+
     def predict_proba(self, x: Table | SecureArray) -> SecureArray:
         """Probability of each component for each row (n, k), secret."""
         return softmax(self._joint(self._rows(x).x), axis=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..array import SecureArray
@@ -14,6 +14,7 @@ from ..ring import exact
 from ..table import Table
 from ..types import RANGE_BITS
 from .estimator import Rows, rows_of
+from .information import lifted
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +85,26 @@ def within(what: str, x: SecureArray, bound: float) -> SecureArray:
     return x._stated(float(bound))
 
 
-def near(what: str, rows: Rows, feature_bound: float | None) -> Points:
-    """Points between which distances are taken: where ``feature_bound`` is None, |x| stays below the largest bound
-    (a power of two) for which squared distances have room, guarded where its public bound is larger.
+def distance_power(rows: Rows, feature_bound: float | None) -> int:
+    """k so that squared distances between rows of x * 2^k have digits, and room: bounds below 4 are brought there, and
+    those for which squared distances would pass 62 bits below that.
     """
+    size = exact.log2_ceil(max(min(rows.x.bound, feature_bound or rows.x.bound), 2.0**-30))
+    room = (RANGE_BITS - 3 - 2 * rows.x._context.fraction_bits - exact.log2_ceil(rows.x.shape[1])) // 2
+    return min(max(0, 2 - size), room - size)
+
+
+def near(what: str, rows: Rows, feature_bound: float | None, power: int) -> Points:
+    """Points between which distances are taken, times 2^power: exactly, but for fractional bits that have no room.
+
+    |x| stays below ``feature_bound``, or if that is None below what there is room for; guarded where its public bound
+    is larger.
+    """
+    x = lifted(rows.x.numeric(), power) if power else rows.x
     if feature_bound is None:
-        bits = 2 * rows.x._context.fraction_bits
-        feature_bound = exact.exp2((RANGE_BITS - 3 - bits - exact.log2_ceil(rows.x.shape[1])) // 2)
-    return points(what, rows, feature_bound)
+        room = RANGE_BITS - 3 - 2 * rows.x._context.fraction_bits - exact.log2_ceil(rows.x.shape[1])
+        return points(what, replace(rows, x=x), exact.exp2(room // 2))
+    return points(what, replace(rows, x=x), feature_bound * exact.exp2(power))
 
 
 def same_columns(what: str, x: SecureArray, columns: int) -> None:
