@@ -107,7 +107,9 @@ class Proximal(LinearModel):
         if self.fit_intercept:
             x, centre = _centred(rows, x)
             target, middle = _centred(rows, target)
-        given = Predictors.of(what, replace(rows, x=x), False, True)
+        weight = rows.weight  # their size does not matter, as the penalties count in their sum
+        weight = None if weight is None else lifted(weight, -exact.log2_ceil(max(weight.bound, 2.0**-30)))
+        given = Predictors.of(what, replace(rows, x=x, weight=weight), False, True, heaviest=0.5)
         context, d = target._context, given.columns
         proto = context.protocol
         gram, moments = weighted_products(given, None, 1.0), weighted_sums(given, target)
@@ -147,6 +149,9 @@ class Proximal(LinearModel):
 def _centred(rows: Rows, x: SecureArray) -> tuple[SecureArray, SecureArray]:
     """x (n,) or (n, d) less its weighted mean over the rows that count (0 in the others), and that mean."""
     weight = rows.weight
+    if weight is not None:
+        weight = lifted(weight, -exact.log2_ceil(max(weight.bound, 2.0**-30)))
+        weight = weight.rescaled(min(weight.scale, 30))
     if rows.valid is not None:
         weight = rows.valid if weight is None else weight * rows.valid
     if weight is None:
