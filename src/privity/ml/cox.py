@@ -109,7 +109,7 @@ class CoxPHRegressor(LinearModel):
         n, d = rows.x.shape
         if d > n and not self.alpha:
             raise UsageError(f"{_NAME}: {d} coefficients cannot be told from {n} rows; set alpha > 0")
-        design = design_of(_NAME, rows, self.feature_bound)
+        design = design_of(_NAME, rows, self.feature_bound, mean_square=MEAN_SQUARE)
         context = design.x._context
         settle(context, _NAME, _HINT)
         sets = _RiskSets(design, event, times, rows.valid, self.linear_bound)

@@ -15,7 +15,7 @@ import numpy as np
 from ..array import SecureArray
 from ..context import Context
 from ..errors import RangeViolated, ShapeError, UsageError
-from ..functions import concatenate, reciprocal
+from ..functions import concatenate, reciprocal, stack
 from ..functions.flags import as_flags
 from ..functions.select import outside_count
 from ..ring import exact, layout
@@ -29,12 +29,13 @@ CLASS_MEAN_SQUARE = 64.0
 """The same where classes have weights: a column that tells a rare class apart is far from 0 in the rows that count."""
 PLAIN_MEAN_SQUARE = 64.0
 """The same without the weights, where there are some."""
-OTHER_LABELS = "for other labels, such as -1 and 1, pass y > 0"
+OTHER_LABELS = "for other labels pass y == L, where L counts as 1: y == 1 of -1 and 1, y == 2 of 1 and 2"
 CLIP = "values far out: cut them with StandardScaler(clip=), or raise feature_bound where it is stated"
 _LEAST_MEAN = 2.0**-10  # of secret weights over their public bound, or of a row mask
 _WEIGHT_BITS = 22
 _LEAST_BITS = 2  # of values whose squares are summed in a guard
 _PRODUCT_BITS = RANGE_BITS - 1
+_ROOM = 25  # bits of a sum of squares beside the fractional bits of both factors
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +106,18 @@ def design_of(
     constant: float | None = None,
     factor: SecureArray | None = None,
     factor_mean: float = 1.0,
+    mean_square: float | None = None,
 ) -> Design:
     """Rows as a Design; ``constant``: value of a last column, None for none. ``factor`` (n,): class weights, whose mean
-    is at most ``factor_mean``.
+    is at most ``factor_mean``. ``mean_square``: the largest weighted mean square of a column; None: as large as sums
+    have room for, 2^25 / n rows and at least 4 (64 with class weights).
 
     ``feature_bound``: |x| stays below it, guarded where the public bound of x is larger; None: that public bound, or
     where sums of squares have no room for it, the largest that they have room for, guarded.
 
-    Guards, opened as one flag by ``settle``: mean squares of columns at most 4 (64 with class weights); no negative
-    weight; weights of mean at least 2^-10 of their public bound. Rounds: about 40 with weights or a mask, 6 without.
+    Guards, opened as one flag by ``settle``: mean squares of columns, where the bound of x does not say enough; no
+    negative weight; weights of mean at least 2^-10 of their public bound. Rounds: about 40 with weights or a mask, 6
+    without.
     """
     if feature_bound is not None and not feature_bound > 0:
         raise UsageError(f"{what}: expected feature_bound above 0 or None, got {feature_bound!r}")
@@ -130,10 +134,12 @@ def design_of(
         raw = _over(raw, raw.bound)[0]
     if rows.valid is not None:
         raw = rows.valid if raw is None else raw * rows.valid
-    counted, mean_square = raw, MEAN_SQUARE
-    lift = 0
+    counted, lift = raw, 0
+    if mean_square is None:
+        room = exact.exp2(_ROOM - exact.log2_ceil(n))
+        mean_square = min(exact.square(x.bound), max(room, MEAN_SQUARE if factor is None else CLASS_MEAN_SQUARE))
+    mean_square = max(mean_square, 1.0 if constant is None else max(1.0, exact.square(constant)))
     if factor is not None:
-        mean_square = CLASS_MEAN_SQUARE
         factor, lift = _over(factor, factor_mean)
         raw = factor if raw is None else product(raw, factor, _WEIGHT_BITS)
     weight = inverse = strength = None
@@ -143,7 +149,7 @@ def design_of(
         most = min(n * 1.01, raw.bound * 1.01 / _LEAST_MEAN)  # the largest has all the weight
         room = _PRODUCT_BITS - exact.log2_ceil(most) - inverse.scale
         raw = raw if raw.scale <= room else raw.rescaled(room)
-        reach = most * max(1.0, min(x.bound, _largest(PLAIN_MEAN_SQUARE, n)))
+        reach = most * max(1.0, min(x.bound, _largest(max(mean_square, PLAIN_MEAN_SQUARE), n)))
         bits = min(_WEIGHT_BITS, _PRODUCT_BITS - x.scale - exact.log2_ceil(reach), raw.scale + inverse.scale)
         bits = max(8, bits)
         share = context.protocol.mul(
@@ -192,9 +198,12 @@ def _largest(mean_square: float, rows: int) -> float:
 
 def _checked_columns(what: str, x: SecureArray, weight: SecureArray | None, limit: float) -> SecureArray:
     """x under a bound for which there is room; guards that every column's weighted mean square is at most ``limit``,
-    and at most 64 without the weights.
+    and at most 64 without the weights, or ``limit`` if that is more.
     """
+    if limit >= exact.square(x.bound):
+        return x
     context, n = x._context, x.shape[0]
+    plain = max(limit, PLAIN_MEAN_SQUARE)
     heaviest = 1.0 if weight is None else max(1.0, weight.bound)
     fits = exact.exp2(math.floor((RANGE_BITS - 1 - exact.log2(n * heaviest)) / 2) - _LEAST_BITS)
     if max(x.bound, 1.0) > fits:
@@ -208,13 +217,28 @@ def _checked_columns(what: str, x: SecureArray, weight: SecureArray | None, limi
     sides, limits = [(low, low)], np.full(x.shape[1], limit * n)
     if weight is not None:
         sides.append((low.multiply(weight.reshape((-1, 1)), scale=scale), low))
-        limits = np.append(np.full(x.shape[1], PLAIN_MEAN_SQUARE * n), limits)
+        limits = np.append(np.full(x.shape[1], plain * n), limits)
     flip, proto = layout.transpose(None), context.protocol
     left, right = (proto.concatenate([side[i]._ring_share().map(flip) for side in sides], 0) for i in (0, 1))
     sums = SecureArray(context, proto.dot(left, right), 2 * scale, exact.exp2(most))
     hint = f"{what}: mean squares of columns of at most {limit:g}; standardise them"
     context.guard((sums > limits).numeric().sum()._ring_share(), hint)
-    return x._stated(min(x.bound, _largest(limit if weight is None else PLAIN_MEAN_SQUARE, n)))
+    return x._stated(min(x.bound, _largest(limit if weight is None else plain, n)))
+
+
+def certify(what: str, gradient: SecureArray, roots: SecureArray, tol: float) -> None:
+    """Guard that each element of the gradient is at most ``tol``, as it is or over the root of its curvature.
+
+    ``roots``: 1 over these roots, of the gradient's shape. The second form is the first for columns of curvature 1 and
+    does not change with a column's unit.
+    """
+    context, proto = gradient._context, gradient._context.protocol
+    cut = gradient.scale + roots.scale - 26
+    share = proto.mul(gradient._ring_share(), roots._fitted(gradient.shape), cut)
+    both = stack([gradient.rescaled(min(gradient.scale, 26)), SecureArray(context, share, 26, 2.0**11)])
+    outside = (both > tol) | (both < -tol)
+    hint = f"{what}: its steps ended at a gradient of at most tol = {tol:g}; raise max_iter or alpha"
+    context.guard((outside[0] & outside[1]).numeric().sum()._ring_share(), hint)
 
 
 def settle(context: Context, what: str, hint: str) -> None:
@@ -232,7 +256,10 @@ def whole_target(what: str, rows: Rows) -> SecureArray:
     if y.ndim != 1:
         raise ShapeError(f"{what}: expected y of shape (n,), got {y.shape}")
     if y.kind == "fixed":
-        raise UsageError(f"{what}: expected y as integers or booleans, got fixed-point values; use y.astype('int')")
+        raise UsageError(
+            f"{what}: expected y as integers or booleans, got fixed-point values; compare (y > 0.5), or use "
+            "y.astype('int')"
+        )
     return y.numeric()
 
 

@@ -22,12 +22,12 @@ from ..functions.ratio import ratio
 from ..ring import exact, layout
 from ..table import Table
 from ..types import RANGE_BITS
+from .classifier import Regressor
 from .design import product
 from .estimator import Rows, rows_of
 from .information import SMALLEST_DIAGONAL, Information, lifted
 from .least_squares import in_units
 from .linear_model import LinearModel, check_positive
-from .metrics import r2_score
 from .newton import Predictors, checked, weighted_products, weighted_sums
 
 _PULL = 0.1  # weight of the tie between the two copies of the coefficients, in units of their columns' deviations
@@ -41,7 +41,7 @@ _HINT = (
 )
 
 
-class Proximal(LinearModel):
+class Proximal(LinearModel, Regressor):
     """What Lasso and ElasticNet share.
 
     Minimises |y - X coef|^2 / (2 sum of weights) + l1 |coef|_1 + l2 / 2 |coef|^2, as scikit-learn. Steps see columns
@@ -84,17 +84,12 @@ class Proximal(LinearModel):
             coef, intercept = self._steps(rows, absolute, squared)
         whole = concatenate([coef, intercept.reshape((1,))]) if self.fit_intercept else coef
         self.learnt(whole, self.fit_intercept, (*rows.names, "intercept") if self.fit_intercept else rows.names)
+        self.coef_, self.intercept_ = coef, intercept  # each under its own bound
         return self
 
     def predict(self, x: Table | SecureArray) -> SecureArray:
         """x @ coef_ + intercept_ (n,), secret."""
         return self.decision_function(x)
-
-    def score(self, x: Any, y: Any = None, *, valid: Any = None, sample_weight: Any = None) -> SecureArray:
-        """Coefficient of determination R2, a secret scalar; see ``metrics.r2_score``."""
-        rows = rows_of(type(self).__name__, x, y, valid=valid, sample_weight=sample_weight)
-        assert rows.y is not None
-        return r2_score(rows.y, self.predict(x), valid=rows.valid, sample_weight=rows.weight)
 
     def _steps(self, rows: Rows, absolute: float, squared: float) -> tuple[SecureArray, SecureArray]:
         """(coefficients (d,), intercept ()), in the target's units."""

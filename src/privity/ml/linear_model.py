@@ -50,7 +50,8 @@ class LinearModel(Estimator):
         rows = rows_of(what, as_learnt(self, x), target=False)
         if rows.x.shape[1] != self.coef_.shape[0]:
             raise ShapeError(f"{what}: expected x with {self.coef_.shape[0]} columns as in fit, got {rows.x.shape}")
-        return predicted(rows.x.numeric(), self.coef_) + self.intercept_
+        slopes = predicted(rows.x.numeric(), self.coef_)
+        return slopes + self.intercept_.rescaled(min(self.intercept_.scale, slopes.scale))
 
     def inference(self, *, to: str | Sequence[str], name: str, reason: str) -> Inference | Withheld:
         """Open coefficients and standard errors as one array (2, k) named ``name`` (k: with the intercept).

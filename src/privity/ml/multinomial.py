@@ -13,9 +13,10 @@ from ..errors import UsageError
 from ..functions import argmax, one_hot, softmax
 from ..table import Table
 from .class_weight import ClassWeight, check_class_weight, class_factors, largest_mean
+from .classifier import Classifier
 from .columns import as_learnt
-from .design import CLIP, Design, design_of, predicted, product, settle, whole_target
-from .estimator import Estimator, rows_of
+from .design import CLIP, MEAN_SQUARE, Design, certify, design_of, predicted, product, settle, whole_target
+from .estimator import rows_of
 from .information import Information
 
 SOLVERS = ("auto", "newton", "accelerated")
@@ -25,12 +26,12 @@ _STEP = 0.95  # of the accelerated method: its metric is known up to rounding
 _LEAST = 2.0**-16  # of eigenvalues of a matrix with unit diagonal that is inverted
 _INVERSE_BITS = 22
 _HINT = (
-    f"MultinomialLogisticRegression: standardise the columns (mean square at most 4; {CLIP}), give y as integers from "
+    f"MultinomialLogisticRegression: standardise the columns ({CLIP}), give y as integers from "
     "0 to classes - 1, or raise alpha or max_iter where it did not converge"
 )
 
 
-class MultinomialLogisticRegression(Estimator):
+class MultinomialLogisticRegression(Classifier):
     """Softmax regression with L2: scikit-learn's ``LogisticRegression`` with C = 1 / (alpha * rows).
 
     Minimises mean(w log-loss) + alpha / 2 |coef|^2; the intercepts are not penalised and sum to 0, as the weights of
@@ -105,9 +106,9 @@ class MultinomialLogisticRegression(Estimator):
         least = self.alpha / max(1.0, mean)
         problem = _Problem(design, hot, least, self.fit_intercept, self.alpha, self.coefficient_bound)
         steps = self.max_iter or _DEFAULT_STEPS["newton" if newton else "accelerated"]
-        weights = (_newton if newton else _accelerated)(problem, steps)
+        weights, roots = (_newton if newton else _accelerated)(problem, steps)
         weights = weights.assume_bound(self.coefficient_bound)
-        problem.gradient(weights, problem.probabilities(weights)).assume_bound(self.tol)
+        certify(what, problem.gradient(weights, problem.probabilities(weights)), roots, self.tol)
         settle(context, what, _HINT)
         self.coef_ = weights.T[:, : rows.x.shape[1]]
         self.intercept_ = weights[-1] if self.fit_intercept else context.constant(np.zeros(self.classes))
@@ -198,11 +199,12 @@ class _Problem:
         return blocks + self.penalties(k, blocks.scale) + np.kron(np.full((k, k), 1.0 / k), free)
 
 
-def _newton(problem: _Problem, steps: int) -> SecureArray:
+def _newton(problem: _Problem, steps: int) -> tuple[SecureArray, SecureArray]:
+    """Weights, and for each 1 over the root of its curvature."""
     weights = problem.start()
     shape = (problem.classes, problem.width)
     square = problem.design.mean_square
-    least = max(_LEAST, problem.least / (square / 4 + 2 * problem.least + 1))
+    least = max(_LEAST, problem.least / (MEAN_SQUARE / 4 + 2 * problem.least + 1))
     for step in range(steps):
         p = problem.probabilities(weights)
         gradient = problem.gradient(weights, p)._stated(2 * math.sqrt(square))
@@ -210,10 +212,10 @@ def _newton(problem: _Problem, steps: int) -> SecureArray:
         move = information.solve(gradient.T.reshape((-1,)), weights.scale, 2 * problem.bound)
         weights = (weights - move.reshape(shape).T)._stated(problem.bound)
         problem._context.progress(step + 1, steps, f"Newton step {step + 1}/{steps}")
-    return weights
+    return weights, information.roots.reshape(shape).T
 
 
-def _accelerated(problem: _Problem, steps: int) -> SecureArray:
+def _accelerated(problem: _Problem, steps: int) -> tuple[SecureArray, SecureArray]:
     """Nesterov's method in the metric of A = x^T w x / (2 n) + penalty, which bounds the curvature from above
     (Boehning 1992). Momentum k / (k + 3), 0 where the gradient points against the last step (O'Donoghue and Candes
     2015, gradient restart): that flag stays secret.
@@ -222,8 +224,9 @@ def _accelerated(problem: _Problem, steps: int) -> SecureArray:
     square = design.mean_square
     top = design.mean(design.weighted(design.x), design.x, square) * 0.5
     ridge = problem.penalties(1, top.scale) + np.diag((1 - problem.slopes) * problem.least)
-    least = max(_LEAST, problem.least / (square / 2 + problem.least))
-    inverse = Information(top + ridge, least).covariance(_INVERSE_BITS, 1.0 / problem.least)
+    least = max(_LEAST, problem.least / (MEAN_SQUARE / 2 + problem.least))
+    information = Information(top + ridge, least)
+    inverse = information.covariance(_INVERSE_BITS, 1.0 / problem.least)
     metric = inverse.multiply(_STEP, scale=_INVERSE_BITS)._ring_share()
     last = ahead = problem.start()
     for step in range(steps):
@@ -237,4 +240,4 @@ def _accelerated(problem: _Problem, steps: int) -> SecureArray:
         ahead = (now + momentum - momentum * uphill)._stated(bound)
         last = now
         context.progress(step + 1, steps, f"step {step + 1}/{steps}")
-    return last
+    return last, information.roots.reshape((-1, 1)) + context.constant(np.zeros(last.shape))

@@ -20,9 +20,10 @@ from ..functions.ratio import ratio
 from ..ring import exact
 from ..table import Table
 from ..types import RANGE_BITS
+from .classifier import Classifier
 from .columns import as_learnt
 from .design import whole_target
-from .estimator import Estimator, Rows, real_numbers, rows_of, whole_numbers
+from .estimator import Rows, real_numbers, rows_of, whole_numbers
 from .gaussian import feature_bound_for, log_densities
 from .information import lifted
 from .points import Points, points, same_columns
@@ -31,7 +32,7 @@ _SHARE_BITS = 24  # of class shares, means and variances
 _LEAST_VARIANCE = 2.0**-4  # of the column that varies most, after x * 2^power
 
 
-class NaiveBayes(Estimator):
+class NaiveBayes(Classifier):
     """What all naive Bayes models share. ``classes``: public number of classes; y holds 0 to classes - 1 (guarded).
 
     Opens: 'range ok', nothing else: neither counts nor which classes there are. Predictions are secret. A class without

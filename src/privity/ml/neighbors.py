@@ -14,6 +14,7 @@ from ..functions.arithmetic import matmul
 from ..functions.nearest import nearest_few, nearest_one
 from ..ring import exact
 from ..table import Table
+from .classifier import Classifier, Regressor
 from .columns import as_learnt
 from .design import whole_target
 from .estimator import Estimator, rows_of
@@ -110,7 +111,7 @@ class Neighbors(Estimator):
 
 
 @final
-class KNeighborsClassifier(Neighbors):
+class KNeighborsClassifier(Neighbors, Classifier):
     """The class of most of the k nearest rows; of equally many the first. See Neighbors.
 
     classes: public number of classes; y holds 0 to classes - 1 (guarded).
@@ -148,7 +149,7 @@ class KNeighborsClassifier(Neighbors):
 
 
 @final
-class KNeighborsRegressor(Neighbors):
+class KNeighborsRegressor(Neighbors, Regressor):
     """The mean target of the k nearest rows. See Neighbors."""
 
     def __init__(self, n_neighbors: int = 5, *, feature_bound: float | None = None) -> None:

@@ -12,27 +12,29 @@ from ..errors import UsageError
 from ..functions.arithmetic import matmul
 from ..table import Table
 from .class_weight import ClassWeight, check_class_weight, class_factors, largest_mean
-from .design import CLIP, Design, binary_target, design_of, predicted, product, settle
+from .classifier import Classifier
+from .design import CLIP, Design, binary_target, certify, design_of, predicted, product, settle
 from .estimator import rows_of
 from .information import Information
 from .linear_model import LinearModel
 
 _COEF_BITS = 22
+_REACH = 2.0**14  # of curvature times coefficients: near the optimum it is the mean of the columns inside the margin
 _HINT = (
-    f"LinearSVC: standardise the columns (mean square at most 4; {CLIP}), give y as 0 and 1, or raise alpha or "
+    f"LinearSVC: standardise the columns ({CLIP}), give y as 0 and 1, or raise alpha or "
     "max_iter where it did not converge"
 )
 
 
-class LinearSVC(LinearModel):
+class LinearSVC(LinearModel, Classifier):
     """Minimises mean(w max(0, 1 - s f)^2) + alpha / 2 |coef|^2 with s = 2 y - 1, f = x coef + intercept: scikit-learn's
     ``LinearSVC`` (squared hinge, L2) with C = 1 / (alpha * rows).
 
     alpha: L2 strength, above 0. max_iter: Newton steps, a public number. fit_intercept: by a last column with the
     value ``intercept_scaling`` whose weight is penalised too, as in scikit-learn; raise it towards 2, its largest, to
-    penalise the intercept less. tol: largest element of the gradient that is accepted. class_weight: {class: weight},
-    (for 0, for 1), "balanced" or None (see ``class_factors``). feature_bound: |x| stays below it (None: its public
-    bound, where there is room for it). coefficient_bound: |coef| does.
+    penalise the intercept less. tol: largest element of the gradient that is accepted (see ``certify``). class_weight:
+    {class: weight}, (for 0, for 1), "balanced" or None (see ``class_factors``; sample weights count). feature_bound:
+    |x| stays below it (None: its public bound, where there is room for it). coefficient_bound: |coef| does.
 
     Every step solves for the minimum of the quadratic through the rows whose margin is violated now, so the last is
     exact once that set of rows no longer changes (about 5 to 12 steps). The result is certified before it is used: one
@@ -87,13 +89,14 @@ class LinearSVC(LinearModel):
         coef = context.constant(np.zeros(signed.shape[1]), scale=_COEF_BITS)
         matrix, vector = self._quadratic(design, signed, coef)
         for step in range(self.max_iter):
-            slope = matmul(matrix, coef, scale=26) - vector
-            move = Information(matrix).solve(slope, _COEF_BITS, self.coefficient_bound)
+            slope = matmul(matrix, coef, scale=26, reach=_REACH) - vector
+            information = Information(matrix)
+            move = information.solve(slope, _COEF_BITS, self.coefficient_bound)
             coef = (coef - move)._stated(self.coefficient_bound)
             matrix, vector = self._quadratic(design, signed, coef)
             context.progress(step + 1, self.max_iter, f"Newton step {step + 1}/{self.max_iter}")
         coef = coef.assume_bound(self.coefficient_bound)
-        (matrix @ coef - vector).assume_bound(self.tol)
+        certify("LinearSVC", matmul(matrix, coef, scale=26, reach=_REACH) - vector, information.roots, self.tol)
         settle(context, "LinearSVC", _HINT)
         if self.fit_intercept and self.intercept_scaling != 1.0:
             coef = coef * np.r_[np.ones(coef.size - 1), self.intercept_scaling]
