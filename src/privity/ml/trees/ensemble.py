@@ -12,6 +12,7 @@ from ...array import SecureArray
 from ...errors import UsageError
 from ...functions import concatenate
 from ...table import Table
+from ..columns import as_learnt
 from ..design import settle
 from ..estimator import Estimator, whole_numbers
 from .bins import Bins
@@ -82,7 +83,7 @@ class Forest(Estimator):
         """Sum over the trees of the values of the leaves where rows fall, (k, rows)."""
         self.fitted("values_")
         what = type(self).__name__
-        rows = tree_rows(what, x, target=False)
+        rows = tree_rows(what, as_learnt(self, x), target=False)
         bins = bins_again(what, rows, self.binner_, sums=False)
         if isinstance(x, Table) and rows.names != tuple(self.names_):
             raise UsageError(
