@@ -428,7 +428,7 @@ class GradientBoostingRegressor(GradientBoosting):
 
 
 def _times(values: SecureArray, weight: SecureArray) -> SecureArray:
-    """Values (rows,) or (lanes, rows) times the rows' weights, with as many fractional bits as the finer has, ``BITS`` at most."""
+    """Values (rows,) or (lanes, rows) times the rows' weights, with the finer one's fractional bits, up to ``BITS``."""
     rows = weight if values.ndim == 1 else weight.reshape((1, -1))
     bits = min(BITS, max(values.scale, weight.scale))
     return values.multiply(rows, scale=bits)._stated(values.bound * weight.bound)
