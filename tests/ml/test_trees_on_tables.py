@@ -19,6 +19,7 @@ import privity as pv
 from privity.data.keys import fingerprints
 from privity.data.thresholds import bins_of, quantile_edges
 from privity.errors import OpeningRefused, RangeViolated, UsageError
+from privity.functions.cuts import shares_of_rows
 from privity.jobs.view import SIGNIFICANCE, _uniform_p
 from privity.ml.saving import load, save
 from privity.ml.trees.boosting import GradientBoostingClassifier, GradientBoostingRegressor
@@ -26,7 +27,6 @@ from privity.ml.trees.export import OpenedTrees, open_trees
 from privity.ml.trees.forest import DecisionTreeClassifier, RandomForestClassifier, RandomForestRegressor
 from privity.ml.trees.isolation import IsolationForest
 from privity.openings import Withheld
-from privity.functions.cuts import shares_of_rows
 from privity.table import Field, Table, TableInfo, table_inputs
 from privity.testing import ByteView
 from privity.types import Opening
