@@ -116,7 +116,7 @@ class LogisticRegression(LinearModel):
         on_epoch: Callable[[int, SecureArray], str | None] | None = None,
         solver: str = "auto",
         max_iter: int = 12,
-        tol: float | None = 1e-3,
+        tol: float | None = 1e-4,
         C: float | None = None,  # noqa: N803 - scikit-learn's name
     ) -> None:
         self.learning_rate = learning_rate

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...array import SecureArray
 from ...errors import UsageError
-from ...functions import clip, exp, log, logit, one_hot, sigmoid, softmax, stack
+from ...functions import clip, exp, log, logit, one_hot, sigmoid_series, softmax, stack
 from ...functions.flags import as_flags
 from ...functions.ratio import ratio
 from ...ring import exact
@@ -102,7 +102,7 @@ class Logistic(Objective):
         return logit(share)._stated(7.0)
 
     def derivatives(self, margin: SecureArray) -> Pair:
-        p = sigmoid(margin)._stated(1.0)
+        p = sigmoid_series(margin)._stated(1.0)
         return (p - self.y.reshape((1, -1)))._stated(1.001), p.multiply(1 - p)._stated(0.2505)
 
 
