@@ -1,4 +1,4 @@
-"""Logistic regression where a class is rare, weights are heavy or a column is constant, beside statsmodels and sklearn."""
+"""Logistic regression of rare classes, heavy weights and constant columns, beside statsmodels and scikit-learn."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_weights_of_next_to_nothing_are_refused_by_name() -> None:
     with pytest.raises(RangeViolated, match=r"mean of all weights is above 2\^-14"):
         inputs = {"x": Input(x, 16.0), "y": Input(y, 1.0), "w": Input(weight, 64.0)}
         pv.simulate(
-            lambda s: LogisticRegression().fit(s.secret("x", "o"), s.secret("y", "o"), sample_weight=s.secret("w", "o")),
+            lambda s: LogisticRegression().fit(*(s.secret(n, "o") for n in "xy"), sample_weight=s.secret("w", "o")),
             inputs={"o": inputs}, **PLAIN,
         )  # fmt: skip
 

@@ -202,7 +202,10 @@ def test_error_for_bounds_of_every_size(name: str, fraction_bits: int) -> None:
 
 
 @pytest.mark.parametrize("scale", [0, 1, 3, 6, 10, 14, 24, 30])
-@pytest.mark.parametrize("name", ["sigmoid", "sigmoid_series", "tanh", "erf", "gelu", "silu", "softplus", "sin", "exp", "expm1", "log1p"])
+@pytest.mark.parametrize(
+    "name",
+    ["sigmoid", "sigmoid_series", "tanh", "erf", "gelu", "silu", "softplus", "sin", "exp", "expm1", "log1p"],
+)
 def test_error_for_arrays_with_scales_of_their_own(name: str, scale: int) -> None:
     case, ulp = CASES[name], 2.0**-scale
     x = np.unique(np.rint(np.linspace(0 if name == "log1p" else -20, 20, 2001) / ulp) * ulp)

@@ -1,4 +1,4 @@
-"""Weights of any size brought to a mean of about 1, by a secret power of four: sums over rows have room for them then."""
+"""Weights of any size brought to a mean of about 1, by a secret power of four: sums over rows have room then."""
 
 from __future__ import annotations
 
