@@ -188,7 +188,8 @@ class LogLinear(LinearModel):
         target, lift = in_units(what, rows)
         low = (target <= 0) if self.positive else (target < 0)
         counted = low.numeric() if rows.valid is None else low.numeric() * rows.valid
-        context.guard(counted.sum()._ring_share())
+        least = "above 0" if self.positive else "at least 0"
+        context.guard(counted.sum()._ring_share(), f"{what}: y is {least}: correct those rows, or leave them out")
         if not self.fit_intercept:
             inverse = context.constant(2.0**lift)
             y = lifted(target, lift).rescaled(context.fraction_bits).assume_bound(self.ratio_bound)
