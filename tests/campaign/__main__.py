@@ -47,7 +47,7 @@ def _work(given: tuple[int, list[tuple[str, int]]]) -> list[Verdict]:
 
 def results(seed: int, cases: list[tuple[str, int]], workers: int) -> Iterator[Verdict]:
     """Verdicts as they come. Processes are replaced after some pieces: threads of a hung case stay with theirs."""
-    pieces = [(seed, cases[i::max(1, len(cases) // 20)]) for i in range(max(1, len(cases) // 20))]
+    pieces = [(seed, cases[i :: max(1, len(cases) // 20)]) for i in range(max(1, len(cases) // 20))]
     if workers < 2:
         for piece in pieces:
             yield from _work(piece)
@@ -65,9 +65,10 @@ def summary(found: list[Verdict], seed: int) -> str:
         counts = Counter(v.verdict for v in some)
         if some:
             lines.append(
-                f"{group:14}{len(some):7}" + "".join(f"{counts[c]:9}" for c in COLUMNS)
+                f"{group:14}{len(some):7}"
+                + "".join(f"{counts[c]:9}" for c in COLUMNS)
                 + f"{100 * counts[DEBT] / len(some):9.1f}"
-            )  # fmt: skip
+            )
     for title, kinds in (("Faults", FAULTS), ("Debts", (DEBT,))):
         same: dict[tuple[str, str, str], list[Verdict]] = defaultdict(list)
         for v in found:
@@ -77,7 +78,9 @@ def summary(found: list[Verdict], seed: int) -> str:
         for (kind, verdict, _), these in sorted(same.items(), key=lambda item: (-len(item[1]), item[0])):
             v = these[0]
             lines.append(f"  {len(these):4} {verdict:8} {kind}: {v.detail[:300]}")
-            lines.append(f"       [{v.note[:120]}] python -m tests.campaign --seed {seed} --kind '{kind}' --case {v.number}")
+            lines.append(
+                f"       [{v.note[:120]}] python -m tests.campaign --seed {seed} --kind '{kind}' --case {v.number}"
+            )
     return "\n".join(lines)
 
 
@@ -126,7 +129,9 @@ def main(argv: list[str] | None = None) -> int:
             if len(found) % 200 == 0:
                 out.flush()
                 counts = Counter(w.verdict for w in found)
-                print(f"{len(found)} of {len(cases)}, {time.monotonic() - began:.0f} s: {dict(counts)}", file=sys.stderr)
+                print(
+                    f"{len(found)} of {len(cases)}, {time.monotonic() - began:.0f} s: {dict(counts)}", file=sys.stderr
+                )
     print(f"seed {given.seed}, {len(found)} cases, {time.monotonic() - began:.0f} s\n{summary(found, given.seed)}")
     return 1 if any(v.verdict in FAULTS for v in found) else 0
 

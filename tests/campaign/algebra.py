@@ -19,9 +19,12 @@ TWO = Within("privity.avg_pool1d: below 2 ulp", ulps=2.0)
 
 
 def product(
-    name: str, shapes: Callable[[Draw], tuple[tuple[int, ...], tuple[int, ...]]], within: Any = ONE,
-    call: Callable[[Any, Any, Any], Any] = lambda f, a, b: f(a, b), public: bool = True,
-) -> None:  # fmt: skip
+    name: str,
+    shapes: Callable[[Draw], tuple[tuple[int, ...], tuple[int, ...]]],
+    within: Any = ONE,
+    call: Callable[[Any, Any, Any], Any] = lambda f, a, b: f(a, b),
+    public: bool = True,
+) -> None:
     """A sum of products of two arrays, the second public at times."""
     calls = words_for(name)
 
@@ -37,10 +40,14 @@ def product(
         plain = calls[f"np.{name}"] if f"np.{name}" in calls else calls[called]
         arrays = {"x": pv.Input(x, a.bound + ULP)} | ({} if plainly else {"y": pv.Input(y, b.bound + ULP)})
         return Case(
-            lambda s, v: call(calls[called], v["x"], y if plainly else v["y"]), lambda: call(plain, x, y),
-            within, arrays, whole=("x", "y"),
-            note=f"{called}{first}{second}{' public' if plainly else ''}: {a.note}; {b.note}", words=(name.split(".")[-1],),
-        )  # fmt: skip
+            lambda s, v: call(calls[called], v["x"], y if plainly else v["y"]),
+            lambda: call(plain, x, y),
+            within,
+            arrays,
+            whole=("x", "y"),
+            note=f"{called}{first}{second}{' public' if plainly else ''}: {a.note}; {b.note}",
+            words=(name.split(".")[-1],),
+        )
 
     enter(f"{'np' if name in TABLE else 'pv'}.{name}", "functions", make, list(calls))
 
@@ -104,9 +111,14 @@ def _polyval(draw: Draw) -> Case:
     n, degree = draw.rows(), draw.whole(1, 5)
     x, p = shared(draw.rng.uniform(-1, 1, n)), draw.rng.normal(size=degree + 1)
     return Case(
-        lambda s, v: np.polyval(p, v["x"]), np.polyval(shared(p), x), Within("a unit for each product", ulps=2.0 * degree),
-        {"x": pv.Input(x, 1.0)}, note=f"degree {degree}", owners=draw.owners(), words=("polyval",),
-    )  # fmt: skip
+        lambda s, v: np.polyval(p, v["x"]),
+        np.polyval(shared(p), x),
+        Within("a unit for each product", ulps=2.0 * degree),
+        {"x": pv.Input(x, 1.0)},
+        note=f"degree {degree}",
+        owners=draw.owners(),
+        words=("polyval",),
+    )
 
 
 enter("np.polyval", "functions", _polyval)
@@ -132,10 +144,18 @@ def _cholesky(draw: Draw) -> Case:
     def check(got: Any) -> str:
         lower = np.asarray(got)
         off, stated = np.abs(lower @ lower.T - a).max(), 2.0**-17 * (n * m) ** 0.5 + 2.0**-30 * m**1.5
-        return "" if off <= stated and (np.triu(lower, 1) == 0).all() else f"|L L^T - a| is {off:.3g}, stated {stated:.3g}"
+        return (
+            "" if off <= stated and (np.triu(lower, 1) == 0).all() else f"|L L^T - a| is {off:.3g}, stated {stated:.3g}"
+        )
 
-    return Case(lambda s, v: call(v["a"]), check=check, arrays={"a": pv.Input(a, m)}, whole=("a",), note=f"{n}, {m:.3g}",
-                words=("cholesky",))  # fmt: skip
+    return Case(
+        lambda s, v: call(v["a"]),
+        check=check,
+        arrays={"a": pv.Input(a, m)},
+        whole=("a",),
+        note=f"{n}, {m:.3g}",
+        words=("cholesky",),
+    )
 
 
 enter("pv.cholesky", "functions", _cholesky, ["pv.cholesky", "np.linalg.cholesky"])
@@ -163,8 +183,14 @@ def _solve(name: str) -> Callable[[Draw], Case]:
             return "" if off <= residual else f"residual {off:.3g}, stated {residual:.3g}"
 
         arrays = {"a": pv.Input(a, m)} | ({} if name == "inv" else {"b": pv.Input(b, float(np.abs(b).max()) + ULP)})
-        return Case(lambda s, v: call(*(v[k] for k in given)), check=check, arrays=arrays, whole=("a", "b"),
-                    note=f"{n}, |a| <= {m:.3g}, least {least:.3g}", words=(name,))  # fmt: skip
+        return Case(
+            lambda s, v: call(*(v[k] for k in given)),
+            check=check,
+            arrays=arrays,
+            whole=("a", "b"),
+            note=f"{n}, |a| <= {m:.3g}, least {least:.3g}",
+            words=(name,),
+        )
 
     return make
 
@@ -185,9 +211,13 @@ def _lstsq(draw: Draw) -> Case:
         return "" if off <= stated else f"gradient {off:.3g}, stated {stated:.3g}"
 
     return Case(
-        lambda s, v: pv.lstsq(v["x"], v["y"], least=0.9 * least), check=check,
-        arrays={"x": pv.Input(x, 4.0), "y": pv.Input(y, 32.0)}, owners=draw.owners(), note=f"{n}, {d}", words=("lstsq",),
-    )  # fmt: skip
+        lambda s, v: pv.lstsq(v["x"], v["y"], least=0.9 * least),
+        check=check,
+        arrays={"x": pv.Input(x, 4.0), "y": pv.Input(y, 32.0)},
+        owners=draw.owners(),
+        note=f"{n}, {d}",
+        words=("lstsq",),
+    )
 
 
 enter("pv.lstsq", "functions", _lstsq)
@@ -209,8 +239,14 @@ def _eigen(draw: Draw) -> Case:
         wrong = off > 2.0**-12 * trace or max(angle) > 1e-5
         return f"eigenvalues off by {off:.3g}, cosines by {max(angle):.3g}" if wrong else ""
 
-    return Case(lambda s, v: list(pv.top_eigenvectors(v["a"], 2)), check=check, arrays={"a": pv.Input(a, 4.0 + ULP)},
-                whole=("a",), note=f"{values}", words=("top_eigenvectors",))  # fmt: skip
+    return Case(
+        lambda s, v: list(pv.top_eigenvectors(v["a"], 2)),
+        check=check,
+        arrays={"a": pv.Input(a, 4.0 + ULP)},
+        whole=("a",),
+        note=f"{values}",
+        words=("top_eigenvectors",),
+    )
 
 
 enter("pv.top_eigenvectors", "functions", _eigen)
@@ -228,8 +264,15 @@ def _pool(name: str, axes: int, plain: Callable[..., Any], within: Within) -> No
         x = shared(c.values).reshape(shape)
         split = x.reshape(*shape[:2], *[m for _ in range(axes) for m in (side // k, k)])
         want = plain(split, axis=(3,) if axes == 1 else (3, 5))
-        return Case(lambda s, v: getattr(pv, name)(v["x"], k), want, within, {"x": pv.Input(x, c.bound + ULP)},
-                    whole=("x",), note=f"{shape}, window {k}: {c.note}", words=(name,))  # fmt: skip
+        return Case(
+            lambda s, v: getattr(pv, name)(v["x"], k),
+            want,
+            within,
+            {"x": pv.Input(x, c.bound + ULP)},
+            whole=("x",),
+            note=f"{shape}, window {k}: {c.note}",
+            words=(name,),
+        )
 
     enter(f"pv.{name}", "functions", make)
 
@@ -248,9 +291,15 @@ def _conv(name: str, axes: int) -> None:
         want = np.einsum("ncxi,oci->nox" if axes == 1 else "ncxyij,ocij->noxy", windows, w)
         secret = draw.chance(0.6)
         arrays = {"x": pv.Input(x, 8.0)} | ({"w": pv.Input(w, 8.0)} if secret else {})
-        return Case(lambda s, v: getattr(pv, name)(v["x"], v["w"] if secret else w), want,
-                    Within("privity.conv1d", ulps=1), arrays, whole=("x", "w"),
-                    note=f"{x.shape} {w.shape} {'secret' if secret else 'public'}", words=(name,))  # fmt: skip
+        return Case(
+            lambda s, v: getattr(pv, name)(v["x"], v["w"] if secret else w),
+            want,
+            Within("privity.conv1d", ulps=1),
+            arrays,
+            whole=("x", "w"),
+            note=f"{x.shape} {w.shape} {'secret' if secret else 'public'}",
+            words=(name,),
+        )
 
     enter(f"pv.{name}", "functions", make)
 
@@ -267,11 +316,18 @@ def _shuffle(draw: Draw) -> Case:
     c = draw.column(n, **WIDE)
     x = shared(c.values)
     call = draw.one(
-        lambda s, v: pv.shuffle(v["x"])[0], lambda s, v: pv.random.permutation(s, v["x"]),
+        lambda s, v: pv.shuffle(v["x"])[0],
+        lambda s, v: pv.random.permutation(s, v["x"]),
         lambda s, v: pv.Permutation.random(s, n).apply(v["x"]),
-    )  # fmt: skip
-    return Case(lambda s, v: call(s, v), check=lambda got: "" if (np.sort(got) == np.sort(x)).all() else "other rows",
-                arrays={"x": c.input()}, owners=draw.owners(), note=c.note, words=("shuffle",))  # fmt: skip
+    )
+    return Case(
+        lambda s, v: call(s, v),
+        check=lambda got: "" if (np.sort(got) == np.sort(x)).all() else "other rows",
+        arrays={"x": c.input()},
+        owners=draw.owners(),
+        note=c.note,
+        words=("shuffle",),
+    )
 
 
 enter("pv.shuffle", "functions", _shuffle, ["pv.shuffle", "random.permutation", "pv.Permutation"])
@@ -307,8 +363,14 @@ def _dropout(draw: Draw) -> Case:
         off = np.minimum(np.abs(got), np.abs(got - x / (1 - p)))
         return "" if off.max() <= 2 * ULP + 2.0**-24 * np.abs(x / (1 - p)).max() else f"off by {off.max():.3g}"
 
-    return Case(lambda s, v: pv.random.dropout(v["x"], p), check=check, arrays={"x": c.input()}, note=f"{p}: {c.note}",
-                owners=draw.owners(), words=("dropout",))  # fmt: skip
+    return Case(
+        lambda s, v: pv.random.dropout(v["x"], p),
+        check=check,
+        arrays={"x": c.input()},
+        note=f"{p}: {c.note}",
+        owners=draw.owners(),
+        words=("dropout",),
+    )
 
 
 enter("random.dropout", "functions", _dropout)

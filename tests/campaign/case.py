@@ -76,7 +76,7 @@ class Case:
     those in ``whole`` have one owner. ``want``: the same tree in plain numbers, or a function that computes it (and may
     raise). ``within``: one for all leaves, or one for each. ``check``: instead of both, a function of what came that
     returns "" or what is wrong. ``limits``: refusals that are announced. ``words``: names of the user's that a refusal
-    may name, beside those of arrays, columns and lines.
+    may name, beside those of arrays, columns and lines. ``then``: a second session's program; both have one store.
     """
 
     program: Callable[[Any, dict[str, Any]], Any]
@@ -89,6 +89,7 @@ class Case:
     limits: tuple[Limit, ...] = ()
     note: str = ""
     words: tuple[str, ...] = ()
+    then: Callable[[Any], Any] | None = None
     owners: int = 1
     minimum_group: int = 1
 

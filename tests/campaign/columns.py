@@ -69,8 +69,20 @@ class Draw:
     def shape_of(self, n: int) -> tuple[Any, str]:
         """n numbers around 0 with deviation or size about 1."""
         rng = self.rng
-        kind = self.one("normal", "normal", "uniform", "lognormal", "pareto", "ties", "zeros", "constant", "two",
-                        "duplicates", "spike", "nothing")  # fmt: skip
+        kind = self.one(
+            "normal",
+            "normal",
+            "uniform",
+            "lognormal",
+            "pareto",
+            "ties",
+            "zeros",
+            "constant",
+            "two",
+            "duplicates",
+            "spike",
+            "nothing",
+        )
         if kind == "normal":
             x = rng.normal(size=n)
         elif kind == "uniform":
@@ -97,9 +109,19 @@ class Draw:
         return x, kind
 
     def column(
-        self, n: int, *, low: float = -6, high: float = 9, most: float = 2.0**40, positive: bool = False,
-        whole: bool = False, offset: bool = True, how: float = 6.0, varies: bool = False, bounded: float = np.inf,
-    ) -> Column:  # fmt: skip
+        self,
+        n: int,
+        *,
+        low: float = -6,
+        high: float = 9,
+        most: float = 2.0**40,
+        positive: bool = False,
+        whole: bool = False,
+        offset: bool = True,
+        how: float = 6.0,
+        varies: bool = False,
+        bounded: float = np.inf,
+    ) -> Column:
         """n numbers: a scale of 10^low to 10^high, |x| <= most, the stated bound at most ``bounded`` (or the largest).
 
         ``varies``: not constant (where n > 1). ``how``: largest power of ten by which the bound is loose.

@@ -43,7 +43,7 @@ EXEMPT: Final = {
     "Table.rows": "a public number",
     "Table.session": "the session",
     "Table.units": "public numbers",
-    "Table.brought": "public facts",
+    "Table.valid": "the row mask, in every count of rows",
 }
 
 

@@ -55,9 +55,14 @@ def unary(name: str, plain: Callable[[Any], Any], within: Within, **column: Any)
         c = draw.column(draw.rows(), **column)
         x = shared(c.values)
         return Case(
-            lambda s, v: call(v["x"]), lambda: plain(x), within, {"x": c.input()}, note=f"{called}: {c.note}",
-            owners=draw.owners(), words=(name,),
-        )  # fmt: skip
+            lambda s, v: call(v["x"]),
+            lambda: plain(x),
+            within,
+            {"x": c.input()},
+            note=f"{called}: {c.note}",
+            owners=draw.owners(),
+            words=(name,),
+        )
 
     enter(f"{'np' if name in TABLE else 'pv'}.{name}", "functions", make, list(calls))
 
@@ -105,13 +110,30 @@ for _name, _plain, _within, _column in (
     ("log2", lambda x: np.log2(np.maximum(x, ULP)), Within("privity.log2", absolute=2.0**-16), PLUS),
     ("log10", lambda x: np.log10(np.maximum(x, ULP)), Within("privity.log2", absolute=2.0**-16), PLUS),
     ("log1p", np.log1p, Piecewise("privity.log1p", _near_zero(2.0**-16)), PLUS),
-    ("logit", lambda p: special.logit(np.clip(p, ULP, 1 - ULP)), Within("privity.logit", absolute=2.0**-15),
-     {"low": -5, "high": 0, "most": 1.0, "positive": True, "bounded": 1.0}),
-    ("reciprocal", lambda x: np.divide(1.0, x, out=np.zeros_like(x), where=x != 0),
-     Within("privity.reciprocal", 2.0**-20, 1), ANY),
-    ("sqrt", lambda x: np.sqrt(np.maximum(x, 0)), Within("privity.sqrt", 2.0**-20, 1.25), {"bounded": 2.0**38, "most": 2.0**37}),
-    ("rsqrt", lambda x: np.divide(1, np.sqrt(np.maximum(x, 0)), out=np.zeros_like(x), where=x > 0),
-     Within("privity.rsqrt", 2.0**-20, 1), {"bounded": 2.0**38, "most": 2.0**37}),
+    (
+        "logit",
+        lambda p: special.logit(np.clip(p, ULP, 1 - ULP)),
+        Within("privity.logit", absolute=2.0**-15),
+        {"low": -5, "high": 0, "most": 1.0, "positive": True, "bounded": 1.0},
+    ),
+    (
+        "reciprocal",
+        lambda x: np.divide(1.0, x, out=np.zeros_like(x), where=x != 0),
+        Within("privity.reciprocal", 2.0**-20, 1),
+        ANY,
+    ),
+    (
+        "sqrt",
+        lambda x: np.sqrt(np.maximum(x, 0)),
+        Within("privity.sqrt", 2.0**-20, 1.25),
+        {"bounded": 2.0**38, "most": 2.0**37},
+    ),
+    (
+        "rsqrt",
+        lambda x: np.divide(1, np.sqrt(np.maximum(x, 0)), out=np.zeros_like(x), where=x > 0),
+        Within("privity.rsqrt", 2.0**-20, 1),
+        {"bounded": 2.0**38, "most": 2.0**37},
+    ),
     ("sigmoid", special.expit, Within("privity.sigmoid", absolute=2.0**-14), ANY),
     ("tanh", np.tanh, Within("privity.tanh", absolute=2.0**-14), ANY),
     ("erf", special.erf, Within("privity.erf", absolute=2.0**-14), ANY),
@@ -139,8 +161,18 @@ for _name, _plain, _within, _column in (
     ("nan_to_num", np.nan_to_num, exact("docs/numpy.md"), ANY),
     ("copy", np.copy, exact("docs/numpy.md"), ANY),
     ("square", np.square, Within("SecureArray.multiply", ulps=1), {"most": 2.0**12, "bounded": 2.0**12}),
-    ("deg2rad", np.deg2rad, Within("docs/numerics.md (a product with a public number)", 2.0**-24, 2), {"bounded": 2.0**20, "most": 2.0**20}),
-    ("rad2deg", np.rad2deg, Within("docs/numerics.md (a product with a public number)", 2.0**-24, 2), {"bounded": 2.0**20, "most": 2.0**20}),
+    (
+        "deg2rad",
+        np.deg2rad,
+        Within("docs/numerics.md (a product with a public number)", 2.0**-24, 2),
+        {"bounded": 2.0**20, "most": 2.0**20},
+    ),
+    (
+        "rad2deg",
+        np.rad2deg,
+        Within("docs/numerics.md (a product with a public number)", 2.0**-24, 2),
+        {"bounded": 2.0**20, "most": 2.0**20},
+    ),
     ("isfinite", np.isfinite, exact("docs/numpy.md"), ANY),
     ("isinf", np.isinf, exact("docs/numpy.md"), ANY),
     ("isnan", np.isnan, exact("docs/numpy.md"), ANY),
@@ -153,7 +185,7 @@ for _name, _plain, _within, _column in (
     ("zeros_like", np.zeros_like, exact("docs/numpy.md"), ANY),
     ("ones_like", np.ones_like, exact("docs/numpy.md"), ANY),
     ("empty_like", np.zeros_like, exact("docs/numpy.md"), ANY),
-):  # fmt: skip
+):
     unary(_name, _plain, _within, **_column)
 
 
@@ -177,9 +209,14 @@ def binary(name: str, plain: Callable[[Any, Any], Any], within: Within, public: 
         if plainly:
             arrays.pop("y")
         return Case(
-            lambda s, v: call(v["x"], y if plainly else v["y"]), lambda: plain(x, y), within, arrays,
-            note=f"{called}: {a.note}; {'public ' if plainly else ''}{b.note}", owners=draw.owners(), words=(name,),
-        )  # fmt: skip
+            lambda s, v: call(v["x"], y if plainly else v["y"]),
+            lambda: plain(x, y),
+            within,
+            arrays,
+            note=f"{called}: {a.note}; {'public ' if plainly else ''}{b.note}",
+            owners=draw.owners(),
+            words=(name,),
+        )
 
     enter(f"{'np' if name in TABLE else 'pv'}.{name}", "functions", make, list(calls))
 
@@ -203,10 +240,15 @@ for _name, _other, _within, _column in (
     ("logical_and", np.logical_and, exact("docs/numpy.md"), SUM),
     ("logical_or", np.logical_or, exact("docs/numpy.md"), SUM),
     ("logical_xor", np.logical_xor, exact("docs/numpy.md"), SUM),
-    ("hypot", np.hypot, Within("docs/numpy.md: squares must fit; privity.sqrt", 2.0**-20, 2.5), {"low": -2, "high": 3, "bounded": 2.0**12, "most": 2.0**12}),
+    (
+        "hypot",
+        np.hypot,
+        Within("docs/numpy.md: squares must fit; privity.sqrt", 2.0**-20, 2.5),
+        {"low": -2, "high": 3, "bounded": 2.0**12, "most": 2.0**12},
+    ),
     ("logaddexp", np.logaddexp, Within("privity.logsumexp", absolute=2.0**-15), SUM),
     ("array_equal", np.array_equal, exact("docs/numpy.md"), SUM),
-):  # fmt: skip
+):
     if _name == "hypot":  # squares are rounded to one unit each, which a root of a small sum magnifies
 
         def _hypot_error(want: Any) -> Any:
@@ -226,14 +268,23 @@ def _divide(draw: Draw) -> Case:
     if draw.chance(0.4):  # a public divisor
         y = np.where(y == 0, 1.0, np.asarray(b.values))
         return Case(
-            lambda s, v: call(v["x"], y), lambda: x / y, Within("privity.divide: public b", 2.0**-20, 2.0),
-            {"x": a.input()}, note=f"{called}: {a.note}; public {b.note}", owners=draw.owners(),
-        )  # fmt: skip
+            lambda s, v: call(v["x"], y),
+            lambda: x / y,
+            Within("privity.divide: public b", 2.0**-20, 2.0),
+            {"x": a.input()},
+            note=f"{called}: {a.note}; public {b.note}",
+            owners=draw.owners(),
+        )
     want = np.divide(x, y, out=np.zeros(n), where=y != 0)
     return Case(
-        lambda s, v: call(v["x"], v["y"]), want, Within("privity.divide", 2.0**-20, 1.25),
-        {"x": a.input(), "y": b.input()}, note=f"{called}: {a.note}; {b.note}", owners=draw.owners(), words=("divide",),
-    )  # fmt: skip
+        lambda s, v: call(v["x"], v["y"]),
+        want,
+        Within("privity.divide", 2.0**-20, 1.25),
+        {"x": a.input(), "y": b.input()},
+        note=f"{called}: {a.note}; {b.note}",
+        owners=draw.owners(),
+        words=("divide",),
+    )
 
 
 enter("np.divide", "functions", _divide, ["np.divide", "np.true_divide", "pv.divide"])
@@ -249,9 +300,14 @@ def _power(draw: Draw) -> Case:
     relative = 0.0 if p in (2, 3) else 2.0**-20 if p in (0.5, -0.5, -1) else (1 + abs(p)) * 2.0**-18
     bound = max(c.bound, 0.125) + ULP
     return Case(
-        lambda s, v: call(v["x"], p), x ** float(p), Within("privity.power", relative, ulps),
-        {"x": pv.Input(x, bound)}, note=f"{called} {p}: {c.note}", owners=draw.owners(), words=("power",),
-    )  # fmt: skip
+        lambda s, v: call(v["x"], p),
+        x ** float(p),
+        Within("privity.power", relative, ulps),
+        {"x": pv.Input(x, bound)},
+        note=f"{called} {p}: {c.note}",
+        owners=draw.owners(),
+        words=("power",),
+    )
 
 
 enter("np.power", "functions", _power, ["np.power", "np.pow", "np.float_power", "pv.power"])
@@ -262,9 +318,13 @@ def _heaviside(draw: Draw) -> Case:
     c = draw.column(n, bounded=2.0**40)
     x, middle = shared(c.values), draw.one(0.0, 0.5, 1.0)
     return Case(
-        lambda s, v: np.heaviside(v["x"], middle), np.heaviside(x, middle), exact("docs/numpy.md"), {"x": c.input()},
-        note=c.note, owners=draw.owners(),
-    )  # fmt: skip
+        lambda s, v: np.heaviside(v["x"], middle),
+        np.heaviside(x, middle),
+        exact("docs/numpy.md"),
+        {"x": c.input()},
+        note=c.note,
+        owners=draw.owners(),
+    )
 
 
 enter("np.heaviside", "functions", _heaviside)
@@ -285,9 +345,12 @@ def _round(draw: Draw) -> Case:
         return f"farther than half a step by {off:.3g}" if off > 2 * ULP + 1e-9 * np.abs(x).max() else ""
 
     return Case(
-        lambda s, v: call(v["x"], digits), check=check, arrays={"x": c.input()}, note=f"{called} {digits}: {c.note}",
+        lambda s, v: call(v["x"], digits),
+        check=check,
+        arrays={"x": c.input()},
+        note=f"{called} {digits}: {c.note}",
         owners=draw.owners(),
-    )  # fmt: skip
+    )
 
 
 enter("np.round", "functions", _round, [n for n in ("np.round", "np.around", "np.round_") if exists(n[3:])])
@@ -300,9 +363,13 @@ def _clip(draw: Draw) -> Case:
     low, high = sorted(draw.one(*x, 0.0) * draw.one(1.0, 0.5, 2.0) for _ in range(2))
     call = np.clip if called == "np.clip" else pv.clip
     return Case(
-        lambda s, v: call(v["x"], low, high), np.clip(x, shared(low), shared(high)), exact("privity.clip"),
-        {"x": c.input()}, note=f"{called} {low:.4g} {high:.4g}: {c.note}", owners=draw.owners(),
-    )  # fmt: skip
+        lambda s, v: call(v["x"], low, high),
+        np.clip(x, shared(low), shared(high)),
+        exact("privity.clip"),
+        {"x": c.input()},
+        note=f"{called} {low:.4g} {high:.4g}: {c.note}",
+        owners=draw.owners(),
+    )
 
 
 enter("np.clip", "functions", _clip, ["np.clip", "pv.clip"])
@@ -327,10 +394,12 @@ def _isclose(name: str) -> Callable[[Draw], Case]:
 
         call = numpy_function(name)
         return Case(
-            lambda s, v: call(v["x"], v["y"], **tolerance), check=check,
+            lambda s, v: call(v["x"], v["y"], **tolerance),
+            check=check,
             arrays={"x": a.input(), "y": pv.Input(near, max(a.bound, float(np.abs(near).max())))},
-            note=f"{tolerance}: {a.note}", owners=draw.owners(),
-        )  # fmt: skip
+            note=f"{tolerance}: {a.note}",
+            owners=draw.owners(),
+        )
 
     return make
 
@@ -350,9 +419,13 @@ def _bits(name: str, plain: Callable[..., Any], count: int) -> None:
         x, y = draw.flags(n) > 0, draw.flags(n) > 0
         given = [("x", x), ("y", y)][:count]
         return Case(
-            lambda s, v: calls[called](*(v[k] for k, _ in given)), plain(*(a for _, a in given)), exact("docs/numpy.md"),
-            {k: pv.Input(a) for k, a in given}, note=called, owners=draw.owners(),
-        )  # fmt: skip
+            lambda s, v: calls[called](*(v[k] for k, _ in given)),
+            plain(*(a for _, a in given)),
+            exact("docs/numpy.md"),
+            {k: pv.Input(a) for k, a in given},
+            note=called,
+            owners=draw.owners(),
+        )
 
     enter(f"np.{name}", "functions", make, list(calls))
 
@@ -369,10 +442,14 @@ def whole_column(draw: Draw, n: int, most: float = 2.0**53) -> tuple[Any, float,
     """Whole numbers as people have them: counts, identifiers, epoch seconds and milliseconds, signed amounts."""
     kind = draw.one("counts", "identifiers", "epoch s", "epoch ms", "signed", "to 2^53", "small")
     low, high = {
-        "counts": (0, 500), "identifiers": (10**9, 10**10), "epoch s": (1_600_000_000, 1_800_000_000),
-        "epoch ms": (1_600_000_000_000, 1_800_000_000_000), "signed": (-(10**6), 10**6), "to 2^53": (-(2**53), 2**53),
+        "counts": (0, 500),
+        "identifiers": (10**9, 10**10),
+        "epoch s": (1_600_000_000, 1_800_000_000),
+        "epoch ms": (1_600_000_000_000, 1_800_000_000_000),
+        "signed": (-(10**6), 10**6),
+        "to 2^53": (-(2**53), 2**53),
         "small": (-3, 3),
-    }[kind]  # fmt: skip
+    }[kind]
     low, high = max(low, -int(most)), min(high, int(most))
     if low >= high:
         low, high, kind = 0, int(most), "counts"
@@ -392,9 +469,15 @@ def _integers(name: str, operator: Callable[[Any, Any], Any], plain: Callable[[A
         limits = (ROOM,) if name == "np.left_shift" and bound * 2**d > 2.0**60 else ()
         call = numpy_function(name[3:]) if exists(name[3:]) and draw.chance(0.5) else operator
         return Case(
-            lambda s, v: call(v["x"], d), lambda: plain(x, d), exact(WHOLE), {"x": pv.Input(x, bound)},
-            note=f"{d}: {note}", owners=draw.owners(), words=(name[3:], "//", "%"), limits=limits,
-        )  # fmt: skip
+            lambda s, v: call(v["x"], d),
+            lambda: plain(x, d),
+            exact(WHOLE),
+            {"x": pv.Input(x, bound)},
+            note=f"{d}: {note}",
+            owners=draw.owners(),
+            words=(name[3:], "//", "%"),
+            limits=limits,
+        )
 
     enter(name, "functions", make, [name])
 
@@ -412,9 +495,14 @@ def _divmod(draw: Draw) -> Case:
     call = draw.one(np.divmod, divmod)
     want = list(np.divmod(x, d))
     return Case(
-        lambda s, v: list(call(v["x"], d)), want, exact(WHOLE), {"x": pv.Input(x, bound)}, note=f"{d}: {note}",
-        owners=draw.owners(), words=("divmod",),
-    )  # fmt: skip
+        lambda s, v: list(call(v["x"], d)),
+        want,
+        exact(WHOLE),
+        {"x": pv.Input(x, bound)},
+        note=f"{d}: {note}",
+        owners=draw.owners(),
+        words=("divmod",),
+    )
 
 
 enter("np.divmod", "functions", _divmod)
@@ -426,10 +514,20 @@ def _whole_arithmetic(draw: Draw) -> Case:
     x, bound, note = whole_column(draw, n, 2.0**29)
     y, other, _ = whole_column(draw, n, 2.0**29)
     return Case(
-        lambda s, v: [v["x"] + v["y"], v["x"] - v["y"], v["x"] * v["y"], v["x"] < v["y"], v["x"] == v["y"], v["x"].sum()],
-        [x + y, x - y, x * y, x < y, x == y, x.sum()], exact("docs/numpy.md"),
-        {"x": pv.Input(x, bound), "y": pv.Input(y, other)}, note=note, owners=draw.owners(),
-    )  # fmt: skip
+        lambda s, v: [
+            v["x"] + v["y"],
+            v["x"] - v["y"],
+            v["x"] * v["y"],
+            v["x"] < v["y"],
+            v["x"] == v["y"],
+            v["x"].sum(),
+        ],
+        [x + y, x - y, x * y, x < y, x == y, x.sum()],
+        exact("docs/numpy.md"),
+        {"x": pv.Input(x, bound), "y": pv.Input(y, other)},
+        note=note,
+        owners=draw.owners(),
+    )
 
 
 enter("whole numbers", "functions", _whole_arithmetic, ["SecureArray whole numbers"])
@@ -440,9 +538,13 @@ def _astype(draw: Draw) -> Case:
     x, kind = shared(c.values), draw.one(int, float, bool)
     call = draw.one(lambda a: a.astype(kind), lambda a: np.astype(a, kind))
     return Case(
-        lambda s, v: call(v["x"]), x.astype(kind), exact("docs/numpy.md"), {"x": c.input()}, note=f"{kind}: {c.note}",
+        lambda s, v: call(v["x"]),
+        x.astype(kind),
+        exact("docs/numpy.md"),
+        {"x": c.input()},
+        note=f"{kind}: {c.note}",
         owners=draw.owners(),
-    )  # fmt: skip
+    )
 
 
 enter("np.astype", "functions", _astype, ["np.astype"])

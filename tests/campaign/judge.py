@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import signal
+import tempfile
 import time
 import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,8 +23,15 @@ from privity.table import table_inputs
 from .case import Case, Entry, Refuses, Within
 
 RIGHT, DEBT, REFUSED, WRONG, BARE, HUNG, UNNAMED, BROKEN = (
-    "right", "debt", "refused", "wrong", "bare", "hung", "unnamed", "broken",
-)  # fmt: skip
+    "right",
+    "debt",
+    "refused",
+    "wrong",
+    "bare",
+    "hung",
+    "unnamed",
+    "broken",
+)
 """debt: refused what the plain library answers. refused: rightly, as the plain library does or a page announces.
 unnamed: refused by a message that names neither line, column nor argument. broken: the campaign itself failed."""
 
@@ -114,7 +123,9 @@ def _refusal(case: Case, kind: str, message: str, refuses: str) -> tuple[str, st
     for sheet in case.sheets:
         names |= {f.name for f in sheet.info.fields} | {sheet.info.name}
         names |= {sheet.info.label.name} if sheet.info.label is not None else set()
-    named = re.search(r"\w+\.py:\d+", message) or any(re.search(rf"(?<!\w){re.escape(n)}(?!\w)", message) for n in names)
+    named = re.search(r"\w+\.py:\d+", message) or any(
+        re.search(rf"(?<!\w){re.escape(n)}(?!\w)", message) for n in names
+    )
     if not named:
         return UNNAMED, message[:600]
     if refuses or any(re.search(limit.pattern, message) for limit in case.limits):
@@ -152,7 +163,14 @@ def play(case: Case, seed: int) -> Any:
 
     tables = {sheet.info.name: sheet.info for sheet in case.sheets}
     inputs = {owner: given for owner, given in inputs.items() if given}
-    return pv.simulate(program, inputs=inputs, tables=tables, minimum_group=case.minimum_group, seed=seed % 2**31).output
+    words: dict[str, Any] = {"minimum_group": case.minimum_group, "seed": seed % 2**31}
+    if case.then is None:
+        return pv.simulate(program, inputs=inputs, tables=tables, **words).output
+    later = case.then
+    with tempfile.TemporaryDirectory() as folder:
+        words["store"] = Path(folder)
+        pv.simulate(program, inputs=inputs, tables=tables, **words)
+        return pv.simulate(lambda s: opened(s, later(s)), receivers=list(inputs), **words).output
 
 
 def _cuts(rng: np.random.Generator, rows: int, owners: int) -> list[int]:

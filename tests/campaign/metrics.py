@@ -26,7 +26,11 @@ class Rows:
     def __init__(self, draw: Draw, n: int, weights: bool = True) -> None:
         self.n = n
         self.arrays: dict[str, pv.Input] = {}
-        self.keep, self.weight, self.how = np.ones(n, bool), None, draw.one("all", "all", "masked", "secret weights", "public weights")
+        self.keep, self.weight, self.how = (
+            np.ones(n, bool),
+            None,
+            draw.one("all", "all", "masked", "secret weights", "public weights"),
+        )
         if not weights and "weights" in self.how:
             self.how = "masked"
         if self.how == "masked":
@@ -34,7 +38,9 @@ class Rows:
             self.arrays["valid"] = pv.Input(self.keep)
         if "weights" in self.how:
             self.weight = draw.one(
-                draw.rng.integers(0, 4, n) * 1.0, draw.rng.random(n) + 0.125, np.where(draw.rng.random(n) < 0.1, 50.0, 1.0)
+                draw.rng.integers(0, 4, n) * 1.0,
+                draw.rng.random(n) + 0.125,
+                np.where(draw.rng.random(n) < 0.1, 50.0, 1.0),
             )
             if self.weight.sum() == 0:
                 self.weight[0] = 1.0
@@ -74,10 +80,14 @@ def _classes(name: str, share: str) -> None:
             return getattr(plain, name)(y[k], p[k], **words) if k.any() else 0.0
 
         return Case(
-            lambda s, v: getattr(metrics, name)(v["y"], v["p"], **rows.words(v)), want,
-            Within(PAGE, 2.0**-20, 1.0, rows.rounding + ULP), {"y": given, "p": pv.Input(p > 0), **rows.arrays},
-            note=f"{form}, {rows.how}, {int(y.sum())} of {n}", owners=draw.owners(), words=("y_true", "y_pred"),
-        )  # fmt: skip
+            lambda s, v: getattr(metrics, name)(v["y"], v["p"], **rows.words(v)),
+            want,
+            Within(PAGE, 2.0**-20, 1.0, rows.rounding + ULP),
+            {"y": given, "p": pv.Input(p > 0), **rows.arrays},
+            note=f"{form}, {rows.how}, {int(y.sum())} of {n}",
+            owners=draw.owners(),
+            words=("y_true", "y_pred"),
+        )
 
     enter(f"metrics.{name}", "metrics", make)
 
@@ -97,12 +107,18 @@ def confusion(draw: Draw) -> Case:
     np.add.at(want, (y[keep], p[keep]), 1)
     return Case(
         lambda s, v: metrics.confusion_matrix(v["y"], v["p"], classes=c, **({"valid": v["valid"]} if masked else {})),
-        want, exact(PAGE), {"y": pv.Input(y, 8), "p": pv.Input(p, 8), "valid": pv.Input(keep)}, note=f"{c} classes",
-        owners=draw.owners(), words=("y_true", "y_pred"),
-    )  # fmt: skip
+        want,
+        exact(PAGE),
+        {"y": pv.Input(y, 8), "p": pv.Input(p, 8), "valid": pv.Input(keep)},
+        note=f"{c} classes",
+        owners=draw.owners(),
+        words=("y_true", "y_pred"),
+    )
 
 
-def _score(name: str, want: Callable[[Any, Any, Any], Any], probability: bool, stated: Within, weights: bool = True) -> None:
+def _score(
+    name: str, want: Callable[[Any, Any, Any], Any], probability: bool, stated: Within, weights: bool = True
+) -> None:
     def make(draw: Draw) -> Case:
         n = draw.rows(1, 300)
         y, given, form = _labels(draw, n)
@@ -121,11 +137,13 @@ def _score(name: str, want: Callable[[Any, Any, Any], Any], probability: bool, s
         within = Within(stated.page, stated.relative, stated.ulps, stated.absolute + rows.rounding)
         return Case(
             lambda s, v: getattr(metrics, name)(v["y"], v["q"], **rows.words(v)),
-            lambda: want(y[k], q[k], rows.plain), within,
+            lambda: want(y[k], q[k], rows.plain),
+            within,
             {"y": given, "q": pv.Input(q, bound + ULP if not probability else 1.0), **rows.arrays},
-            note=f"{form}, {rows.how}, {int(y.sum())} of {n}: {note}", owners=draw.owners(),
+            note=f"{form}, {rows.how}, {int(y.sum())} of {n}: {note}",
+            owners=draw.owners(),
             words=("y_true", "y_score", "y_proba"),
-        )  # fmt: skip
+        )
 
     enter(f"metrics.{name}", "metrics", make)
 
@@ -137,7 +155,7 @@ def _both(y: Any, w: dict[str, Any]) -> bool:
 
 
 def _log_loss(y: Any, q: Any, w: dict[str, Any]) -> Any:
-    if not len(y) or w and w["sample_weight"].sum() == 0:
+    if not len(y) or (w and w["sample_weight"].sum() == 0):
         return 0.0
     p = np.where(y == 1, q, 1 - q)
     return np.average(-np.log(np.maximum(p, ULP)), weights=w.get("sample_weight"))
@@ -154,13 +172,26 @@ def _ks(y: Any, q: Any, w: dict[str, Any]) -> Any:
 
 
 _score("log_loss", _log_loss, True, Within(PAGE, absolute=2.0**-16))
-_score("brier_score_loss", lambda y, q, w: np.average((q - y) ** 2, weights=w.get("sample_weight")) if len(y) else 0.0,
-       True, Within(PAGE, 2.0**-20, absolute=2.0**-17))  # fmt: skip
-_score("roc_auc_score", lambda y, q, w: plain.roc_auc_score(y, q, **w) if _both(y, w) else -1.0, False,
-       Within(PAGE, 2.0**-20, absolute=2.0**-18))  # fmt: skip
-_score("average_precision_score",
-       lambda y, q, w: plain.average_precision_score(y, q, **w) if len(y) and (y * w.get("sample_weight", 1.0)).sum() > 0 else 0.0,
-       False, Within(PAGE, 2.0**-19, absolute=2.0**-18))  # fmt: skip
+_score(
+    "brier_score_loss",
+    lambda y, q, w: np.average((q - y) ** 2, weights=w.get("sample_weight")) if len(y) else 0.0,
+    True,
+    Within(PAGE, 2.0**-20, absolute=2.0**-17),
+)
+_score(
+    "roc_auc_score",
+    lambda y, q, w: plain.roc_auc_score(y, q, **w) if _both(y, w) else -1.0,
+    False,
+    Within(PAGE, 2.0**-20, absolute=2.0**-18),
+)
+_score(
+    "average_precision_score",
+    lambda y, q, w: (
+        plain.average_precision_score(y, q, **w) if len(y) and (y * w.get("sample_weight", 1.0)).sum() > 0 else 0.0
+    ),
+    False,
+    Within(PAGE, 2.0**-19, absolute=2.0**-18),
+)
 _score("ks_statistic", _ks, False, Within(PAGE, 2.0**-20, absolute=2.0**-18))
 
 
@@ -183,11 +214,14 @@ def _value(name: str, want: Callable[[Any, Any, Any], Any]) -> None:
         if name == "mean_squared_error":  # squares keep as many bits as fit where bound^2 n passes 2^28: stated
             allowed += 2.0**-12 * size if bound * bound * n > 2.0**28 else 0.0
         return Case(
-            lambda s, v: getattr(metrics, name)(v["y"], v["p"], **rows.words(v)), right,
+            lambda s, v: getattr(metrics, name)(v["y"], v["p"], **rows.words(v)),
+            right,
             Within(PAGE, absolute=allowed + rows.rounding * size),
             {"y": pv.Input(y, bound + ULP), "p": pv.Input(p, bound + ULP), **rows.arrays},
-            note=f"{rows.how}: {c.note}", owners=draw.owners(), words=("y_true", "y_pred"),
-        )  # fmt: skip
+            note=f"{rows.how}: {c.note}",
+            owners=draw.owners(),
+            words=("y_true", "y_pred"),
+        )
 
     enter(f"metrics.{name}", "metrics", make)
 
@@ -227,8 +261,14 @@ def calibration(draw: Draw) -> Case:
         off = max(np.abs(share[counts > 0] - true).max(), np.abs(chance[counts > 0] - predicted).max())
         return f"off by {off:.3g}, stated 2^-18" if off > 2.0**-18 + 2.0**-20 + ULP else ""
 
-    return Case(program, check=check, arrays={"y": pv.Input(y, 1), "q": pv.Input(q, 1.0)}, note=f"{bins} bins",
-                owners=draw.owners(), words=("y_true", "y_proba"))  # fmt: skip
+    return Case(
+        program,
+        check=check,
+        arrays={"y": pv.Input(y, 1), "q": pv.Input(q, 1.0)},
+        note=f"{bins} bins",
+        owners=draw.owners(),
+        words=("y_true", "y_proba"),
+    )
 
 
 @entry("metrics", "metrics.concordance_index")
@@ -245,11 +285,14 @@ def concordance(draw: Draw) -> Case:
             pairs += later.sum()
             right += (q[later] > q[i]).sum() + 0.5 * (q[later] == q[i]).sum()
     return Case(
-        lambda s, v: metrics.concordance_index(v["t"], v["q"], v["e"]), right / pairs if pairs else -1.0,
-        Within(PAGE, absolute=2.0**-18 + ULP), {"t": pv.Input(t, 2048.0), "q": c.input(), "e": pv.Input(e, 1)},
-        note=f"{n} rows, {int(e.sum())} events: {c.note}", owners=draw.owners(),
+        lambda s, v: metrics.concordance_index(v["t"], v["q"], v["e"]),
+        right / pairs if pairs else -1.0,
+        Within(PAGE, absolute=2.0**-18 + ULP),
+        {"t": pv.Input(t, 2048.0), "q": c.input(), "e": pv.Input(e, 1)},
+        note=f"{n} rows, {int(e.sum())} events: {c.note}",
+        owners=draw.owners(),
         words=("event_times", "predicted_scores", "event_observed"),
-    )  # fmt: skip
+    )
 
 
 @entry("metrics", "metrics labels", weight=0.5)
@@ -259,8 +302,16 @@ def odd_labels(draw: Draw) -> Case:
     y = draw.flags(n, 0.5)
     y[:2] = 0, 1
     odd = 2 * y - 1 if draw.chance(0.5) else y + 1
-    name = draw.one("precision_score", "recall_score", "f1_score", "log_loss", "brier_score_loss", "roc_auc_score",
-                    "average_precision_score", "ks_statistic")  # fmt: skip
+    name = draw.one(
+        "precision_score",
+        "recall_score",
+        "f1_score",
+        "log_loss",
+        "brier_score_loss",
+        "roc_auc_score",
+        "average_precision_score",
+        "ks_statistic",
+    )
     q = shared(draw.rng.random(n))
 
     def use(s: Any, v: Any) -> Any:
@@ -268,10 +319,15 @@ def odd_labels(draw: Draw) -> Case:
         return getattr(metrics, name)(v["y"], second)
 
     return Case(
-        use, "labels that are not 0 and 1 have no class 1", check=lambda got: f"{name} of labels {sorted({*odd.tolist()})} gives {got}",
-        arrays={"y": pv.Input(odd, 2), "q": pv.Input(q, 1.0)}, limits=(LABELS,), note=f"{name}: {sorted({*odd.tolist()})}",
-        owners=draw.owners(), words=("y_true", "y_pred"),
-    )  # fmt: skip
+        use,
+        "labels that are not 0 and 1 have no class 1",
+        check=lambda got: f"{name} of labels {sorted({*odd.tolist()})} gives {got}",
+        arrays={"y": pv.Input(odd, 2), "q": pv.Input(q, 1.0)},
+        limits=(LABELS,),
+        note=f"{name}: {sorted({*odd.tolist()})}",
+        owners=draw.owners(),
+        words=("y_true", "y_pred"),
+    )
 
 
 def _importance(draw: Draw) -> Case:
@@ -295,6 +351,10 @@ def _importance(draw: Draw) -> Case:
     return Case(program, check=check, arrays={"x": pv.Input(x, 4.0), "y": pv.Input(y, 8.0)}, owners=draw.owners())
 
 
-enter("metrics.permutation_importance", "metrics", _importance,
-      ["metrics.permutation_importance", "metrics.Importances"], 0.2)  # fmt: skip
-
+enter(
+    "metrics.permutation_importance",
+    "metrics",
+    _importance,
+    ["metrics.permutation_importance", "metrics.Importances"],
+    0.2,
+)

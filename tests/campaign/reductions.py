@@ -38,10 +38,14 @@ def reduction(
         if keeps and draw.chance(0.2) and called.startswith("np."):
             words["keepdims"] = True
         return Case(
-            lambda s, v: calls[called](v["x"], **words), lambda: plain(x, **words),
-            within(x) if callable(within) else within, {"x": pv.Input(x, c.bound + ULP)},
-            note=f"{called}{x.shape} {words}: {c.note}", owners=draw.owners(), words=(name,),
-        )  # fmt: skip
+            lambda s, v: calls[called](v["x"], **words),
+            lambda: plain(x, **words),
+            within(x) if callable(within) else within,
+            {"x": pv.Input(x, c.bound + ULP)},
+            note=f"{called}{x.shape} {words}: {c.note}",
+            owners=draw.owners(),
+            words=(name,),
+        )
 
     enter(f"{'np' if name in TABLE else 'pv'}.{name}", "functions", make, list(calls))
 
@@ -52,20 +56,34 @@ def _spread_error(x: Any) -> Within:
 
 
 for _name, _plain, _within in (
-    ("sum", np.sum, exact("docs/numpy.md")), ("mean", np.mean, MEAN),
-    ("max", np.max, exact("privity.max")), ("min", np.min, exact("privity.min")),
+    ("sum", np.sum, exact("docs/numpy.md")),
+    ("mean", np.mean, MEAN),
+    ("max", np.max, exact("privity.max")),
+    ("min", np.min, exact("privity.min")),
     ("ptp", np.ptp, exact("privity.max")),
-    ("any", np.any, exact("docs/numpy.md")), ("all", np.all, exact("docs/numpy.md")),
+    ("any", np.any, exact("docs/numpy.md")),
+    ("all", np.all, exact("docs/numpy.md")),
     ("count_nonzero", np.count_nonzero, exact("docs/numpy.md")),
-    ("var", np.var, _spread_error), ("std", np.std, _spread_error),
-):  # fmt: skip
+    ("var", np.var, _spread_error),
+    ("std", np.std, _spread_error),
+):
     reduction(_name, _plain, _within)
 reduction("argmax", np.argmax, exact("privity.argmax"))
 reduction("argmin", np.argmin, exact("privity.argmin"))
 reduction("median", np.median, Within("privity.median", ulps=1), keeps=False)
 reduction("cumsum", np.cumsum, exact("privity.cumsum"), keeps=False)
-reduction("prod", np.prod, Within("SecureArray.multiply: a unit a product", ulps=64), axes=False, keeps=False,
-          low=-1, high=0, most=1.0, bounded=1.0, offset=False)  # fmt: skip
+reduction(
+    "prod",
+    np.prod,
+    Within("SecureArray.multiply: a unit a product", ulps=64),
+    axes=False,
+    keeps=False,
+    low=-1,
+    high=0,
+    most=1.0,
+    bounded=1.0,
+    offset=False,
+)
 
 
 def _quantile(name: str) -> Callable[[Draw], Case]:
@@ -78,9 +96,14 @@ def _quantile(name: str) -> Callable[[Draw], Case]:
         q = draw.one(0.5, [0.25, 0.5, 0.75], [0.0, 1.0], 0.9, [0.01, 0.333])
         given: Any = np.asarray(q) * (100 if "percentile" in name else 1)
         return Case(
-            lambda s, v: calls[called](v["x"], given), np.quantile(x, q), Within("privity.quantile", ulps=1, relative=2.0**-40),
-            {"x": c.input()}, note=f"{called} {q}: {c.note}", owners=draw.owners(), words=("quantile",),
-        )  # fmt: skip
+            lambda s, v: calls[called](v["x"], given),
+            np.quantile(x, q),
+            Within("privity.quantile", ulps=1, relative=2.0**-40),
+            {"x": c.input()},
+            note=f"{called} {q}: {c.note}",
+            owners=draw.owners(),
+            words=("quantile",),
+        )
 
     return make
 
@@ -97,26 +120,42 @@ def _average(draw: Draw) -> Case:
     arrays = {"x": c.input()} | ({} if public else {"w": pv.Input(w, 8.0)})
     weights = w if public else shared(w)
     return Case(
-        lambda s, v: np.average(v["x"], weights=w if public else v["w"]), np.average(x, weights=weights),
-        Within(MEAN.page, 2.0**-24 if n else 0, 2.0, 0.0), arrays, note=f"{'public' if public else 'secret'} weights: {c.note}",
-        owners=draw.owners(), words=("average",),
-    )  # fmt: skip
+        lambda s, v: np.average(v["x"], weights=w if public else v["w"]),
+        np.average(x, weights=weights),
+        Within(MEAN.page, 2.0**-24 if n else 0, 2.0, 0.0),
+        arrays,
+        note=f"{'public' if public else 'secret'} weights: {c.note}",
+        owners=draw.owners(),
+        words=("average",),
+    )
 
 
 enter("np.average", "functions", _average)
 
 
-def _simple(name: str, call: Callable[[Any], Any], plain: Callable[[Any], Any], within: Any, *covers: str, least: int = 1,
-            **column: Any) -> None:  # fmt: skip
+def _simple(
+    name: str,
+    call: Callable[[Any], Any],
+    plain: Callable[[Any], Any],
+    within: Any,
+    *covers: str,
+    least: int = 1,
+    **column: Any,
+) -> None:
     """A function of one array without choices."""
 
     def make(draw: Draw) -> Case:
         c = draw.column(max(least, draw.rows()), **{**WIDE, **column})
         x = shared(c.values)
         return Case(
-            lambda s, v: call(v["x"]), lambda: plain(x), within(x) if callable(within) else within, {"x": c.input()},
-            note=c.note, owners=draw.owners(), words=(name.split(".")[-1],),
-        )  # fmt: skip
+            lambda s, v: call(v["x"]),
+            lambda: plain(x),
+            within(x) if callable(within) else within,
+            {"x": c.input()},
+            note=c.note,
+            owners=draw.owners(),
+            words=(name.split(".")[-1],),
+        )
 
     enter(name, "functions", make, covers)
 
@@ -129,21 +168,54 @@ def _order(name: str, privity: Any, plain: Callable[[Any], Any]) -> None:
         c = draw.column(draw.rows(), **WIDE)
         x = shared(c.values)
         return Case(
-            lambda s, v: calls[called](v["x"]), plain(x), exact(f"privity.{name}"), {"x": c.input()},
-            note=f"{called}: {c.note}", owners=draw.owners(), words=(name,),
-        )  # fmt: skip
+            lambda s, v: calls[called](v["x"]),
+            plain(x),
+            exact(f"privity.{name}"),
+            {"x": c.input()},
+            note=f"{called}: {c.note}",
+            owners=draw.owners(),
+            words=(name,),
+        )
 
     enter(f"np.{name}", "functions", make, list(calls))
 
 
 _order("sort", pv.sort, np.sort)
 _order("argsort", pv.argsort, lambda x: np.argsort(x, kind="stable"))
-_simple("pv.top_k", lambda x: list(pv.top_k(x, min(3, len(x)))), lambda x: [np.sort(x)[::-1][:3], np.argsort(-x, kind="stable")[:3]], exact("privity.top_k"))  # fmt: skip
+_simple(
+    "pv.top_k",
+    lambda x: list(pv.top_k(x, min(3, len(x)))),
+    lambda x: [np.sort(x)[::-1][:3], np.argsort(-x, kind="stable")[:3]],
+    exact("privity.top_k"),
+)
 _simple("pv.unique_count", pv.unique_count, lambda x: len(np.unique(x)), exact("privity.unique_count"))
 _simple("np.diff", np.diff, np.diff, exact("docs/numpy.md"), least=2)
-_simple("pv.norm", pv.norm, np.linalg.norm, Within("privity.norm", 2.0**-26, 2), "pv.norm", "np.linalg.norm", most=2.0**9, bounded=2.0**9)
-_simple("np.linalg.vector_norm", np.linalg.vector_norm, np.linalg.vector_norm, Within("privity.norm", 2.0**-26, 2), most=2.0**9, bounded=2.0**9)
-_simple("np.linalg.matrix_norm", lambda x: np.linalg.matrix_norm(x.reshape((1, -1))), lambda x: np.linalg.matrix_norm(x.reshape(1, -1)), Within("privity.norm", 2.0**-26, 2), most=2.0**9, bounded=2.0**9)  # fmt: skip
+_simple(
+    "pv.norm",
+    pv.norm,
+    np.linalg.norm,
+    Within("privity.norm", 2.0**-26, 2),
+    "pv.norm",
+    "np.linalg.norm",
+    most=2.0**9,
+    bounded=2.0**9,
+)
+_simple(
+    "np.linalg.vector_norm",
+    np.linalg.vector_norm,
+    np.linalg.vector_norm,
+    Within("privity.norm", 2.0**-26, 2),
+    most=2.0**9,
+    bounded=2.0**9,
+)
+_simple(
+    "np.linalg.matrix_norm",
+    lambda x: np.linalg.matrix_norm(x.reshape((1, -1))),
+    lambda x: np.linalg.matrix_norm(x.reshape(1, -1)),
+    Within("privity.norm", 2.0**-26, 2),
+    most=2.0**9,
+    bounded=2.0**9,
+)
 
 
 def _trapezoid(draw: Draw) -> Case:
@@ -151,10 +223,14 @@ def _trapezoid(draw: Draw) -> Case:
     c = draw.column(max(2, draw.rows()), most=2.0**16, bounded=2.0**16)
     y, dx = shared(c.values), draw.one(1.0, 0.5, 2.0)
     return Case(
-        lambda s, v: numpy_function(called[3:])(v["y"], dx=dx), np.trapezoid(y, dx=dx),
-        Within("docs/numpy.md: a unit a term", ulps=len(y)), {"y": c.input()}, note=c.note, owners=draw.owners(),
+        lambda s, v: numpy_function(called[3:])(v["y"], dx=dx),
+        np.trapezoid(y, dx=dx),
+        Within("docs/numpy.md: a unit a term", ulps=len(y)),
+        {"y": c.input()},
+        note=c.note,
+        owners=draw.owners(),
         words=("trapezoid",),
-    )  # fmt: skip
+    )
 
 
 enter("np.trapezoid", "functions", _trapezoid, list(words_for("trapezoid")))
@@ -164,9 +240,14 @@ def _rank(draw: Draw) -> Case:
     method = draw.one("average", "min", "max", "dense", "ordinal")
     c = draw.column(draw.rows(), **WIDE)
     return Case(
-        lambda s, v: pv.rank(v["x"], method), plain_stats.rankdata(shared(c.values), method), exact("privity.rank"),
-        {"x": c.input()}, note=f"{method}: {c.note}", owners=draw.owners(), words=("rank",),
-    )  # fmt: skip
+        lambda s, v: pv.rank(v["x"], method),
+        plain_stats.rankdata(shared(c.values), method),
+        exact("privity.rank"),
+        {"x": c.input()},
+        note=f"{method}: {c.note}",
+        owners=draw.owners(),
+        words=("rank",),
+    )
 
 
 enter("pv.rank", "functions", _rank)
@@ -178,9 +259,14 @@ def _sort_by(draw: Draw) -> Case:
     x = shared(b.values)
     order = np.lexsort((x, a))
     return Case(
-        lambda s, v: pv.sort_by([v["a"], v["x"]], [v["a"], v["x"]]), [a[order], x[order]], exact("privity.sort_by"),
-        {"a": pv.Input(a, 8.0), "x": b.input()}, note=b.note, owners=draw.owners(), words=("sort_by",),
-    )  # fmt: skip
+        lambda s, v: pv.sort_by([v["a"], v["x"]], [v["a"], v["x"]]),
+        [a[order], x[order]],
+        exact("privity.sort_by"),
+        {"a": pv.Input(a, 8.0), "x": b.input()},
+        note=b.note,
+        owners=draw.owners(),
+        words=("sort_by",),
+    )
 
 
 enter("pv.sort_by", "functions", _sort_by)
@@ -224,9 +310,14 @@ def _histogram(name: str) -> Callable[[Draw], Case]:
                 return call(v["x"], edges)
 
         return Case(
-            use, plain, exact(f"privity.{name}"), {"x": c.input()}, note=f"{called}, {len(edges)} edges: {c.note}",
-            owners=draw.owners(), words=(name,),
-        )  # fmt: skip
+            use,
+            plain,
+            exact(f"privity.{name}"),
+            {"x": c.input()},
+            note=f"{called}, {len(edges)} edges: {c.note}",
+            owners=draw.owners(),
+            words=(name,),
+        )
 
     return make
 
@@ -243,10 +334,13 @@ def _counted(draw: Draw) -> Case:
     values = draw.rng.integers(0, 10**6, k)
     return Case(
         lambda s, v: [np.bincount(v["x"], minlength=k), pv.one_hot(v["x"], k), pv.lookup(values, v["x"])],
-        [np.bincount(codes, minlength=k), np.eye(k)[codes], values[codes]], exact("privity.one_hot, privity.lookup"),
-        {"x": pv.Input(codes, draw.loose(float(k)))}, note=f"{k} codes", owners=draw.owners(),
+        [np.bincount(codes, minlength=k), np.eye(k)[codes], values[codes]],
+        exact("privity.one_hot, privity.lookup"),
+        {"x": pv.Input(codes, draw.loose(float(k)))},
+        note=f"{k} codes",
+        owners=draw.owners(),
         words=("bincount", "one_hot", "lookup"),
-    )  # fmt: skip
+    )
 
 
 enter("np.bincount", "functions", _counted, ["np.bincount", "pv.one_hot", "pv.lookup"])
@@ -269,10 +363,14 @@ def _group_by(draw: Draw) -> Case:
     want = [np.r_[found, pad], *(np.r_[[f(e) for e in each], pad] for f in (len, np.sum, np.min, np.max, np.mean))]
     same = exact("privity.group_by")
     return Case(
-        use, want, [same] * 5 + [Within("privity.group_by: a mean has the error of a division", 2.0**-20, 1.25)],
-        {"k": pv.Input(keys, 2.0**41), "x": c.input()}, note=f"{k} groups: {c.note}", owners=draw.owners(),
+        use,
+        want,
+        [same] * 5 + [Within("privity.group_by: a mean has the error of a division", 2.0**-20, 1.25)],
+        {"k": pv.Input(keys, 2.0**41), "x": c.input()},
+        note=f"{k} groups: {c.note}",
+        owners=draw.owners(),
         words=("group_by",),
-    )  # fmt: skip
+    )
 
 
 enter("pv.group_by", "functions", _group_by, ["pv.group_by", "pv.Groups"])
@@ -287,9 +385,14 @@ def _segmented(draw: Draw) -> Case:
         total = x[i] if starts[i] else total + x[i]
         want[i] = total
     return Case(
-        lambda s, v: pv.segmented_sum(v["x"], v["starts"]), want, exact("privity.segmented_sum"),
-        {"x": c.input(), "starts": pv.Input(starts)}, note=c.note, owners=draw.owners(), words=("segmented_sum",),
-    )  # fmt: skip
+        lambda s, v: pv.segmented_sum(v["x"], v["starts"]),
+        want,
+        exact("privity.segmented_sum"),
+        {"x": c.input(), "starts": pv.Input(starts)},
+        note=c.note,
+        owners=draw.owners(),
+        words=("segmented_sum",),
+    )
 
 
 enter("pv.segmented_sum", "functions", _segmented)
@@ -301,10 +404,14 @@ def _where(draw: Draw) -> Case:
     x, y = shared(a.values), shared(b.values)
     call = draw.one(np.where, pv.where, lambda m, p, q: np.select([m], [p], q))
     return Case(
-        lambda s, v: call(v["m"], v["x"], v["y"]), np.where(mask, x, y), exact("privity.where"),
-        {"m": pv.Input(mask), "x": a.input(), "y": b.input()}, note=f"{a.note}; {b.note}", owners=draw.owners(),
+        lambda s, v: call(v["m"], v["x"], v["y"]),
+        np.where(mask, x, y),
+        exact("privity.where"),
+        {"m": pv.Input(mask), "x": a.input(), "y": b.input()},
+        note=f"{a.note}; {b.note}",
+        owners=draw.owners(),
         words=("where", "select"),
-    )  # fmt: skip
+    )
 
 
 enter("np.where", "functions", _where, ["np.where", "pv.where", "np.select"])
@@ -316,9 +423,14 @@ def _along_rows(name: str, plain: Callable[[Any], Any], within: Within) -> None:
         c = draw.column(k * draw.rows(1, 30), most=2.0**20, bounded=2.0**20)
         x = shared(c.values).reshape(-1, k)
         return Case(
-            lambda s, v: getattr(pv, name)(v["x"], -1), plain(x), within, {"x": pv.Input(x, c.bound + ULP)},
-            note=f"{x.shape} {c.note}", owners=draw.owners(), words=(name,),
-        )  # fmt: skip
+            lambda s, v: getattr(pv, name)(v["x"], -1),
+            plain(x),
+            within,
+            {"x": pv.Input(x, c.bound + ULP)},
+            note=f"{x.shape} {c.note}",
+            owners=draw.owners(),
+            words=(name,),
+        )
 
     enter(f"pv.{name}", "functions", make)
 
@@ -349,14 +461,23 @@ def _moments(name: str) -> Callable[[Draw], Case]:
             return r
 
         if name == "cov":
-            within: Any = Within("privity.cov", ulps=2, absolute=2.0**-20 * np.outer(deviations, deviations) if d > 1 else 2.0**-20 * deviations[0] ** 2)
+            within: Any = Within(
+                "privity.cov",
+                ulps=2,
+                absolute=2.0**-20 * np.outer(deviations, deviations) if d > 1 else 2.0**-20 * deviations[0] ** 2,
+            )
         else:
             least = deviations[deviations > 0].min(initial=1.0)
             within = Within("privity.corrcoef", absolute=2.0**-16 + 2.0**-18 / least)
         return Case(
-            lambda s, v: call(v["x"]), want, within, {"x": pv.Input(x, bound + ULP)}, whole=("x",),
-            note=f"{x.shape} " + "; ".join(p.note for p in parts), words=(name,),
-        )  # fmt: skip
+            lambda s, v: call(v["x"]),
+            want,
+            within,
+            {"x": pv.Input(x, bound + ULP)},
+            whole=("x",),
+            note=f"{x.shape} " + "; ".join(p.note for p in parts),
+            words=(name,),
+        )
 
     return make
 

@@ -28,9 +28,14 @@ def moved(name: str, call: Callable[[Any, Any], Any], dimensions: tuple[int, ...
         x = shared(c.values).reshape(shape)
         plain = calls[called] if called.startswith("np.") else calls.get(f"np.{name}")
         return Case(
-            lambda s, v: call(calls[called], v["x"]), lambda: call(plain, x), HERE, {"x": pv.Input(x, c.bound + ULP)},
-            whole=("x",), note=f"{called}{shape}: {c.note}", words=(name.split(".")[-1],),
-        )  # fmt: skip
+            lambda s, v: call(calls[called], v["x"]),
+            lambda: call(plain, x),
+            HERE,
+            {"x": pv.Input(x, c.bound + ULP)},
+            whole=("x",),
+            note=f"{called}{shape}: {c.note}",
+            words=(name.split(".")[-1],),
+        )
 
     enter(f"{'np' if name in TABLE else 'pv'}.{name}", "functions", make, list(calls))
 
@@ -93,7 +98,7 @@ for _name, _call, _dimensions in (
     ("linalg.matrix_transpose", lambda f, x: f(x), (2, 3)),
     ("linalg.diagonal", lambda f, x: f(x), (2, 3)),
     ("linalg.trace", lambda f, x: f(x), (2, 3)),
-):  # fmt: skip
+):
     if _name in ("split", "hsplit", "dsplit"):  # two equal parts: the forms with an even number there
         axis = {"split": 0, "hsplit": 1, "dsplit": 2}[_name]
 

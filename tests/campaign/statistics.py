@@ -56,9 +56,14 @@ def _one(draw: Draw, call: Any, want: Any, within: Any, least: int = 1, **column
         return call(x, words)
 
     return Case(
-        program, lambda: want(given.known), within(given) if callable(within) else within, given.arrays,
-        sheets=given.sheets, note=given.note, owners=draw.owners(),
-    )  # fmt: skip
+        program,
+        lambda: want(given.known),
+        within(given) if callable(within) else within,
+        given.arrays,
+        sheets=given.sheets,
+        note=given.note,
+        owners=draw.owners(),
+    )
 
 
 def _or_nan(f: Any, least: int = 1) -> Any:
@@ -69,9 +74,11 @@ def _or_nan(f: Any, least: int = 1) -> Any:
 @entry("statistics", "stats.mean")
 def mean(draw: Draw) -> Case:
     return _one(
-        draw, lambda x, w: stats.mean(x, **w), _or_nan(np.mean),
+        draw,
+        lambda x, w: stats.mean(x, **w),
+        _or_nan(np.mean),
         lambda g: Within(f"{PAGE}: mean, 2^-24 and a unit of the input's last place", 2.0**-24, 1.0, g.resolution),
-    )  # fmt: skip
+    )
 
 
 def spread(x: Any, bound: float) -> Within:
@@ -85,8 +92,11 @@ def variance(draw: Draw) -> Case:
         return x.var(ddof=1) if len(x) > 1 else 0.0 if len(x) else np.nan
 
     case = _one(
-        draw, lambda x, w: stats.variance(x, **w), want, lambda g: Within(f"{PAGE}: variance", 1e-4, 1.0, _flat(g)),
-    )  # fmt: skip
+        draw,
+        lambda x, w: stats.variance(x, **w),
+        want,
+        lambda g: Within(f"{PAGE}: variance", 1e-4, 1.0, _flat(g)),
+    )
     case.limits = (Limit("needs 0 <= ddof < rows", "pandas: NaN for one row"),)
     return case
 
@@ -104,9 +114,11 @@ def quantile(draw: Draw) -> Case:
         return np.quantile(x, q) if len(x) else np.full(np.shape(q), np.nan)
 
     return _one(
-        draw, lambda x, w: stats.quantile(x, q, **w), want,
+        draw,
+        lambda x, w: stats.quantile(x, q, **w),
+        want,
         lambda g: Within(f"{PAGE}: quantile", ulps=2, absolute=2 * g.resolution + 2.0**-17 * _gap(g.known)),
-    )  # fmt: skip
+    )
 
 
 def _gap(x: Any) -> float:
@@ -129,10 +141,13 @@ def covariance(draw: Draw) -> Case:
     x, bound, note = _matrix(draw, n, d)
     deviations = x.std(0, ddof=1)
     return Case(
-        lambda s, v: stats.covariance(v["x"]), lambda: np.cov(shared(x).T),
+        lambda s, v: stats.covariance(v["x"]),
+        lambda: np.cov(shared(x).T),
         Within(f"{PAGE}: covariance, as variance", absolute=1e-4 * np.outer(deviations, deviations) + ULP),
-        {"x": pv.Input(x, bound)}, note=note, owners=draw.owners(),
-    )  # fmt: skip
+        {"x": pv.Input(x, bound)},
+        note=note,
+        owners=draw.owners(),
+    )
 
 
 @entry("statistics", "stats.correlation")
@@ -146,10 +161,13 @@ def correlation(draw: Draw) -> Case:
     if least < 8 * ULP:
         want = np.where(np.isfinite(want), want, 0)
     return Case(
-        lambda s, v: stats.correlation(v["x"]), want,
-        Within(f"{PAGE}: correlation", absolute=2.0**-15 + 2.0**-18 / max(least, 1e-9)), {"x": pv.Input(x, bound)},
-        note=note, owners=draw.owners(),
-    )  # fmt: skip
+        lambda s, v: stats.correlation(v["x"]),
+        want,
+        Within(f"{PAGE}: correlation", absolute=2.0**-15 + 2.0**-18 / max(least, 1e-9)),
+        {"x": pv.Input(x, bound)},
+        note=note,
+        owners=draw.owners(),
+    )
 
 
 @entry("statistics", "stats.variance_inflation")
@@ -166,9 +184,13 @@ def inflation(draw: Draw) -> Case:
         return np.array([variance_inflation_factor(z, j) for j in range(d)])
 
     return Case(
-        lambda s, v: stats.variance_inflation(v["x"]), want, Within(f"{PAGE}: variance_inflation", 2.0**-12),
-        {"x": pv.Input(x, bound)}, note=f"{n} x {d}, bound {bound:.3g}", owners=draw.owners(),
-    )  # fmt: skip
+        lambda s, v: stats.variance_inflation(v["x"]),
+        want,
+        Within(f"{PAGE}: variance_inflation", 2.0**-12),
+        {"x": pv.Input(x, bound)},
+        note=f"{n} x {d}, bound {bound:.3g}",
+        owners=draw.owners(),
+    )
 
 
 @entry("statistics", "stats.ttest")
@@ -194,11 +216,18 @@ def ttest(draw: Draw) -> Case:
     size = abs(t) if t == t else 0.0
     few = min(len(a), len(b)) < 2
     return Case(
-        program, want, [Within(f"{PAGE}: t to 1e-3, relative above 1", absolute=1e-3 * max(1.0, size)),
-                        Within(f"{PAGE}: degrees of freedom", 1e-3, absolute=1e-3)],
-        {**given.arrays, "g": pv.Input(group, 1)}, sheets=given.sheets, note=f"{len(a)} and {len(b)}; {given.note}",
-        owners=draw.owners(), check=(lambda got: "") if few else None,
-    )  # fmt: skip
+        program,
+        want,
+        [
+            Within(f"{PAGE}: t to 1e-3, relative above 1", absolute=1e-3 * max(1.0, size)),
+            Within(f"{PAGE}: degrees of freedom", 1e-3, absolute=1e-3),
+        ],
+        {**given.arrays, "g": pv.Input(group, 1)},
+        sheets=given.sheets,
+        note=f"{len(a)} and {len(b)}; {given.note}",
+        owners=draw.owners(),
+        check=(lambda got: "") if few else None,
+    )
 
 
 def _opened(s: Any, found: Any, names: tuple[str, ...]) -> list[Any]:
@@ -224,10 +253,15 @@ def mannwhitneyu(draw: Draw) -> Case:
 
     flat = min(len(a), len(b)) == 0 or np.ptp(np.r_[a, b]) == 0
     return Case(
-        program, want, [Within(f"{PAGE}: mannwhitneyu", absolute=1e-4), Within(f"{PAGE}: z to 1e-4", absolute=1e-4)],
-        {**given.arrays, "g": pv.Input(group, 1)}, sheets=given.sheets, note=f"{len(a)} and {len(b)}; {given.note}",
-        owners=draw.owners(), check=(lambda got: "") if flat else None,
-    )  # fmt: skip
+        program,
+        want,
+        [Within(f"{PAGE}: mannwhitneyu", absolute=1e-4), Within(f"{PAGE}: z to 1e-4", absolute=1e-4)],
+        {**given.arrays, "g": pv.Input(group, 1)},
+        sheets=given.sheets,
+        note=f"{len(a)} and {len(b)}; {given.note}",
+        owners=draw.owners(),
+        check=(lambda got: "") if flat else None,
+    )
 
 
 @entry("statistics", "stats.crosstab")
@@ -244,10 +278,14 @@ def crosstab(draw: Draw) -> Case:
         return stats.crosstab(v["a"], v["b"], rows=r, columns=c, **({"valid": v["valid"]} if masked else {}))
 
     return Case(
-        program, check=lambda got: "" if np.array_equal(np.nan_to_num(got), np.nan_to_num(want_open)) else f"{got}, right {want}",
+        program,
+        check=lambda got: (
+            "" if np.array_equal(np.nan_to_num(got), np.nan_to_num(want_open)) else f"{got}, right {want}"
+        ),
         arrays={"a": pv.Input(a.astype(int), 8), "b": pv.Input(b.astype(int), 8), "valid": pv.Input(valid)},
-        note=f"{r} x {c}, {n} rows", owners=draw.owners(),
-    )  # fmt: skip
+        note=f"{r} x {c}, {n} rows",
+        owners=draw.owners(),
+    )
 
 
 @entry("statistics", "stats.chi2_contingency")
@@ -271,10 +309,14 @@ def chi2(draw: Draw) -> Case:
         return _opened(s, got, ("statistic", "df"))
 
     return Case(
-        program, [value, (r - 1) * (c - 1)], [Within(f"{PAGE}: chi2, 1e-4 relative", 1e-4, absolute=n * 2.0**-24 + ULP), exact(PAGE)],
-        {"a": pv.Input(a, 8), "b": pv.Input(b, 8)}, check=None if full else (lambda got: ""),
-        note=f"{r} x {c}, {n} rows", owners=draw.owners(),
-    )  # fmt: skip
+        program,
+        [value, (r - 1) * (c - 1)],
+        [Within(f"{PAGE}: chi2, 1e-4 relative", 1e-4, absolute=n * 2.0**-24 + ULP), exact(PAGE)],
+        {"a": pv.Input(a, 8), "b": pv.Input(b, 8)},
+        check=None if full else (lambda got: ""),
+        note=f"{r} x {c}, {n} rows",
+        owners=draw.owners(),
+    )
 
 
 def survival(draw: Draw, n: int) -> tuple[Any, Any, float, str]:
@@ -308,9 +350,12 @@ def kaplan_meier(draw: Draw) -> Case:
         return ""
 
     return Case(
-        lambda s, v: stats.kaplan_meier(v["t"], v["e"], at=at), check=check,
-        arrays={"t": pv.Input(t, bound), "e": pv.Input(e, 1)}, note=note, owners=draw.owners(),
-    )  # fmt: skip
+        lambda s, v: stats.kaplan_meier(v["t"], v["e"], at=at),
+        check=check,
+        arrays={"t": pv.Input(t, bound), "e": pv.Input(e, 1)},
+        note=note,
+        owners=draw.owners(),
+    )
 
 
 @entry("statistics", "stats.logrank")
@@ -330,11 +375,14 @@ def logrank(draw: Draw) -> Case:
     if value == value and not np.isfinite(value):
         value = np.nan
     return Case(
-        lambda s, v: _opened(s, stats.logrank(v["t"], v["e"], v["g"]), ("statistic",)), [value],
+        lambda s, v: _opened(s, stats.logrank(v["t"], v["e"], v["g"]), ("statistic",)),
+        [value],
         Within(f"{PAGE}: logrank, 1e-4 relative, 1e-4 absolute", 1e-4, absolute=1e-4),
-        {"t": pv.Input(t, bound), "e": pv.Input(e, 1), "g": pv.Input(g, 1)}, note=note, owners=draw.owners(),
+        {"t": pv.Input(t, bound), "e": pv.Input(e, 1), "g": pv.Input(g, 1)},
+        note=note,
+        owners=draw.owners(),
         check=None if value == value else (lambda got: ""),
-    )  # fmt: skip
+    )
 
 
 @entry("statistics", "stats.describe", "stats.Description")
@@ -358,7 +406,9 @@ def describe(draw: Draw) -> Case:
             stated = [0.0, abs(column.mean()) * 2.0**-24 + last, 1e-4 * deviation + 4 * last]
             stated += [2.0**-17 * gap + 2.0**-17 * f.unit] * 3  # stated for quantiles, in units
             found = _described(got, f.name, j)
-            for label, a, b, t in zip(("count", "mean", "std", "25 %", "50 %", "75 %"), found, want, stated, strict=True):
+            for label, a, b, t in zip(
+                ("count", "mean", "std", "25 %", "50 %", "75 %"), found, want, stated, strict=True
+            ):
                 if b == b and a == a and abs(a - b) > t + 1e-12 * abs(b):
                     return f"{label} of {f.name!r}: {a!r}, right {b!r} (stated {t:.3g})"
                 if b == b and a != a and len(column) > 1 and label in ("count", "mean", "std"):
@@ -366,9 +416,12 @@ def describe(draw: Draw) -> Case:
         return ""
 
     return Case(
-        lambda s, v: stats.describe(s.table("t")), check=check, sheets=[table("t", fields, np.where(empty, np.nan, x))],
-        note=f"{n} rows: " + "; ".join(c.note for c in parts), owners=draw.owners(),
-    )  # fmt: skip
+        lambda s, v: stats.describe(s.table("t")),
+        check=check,
+        sheets=[table("t", fields, np.where(empty, np.nan, x))],
+        note=f"{n} rows: " + "; ".join(c.note for c in parts),
+        owners=draw.owners(),
+    )
 
 
 def _described(got: Any, name: str, at: int) -> list[float]:
@@ -378,4 +431,3 @@ def _described(got: Any, name: str, at: int) -> list[float]:
     if isinstance(got, dict):
         return [float(v) for v in (got[name].values() if isinstance(got[name], dict) else got[name])]
     return [float(v) for v in np.asarray(got)[:, at]]
-

@@ -1,4 +1,4 @@
-"""Tables beside pandas: columns, filters, groups, joins, rows of several owners, empty cells, unicode, whole numbers."""
+"""Tables beside pandas: columns, filters, groups, joins, several owners, empty cells, unicode, whole numbers."""
 
 from __future__ import annotations
 
@@ -63,8 +63,20 @@ def near(got: Any, want: Any, allowed: Any, what: str) -> str:
     return f"{what}[{i}]: {a.reshape(-1)[i]!r}, right {b.reshape(-1)[i]!r}; {int(bad.sum())} of {bad.size}"
 
 
-@entry("tables", "Table.select", "Table.select", "Table.drop", "Table.with_label", "Table.with_column", "Table.to_arrays",
-       "Table.matrix", "Table.features", "Table.label", "Table.take", "Table.split")  # fmt: skip
+@entry(
+    "tables",
+    "Table.select",
+    "Table.select",
+    "Table.drop",
+    "Table.with_label",
+    "Table.with_column",
+    "Table.to_arrays",
+    "Table.matrix",
+    "Table.features",
+    "Table.label",
+    "Table.take",
+    "Table.split",
+)
 def columns(draw: Draw) -> Case:
     """The cells themselves, through each way that gives them."""
     p = People(draw, gaps=False)
@@ -108,8 +120,15 @@ def columns(draw: Draw) -> Case:
             wrong = wrong or near(got[2], 2 * x, p.unit * 2.0**-29, "twice")
         return wrong
 
-    return Case(program, check=check, sheets=p.sheets, note=f"{way}: {p.note}", owners=draw.owners(), words=("split",),
-                limits=(Limit("no rows on one side", PAGE),) if p.n < 4 else ())  # fmt: skip
+    return Case(
+        program,
+        check=check,
+        sheets=p.sheets,
+        note=f"{way}: {p.note}",
+        owners=draw.owners(),
+        words=("split",),
+        limits=(Limit("no rows on one side", PAGE),) if p.n < 4 else (),
+    )
 
 
 @entry("tables", "Table.sums", "Table.sums", "Table.squares", "Table.moments", "Table.count")
@@ -127,8 +146,9 @@ def sums(draw: Draw) -> Case:
         return (
             near(got[0] * p.unit, [x.sum()], last, "sums")
             or near(got[1] * p.unit**2, [(x**2).sum()], 2 * last * p.unit, "squares")
-            or near(got[2], [x.count()], 0, "cells") or near(got[3], p.n, 0, "count")
-        )  # fmt: skip
+            or near(got[2], [x.count()], 0, "cells")
+            or near(got[3], p.n, 0, "count")
+        )
 
     return Case(program, check=check, sheets=p.sheets, note=p.note, owners=draw.owners())
 
@@ -146,24 +166,36 @@ def filtered(draw: Draw) -> Case:
     def program(s: Any, v: Any) -> Any:
         t = s.table("t")
         mask = {
-            "<": lambda: t[p.x] < cut, "<=": lambda: t[p.x] <= cut, "category": lambda: t[p.c] == key,
-            "binary": lambda: t[p.b] == 1, "integer": lambda: t[p.k] == int(at),
-        }[way]()  # fmt: skip
+            "<": lambda: t[p.x] < cut,
+            "<=": lambda: t[p.x] <= cut,
+            "category": lambda: t[p.c] == key,
+            "binary": lambda: t[p.b] == 1,
+            "integer": lambda: t[p.k] == int(at),
+        }[way]()
         f = t.filter(mask)
         return [f.count, f.moments([p.x])[2], f.moments([p.x])[0]]
 
     def check(got: Any) -> str:
         keep = {
-            "<": lambda: p.frame[p.x] < _seen(cut, p.unit), "<=": lambda: p.frame[p.x] <= _seen(cut, p.unit),
-            "category": lambda: p.frame[p.c] == key, "binary": lambda: p.frame[p.b] == 1,
+            "<": lambda: p.frame[p.x] < _seen(cut, p.unit),
+            "<=": lambda: p.frame[p.x] <= _seen(cut, p.unit),
+            "category": lambda: p.frame[p.c] == key,
+            "binary": lambda: p.frame[p.b] == 1,
             "integer": lambda: p.frame[p.k] == at,
-        }[way]()  # fmt: skip
+        }[way]()
         x = p.frame[p.x][keep]
         wrong = near(got[0], keep.sum(), 0, "count")
         wrong = wrong or near(got[1], [x.count()], 0, f"cells of {p.x!r}")
         return wrong or near(np.asarray(got[2]) * p.unit, [x.sum()], 2.0**-30 * p.unit * p.n, f"sum of {p.x!r}")
 
-    return Case(program, check=check, sheets=p.sheets, note=f"{way} {cut:.6g}: {p.note}", owners=draw.owners(), words=("filter",))
+    return Case(
+        program,
+        check=check,
+        sheets=p.sheets,
+        note=f"{way} {cut:.6g}: {p.note}",
+        owners=draw.owners(),
+        words=("filter",),
+    )
 
 
 def _seen(x: float, unit: float) -> float:
@@ -209,13 +241,24 @@ def groups(draw: Draw) -> Case:
             want = right[name].to_numpy(np.float64)
             known = np.isfinite(want)
             stated = {"mean": 2.0**-24 * np.abs(want) + p.unit * 2.0**-29 + ULP, "sum": p.unit * 2.0**-30 * p.n}
-            wrong = near(np.asarray(values)[valid][known], want[known], np.broadcast_to(stated.get(name, 0.0), want.shape)[known], name)
+            wrong = near(
+                np.asarray(values)[valid][known],
+                want[known],
+                np.broadcast_to(stated.get(name, 0.0), want.shape)[known],
+                name,
+            )
             if wrong:
                 return wrong
         return ""
 
-    return Case(program, check=check, sheets=p.sheets, note=f"{keys} {hows}: {p.note}", owners=draw.owners(),
-                words=("group_by", "capacity"))  # fmt: skip
+    return Case(
+        program,
+        check=check,
+        sheets=p.sheets,
+        note=f"{keys} {hows}: {p.note}",
+        owners=draw.owners(),
+        words=("group_by", "capacity"),
+    )
 
 
 @entry("tables", "columns with empty cells", weight=2)
@@ -235,19 +278,33 @@ def nullable(draw: Draw) -> Case:
         x = p.frame[p.x].dropna().to_numpy()
         if not len(x):
             return np.nan
-        plain: Any = {"stats.mean": np.mean, "stats.variance": lambda v: v.var(ddof=1) if len(v) > 1 else 0.0,
-                      "stats.quantile": np.median}.get(way)  # fmt: skip
+        plain: Any = {
+            "stats.mean": np.mean,
+            "stats.variance": lambda v: v.var(ddof=1) if len(v) > 1 else 0.0,
+            "stats.quantile": np.median,
+        }.get(way)
         return plain(x) if plain else getattr(x, way)()
 
     right = want()
-    sizes = {"mean": 2.0**-24 * abs(right), "stats.mean": 2.0**-24 * abs(right), "stats.variance": 1e-4 * abs(right) + p.unit**2 * 2.0**-50,
-             "sum": p.unit * 2.0**-30 * p.n, "stats.quantile": 2.0**-17 * float(np.ptp(p.frame[p.x].dropna())) if right == right else 0}  # fmt: skip
+    sizes = {
+        "mean": 2.0**-24 * abs(right),
+        "stats.mean": 2.0**-24 * abs(right),
+        "stats.variance": 1e-4 * abs(right) + p.unit**2 * 2.0**-50,
+        "sum": p.unit * 2.0**-30 * p.n,
+        "stats.quantile": 2.0**-17 * float(np.ptp(p.frame[p.x].dropna())) if right == right else 0,
+    }
     return Case(
-        program, check=None if right == right else (lambda got: ""), want=right,
-        within=Within(f"{PAGE}: statistics honour empty cells", ulps=1, absolute=sizes.get(way, 0.0) + p.unit * 2.0**-29),
-        sheets=p.sheets, note=f"{way}: {p.note}", owners=draw.owners(),
+        program,
+        check=None if right == right else (lambda got: ""),
+        want=right,
+        within=Within(
+            f"{PAGE}: statistics honour empty cells", ulps=1, absolute=sizes.get(way, 0.0) + p.unit * 2.0**-29
+        ),
+        sheets=p.sheets,
+        note=f"{way}: {p.note}",
+        owners=draw.owners(),
         limits=(Limit("empty", PAGE),) if right != right else (),
-    )  # fmt: skip
+    )
 
 
 @entry("tables", "crosstab of tables", weight=1)
@@ -263,7 +320,15 @@ def crosstab(draw: Draw) -> Case:
         t = s.table("t")
         return stats.crosstab(t[p.c], t[p.b], rows=r, columns=2).counts
 
-    return Case(program, want, exact(f"{PAGE}: empty cells"), sheets=p.sheets, note=p.note, owners=draw.owners(), words=("crosstab",))
+    return Case(
+        program,
+        want,
+        exact(f"{PAGE}: empty cells"),
+        sheets=p.sheets,
+        note=p.note,
+        owners=draw.owners(),
+        words=("crosstab",),
+    )
 
 
 def keyed(draw: Draw, name: str, column: str, ids: Any, field: Field, values: Any) -> Any:
@@ -298,14 +363,18 @@ def linked(draw: Draw) -> Case:
             or near(np.asarray(got[1]) * fa.unit, [merged[one].sum()], fa.unit * 2.0**-30 * n, one)
             or near(np.asarray(got[2]) * fb.unit, [merged[other].sum()], fb.unit * 2.0**-30 * m, other)
             or near(got[3], [common], 0, f"cells of {other!r}")
-        )  # fmt: skip
+        )
 
     # each table has its own owner: within one, every key is there once
     return Case(
-        program, check=check, sheets=[keyed(draw, "a", one, left, fa, a.values), keyed(draw, "b", other, right, fb, b.values)],
-        note=f"{how}, {n} and {m} rows, {common} common", owners=1,
-        limits=(Limit("no common|common rows|too few", "docs/linkage.md"),) if common < 1 else (), words=("link", "capacity"),
-    )  # fmt: skip
+        program,
+        check=check,
+        sheets=[keyed(draw, "a", one, left, fa, a.values), keyed(draw, "b", other, right, fb, b.values)],
+        note=f"{how}, {n} and {m} rows, {common} common",
+        owners=1,
+        limits=(Limit("no common|common rows|too few", "docs/linkage.md"),) if common < 1 else (),
+        words=("link", "capacity"),
+    )
 
 
 @entry("tables", "a left join and its statistics", weight=1)
@@ -327,10 +396,13 @@ def left_statistics(draw: Draw) -> Case:
         return g["b"]
 
     return Case(
-        program, seen.mean() if way == "mean" else np.array(mean), Within(f"{PAGE}: means", 2.0**-20, 2, 2.0**-20),
-        sheets=[keyed(draw, "a", "ward", ids, fa, a), keyed(draw, "b", "b", ids[:m], fb, b)], note=f"{way}, {n} and {m} rows",
+        program,
+        seen.mean() if way == "mean" else np.array(mean),
+        Within(f"{PAGE}: means", 2.0**-20, 2, 2.0**-20),
+        sheets=[keyed(draw, "a", "ward", ids, fa, a), keyed(draw, "b", "b", ids[:m], fb, b)],
+        note=f"{way}, {n} and {m} rows",
         words=("group_by", "link"),
-    )  # fmt: skip
+    )
 
 
 @entry("tables", "pv.intersect", weight=0.5)
@@ -343,7 +415,11 @@ def intersected(draw: Draw) -> Case:
 
     def check(got: Any) -> str:
         mine = np.asarray(next(iter(got.values())))
-        return "" if mine.tolist() == np.isin(left, right).tolist() or mine.tolist() == np.isin(right, left).tolist() else f"{mine}"
+        return (
+            ""
+            if mine.tolist() == np.isin(left, right).tolist() or mine.tolist() == np.isin(right, left).tolist()
+            else f"{mine}"
+        )
 
     def program(s: Any, v: Any) -> Any:
         found = pv.intersect(s.table("a"), s.table("b"))
@@ -352,11 +428,13 @@ def intersected(draw: Draw) -> Case:
 
     want = int(np.isin(left, right).sum())
     return Case(
-        program, check=lambda got: "" if got["size"] == want else f"{got['size']}, right {want}",
+        program,
+        check=lambda got: "" if got["size"] == want else f"{got['size']}, right {want}",
         sheets=[keyed(draw, "a", "x", left, f, np.zeros(n)), keyed(draw, "b", "y", right, g, np.zeros(m))],
-        note=f"{n} and {m} rows", limits=(Limit("no common|common rows|too few", "docs/linkage.md"),) if not want else (),
+        note=f"{n} and {m} rows",
+        limits=(Limit("no common|common rows|too few", "docs/linkage.md"),) if not want else (),
         words=("link", "intersect"),
-    )  # fmt: skip
+    )
 
 
 @entry("tables", "pv.concat", weight=0.5)
@@ -371,14 +449,22 @@ def concatenated(draw: Draw) -> Case:
     def check(got: Any) -> str:
         x = p.frame[p.x]
         return (
-            near(got[0], 2 * p.n, 0, "rows") or near(np.asarray(got[1]) * p.unit, [2 * x.sum()], p.unit * 2.0**-29 * p.n, p.x)
+            near(got[0], 2 * p.n, 0, "rows")
+            or near(np.asarray(got[1]) * p.unit, [2 * x.sum()], p.unit * 2.0**-29 * p.n, p.x)
             or near(got[2], [2 * x.count()], 0, "cells")
-        )  # fmt: skip
+        )
 
     return Case(program, check=check, sheets=p.sheets, note=p.note, owners=draw.owners(), words=("concat",))
 
 
-@entry("tables", "selection.KFold", "selection.KFold", "selection.StratifiedKFold", "selection.train_test_split", weight=0.3)
+@entry(
+    "tables",
+    "selection.KFold",
+    "selection.KFold",
+    "selection.StratifiedKFold",
+    "selection.train_test_split",
+    weight=0.3,
+)
 def folds(draw: Draw) -> Case:
     """Every row tests once; a stratified part has its share of each class, give or take a row."""
     from privity.ml.selection import train_test_split
@@ -396,7 +482,17 @@ def folds(draw: Draw) -> Case:
         if sorted([*train, *test]) != x.tolist():
             return "rows are lost or doubled"
         share = y[np.rint(test).astype(int)].sum()
-        return "" if abs(share - y.sum() * len(test) / n) <= 1.01 else f"{share} of class 1 in {len(test)} test rows, {y.sum()} of {n} in all"
+        return (
+            ""
+            if abs(share - y.sum() * len(test) / n) <= 1.01
+            else f"{share} of class 1 in {len(test)} test rows, {y.sum()} of {n} in all"
+        )
 
-    return Case(program, check=check, arrays={"x": pv.Input(x, 128.0), "y": pv.Input(y, 1)}, note=f"{n} rows, {y.sum()} of class 1",
-                owners=draw.owners(), words=("train_test_split", "stratify"))  # fmt: skip
+    return Case(
+        program,
+        check=check,
+        arrays={"x": pv.Input(x, 128.0), "y": pv.Input(y, 1)},
+        note=f"{n} rows, {y.sum()} of class 1",
+        owners=draw.owners(),
+        words=("train_test_split", "stratify"),
+    )

@@ -1,4 +1,4 @@
-"""privity.ml.preprocessing beside scikit-learn, on tables with loose bounds, offsets, empty cells and rare categories."""
+"""privity.ml.preprocessing beside scikit-learn: loose bounds, offsets, empty cells, rare categories."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ class Numbers:
         raw = np.stack([c.values for c in parts], 1)
         self.empty = np.stack([draw.gaps(self.n) if some else np.zeros(self.n, bool) for _ in range(d)], 1)
         self.raw = np.where(self.empty, np.nan, raw)
-        self.seen = np.where(self.empty, np.nan, np.stack([cells(c.values, f.unit) for c, f in zip(parts, self.fields, strict=True)], 1))
+        self.seen = np.where(
+            self.empty, np.nan, np.stack([cells(c.values, f.unit) for c, f in zip(parts, self.fields, strict=True)], 1)
+        )
         self.sheets = [table("t", self.fields, self.raw)]
         self.note = f"{self.n} rows, {self.empty.mean():.0%} empty: " + "; ".join(c.note for c in parts)
         with np.errstate(all="ignore"):
@@ -63,7 +65,9 @@ def natural(got: Any) -> Any:
     return np.stack([np.asarray(v, np.float64) * u for v, u in zip(got[0], got[1], strict=True)], 1)
 
 
-def _scaler(name: str, options: Callable[[Draw], dict[str, Any]], theirs: Any, relative: float, absolute: float) -> None:
+def _scaler(
+    name: str, options: Callable[[Draw], dict[str, Any]], theirs: Any, relative: float, absolute: float
+) -> None:
     def make(draw: Draw) -> Case:
         t = Numbers(draw)
         words = options(draw)
@@ -88,16 +92,24 @@ def _scaler(name: str, options: Callable[[Draw], dict[str, Any]], theirs: Any, r
 
         limits = (*((EMPTY,) if t.short() else ()), *(() if t.fine else (NAMED,)))
         return Case(
-            lambda s, v: opened(getattr(pp, name)(**words).fit_transform(s.table("t")), t.names), check=check,
-            sheets=t.sheets, note=f"{words} {t.note}", owners=draw.owners(), limits=limits,
-        )  # fmt: skip
+            lambda s, v: opened(getattr(pp, name)(**words).fit_transform(s.table("t")), t.names),
+            check=check,
+            sheets=t.sheets,
+            note=f"{words} {t.note}",
+            owners=draw.owners(),
+            limits=limits,
+        )
 
     enter(f"preprocessing.{name}", "transforms", make)
 
 
 _scaler("StandardScaler", lambda d: {}, plain.StandardScaler, 1e-4, 4 * ULP)
-_scaler("MinMaxScaler", lambda d: {"feature_range": d.one((0, 1), (-1, 2))}, plain.MinMaxScaler, 0.0, 2.0**-17 + 2 * ULP)
-_scaler("RobustScaler", lambda d: {"quantile_range": d.one((25.0, 75.0), (10.0, 90.0))}, plain.RobustScaler, 1e-4, 4 * ULP)
+_scaler(
+    "MinMaxScaler", lambda d: {"feature_range": d.one((0, 1), (-1, 2))}, plain.MinMaxScaler, 0.0, 2.0**-17 + 2 * ULP
+)
+_scaler(
+    "RobustScaler", lambda d: {"quantile_range": d.one((25.0, 75.0), (10.0, 90.0))}, plain.RobustScaler, 1e-4, 4 * ULP
+)
 
 
 @entry("transforms", "preprocessing unscale", weight=0.5)
@@ -117,8 +129,9 @@ def unscale(draw: Draw) -> Case:
         size = np.r_[np.abs(right[:-1]), np.abs(b[-1]) + np.abs(b[:-1] / deviation * mean).sum()]
         return "" if (off <= 1e-4 * size + 4 * ULP).all() else f"{got}, right {right}"
 
-    return Case(program, check=check, sheets=t.sheets, note=t.note, owners=draw.owners(),
-                limits=() if t.fine else (NAMED,))  # fmt: skip
+    return Case(
+        program, check=check, sheets=t.sheets, note=t.note, owners=draw.owners(), limits=() if t.fine else (NAMED,)
+    )
 
 
 @entry("transforms", "preprocessing.SimpleImputer")
@@ -145,7 +158,8 @@ def imputer(draw: Draw) -> Case:
         if not bad.any():
             return ""
         i, j = np.argwhere(bad)[0]
-        return f"{t.names[j]!r} row {i}: {natural(got)[i, j]!r}, right {want[i, j]!r} ({strategy}), stated {allowed[i, j]:.3g}"
+        found, right = natural(got)[i, j], want[i, j]
+        return f"{t.names[j]!r} row {i}: {found!r}, right {right!r} ({strategy}), stated {allowed[i, j]:.3g}"
 
     limits = (EMPTY,) if t.short() and strategy != "constant" else ()
 
@@ -201,9 +215,12 @@ def ordinal(draw: Draw) -> Case:
         return f"off by {off}" if off else ""
 
     return Case(
-        lambda s, v: opened(pp.OrdinalEncoder().fit_transform(s.table("t")), t.names), check=check, sheets=t.sheets,
-        note=t.note, owners=draw.owners(),
-    )  # fmt: skip
+        lambda s, v: opened(pp.OrdinalEncoder().fit_transform(s.table("t")), t.names),
+        check=check,
+        sheets=t.sheets,
+        note=t.note,
+        owners=draw.owners(),
+    )
 
 
 @entry("transforms", "preprocessing.SimpleImputer most frequent", weight=0.5)
@@ -222,9 +239,13 @@ def most_frequent(draw: Draw) -> Case:
 
     short = bool(((~t.empty).mean(0) <= 1 / 32).any())
     return Case(
-        lambda s, v: opened(pp.SimpleImputer(strategy="most_frequent").fit_transform(s.table("t")), t.names), check=check,
-        sheets=t.sheets, note=t.note, owners=draw.owners(), limits=(EMPTY,) if short else (),
-    )  # fmt: skip
+        lambda s, v: opened(pp.SimpleImputer(strategy="most_frequent").fit_transform(s.table("t")), t.names),
+        check=check,
+        sheets=t.sheets,
+        note=t.note,
+        owners=draw.owners(),
+        limits=(EMPTY,) if short else (),
+    )
 
 
 @entry("transforms", "preprocessing.KBinsDiscretizer")
@@ -246,7 +267,10 @@ def bins(draw: Draw) -> Case:
             if strategy == "uniform" and len(values) > 1:
                 width = (values[-1] - values[0]) / k
                 right = np.clip(np.floor((x - values[0]) / width), 0, k - 1)
-                near = np.abs((x - values[0]) / width - np.rint((x - values[0]) / width)) < 1e-4 + t.units[j] * 2.0**-28 / width
+                near = (
+                    np.abs((x - values[0]) / width - np.rint((x - values[0]) / width))
+                    < 1e-4 + t.units[j] * 2.0**-28 / width
+                )
                 if (b != right)[~near].any():
                     return f"{name!r}: {int((b != right)[~near].sum())} values in another bin of equal width"
             if strategy == "quantile" and times.max() > 0.5 * len(x) and len(values) > k:
@@ -254,8 +278,11 @@ def bins(draw: Draw) -> Case:
                 inside = x[b == b[x == common][0]]
                 if (inside != common).any() and t.spread[j] > 2.0**-18 * t.units[j]:
                     share = (inside == common).mean()
-                    return f"{name!r}: {common} has {times.max() / len(x):.0%} of the rows but no bin of its own ({share:.0%} of it)"
-            elif strategy == "quantile" and times.max() == 1 and len(x) >= 4 * k and t.spread[j] > 2.0**-18 * t.units[j]:
+                    rows = times.max() / len(x)
+                    return f"{name!r}: {common} has {rows:.0%} of the rows but no bin of its own ({share:.0%} of it)"
+            elif (
+                strategy == "quantile" and times.max() == 1 and len(x) >= 4 * k and t.spread[j] > 2.0**-18 * t.units[j]
+            ):
                 counts = np.bincount(b.astype(int), minlength=k)
                 if np.abs(counts - len(x) / k).max() > 2:
                     return f"{name!r}: {counts} rows in bins, {len(x) / k:.1f} each are right"
@@ -263,9 +290,12 @@ def bins(draw: Draw) -> Case:
 
     return Case(
         lambda s, v: opened(pp.KBinsDiscretizer(n_bins=k, strategy=strategy).fit_transform(s.table("t")), t.names),
-        check=check, sheets=t.sheets, note=f"{k} {strategy} {t.note}", owners=draw.owners(),
+        check=check,
+        sheets=t.sheets,
+        note=f"{k} {strategy} {t.note}",
+        owners=draw.owners(),
         limits=(*((EMPTY,) if t.short() else ()), *(() if t.fine else (NAMED,))),
-    )  # fmt: skip
+    )
 
 
 @entry("transforms", "preprocessing.Clip", weight=0.5)
@@ -281,9 +311,13 @@ def clip(draw: Draw) -> Case:
         return f"off by {off[bad].max():.3g}" if bad.any() else ""
 
     return Case(
-        lambda s, v: opened(pp.Clip(low=low, high=high).fit_transform(s.table("t")), t.names), check=check, sheets=t.sheets,
-        note=f"{low:.4g} {high:.4g} {t.note}", owners=draw.owners(), words=("low", "high"),
-    )  # fmt: skip
+        lambda s, v: opened(pp.Clip(low=low, high=high).fit_transform(s.table("t")), t.names),
+        check=check,
+        sheets=t.sheets,
+        note=f"{low:.4g} {high:.4g} {t.note}",
+        owners=draw.owners(),
+        words=("low", "high"),
+    )
 
 
 @entry("transforms", "preprocessing.LogTransformer")
@@ -296,9 +330,12 @@ def logarithm(draw: Draw) -> Case:
         return f"off by {off[bad].max():.3g}, stated 2^-16 (privity.log)" if bad.any() else ""
 
     return Case(
-        lambda s, v: opened(pp.LogTransformer().fit_transform(s.table("t")), t.names), check=check, sheets=t.sheets,
-        note=t.note, owners=draw.owners(),
-    )  # fmt: skip
+        lambda s, v: opened(pp.LogTransformer().fit_transform(s.table("t")), t.names),
+        check=check,
+        sheets=t.sheets,
+        note=t.note,
+        owners=draw.owners(),
+    )
 
 
 @entry("transforms", "preprocessing.PowerTransformer", weight=0.5)
@@ -316,9 +353,13 @@ def powers(draw: Draw) -> Case:
         return f"off by {off[bad].max():.3g}" if bad.any() else ""
 
     return Case(
-        lambda s, v: opened(pp.PowerTransformer(lambdas=lam).fit_transform(s.table("t")), t.names), check=check,
-        sheets=t.sheets, note=f"{lam} {t.note}", owners=draw.owners(), words=("lambdas",),
-    )  # fmt: skip
+        lambda s, v: opened(pp.PowerTransformer(lambdas=lam).fit_transform(s.table("t")), t.names),
+        check=check,
+        sheets=t.sheets,
+        note=f"{lam} {t.note}",
+        owners=draw.owners(),
+        words=("lambdas",),
+    )
 
 
 @entry("transforms", "preprocessing.WOEEncoder", "preprocessing.WOEEncoder", "preprocessing.information_value")
@@ -349,7 +390,9 @@ def evidence(draw: Draw) -> Case:
                 return f"{t.names[j]!r}: off by {off:.3g}, stated 2^-14"
         return ""
 
-    return Case(program, check=check, sheets=t.sheets, note=t.note, owners=draw.owners(), limits=limits, words=("died",))
+    return Case(
+        program, check=check, sheets=t.sheets, note=t.note, owners=draw.owners(), limits=limits, words=("died",)
+    )
 
 
 @entry("transforms", "preprocessing.Pipeline", "preprocessing.Pipeline", "ml.Pipeline", weight=0.5)
@@ -377,6 +420,10 @@ def pipeline(draw: Draw) -> Case:
         return f"off by {off[bad].max():.3g} in {[names[j] for j in np.flatnonzero(bad.any(0))]}" if bad.any() else ""
 
     return Case(
-        program, check=check, sheets=[table("t", [*t.fields, field], np.column_stack([t.raw, codes]))], note=t.note,
-        owners=draw.owners(), limits=(*((EMPTY,) if t.short() else ()), *(() if t.fine else (NAMED,))),
-    )  # fmt: skip
+        program,
+        check=check,
+        sheets=[table("t", [*t.fields, field], np.column_stack([t.raw, codes]))],
+        note=t.note,
+        owners=draw.owners(),
+        limits=(*((EMPTY,) if t.short() else ()), *(() if t.fine else (NAMED,))),
+    )
