@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import re
 import sys
 import time
 from collections import Counter, defaultdict
@@ -86,10 +87,10 @@ def summary(found: list[Verdict], seed: int) -> str:
 
 def cause(v: Verdict) -> str:
     """What makes two faults of one kind the same: the words of the message without numbers."""
-    text = v.detail.split(" in ")[0] if v.verdict == WRONG else v.detail
     if v.verdict == WRONG:
-        return "wrong"
-    return "".join(c for c in text if not c.isdigit())[:60]
+        return WRONG
+    text = re.sub(r"\(shape=\S+|\w+\.py:|['\"][^'\"]*['\"]|[\d.e+]+|SecureArray", "", v.detail)
+    return text[:70]
 
 
 def one(kind: str, seed: int, number: int) -> int:

@@ -114,10 +114,10 @@ def columns(draw: Draw) -> Case:
         elif way == "take":
             x, k = x[rows], k[rows]
         scale = p.unit if way in ("to_arrays", "matrix") else 1.0
-        wrong = near(np.asarray(got[0]) * scale, x, p.unit * 2.0**-30 * (p.n if way == "split" else 1), p.x)
+        wrong = near(np.asarray(got[0]) * scale, x, max(p.unit, 1.0) * 2.0**-30 * (p.n if way == "split" else 1), p.x)
         wrong = wrong or near(got[1], k, 0.0, p.k)
         if way == "with_column":
-            wrong = wrong or near(got[2], 2 * x, p.unit * 2.0**-29, "twice")
+            wrong = wrong or near(got[2], 2 * x, max(p.unit, 1.0) * 2.0**-29, "twice")
         return wrong
 
     return Case(
@@ -240,11 +240,12 @@ def groups(draw: Draw) -> Case:
         for name, values in zip(names, got[2], strict=True):
             want = right[name].to_numpy(np.float64)
             known = np.isfinite(want)
-            stated = {"mean": 2.0**-24 * np.abs(want) + p.unit * 2.0**-29 + ULP, "sum": p.unit * 2.0**-30 * p.n}
+            last = max(p.unit, 1.0) * 2.0**-30  # of the column in its own unit
+            stated = {"mean": 2.0**-24 * np.abs(want) + 2 * last + ULP, "sum": last * p.n}
             wrong = near(
                 np.asarray(values)[valid][known],
                 want[known],
-                np.broadcast_to(stated.get(name, 0.0), want.shape)[known],
+                np.broadcast_to(stated.get(name, last), want.shape)[known],
                 name,
             )
             if wrong:
@@ -290,7 +291,7 @@ def nullable(draw: Draw) -> Case:
         "mean": 2.0**-24 * abs(right),
         "stats.mean": 2.0**-24 * abs(right),
         "stats.variance": 1e-4 * abs(right) + p.unit**2 * 2.0**-50,
-        "sum": p.unit * 2.0**-30 * p.n,
+        "sum": max(p.unit, 1.0) * 2.0**-30 * p.n,
         "stats.quantile": 2.0**-17 * float(np.ptp(p.frame[p.x].dropna())) if right == right else 0,
     }
     return Case(
@@ -298,7 +299,7 @@ def nullable(draw: Draw) -> Case:
         check=None if right == right else (lambda got: ""),
         want=right,
         within=Within(
-            f"{PAGE}: statistics honour empty cells", ulps=1, absolute=sizes.get(way, 0.0) + p.unit * 2.0**-29
+            f"{PAGE}: statistics honour empty cells", ulps=1, absolute=sizes.get(way, 0.0) + max(p.unit, 1.0) * 2.0**-29
         ),
         sheets=p.sheets,
         note=f"{way}: {p.note}",
