@@ -112,7 +112,7 @@ for _name, _call, _dimensions in (
 
 def _text(draw: Draw) -> Case:
     """What is printed tells shape and kind, never a value."""
-    c = draw.column(draw.rows())
+    c = draw.column(draw.rows(), bounded=2.0**40)
     call = draw.one(np.array_repr, np.array_str, np.array2string, repr, str, lambda x: f"{x}")
 
     def check(got: Any) -> str:

@@ -304,7 +304,8 @@ def nullable(draw: Draw) -> Case:
         sheets=p.sheets,
         note=f"{way}: {p.note}",
         owners=draw.owners(),
-        limits=(Limit("empty", PAGE),) if right != right else (),
+        limits=(Limit("empty|needs 0 <= ddof < rows", PAGE),) if right != right or p.n < 2 else (),
+        words=(way.split(".")[-1],),
     )
 
 
