@@ -134,7 +134,8 @@ for _name, _plain, _within, _column in (
         Within("privity.rsqrt", 2.0**-20, 1),
         {"bounded": 2.0**38, "most": 2.0**37},
     ),
-    ("sigmoid", special.expit, Within("privity.sigmoid", absolute=2.0**-14), ANY),
+    ("sigmoid", special.expit, Piecewise("privity.sigmoid", lambda p: 2.0**-15 * np.minimum(p, 1 - p) + 2.0**-28), ANY),
+    ("sigmoid_series", special.expit, Within("privity.sigmoid_series", absolute=2.0**-14), ANY),
     ("tanh", np.tanh, Within("privity.tanh", absolute=2.0**-14), ANY),
     ("erf", special.erf, Within("privity.erf", absolute=2.0**-14), ANY),
     ("gelu", _gelu, Piecewise("privity.gelu", lambda w: 2.0**-15 + 2.0**-23 * np.abs(w)), ANY),
@@ -459,44 +460,56 @@ def whole_column(draw: Draw, n: int, most: float = 2.0**53) -> tuple[Any, float,
 
 
 def _integers(name: str, operator: Callable[[Any, Any], Any], plain: Callable[[Any, Any], Any]) -> None:
+    """``//``, ``%`` and shifts of secret whole numbers and reals, by public numbers or (``//``, ``%``) secret ones."""
+    calls = {**words_for(name), "operator": operator}
+    shift = "shift" in name
+
     def make(draw: Draw) -> Case:
-        n = draw.rows()
+        called, n = draw.one(*calls), draw.rows()
         x, bound, note = whole_column(draw, n)
-        if "shift" in name:
-            d = draw.whole(0, 20) if name == "np.right_shift" else draw.whole(0, 4)
-        else:
-            d = int(draw.one(2, 3, 7, 10, 60, 86400, 1000, 2**20, 12345, -7, 1))
-        limits = (ROOM,) if name == "np.left_shift" and bound * 2**d > 2.0**60 else ()
-        call = numpy_function(name[3:]) if exists(name[3:]) and draw.chance(0.5) else operator
+        arrays = {"x": pv.Input(x, bound)}
+        limits: tuple[Limit, ...] = ()
+        d: Any = int(draw.one(2, 3, 7, 10, 60, 86400, 1000, 2**20, 12345, -7, 1))
+        if shift:
+            d = draw.whole(0, 20) if name == "right_shift" else draw.whole(0, 4)
+            limits = (ROOM,) if name == "left_shift" and bound * 2.0**d > 2.0**60 else ()
+        elif draw.chance(0.3):  # secret divisors: the product of both bounds below 2^60, x's below 2^46
+            x, bound, note = whole_column(draw, n, 2.0**40)
+            d = draw.rng.integers(1, 1000, n) * draw.rng.choice([1, 1, -1], n)
+            arrays = {"x": pv.Input(x, bound), "d": pv.Input(d, 1024.0)}
+        elif draw.chance(0.3):  # reals, by multiples of 2^-18
+            c = draw.column(n, most=2.0**30, bounded=2.0**36)
+            x, note, d = shared(c.values), c.note, draw.one(1.0, 0.25, 2.5, -3.0, 7.0)
+            arrays = {"x": c.input()}
+        secret = "d" in arrays
         return Case(
-            lambda s, v: call(v["x"], d),
+            lambda s, v: calls[called](v["x"], v["d"] if secret else d),
             lambda: plain(x, d),
             exact(WHOLE),
-            {"x": pv.Input(x, bound)},
-            note=f"{d}: {note}",
+            arrays,
+            note=f"{called} {'secret' if secret else d}: {note}",
             owners=draw.owners(),
-            words=(name[3:], "//", "%"),
+            words=(name, "//", "%"),
             limits=limits,
         )
 
-    enter(name, "functions", make, [name])
+    enter(f"np.{name}", "functions", make, [c for c in calls if c != "operator"])
 
 
-_integers("np.floor_divide", lambda a, d: a // d, np.floor_divide)
-_integers("np.remainder", lambda a, d: a % d, np.remainder)
-_integers("np.mod", lambda a, d: a % d, np.mod)
-_integers("np.right_shift", lambda a, d: a >> d, np.right_shift)
-_integers("np.left_shift", lambda a, d: a << d, np.left_shift)
+_integers("floor_divide", lambda a, d: a // d, np.floor_divide)
+_integers("remainder", lambda a, d: a % d, np.remainder)
+_integers("fmod", np.fmod, np.fmod)
+_integers("right_shift", lambda a, d: a >> d, np.right_shift)
+_integers("left_shift", lambda a, d: a << d, np.left_shift)
 
 
 def _divmod(draw: Draw) -> Case:
     x, bound, note = whole_column(draw, draw.rows())
     d = int(draw.one(2, 3, 7, 60, 86400, 1000))
     call = draw.one(np.divmod, divmod)
-    want = list(np.divmod(x, d))
     return Case(
         lambda s, v: list(call(v["x"], d)),
-        want,
+        list(np.divmod(x, d)),
         exact(WHOLE),
         {"x": pv.Input(x, bound)},
         note=f"{d}: {note}",
