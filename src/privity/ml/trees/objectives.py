@@ -99,6 +99,7 @@ def _reach(start: SecureArray, rate: float) -> SecureArray:
     chance have second derivatives of 0 and the next tree sends them beyond all others.
     """
     most = start.abs() + _BEYOND
+    rate = max(rate, 2.0**-16)  # below, no leaf comes near
     return most.multiply(np.asarray(1.0 / rate), scale=max(most.scale, _BITS))._stated(most.bound / rate * 1.01)
 
 
