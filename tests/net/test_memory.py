@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import pytest
 
 from privity.errors import PeerAborted, PeerTimeout, PrivityError, UsageError, WireError
 from privity.net.link import EmulatedLink
-from privity.net.memory import memory_network
+from privity.net.memory import MemoryChannel, memory_network
 from privity.net.wire import Declare, Digest, ProgressNote, wire_bytes
 
 
@@ -88,8 +88,8 @@ def test_names_must_differ() -> None:
         memory_network(["a", "a"])
 
 
-def together(*programs: Callable[[], Any]) -> list[BaseException | None]:
-    """Each in a thread of its own; what each raised."""
+def together(*programs: Callable[[], Any], channels: Sequence[MemoryChannel] = ()) -> list[BaseException | None]:
+    """Each in a thread of its own, which is the party of its channel; what each raised."""
     raised: list[BaseException | None] = [None] * len(programs)
 
     def guarded(i: int, program: Callable[[], Any]) -> None:
@@ -99,6 +99,8 @@ def together(*programs: Callable[[], Any]) -> list[BaseException | None]:
             raised[i] = error
 
     threads = [threading.Thread(target=guarded, args=item, daemon=True) for item in enumerate(programs)]
+    for channel, thread in zip(channels, threads, strict=False):
+        channel.party_runs_in(thread)
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -112,7 +114,6 @@ def test_who_computes_is_waited_for_however_long() -> None:
     net = memory_network(["a", "b", "c"], idle_s=0.005)
 
     def computes() -> None:
-        net["a"].party_runs_here()
         threading.Event().wait(0.25)
         net["a"].send("b", 1, b"x")
 
@@ -124,14 +125,13 @@ def test_who_computes_is_waited_for_however_long() -> None:
     def waits() -> None:
         net["c"].receive("b", 1, np.empty(1, np.uint8))
 
-    for channel in ("a", "b"):
-        net[channel].party_runs_here()  # until their own threads say so: else the first look could come before them
-    assert together(waits, relays, computes) == [None, None, None]
+    channels = [net[name] for name in "cba"]
+    assert together(waits, relays, computes, channels=channels) == [None, None, None]
 
 
 def test_who_has_ended_without_a_word_is_not() -> None:
     net = memory_network(["a", "b"], idle_s=0.02)
-    assert together(net["a"].party_runs_here) == [None]
+    assert together(lambda: None, channels=[net["a"]]) == [None]
     with pytest.raises(PeerTimeout, match=r"b waited 0.02 s for step 4 from a without a sign of life; .*timeout_s"):
         net["b"].receive("a", 4, np.empty(1))
 
