@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import privity as pv
 from privity.errors import PeerAborted, PeerTimeout, PrivityError, UsageError, WireError
 from privity.net.link import EmulatedLink
 from privity.net.memory import MemoryChannel, memory_network
@@ -168,3 +169,16 @@ def test_parties_that_wait_for_each_other_end_at_once(ring: list[str], latency: 
     text = next(str(error) for error in raised if isinstance(error, PeerTimeout))
     assert "nothing is on its way, so nobody can go on" in text
     assert all(f"{me} waits for step 2 from {ring[i - 1]}" in text for i, me in enumerate(ring))
+
+
+def test_a_simulation_may_compute_for_longer_than_its_timeout() -> None:
+    """An owner that is no compute party waits for all of it."""
+
+    def program(s: pv.Session) -> Any:
+        x = s.secret("x", "bank")
+        if s.me.startswith("compute"):
+            threading.Event().wait(0.3)
+        return s.reveal(x.sum(), to="all", name="x", reason="the sum")
+
+    done = pv.simulate(program, inputs={"bank": {"x": np.array([1.0, 2.0])}}, timeout_s=0.01)
+    assert done.outputs["bank"] == pytest.approx(3.0, abs=1e-4)
