@@ -425,7 +425,7 @@ def test_pending_guards_are_checked_before_rows_move() -> None:
         numbers(s).assume_bound(0.5)
         moving(as_flags(right(s), "test"))
 
-    with pytest.raises(RangeViolated, match="stated"):
+    with pytest.raises(RangeViolated, match=r"\|x\| <= 0\.5"):
         pv.simulate(program)
 
 
