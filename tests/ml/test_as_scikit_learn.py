@@ -59,12 +59,12 @@ def shown(s: pv.Session, *values: Any) -> list[Any]:
     (lambda: StandardScaler("k"), r"got 'k'; write columns=\['k'\]"), (lambda: StandardScaler(2), "write columns=None"),
 ])  # fmt: skip
 def test_positional_arguments_are_refused_by_name(make: Any, message: str) -> None:
-    with pytest.raises(UsageError, match=f"expected columns as a list of names.*{message}"):
+    with pytest.raises(UsageError, match=rf"expected columns as a list of names.*{message}"):
         pv.simulate(lambda s: make().fit(s.table("t")), inputs=TABLE, tables={"t": INFO})
 
 
 def test_a_transform_wants_a_table() -> None:
-    with pytest.raises(UsageError, match="StandardScaler: expected a table .* a Pipeline makes one of an array"):
+    with pytest.raises(UsageError, match=r"StandardScaler: expected a table .* a Pipeline makes one of an array"):
         run(lambda s: StandardScaler().fit(s.secret("x", "o")))
 
 
@@ -90,7 +90,7 @@ def test_a_pipeline_of_arrays() -> None:
 def test_searches_and_scores_of_pipelines() -> None:
     def program(s: pv.Session) -> Any:
         x, y = s.secret("x", "o"), s.secret("y", "o")
-        steps = [("z", StandardScaler()), ("m", LogisticRegression(solver="newton", alpha=0.1, max_iter=3))]
+        steps = [("z", StandardScaler()), ("m", LogisticRegression(solver="newton", alpha=0.1, max_iter=6))]
         search = GridSearchCV(Pipeline(steps), {"m__alpha": [0.1]}, scoring="roc_auc", cv=2).fit(x, y)
         scores = cross_val_score(Pipeline(steps), x, y, cv=2, scoring="accuracy")
         with pytest.raises(UsageError, match=r"got Scores; .* what has a method open\(\) by that"):
@@ -123,7 +123,7 @@ def test_public_and_flat_arrays_are_refused_by_name() -> None:
         model = LinearSVC().fit(x, y)
         with pytest.raises(ShapeError, match="LinearSVC: expected x of shape"):
             model.predict(x[:, 0])
-        with pytest.raises(UsageError, match="LinearSVC: y: expected a secret array, got ndarray; session.constant"):
+        with pytest.raises(UsageError, match=r"LinearSVC: y: expected a secret array, got ndarray; session.constant"):
             LinearSVC().fit(x, Y)
         with pytest.raises(UsageError, match=r"accuracy_score: .* got ndarray; session.constant\(values\) makes one"):
             metrics.accuracy_score(Y, y)
