@@ -204,7 +204,7 @@ class LogLinear(LinearModel):
     def _infer(
         self, given: Predictors, family: LogLink, coef: SecureArray, scaled: Scaled, information: Information
     ) -> SecureArray | float:
-        """Standard errors; and what a decrement over 2^shift has for each squared standard error: secret (), or 2^-shift.
+        """Standard errors; and how large a decrement over 2^shift is for a squared standard error: secret, or 2^-shift.
 
         The loss is that of y over its mean, and its dispersion is not 1.
         """

@@ -10,7 +10,8 @@ import numpy as np
 
 from ...array import SecureArray
 from ...errors import UsageError
-from ...functions import one_hot, quantile, stack
+from ...functions import one_hot, stack
+from ...functions.cuts import cut_points
 from ...table import Field, SecureColumn, Table
 from .scaling import MinMaxScaler
 from .transform import Transform, chosen, filled, is_number, present_cells, swapped
@@ -151,9 +152,11 @@ class OrdinalEncoder(Transform):
 class KBinsDiscretizer(Transform):
     """Numbers as ``n_bins`` categories "bin 0", "bin 1" ..., by secret edges: quantiles of all rows, or equal widths.
 
-    A value on an edge belongs to the bin above it. Equal edges (few different values) leave bins empty, as which edges
-    are equal stays secret. Empty cells stay empty. Cost: a sort a column ("quantile") or two tournaments ("uniform"),
-    and n_bins - 1 comparisons a value. After fit: ``bin_edges_`` (n_bins - 1, k), secret and in units.
+    A value on an edge belongs to the bin above it. A value that fills more than a bin has one of its own, and the
+    others share the rest (functions/cuts.py); without such values edges are those of ``numpy.quantile``. Fewer values
+    than bins leave bins empty, as which edges are equal stays secret. Empty cells stay empty. Cost: ``cuts.cut_points``
+    ("quantile") or two tournaments a column ("uniform"), and n_bins - 1 comparisons a value. After fit: ``bin_edges_``
+    (n_bins - 1, k), secret and in units.
     """
 
     def __init__(
@@ -176,7 +179,7 @@ class KBinsDiscretizer(Transform):
         inner = np.arange(1, self.n_bins) / self.n_bins
         if self.strategy == "quantile":
             x = table.block(self.columns_)
-            self.bin_edges_ = quantile(x, inner, axis=0, valid=filled(table, self.columns_))._stated(x.bound)
+            self.bin_edges_ = cut_points(x, inner, filled(table, self.columns_))
         else:
             ends = MinMaxScaler(self.columns_).fit(table)
             width = ends.data_max_ - ends.data_min_

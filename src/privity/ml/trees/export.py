@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ...array import SecureArray
 from ...errors import UsageError
 from ...functions import concatenate, stack
+from ...functions.ratio import fitting_scale
 from ...openings import Withheld
 from ..estimator import Estimator
 from ..opened import rows_by_name
@@ -69,8 +70,14 @@ def open_trees(
     forest = isinstance(model, Forest)
     if isinstance(model, Forest):
         leaves = model.values_
-        if hasattr(model, "centre_"):  # what all trees together add to goes to the first one
-            leaves = leaves + model.centre_ * (np.arange(leaves.shape[1]) == 0).astype(np.int64).reshape((1, -1, 1))
+        if hasattr(model, "centre_"):  # from which all trees together predict: to each its part, what is left to one
+            trees, centre = model.n_estimators, model.centre_
+            part = centre
+            if trees > 1:
+                coarse = centre.rescaled(fitting_scale(centre.bound, centre.scale, 36))
+                part = coarse.multiply(np.asarray(1.0 / trees), scale=coarse.scale)
+            first = (np.arange(trees) == 0).astype(np.int64).reshape((1, -1, 1))
+            leaves = leaves + part + (centre - part * trees) * first
         reveal("_leaves", leaves)
     else:
         sides = stack([model.left_, model.right_], axis=1)
