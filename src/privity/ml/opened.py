@@ -151,7 +151,7 @@ class Encoded:
                 f"{', '.join(self.categories)}"
             )
         if self.level is not None:
-            return (given == self.level).astype(np.float64)
+            return np.asarray(given == self.level, np.float64)
         codes = {v: float(k) for k, v in enumerate(self.categories)}
         return np.array([codes[v] for v in given.tolist()])
 
