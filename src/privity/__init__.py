@@ -223,6 +223,8 @@ _HOMES = {  # where the names live that are not in privity.functions
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":  # looked up in the installed package's metadata, which takes a while
+        return import_module("importlib.metadata").version("privity")
     if name not in __all__:
         raise AttributeError(f"module 'privity' has no attribute {name!r}; public names: docs/api.md")
     value = getattr(import_module(_HOMES.get(name, ".functions"), __name__), name)

@@ -122,18 +122,24 @@ def one_hot_batch(table: Table, codes: Mapping[str, SecureArray], levels: int) -
 
 
 class OrdinalEncoder(Transform):
-    """Categories as whole numbers 0, 1, 2 ... in the order of the schema. Local. An empty cell stays empty."""
+    """Categories as whole numbers 0, 1, 2 ... in the order of the schema. Local. An empty cell stays empty.
+
+    After fit: ``categories_``, column -> its categories; other tables must have the same.
+    """
 
     def __init__(self, columns: Sequence[str] | None = None) -> None:
         self.columns = columns
 
     def fit(self, table: Table) -> OrdinalEncoder:
         self.columns_ = chosen(self, table, _is_category, "categories")
+        self.categories_ = {n: table.column(n).field.categories for n in self.columns_}
+        self.meant_ = meanings(table, self.columns_)
         self.feature_names_out_ = table.feature_names
         return self
 
     def transform(self, table: Table) -> Table:
-        self.fitted("columns_")
+        self.fitted("categories_")
+        same_meanings("OrdinalEncoder", table, self.meant_)
         made: dict[str, list[SecureColumn]] = {}
         for name in self.columns_:
             column = table.column(name)

@@ -22,6 +22,7 @@ from ...errors import UsageError
 from ...functions import argmax, concatenate, exp, sigmoid, softmax, stack
 from ...table import Table
 from ..class_weight import ClassWeight, check_class_weight, class_factors
+from ..columns import as_learnt
 from ..design import settle
 from ..estimator import Estimator, real_numbers, whole_numbers
 from .bins import ROWS, Bins
@@ -170,7 +171,7 @@ class GradientBoosting(Estimator):
     def _margins(self, x: Table | SecureArray) -> SecureArray:
         """(lanes, n)."""
         what = type(self).__name__
-        rows = tree_rows(what, x, target=False)
+        rows = tree_rows(what, as_learnt(self, x), target=False)
         if isinstance(x, Table) and rows.names != tuple(self.names_):
             raise UsageError(
                 f"{what}: expected the columns {', '.join(self.names_)} as in fit, got {', '.join(rows.names)}"

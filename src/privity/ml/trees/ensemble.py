@@ -13,6 +13,7 @@ from ...errors import UsageError
 from ...functions import concatenate
 from ...functions.ratio import fitting_scale
 from ...table import Table
+from ..columns import as_learnt
 from ..design import settle
 from ..estimator import Estimator, whole_numbers
 from .bins import Bins
@@ -90,7 +91,7 @@ class Forest(Estimator):
         """Sum over the trees of the values of the leaves where rows fall, (k, rows)."""
         self.fitted("values_")
         what = type(self).__name__
-        rows = tree_rows(what, x, target=False)
+        rows = tree_rows(what, as_learnt(self, x), target=False)
         bins = bins_again(what, rows, self.binner_, sums=False)
         if isinstance(x, Table) and rows.names != tuple(self.names_):
             raise UsageError(

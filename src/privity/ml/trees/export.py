@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ...array import SecureArray
-from ...errors import ShapeError, UsageError
+from ...errors import UsageError
 from ...functions import concatenate, stack
 from ...functions.ratio import fitting_scale
 from ...openings import Withheld
 from ..estimator import Estimator
+from ..opened import rows_by_name
 from .boosting import GradientBoosting
 from .compact import CompactTree, ensemble
 from .ensemble import Forest
@@ -352,10 +353,7 @@ class OpenedTrees:
         return bytes(model.SerializeToString())
 
     def _rows(self, x: npt.ArrayLike) -> Floats:
-        rows = np.asarray(x, np.float64)
-        if rows.ndim != 2 or rows.shape[1] != len(self.names):
-            raise ShapeError(f"expected x of shape (n, {len(self.names)}): {', '.join(self.names)}; got {rows.shape}")
-        return rows
+        return rows_by_name(x, self.names, gaps=True)
 
     def _trees(self) -> Iterator[CompactTree]:
         """All trees, compact: a node that does not split is its left child. Two children stand side by side."""
