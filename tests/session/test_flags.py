@@ -20,7 +20,7 @@ import privity as pv
 from privity import disclosure, stats
 from privity.array import SecureArray
 from privity.errors import RangeViolated, UsageError
-from privity.functions import concatenate, linkage, one_hot, order, stack
+from privity.functions import concatenate, cuts, linkage, one_hot, order, stack
 from privity.functions.flags import as_flags, both, moving, neither
 from privity.ml import LinearRegression, metrics, selection
 from privity.ml.estimator import Estimator
@@ -130,6 +130,7 @@ CALLS: dict[tuple[str, str], Call] = {
     ("correlation", "valid"): lambda s, v: stats.correlation(matrix(s), valid=v),
     ("variance_inflation", "valid"): lambda s, v: stats.variance_inflation(matrix(s), valid=v),
     ("stats.quantile", "valid"): lambda s, v: stats.quantile(numbers(s), 0.5, valid=v),
+    ("cut_points", "valid"): lambda s, v: cuts.cut_points(numbers(s).reshape((-1, 1)), [0.5], v),
     ("quantile", "valid"): lambda s, v: order.quantile(numbers(s), 0.5, valid=v),
     ("crosstab", "valid"): lambda s, v: stats.crosstab(right(s), right(s), rows=2, columns=2, valid=v),
     ("ttest", "group"): lambda s, v: stats.ttest(numbers(s), v),
@@ -440,8 +441,8 @@ VOUCHED = {
     },
     "Places": {
         "mpc/orders.py": 1, "mpc/radix.py": 1, "mpc/sort.py": 1, "mpc/tables.py": 1, "mpc/linkage.py": 1,
-        "functions/order.py": 2, "functions/linkage.py": 1, "functions/tables.py": 2, "stats/survival.py": 1,
-        "ml/metrics/survival.py": 1,
+        "functions/order.py": 2, "functions/cuts.py": 1, "functions/linkage.py": 1, "functions/tables.py": 2,
+        "stats/survival.py": 1, "ml/metrics/survival.py": 1,
     },
 }  # fmt: skip
 MARKED = {
