@@ -94,6 +94,7 @@ class LogLinear(LinearModel):
         if not self.ratio_bound >= 2:
             raise UsageError(f"{what}: expected ratio_bound >= 2, got {self.ratio_bound}")
         rows = rows_of(what, x, y, valid=valid, sample_weight=sample_weight)
+        self.units_ = rows.units
         context = rows.x._context
         with checked(what, context, _HINT):
             given = Predictors.of(what, rows, self.fit_intercept, self.alpha > 0)

@@ -18,6 +18,7 @@ from ..functions.ratio import fitting_scale, ratio
 from ..table import Table
 from ..types import RANGE_BITS
 from .class_weight import ClassWeight, class_factors
+from .classifier import Classifier
 from .design import OTHER_LABELS
 from .estimator import Rows, rows_of, with_intercept
 from .family import Binomial
@@ -71,7 +72,7 @@ class SGDState:
     alpha: float = 0.0
 
 
-class LogisticRegression(LinearModel):
+class LogisticRegression(LinearModel, Classifier):
     """Binary logistic regression on shares: by Newton's method with standard errors, or by mini-batch gradient descent.
 
     Loss: sum over the rows of w(y) * log-loss, plus |coef|^2 / (2 C), as in scikit-learn, whose default C = 1 is taken
@@ -150,6 +151,7 @@ class LogisticRegression(LinearModel):
         ``valid`` (n,) marks real rows. ``order`` replaces the order of the rows of "sgd" (``batch_order``).
         """
         rows = rows_of(_NAME, x, y, valid=valid, sample_weight=sample_weight)
+        self.units_ = rows.units
         target = self._target(rows)
         factor = class_factors(
             _NAME, self.class_weight, 2, target, valid=rows.valid,
