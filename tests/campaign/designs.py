@@ -186,7 +186,7 @@ def newton(z: Any, y: Any, w: Any, alpha: float) -> tuple[Any, Any, bool]:
             step = np.linalg.lstsq(h, x.T @ (w * (y - p)) - ridge @ beta, rcond=None)[0]
             beta = beta + np.clip(step, -2, 2)
     p = 1 / (1 + np.exp(-x @ beta))
-    errors = np.sqrt(np.abs(np.diag(np.linalg.pinv(h, hermitian=True))))
+    errors = np.sqrt(np.abs(np.diag(np.linalg.inv(h + 1e-9 * np.eye(len(h))))))
     return beta, errors, bool(np.abs(beta).max() < 8 and errors.max() < 8 and np.abs(step).max() < 1e-6)
 
 

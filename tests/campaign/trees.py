@@ -75,9 +75,9 @@ class Forest:
         return [table("t", self.fields, self.raw, label, y)]
 
 
-def _loss(y: Any, p: Any) -> float:
+def _loss(y: Any, p: Any, weight: Any) -> float:
     p = np.clip(p, 1e-6, 1 - 1e-6)
-    return float(-np.mean(np.where(y == 1, np.log(p), np.log(1 - p))))
+    return float(-np.average(np.where(y == 1, np.log(p), np.log(1 - p)), weights=weight))
 
 
 def learnt(what: str, ours: float, theirs: float, nothing: float, share: float, least: float) -> str:
@@ -127,10 +127,10 @@ def boosted_classes(draw: Draw) -> Case:
             apart = np.abs((q[:, 1] if q.ndim == 2 else q) - p)
             if (apart > 1e-3).mean() > 0.02:
                 return f"the opened model gives {int((apart > 1e-3).sum())} rows another probability"
-        if spw != 1.0:
-            ours, theirs = metrics.roc_auc_score(y, p), metrics.roc_auc_score(y, chance)
-            return "" if ours > theirs - 0.02 else f"AUC {ours:.4f}, XGBoost {theirs:.4f}"
-        return learnt("log loss", _loss(y, p), _loss(y, chance), _loss(y, np.full(f.n, y.mean())), 0.15, 0.02)
+        weight = np.where(y == 1, spw, 1.0)
+        base = np.full(f.n, np.average(y, weights=weight))
+        ours, theirs, nothing = (_loss(y, q, weight) for q in (p, chance, base))
+        return learnt("log loss", ours, theirs, nothing, 0.15, 0.02)
 
     return Case(
         program,
@@ -261,6 +261,7 @@ def _tree(name: str, classes: bool) -> None:
         if classes:
             m = draw.whole(2, 3)
             y: Any = np.digitize(f.signal + draw.rng.normal(size=f.n) * 0.3, np.quantile(f.signal, [0.4, 0.7][: m - 1]))
+            y[: 2 * m] = np.tile(np.arange(m), 2)
             label, bound = Field("y", "category", 1.0, m - 1.0, ("a", "b", "c")[:m]), float(m - 1)
             seen = y
         else:
