@@ -70,6 +70,7 @@ class Design:
             self.fields = [Field(n, "number", power_of_two(b), b) for n, b in zip(self.names, self.bounds, strict=True)]
             self.raw = raw
             seen = np.stack([cells(raw[:, j], f.unit) for j, f in enumerate(self.fields)], 1)
+            self.seen = seen
             self.z = (seen - seen.mean(0)) / seen.std(0)
             self.loose = max(b / np.abs(raw[:, j]).max() for j, b in enumerate(self.bounds))
             self.fine = all(seen[:, j].std() > 2.0**-18 * f.unit for j, f in enumerate(self.fields))
