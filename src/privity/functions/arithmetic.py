@@ -253,17 +253,6 @@ def divided(x: SecureArray, n: int, scale: int) -> SecureArray:
     return multiply(x, np.asarray(1.0 / n), scale)
 
 
-def variance(x: SecureArray, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> SecureArray:
-    """Variance as the mean of squared deviations (not E[x^2] - E[x]^2, which cancels)."""
-    centre = mean(x, axis, keepdims=True)
-    deviation = add(x, centre, -1)
-    squares = total(multiply(deviation, deviation), axis, keepdims)
-    terms = x.size // max(1, centre.size)
-    if terms <= ddof:
-        raise ShapeError(f"var with ddof={ddof} needs more than {ddof} values along the axis, got {terms}")
-    return divided(squares, terms - ddof, squares.scale)
-
-
 def _whole(c: npt.NDArray[Any]) -> bool:
     return c.dtype.kind in "biu" or bool(np.all(c == np.rint(c)))
 

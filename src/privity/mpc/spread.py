@@ -1,0 +1,310 @@
+"""Sums of squares whose size only the data know: exact where they are small, rounded in coarser units where they are
+large, and one secret choice between the two. From them come deviations and their inverses for any public bound.
+
+A sum of squares modulo 2^64 costs nothing and is exact below 2^64. The same sum over squares cut by a public number of
+bits has digits enough where the first has wrapped. So a column's sum is kept at two or three *levels*, units 2^0 to
+2^2h apart; the highest that has digits is chosen, and brought to [1/4, 1] by its leading bit as a reciprocal is.
+
+Written once over Protocol; ring integers in and out, with explicit scales.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ..ring import exact, layout
+from . import approx, roots
+from .protocol import Protocol
+from .shares import Share
+
+DIGITS = 24
+"""A level counts from 2^DIGITS of its units upward: its roundings of two or three units are a relative 2^-22 then."""
+WHOLE = 60
+"""Bits of what a level may hold where it is chosen."""
+WORK = roots.WORK
+_QUOTIENT = 22  # significant bits of 1 / n in one step of ``per_count``
+
+
+# -- means -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A divisor from 1 to 2^bits: public, or secret with ``power`` and ``inverse`` (see ``secret_count``); 0 / 0 = 0."""
+
+    public: int
+    secret: Share | None = None
+    power: Share | None = None
+    inverse: Share | None = None
+
+    @property
+    def bits(self) -> int:
+        return exact.log2_ceil(max(1, self.public)) + 1
+
+    def times(self, proto: Protocol, x: Share) -> Share:
+        """x * count, modulo 2^64."""
+        if self.secret is None:
+            return proto.mul_public(x, layout.constant(self.public))
+        return proto.mul(x, _wide(self.secret, x))
+
+
+def secret_count(proto: Protocol, count: Share, most: int) -> Count:
+    """A secret number from 0 to ``most``, with 1 / count = inverse * power / 2^(WORK + bits) to 2^-21. 25 rounds."""
+    bits = Count(most).bits
+    place = approx.leading(proto, count, bits, signed=False)
+    power = approx.power_of_two(proto, place.digits, place.valid).low
+    normal = approx.shifted_product(proto, count, power, bits - WORK)
+    return Count(most, count, power, roots.inverse(proto, normal))
+
+
+def _wide(x: Share, like: Share) -> Share:
+    return x if x.shape == like.shape else x.map(layout.broadcast(like.shape))
+
+
+def mean(proto: Protocol, total: Share, count: Count, bits: int, extra: int) -> Share:
+    """total / count at ``extra`` more bits, |total| <= count * 2^bits. Error: two units of the result.
+
+    Each step divides what the last one left over, so the digits of one quotient need not suffice. Two steps where
+    bits <= 40, else three: 2 rounds each for a public count, 7 for a secret one.
+    """
+    found, left, size = None, total, bits
+    while True:
+        last = size <= _QUOTIENT - 6
+        more = extra if last else 0
+        part = _quotient(proto, left, count, size, more)
+        if last:
+            return part if found is None else proto.add(
+                proto.mul_public(found, layout.constant(1 << extra)), part
+            )
+        found = part if found is None else proto.add(found, part)
+        left = proto.sub(total, count.times(proto, found))
+        size = max(3, size - _QUOTIENT + 3)
+
+
+def _quotient(proto: Protocol, x: Share, count: Count, bits: int, extra: int) -> Share:
+    """x / count * 2^extra to 2^-20 of 2^bits and 2 units, for |x| <= count * 2^bits."""
+    length = bits + count.bits  # of x
+    if count.secret is None:
+        lift = _QUOTIENT + count.bits  # 2^lift / n is a number of _QUOTIENT bits or one more
+        factor = layout.constant(((1 << lift) + count.public // 2) // count.public)
+        cut = max(0, length + _QUOTIENT + 1 - 61)
+        x = proto.truncate(x, cut) if cut else x
+        return shifted(proto, proto.mul_public(x, factor), lift - cut - extra)
+    assert count.power is not None and count.inverse is not None
+    cut = max(0, length - 61, bits + WORK + 2 - 61)
+    x = proto.truncate(x, cut) if cut else x
+    spare = max(0, min(count.bits, 61 - WORK - 2 - (bits - cut)))  # bits below the unit that fit
+    near = approx.shifted_product(proto, x, _wide(count.power, x), count.bits - spare)
+    return approx.shifted_product(proto, near, _wide(count.inverse, x), WORK + spare - cut - extra)
+
+
+def shifted(proto: Protocol, x: Share, shift: int) -> Share:
+    """x / 2^shift; a negative shift multiplies, modulo 2^64."""
+    if shift > 0:
+        return proto.truncate(x, min(shift, 60))
+    return x if shift == 0 else proto.mul_public(x, layout.constant(1 << min(63, -shift)))
+
+
+# -- sums of squares -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Limbs:
+    """x = high * 2^unit + low, both short enough that sums of n squares fit; ``high`` None: x itself is."""
+
+    x: Share
+    high: Share | None
+    low: Share
+    unit: int
+
+
+def room(rows: int) -> int:
+    """Bits of an integer whose squares can be summed over ``rows``."""
+    return (60 - exact.log2_ceil(max(1, rows))) // 2
+
+
+def limbs(proto: Protocol, x: Share, bits: int, rows: int) -> Limbs:
+    """|x| < 2^bits as two limbs of ``room(rows)`` bits at most: one truncation, none if x itself is short enough."""
+    unit = bits - room(rows)
+    if unit <= 0:
+        return Limbs(x, None, x, 0)
+    unit += unit % 2
+    high = proto.truncate(x, unit)
+    return Limbs(x, high, proto.sub(x, proto.mul_public(high, layout.constant(1 << unit))), unit)
+
+
+def levels(proto: Protocol, left: Limbs, right: Limbs | None = None) -> list[tuple[Share, int]]:
+    """Sums of products over rows as levels (value, unit): of each row of ``left`` (d, n) with itself (d,), or with all
+    rows of ``right`` (e, n), (d, e). Exact but for the roundings of the higher levels: three units at most.
+    """
+
+    def summed(a: Share, b: Share) -> Share:
+        if right is None:
+            return proto.dot(a, b)
+        return proto.matmul(a, b.map(layout.transpose(None)))
+
+    other = left if right is None else right
+    whole = summed(left.x, other.x)
+    if left.high is None or other.high is None:
+        return [(whole, 0)]
+    unit = left.unit
+    top = summed(left.high, other.high)
+    cross = summed(left.high, other.low)
+    if right is None:
+        cross = proto.mul_public(cross, layout.constant(2))
+    else:
+        cross = proto.add(cross, summed(left.low, other.high))
+    low = proto.truncate(summed(left.low, other.low), unit)
+    rest = proto.add(cross, low)
+    coarse = proto.add(top, proto.truncate(rest, unit))
+    found = [(whole, 0)]
+    if 2 * unit + DIGITS > WHOLE:
+        found.append((proto.add(proto.mul_public(top, layout.constant(1 << unit)), rest), unit))
+    return [*found, (coarse, 2 * unit)]
+
+
+@dataclass(frozen=True, slots=True)
+class Normal:
+    """A sum x >= 0 of secret size below 2^bits: x = mantissa * 2^bits / 4^half * 2^unit of the level that was chosen.
+
+    ``mantissa`` in [1/4, 1] at WORK bits, ``root`` = 2^half and ``down`` = 2^(top - half), both 0 where x is 0;
+    ``other``: the digits of top - half; ``flags``: which level above the lowest was chosen, at most one.
+    """
+
+    bits: int
+    units: tuple[int, ...]
+    flags: tuple[Share, ...]
+    mantissa: Share
+    root: Share
+    down: Share
+    other: tuple[Share, ...]
+
+    @property
+    def top(self) -> int:
+        return (1 << len(self.other)) - 1
+
+    def inverse(self, proto: Protocol, scale: int, over: Over) -> Share:
+        """2^scale / sqrt(x / n) for the divisor ``over``; 0 where x is 0. Relative error 2^-19."""
+        y = roots.inverse_root(proto, self.mantissa)
+        whole, lost = over.root(proto, y, self.root, down=True)
+        return self._shifted(proto, whole, [WORK + self.bits // 2 + u // 2 - scale - lost for u in self.units])
+
+    def deviation(self, proto: Protocol, scale: int, over: Over) -> Share:
+        """sqrt(x / n) * 2^scale. Relative error 2^-19 and 1.25 units."""
+        near = self.near(proto)
+        whole, lost = over.root(proto, near, self.down, down=False)
+        base = WORK + self.top - self.bits // 2
+        return self._shifted(proto, whole, [base - u // 2 - scale - lost for u in self.units])
+
+    def amount(self, proto: Protocol, scale: int, over: Over, most: int) -> Share:
+        """x / n * 2^scale, below 2^most. Relative error 2^-19 and 1.25 units."""
+        near, by, lost = over.square(proto, self.mantissa, most)
+        # x = mantissa * 4^(top - half) * 2^(bits - 2 top): the digits of top - half count twice here
+        nothing = proto.sub(self.other[0], self.other[0])
+        power = approx.power_of_two(proto, [nothing, *self.other])
+        base = WORK + 2 * self.top - self.bits - scale - lost
+        parts = [approx.times_power(proto, near, power, base - u) for u in self.units]
+        made = pick(proto, self.flags, parts)
+        return made if by is None else by(made)
+
+    def near(self, proto: Protocol) -> Share:
+        """sqrt(mantissa), in [1/2, 1]."""
+        return proto.mul(roots.inverse_root(proto, self.mantissa), self.mantissa, WORK)
+
+    def _shifted(self, proto: Protocol, whole: Share, shifts: Sequence[int]) -> Share:
+        return pick(proto, self.flags, [shifted(proto, whole, s) for s in shifts])
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """A divisor n of a sum, public or in normal form (``form``)."""
+
+    public: int
+    form: Normal | None = None
+
+    def root(self, proto: Protocol, near: Share, power: Share, down: bool) -> tuple[Share, int]:
+        """(w, lost): near * power * n^(1/2) if ``down``, else / n^(1/2), is w * 2^lost."""
+        if self.form is None:
+            size = exact.log2_ceil(max(1, self.public))
+            size += size % 2
+            part = math.sqrt(self.public / 2.0**size)  # in [1/2, 1]
+            factor = round(part * 2.0**WORK) if down else round(2.0**WORK / part)
+            part_of = proto.truncate(proto.mul_public(near, layout.constant(factor)), WORK)
+            return proto.mul(part_of, power), size // 2 if down else -(size // 2)
+        form = self.form
+        half, top = form.bits // 2, form.top
+        factor_of = form.near(proto) if down else roots.inverse_root(proto, form.mantissa)
+        both = proto.mul(near, _wide(factor_of, near), WORK)  # below 4
+        whole = proto.mul(both, power)
+        cut = max(0, WORK + 2 + 31 + (top if down else half) - 61)
+        whole = shifted(proto, whole, cut)
+        last = proto.mul(whole, _wide(form.down if down else form.root, whole))
+        return last, cut + (half - top if down else -half)
+
+    def square(self, proto: Protocol, near: Share, most: int) -> tuple[Share, Callable[[Share], Share] | None, int]:
+        """(near', by, lost): near / n is near' * 2^lost, and ``by`` (None: nothing) brings a result below 2^most to
+        where it belongs."""
+        if self.form is None:
+            size = exact.log2_ceil(max(1, self.public))
+            factor = ((1 << (WORK + size)) + self.public // 2) // max(1, self.public)  # in [1, 2)
+            return proto.truncate(proto.mul_public(near, layout.constant(factor)), WORK), None, -size
+        form = self.form
+        y = roots.inverse_root(proto, form.mantissa)
+        inverse = proto.mul(y, y, WORK)  # below 4
+        spare = max(0, min(form.bits, 60 - most))  # bits below a unit, which the power of two brings up
+
+        def by(made: Share) -> Share:
+            power = _wide(form.root, made)
+            return proto.mul(proto.mul(made, power), power, spare)
+
+        return proto.mul(near, _wide(inverse, near), WORK), by, spare - form.bits
+
+
+def pick(proto: Protocol, flags: Sequence[Share], parts: Sequence[Share]) -> Share:
+    """The part whose flag is set, the first one if none is. One round."""
+    result = parts[0]
+    if not flags:
+        return result
+    gates = proto.stack(list(flags), 0)
+    steps = proto.stack([proto.sub(p, parts[0]) for p in parts[1:]], 0)
+    return proto.add(result, proto.mul(gates, steps).map(layout.total(0, False)))
+
+
+def normal(
+    proto: Protocol, given: Sequence[tuple[Share, int]], low: Share | None = None, bits: int = WHOLE
+) -> tuple[Normal, Share | None]:
+    """The normal form of a sum given at levels, lowest first; and 1 where the lowest counts and is below ``low``.
+
+    Rounds: a comparison (7 to 10 for few elements), a leading bit, about 12 more.
+    """
+    values, units = [v for v, _ in given], tuple(u for _, u in given)
+    tests = [proto.add_public(v, layout.constant(-(1 << DIGITS))) for v in values[1:]]
+    if low is not None:
+        tests.append(proto.sub(values[0], low))
+    flags: list[Share] = []
+    below = None
+    if tests:
+        signs = proto.b2a(proto.msb(proto.stack(tests, 0)))
+        each = [signs.map(layout.take(i)) for i in range(len(tests))]
+        below = each.pop() if low is not None else None
+        for lower in reversed(each):  # the highest level with digits; 1 - lower = it has
+            flag = proto.add_public(proto.neg(lower), layout.constant(1))
+            for above in flags:
+                flag = proto.sub(flag, proto.mul(flag, above))
+            flags.insert(0, flag)
+        if below is not None and flags:
+            taken = flags[0]
+            for flag in flags[1:]:
+                taken = proto.add(taken, flag)
+            below = proto.sub(below, proto.mul(below, taken))
+    value = pick(proto, flags, values)
+    place = approx.leading(proto, value, bits, signed=False)
+    digits = place.digits[1:]
+    other = [proto.add_public(proto.neg(d), layout.constant(1)) for d in digits]
+    root = approx.power_of_two(proto, digits, place.valid).low
+    down = approx.power_of_two(proto, other, place.valid).low
+    half = proto.mul(value, root)
+    mantissa = approx.shifted_product(proto, half, root, bits - WORK)
+    return Normal(bits, units, tuple(flags), mantissa, root, down, tuple(other)), below
