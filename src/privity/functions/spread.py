@@ -10,6 +10,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from ..array import Axis, SecureArray
 from ..context import Context
 from ..errors import ShapeError
@@ -108,12 +111,27 @@ class Spread:
             "by; state a smaller bound (a table's unit follows from it), or more fractional bits with scale=",
         )
 
+    def varies(self) -> Share:
+        """1 where the values of a column are not all equal."""
+        return self.context.protocol.add_public(
+            self.context.protocol.neg(self.constant), layout.constant(1)
+        )
+
     def inverse(self, scale: int, ddof: int = 0) -> Share:
         """2^scale / standard deviation (d,), for deviations as ring integers; 0 for a constant column. Relative error
         2^-19."""
         proto = self.context.protocol
         made = self.normal.inverse(proto, scale, self._over(ddof))
-        return proto.mul(made, proto.add_public(proto.neg(self.constant), layout.constant(1)))
+        return proto.mul(made, self.varies())
+
+    def inverses(self, scale: int, unit: int, ddof: int = 0) -> list[Share]:
+        """``inverse``, and the same times 2^unit with its own digits: for the two limbs of deviations, so that their
+        sum of products has digits where a deviation of full size leaves the inverse none."""
+        proto = self.context.protocol
+        parts = self.normal.inverse_parts(proto, scale, self._over(ddof), unit)
+        made = proto.stack(parts, 0)
+        made = proto.mul(made, self.varies().map(layout.broadcast(made.shape)))
+        return [made.map(layout.take(i)) for i in range(2)]
 
     def deviation(self, scale: int, ddof: int = 0) -> SecureArray:
         """Standard deviation (d,) at ``scale`` bits; relative error 2^-19, and 1.25 units. 0 without freedom."""
@@ -156,24 +174,24 @@ def spread_of(given: Centred) -> Spread:
         given.limbs.unit,
     )
     levels = sums.levels(proto, parts)
-    left = given.rows._ring_share().map(layout.total(0, False))
-    return normal_spread(context, levels, left, given.count, given.step, given.rows.scale, given.rows.bound / 2)
+    left = given.rows._ring_share().map(layout.total(0, False))  # what the mean's own error leaves over
+    exactly = proto.sub(given.count.times(proto, levels[0][0]), proto.mul(left, left))
+    return normal_spread(context, levels, exactly, given.count, given.step, given.rows.scale, given.rows.bound / 2)
 
 
 def normal_spread(
     context: Context,
     levels: list[tuple[Share, int]],
-    left: Share,
+    exactly: Share,
     count: sums.Count,
     step: int,
     scale: int,
     bound: float,
 ) -> Spread:
-    """``levels``: of the sums of squares; ``left``: sums of the deviations, which a mean of few digits leaves over."""
+    """``levels``: of the sums of squares; ``exactly``: count * sum of squares - (sum)^2 modulo 2^64, which is 0 where
+    all values are equal."""
     proto = context.protocol
     whole = levels[0][0]
-    # count * sum of squares - (sum)^2 is 0, exactly, where all values are equal; where it is known exactly, that is
-    exactly = proto.sub(count.times(proto, whole), proto.mul(left, left))
     least = exact.square(LEAST * 2.0**step)
     size = layout.constant(int(least))
     if count.secret is None:
@@ -185,6 +203,113 @@ def normal_spread(
     assert below is not None
     constant = proto.mul(proto.b2a(proto.is_zero(exactly)), below)
     return Spread(context, normal, scale, count, bound, constant, proto.sub(below, constant))
+
+
+def standardised(given: Centred, spread: Spread, scale: int, ddof: int = 0) -> SecureArray:
+    """Deviations over the standard deviation (n, d), within sqrt(n) whatever the bound of x; 0 in constant columns.
+
+    One product a value: each is at most the root of the sum of all squares, so the product of the two fits although
+    that of their public bounds would not. Error: relative 2^-18, and what the mean is off: 3 units of ``rows``.
+    """
+    context, proto = given._context, given._context.protocol
+    n, width = given.rows.shape
+    reach = exact.log2_ceil(n) // 2 + 1
+    bits = RANGE_BITS - 1 - reach  # fractional bits of the inverse of a deviation that is a ring integer
+    across = layout.broadcast((n, width))
+    unit = given.limbs.unit
+    parts = spread.inverses(bits, unit, ddof)
+    if given.limbs.high is None:
+        share = proto.mul(given.limbs.x, parts[0].map(across), bits - scale)
+    else:
+        flat = layout.reshape((n * width,))
+        left = proto.stack([given.limbs.low.map(flat), given.limbs.high.map(flat)], 1)
+        right = proto.stack([p.map(across).map(flat) for p in parts], 1)
+        share = proto.dot(left, right, bits - scale).map(layout.reshape((n, width)))
+    return SecureArray(context, share, scale, math.sqrt(n) * (1 + 2.0**-12) + 2.0**-scale)
+
+
+def guard_within(x: SecureArray, unit: SecureArray, reach: int, counts: SecureArray | None, hint: str) -> None:
+    """Guard that sum of x^2 over the rows stays below (2^reach unit)^2 in every column, and so each |x| below 2^reach
+    units. x (n, d), ``unit`` (d,) at its scale; ``counts`` (d,) flags of the columns that are asked, None for all.
+
+    One truncation a value (10 bytes per party), where a comparison would send 30.
+    """
+    context, proto = x._context, x._context.protocol
+    n, bits = x.shape[0], approx.bits_for(x.bound, x.scale)
+    share, size = x._ring_share(), unit._ring_share()
+    cut = max(0, bits - 2 * sums.room(n))
+    share = proto.truncate(share, cut) if cut else share
+    levels = sums.levels(proto, sums.limbs(proto, share.map(layout.transpose(None)), bits - cut, n))
+    short = max(0, approx.bits_for(unit.bound, unit.scale) - 30)
+    size = proto.truncate(size, short) if short else size
+    square = proto.mul(size, size)
+    lift = 2 * (reach + short - cut)  # the square in units of x: square * 2^lift
+    tests = []
+    for i, (value, below) in enumerate(levels):
+        over = max(0, 60 + lift - below - 60) if i == len(levels) - 1 else 0  # so that the highest cannot wrap
+        most = sums.shifted(proto, square, below - lift + over)
+        value = proto.truncate(value, over) if over else value
+        tests.append(proto.sub(proto.add_public(most, layout.constant(8)), value))
+    # A level is asked where the one above it has not the digits to say so; there it cannot have wrapped.
+    for _, above in levels[1:]:
+        limit = min(max(above + sums.DIGITS - lift, 0), 61)
+        tests.append(proto.add_public(square, layout.constant(-(1 << limit))))
+    signs = proto.b2a(proto.msb(proto.stack(tests, 0)))
+    each = [signs.map(layout.take(i)) for i in range(len(tests))]
+    wrong = each[len(levels) - 1]
+    for i in range(len(levels) - 1):
+        wrong = proto.add(wrong, proto.mul(each[i], each[len(levels) + i]))
+    if counts is not None:
+        wrong = proto.mul(wrong, counts._ring_share())
+    context.guard(wrong.map(layout.total(None, False)), hint)
+
+
+# -- what owners bring -----------------------------------------------------------------------------------------------
+
+_COARSE = 36  # units of the higher level of a sum of squares
+
+
+def from_sums(words: SecureArray, rows: int, scale: int, secret: bool) -> tuple[SecureArray, Spread]:
+    """(mean, spread) of columns whose sums are known exactly: ``words`` (4, d), as ``exact_sums`` makes them.
+
+    ``scale``: fractional bits of the values, whose bound is 1; ``secret``: whether the counts are (else all are
+    ``rows``). The mean has EXTRA bits more. Nothing is sent for a row.
+    """
+    context, proto = words._context, words._context.protocol
+    total, counts, low, high = (words._ring_share().map(layout.take(i)) for i in range(4))
+    count = sums.secret_count(proto, counts, rows) if secret else sums.Count(rows)
+    centre = sums.mean(proto, total, count, scale, EXTRA)
+    c = proto.truncate(centre, EXTRA)
+    part = proto.sub(centre, proto.mul_public(c, layout.constant(1 << EXTRA)))
+    left = proto.sub(total, count.times(proto, c))  # the sum of x - c
+    products = proto.mul(proto.stack([c, c, left, left], 0), proto.stack([c, left, left, part], 0))
+    square, cross, lost, over = (products.map(layout.take(i)) for i in range(4))
+    cross = proto.mul_public(cross, layout.constant(2))
+    # sum (x - c)^2 = sum x^2 - count c^2 - 2 c left: modulo 2^64, and in units of 2^36
+    half = layout.constant(1 << 30)
+    top = proto.truncate(square, 30)
+    bottom = proto.sub(square, proto.mul_public(top, half))
+    both = count.times(proto, proto.stack([square, top, bottom], 0))
+    whole, upper, lower = (both.map(layout.take(i)) for i in range(3))
+    fine = proto.sub(proto.add(proto.mul_public(high, layout.constant(1 << 32)), low), proto.add(whole, cross))
+    carried = proto.truncate(proto.stack([lower, over], 0), EXTRA)
+    lower = proto.truncate(carried.map(layout.take(0)), 30 - EXTRA)
+    rest = proto.sub(proto.mul_public(high, layout.constant(1 << 2)), proto.add(upper, lower))  # units of 2^30
+    coarse = proto.truncate(proto.sub(rest, proto.truncate(cross, 30)), _COARSE - 30)
+    exactly = proto.sub(count.times(proto, fine), lost)
+    levels = [(proto.sub(fine, carried.map(layout.take(1))), 0), (coarse, _COARSE)]
+    spread = normal_spread(context, levels, exactly, count, 0, scale, 1.0)
+    return SecureArray(context, centre, scale + EXTRA, 1.01), spread
+
+
+def exact_sums(values: npt.NDArray[np.int64], present: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """What an owner says of columns (n, d) of integers |x| <= 2^30, in clear: (4, d) sums, numbers of cells, and sums
+    of squares as words of 32 bits, the lower one first."""
+    low, high = values & 0x7FFF, values >> 15
+    parts = [(high * high).sum(0), (high * low).sum(0), (low * low).sum(0)]
+    squares = [(int(a) << 30) + (int(b) << 16) + int(c) for a, b, c in zip(*parts, strict=True)]
+    words = [[q & 0xFFFFFFFF for q in squares], [q >> 32 for q in squares]]
+    return np.stack([values.sum(0), present, *(np.asarray(w, np.int64).reshape(present.shape) for w in words)])
 
 
 # -- arrays ----------------------------------------------------------------------------------------------------------

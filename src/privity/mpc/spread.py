@@ -191,6 +191,23 @@ class Normal:
         whole, lost = over.root(proto, y, self.root, down=True)
         return self._shifted(proto, whole, [WORK + self.bits // 2 + u // 2 - scale - lost for u in self.units])
 
+    def inverse_parts(self, proto: Protocol, scale: int, over: Over, unit: int) -> list[Share]:
+        """(low, high): ``inverse`` and 2^unit times it, modulo 2^64. In the lowest level high is low * 2^unit, which
+        may wrap as what it is multiplied with is small; in the others low is high / 2^unit, of few digits.
+        """
+        y = roots.inverse_root(proto, self.mantissa)
+        whole, lost = over.root(proto, y, self.root, down=True)
+        shifts = [WORK + self.bits // 2 + u // 2 - scale - lost for u in self.units]
+        low = [shifted(proto, whole, shifts[0])]
+        high = [shifted(proto, low[0], -unit)]
+        for shift in shifts[1:]:
+            high.append(shifted(proto, whole, shift - unit))
+            low.append(shifted(proto, high[-1], unit))
+        both = [proto.stack([a, b], 0) for a, b in zip(low, high, strict=True)]
+        wide = [f.map(layout.broadcast(both[0].shape)) for f in self.flags]
+        made = pick(proto, wide, both)
+        return [made.map(layout.take(0)), made.map(layout.take(1))]
+
     def deviation(self, proto: Protocol, scale: int, over: Over) -> Share:
         """sqrt(x / n) * 2^scale. Relative error 2^-19 and 1.25 units."""
         near = self.near(proto)
