@@ -121,46 +121,39 @@ class Spread:
         """2^scale / standard deviation (d,), for deviations as ring integers; 0 for a constant column. Relative error
         2^-19."""
         proto = self.context.protocol
-        made = self.normal.inverse(proto, scale, self._over(ddof))
+        made = self.normal.inverse(proto, scale, self.over(ddof))
         return proto.mul(made, self.varies())
-
-    def inverses(self, scale: int, unit: int, ddof: int = 0) -> list[Share]:
-        """``inverse``, and the same times 2^unit with its own digits: for the two limbs of deviations, so that their
-        sum of products has digits where a deviation of full size leaves the inverse none."""
-        proto = self.context.protocol
-        parts = self.normal.inverse_parts(proto, scale, self._over(ddof), unit)
-        made = proto.stack(parts, 0)
-        made = proto.mul(made, self.varies().map(layout.broadcast(made.shape)))
-        return [made.map(layout.take(i)) for i in range(2)]
 
     def deviation(self, scale: int, ddof: int = 0) -> SecureArray:
         """Standard deviation (d,) at ``scale`` bits; relative error 2^-19, and 1.25 units. 0 without freedom."""
         proto = self.context.protocol
-        share = self.normal.deviation(proto, scale - self.scale, self._over(ddof))
-        return SecureArray(self.context, share, scale, self._most(ddof) + 2.0 ** (1 - scale))
+        share = self.normal.deviation(proto, scale - self.scale, self.over(ddof))
+        return SecureArray(self.context, share, scale, self.most(ddof) + 2.0 ** (1 - scale))
 
     def variance(self, scale: int, ddof: int = 0) -> SecureArray:
         """Variance (d,) at ``scale`` bits; relative error 2^-19, and 1.25 units. 0 without freedom."""
         proto = self.context.protocol
-        bound = exact.square(self._most(ddof))
+        bound = exact.square(self.most(ddof))
         share = self.normal.amount(
-            proto, scale - 2 * self.scale, self._over(ddof), min(60, approx.bits_for(bound, scale))
+            proto, scale - 2 * self.scale, self.over(ddof), min(60, approx.bits_for(bound, scale))
         )
         return SecureArray(self.context, share, scale, bound + 2.0 ** (1 - scale))
 
-    def _most(self, ddof: int) -> float:
+    def most(self, ddof: int) -> float:
+        """Bound of the deviation."""
         if self.count.secret is not None:
             return self.bound * (1.5 if ddof else 1.0)  # two values differ from their mean by half their distance
         n = self.count.public
         return self.bound * math.sqrt(n / max(1, n - ddof))
 
-    def _over(self, ddof: int) -> sums.Over:
+    def over(self, ddof: int) -> sums.Over:
+        """The count less ``ddof``, as a divisor."""
         proto, n = self.context.protocol, self.count.public
         if self.count.secret is None:
             return sums.Over(n - ddof)
         less = proto.add_public(self.count.secret, layout.constant(-ddof)) if ddof else self.count.secret
         bits = approx.bits_for(n, 0)
-        return sums.Over(n, sums.normal(proto, [(less, 0)], bits=bits + bits % 2)[0])
+        return sums.Over(n, sums.normalised(proto, [(less, 0)], bits=bits + bits % 2)[0])
 
 
 def spread_of(given: Centred) -> Spread:
@@ -199,33 +192,60 @@ def normal_spread(
     else:
         low = proto.mul_public(count.secret, size)
         low = low if low.shape == whole.shape else low.map(layout.broadcast(whole.shape))
-    normal, below = sums.normal(proto, levels, low)
+    normal, below = sums.normalised(proto, levels, low)
     assert below is not None
     constant = proto.mul(proto.b2a(proto.is_zero(exactly)), below)
     return Spread(context, normal, scale, count, bound, constant, proto.sub(below, constant))
 
 
-def standardised(given: Centred, spread: Spread, scale: int, ddof: int = 0) -> SecureArray:
-    """Deviations over the standard deviation (n, d), within sqrt(n) whatever the bound of x; 0 in constant columns.
+def standardised(given: Centred, spread: Spread, scale: int, *, unit: bool = False) -> SecureArray:
+    """Deviations over the standard deviation (n, d), within sqrt(n) whatever the bound of x; 0 in constant columns. With
+    ``unit``: over the root of the sum of their squares, so that columns have length 1.
 
     One product a value: each is at most the root of the sum of all squares, so the product of the two fits although
     that of their public bounds would not. Error: relative 2^-18, and what the mean is off: 3 units of ``rows``.
     """
     context, proto = given._context, given._context.protocol
     n, width = given.rows.shape
-    reach = exact.log2_ceil(n) // 2 + 1
-    bits = RANGE_BITS - 1 - reach  # fractional bits of the inverse of a deviation that is a ring integer
-    across = layout.broadcast((n, width))
-    unit = given.limbs.unit
-    parts = spread.inverses(bits, unit, ddof)
+    reach = 0 if unit else (exact.log2_ceil(n) + 1) // 2
+    bits = RANGE_BITS - 2 - reach  # fractional bits of the inverse of a deviation that is a ring integer
+    over = sums.Over(1) if unit else spread.over(0)
+    parts = proto.stack(spread.normal.inverse_parts(proto, bits, over, given.limbs.unit), 0)
+    parts = proto.mul(parts, spread.varies().map(layout.broadcast(parts.shape)))
+    low, high = (parts.map(layout.then(layout.take(i), layout.broadcast((n, width)))) for i in range(2))
     if given.limbs.high is None:
-        share = proto.mul(given.limbs.x, parts[0].map(across), bits - scale)
+        share = proto.mul(given.limbs.x, low, bits - scale)
     else:
         flat = layout.reshape((n * width,))
         left = proto.stack([given.limbs.low.map(flat), given.limbs.high.map(flat)], 1)
-        right = proto.stack([p.map(across).map(flat) for p in parts], 1)
-        share = proto.dot(left, right, bits - scale).map(layout.reshape((n, width)))
-    return SecureArray(context, share, scale, math.sqrt(n) * (1 + 2.0**-12) + 2.0**-scale)
+        share = proto.dot(left, proto.stack([low.map(flat), high.map(flat)], 1), bits - scale)
+        share = share.map(layout.reshape((n, width)))
+    most = 1.0 if unit else math.sqrt(n)
+    return SecureArray(context, share, scale, most * (1 + 2.0**-12) + 2.0**-scale)
+
+
+_UNIT = 28  # fractional bits of columns of length 1
+
+
+def correlations(given: Centred, spread: Spread, scale: int) -> SecureArray:
+    """Correlations of the columns (d, d) at ``scale`` bits; 0 where one is constant. Error 2^-17 at 18 bits."""
+    rows = standardised(given, spread, _UNIT, unit=True)._ring_share()
+    share = given._context.protocol.matmul(rows.map(layout.transpose(None)), rows, 2 * _UNIT - scale)
+    return SecureArray(given._context, share, scale, 1.0 + 2.0**-12)
+
+
+def covariances(given: Centred, spread: Spread, scale: int, ddof: int) -> SecureArray:
+    """Covariances of the columns (d, d) at ``scale`` bits. Error: 2^-17 of the product of the two deviations."""
+    context, proto = given._context, given._context.protocol
+    width = given.rows.shape[1]
+    matrix = correlations(given, spread, _UNIT)._ring_share()
+    fine = 44 - exact.log2_ceil(max(spread.most(ddof), 2.0**-200))
+    each = spread.deviation(fine, ddof)._ring_share()
+    square = layout.broadcast((width, width))
+    left, right = (each.map(layout.then(layout.reshape(s), square)) for s in ((width, 1), (1, width)))
+    half = sums.long_product(proto, matrix, left, _UNIT)
+    share = sums.long_product(proto, half, right, 2 * fine - scale)
+    return SecureArray(context, share, scale, exact.square(spread.most(ddof)) * 1.01 + 2.0 ** (1 - scale))
 
 
 def guard_within(x: SecureArray, unit: SecureArray, reach: int, counts: SecureArray | None, hint: str) -> None:
@@ -325,7 +345,7 @@ def variance(x: SecureArray, axis: Axis = None, keepdims: bool = False, ddof: in
     """
     given, shape = _columns("var", x, axis, keepdims, ddof)
     spread = spread_of(centred(given))
-    scale = result_scale(exact.square(spread._most(ddof)), 2 * given.scale, given.scale, x._context.fraction_bits)
+    scale = result_scale(exact.square(spread.most(ddof)), 2 * given.scale, given.scale, x._context.fraction_bits)
     return _shaped(spread.variance(scale, ddof), shape)
 
 
@@ -334,7 +354,7 @@ def deviation(x: SecureArray, axis: Axis = None, keepdims: bool = False, ddof: i
     2^-4 units of x."""
     given, shape = _columns("std", x, axis, keepdims, ddof)
     spread = spread_of(centred(given))
-    scale = result_scale(spread._most(ddof), given.scale + EXTRA, given.scale, x._context.fraction_bits)
+    scale = result_scale(spread.most(ddof), given.scale + EXTRA, given.scale, x._context.fraction_bits)
     return _shaped(spread.deviation(scale, ddof), shape)
 
 

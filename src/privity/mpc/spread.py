@@ -24,6 +24,7 @@ DIGITS = 24
 WHOLE = 60
 """Bits of what a level may hold where it is chosen."""
 WORK = roots.WORK
+_LIMB = 24  # bits of the lower limb of a long product
 _QUOTIENT = 22  # significant bits of 1 / n in one step of ``per_count``
 
 
@@ -105,6 +106,18 @@ def shifted(proto: Protocol, x: Share, shift: int) -> Share:
     if shift > 0:
         return proto.truncate(x, min(shift, 60))
     return x if shift == 0 else proto.mul_public(x, layout.constant(1 << min(63, -shift)))
+
+
+def long_product(proto: Protocol, x: Share, y: Share, shift: int) -> Share:
+    """x * y / 2^shift for |x|, |y| < 2^54 where only the result need fit: both in two limbs. Seven rounds."""
+    both = proto.stack([x, y], 0)
+    upper = proto.truncate(both, _LIMB)
+    lower = proto.sub(both, proto.mul_public(upper, layout.constant(1 << _LIMB)))
+    a, b = ([part.map(layout.take(i)) for part in (upper, lower)] for i in (0, 1))
+    parts = proto.mul(proto.stack([a[0], a[0], a[1], a[1]], 0), proto.stack([b[0], b[1], b[0], b[1]], 0))
+    high, one, two, low = (parts.map(layout.take(i)) for i in range(4))
+    total = proto.add(shifted(proto, high, shift - 2 * _LIMB), shifted(proto, proto.add(one, two), shift - _LIMB))
+    return proto.add(total, shifted(proto, low, shift))
 
 
 # -- sums of squares -------------------------------------------------------------------------------------------------
@@ -289,7 +302,7 @@ def pick(proto: Protocol, flags: Sequence[Share], parts: Sequence[Share]) -> Sha
     return proto.add(result, proto.mul(gates, steps).map(layout.total(0, False)))
 
 
-def normal(
+def normalised(
     proto: Protocol, given: Sequence[tuple[Share, int]], low: Share | None = None, bits: int = WHOLE
 ) -> tuple[Normal, Share | None]:
     """The normal form of a sum given at levels, lowest first; and 1 where the lowest counts and is below ``low``.

@@ -20,6 +20,7 @@ from ...functions import max as largest_of
 from ...functions import min as smallest_of
 from ...functions.spread import LEAST, guard_within
 from ...mpc import approx, roots
+from ...mpc.spread import long_product
 from ...ring import exact, layout
 from ...table import Table
 from ...types import RANGE_BITS
@@ -99,7 +100,7 @@ class StandardScaler(Transform):
         bits = RANGE_BITS - 1 - reach - self.mean_.scale
         share = spread.inverse(bits + spread.scale)
         self.inverse_scale_ = SecureArray(context, share, bits, 2.0**scale / LEAST * 1.01)
-        varies = SecureArray(context, spread.varies(), 0, 1.0, flags=True)
+        varies = SecureArray(context, spread.varies(), 0, 1.0)
         self._scale = _Scale(self.mean_, spread.deviation(scale + _EXTRA), self.inverse_scale_, reach, varies)
         self._own = weakref.ref(table)
         self.feature_names_out_ = table.feature_names
@@ -122,8 +123,8 @@ class StandardScaler(Transform):
         coef = coef.numeric() if coef.scale else coef.rescaled(context.fraction_bits)
         bound = coef.bound * self.inverse_scale_.bound
         scale = max(1, min(coef.scale, RANGE_BITS - 3 - exact.log2_ceil(max(bound, 1.0) * len(self.columns_))))
-        weights = _wide(self.inverse_scale_, coef[:-1], scale, bound)
-        shift = _wide(weights, self.mean_, scale, bound).sum()
+        weights = _product(self.inverse_scale_, coef[:-1], scale, bound)
+        shift = _product(weights, self.mean_, scale, bound).sum()
         return concatenate([weights, (coef[-1].rescaled(scale) - shift).reshape((1,))])
 
 
@@ -254,20 +255,7 @@ def _too_far(scaler: Transform, what: str, reach: int) -> str:
     return f"{type(scaler).__name__}: of {', '.join(names)}, one has values too many {what} (2^{reach}, as a root of the sum of squares); take {way}"
 
 
-def _wide(x: SecureArray, y: SecureArray, scale: int, bound: float) -> SecureArray:
-    """x * y at ``scale`` bits, where only the result need fit: both in two limbs, |y| in 36 bits, |x| in 60."""
-    context, proto = x._context, x._context.protocol
-    low, cut = 24, x.scale + y.scale - scale
-    half = 16
-    a, b = x._ring_share(), y._ring_share()
-    upper = proto.truncate(proto.stack([a, proto.mul_public(b, layout.constant(1 << (low - half)))], 0), low)
-    high, top = upper.map(layout.take(0)), upper.map(layout.take(1))
-    rest = proto.sub(a, proto.mul_public(high, layout.constant(1 << low)))
-    bottom = proto.sub(b, proto.mul_public(top, layout.constant(1 << half)))
-    parts = [(high, top, cut - low - half), (high, bottom, cut - low), (rest, b, cut)]
-    total = None
-    for left, right, shift in parts:
-        part = approx.shifted_product(proto, left, right, shift)
-        total = part if total is None else proto.add(total, part)
-    assert total is not None
-    return SecureArray(context, total, scale, bound)
+def _product(x: SecureArray, y: SecureArray, scale: int, bound: float) -> SecureArray:
+    """x * y at ``scale`` bits, where the product of their bounds need not fit before it is rounded."""
+    share = long_product(x._context.protocol, x._ring_share(), y._ring_share(), x.scale + y.scale - scale)
+    return SecureArray(x._context, share, scale, bound)
