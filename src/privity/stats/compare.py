@@ -89,8 +89,9 @@ def ttest(
     scale = fitting_scale(4.1 * n, 2 * deviation.scale, 58) // 2
     deviation = deviation if scale == deviation.scale else deviation.rescaled(scale)
     # all squares together are n at most, as those of the scores are
-    squares = deviation.multiply(deviation, scale=2 * scale)._stated(1.01).sum(axis=0)  # (2,)
+    each = x._context.protocol.mul(deviation._ring_share(), deviation._ring_share()).map(layout.total(0, False))
     most = 1.01 * n
+    squares = SecureArray(x._context, each, 2 * scale, most)  # (2,)
     squares = squares.rescaled(fitting_scale(2 * most * n, squares.scale, 60))
     degrees = (counts - 1)._stated(counts.bound)
     if equal_var:
