@@ -231,10 +231,10 @@ def cov(x: SecureArray, rowvar: bool = True, bias: bool = False, ddof: int | Non
     if rows.shape[0] <= less:
         raise ShapeError(f"cov with ddof={less} needs more than {less} observations, got {rows.shape[0]}")
     given = spread.centred(rows)
-    found = spread.spread_of(given)
-    bound = exact.square(found.most(less))
+    found = spread.spread_of(given, less)
+    bound = exact.square(found.most())
     scale = spread.result_scale(bound, 2 * rows.scale, rows.scale, x._context.fraction_bits)
-    matrix = spread.covariances(given, found, scale, less)
+    matrix = spread.covariances(given, found, scale)
     return matrix if matrix.shape[0] > 1 else matrix.reshape(())
 
 

@@ -91,22 +91,25 @@ def centred(x: SecureArray, mask: SecureArray | None = None, counts: SecureArray
 class Spread:
     """Sums of squared deviations (d,) in normal form; ``scale``: fractional bits of the deviations that were squared.
 
-    ``constant``: 1 where all values of a column are equal, ``unresolved``: 1 where they are not, and their standard
-    deviation is below ``LEAST`` units in the last place of the values. Both secret.
+    ``formed.zero``: 1 where all values of a column are equal, ``formed.below``: 1 where they are not, and their standard
+    deviation is below ``LEAST`` units in the last place of the values. ``ddof``: what is taken off a secret count.
     """
 
     context: Context
-    normal: sums.Normal
+    formed: sums.Formed
     scale: int
     count: sums.Count
+    ddof: int
     bound: float
-    constant: Share
-    unresolved: Share
+
+    @property
+    def normal(self) -> sums.Normal:
+        return self.formed.sum
 
     def refuse(self, what: str) -> None:
         """Guard that every column that varies has digits to say by how much."""
         self.context.guard(
-            self.unresolved.map(layout.total(None, False)),
+            self.formed.below.map(layout.total(None, False)),
             f"{what}: the values vary by less than {LEAST:g} units in the last place, so they have no digits to scale "
             "by; state a smaller bound (a table's unit follows from it), or more fractional bits with scale=",
         )
@@ -114,49 +117,42 @@ class Spread:
     def varies(self) -> Share:
         """1 where the values of a column are not all equal."""
         return self.context.protocol.add_public(
-            self.context.protocol.neg(self.constant), layout.constant(1)
+            self.context.protocol.neg(self.formed.zero), layout.constant(1)
         )
 
-    def inverse(self, scale: int, ddof: int = 0) -> Share:
+    def inverse(self, scale: int) -> Share:
         """2^scale / standard deviation (d,), for deviations as ring integers; 0 for a constant column. Relative error
         2^-19."""
-        proto = self.context.protocol
-        made = self.normal.inverse(proto, scale, self.over(ddof))
-        return proto.mul(made, self.varies())
+        return self.normal.inverse(self.context.protocol, scale, self.over())
 
-    def deviation(self, scale: int, ddof: int = 0) -> SecureArray:
+    def deviation(self, scale: int) -> SecureArray:
         """Standard deviation (d,) at ``scale`` bits; relative error 2^-19, and 1.25 units. 0 without freedom."""
         proto = self.context.protocol
-        share = self.normal.deviation(proto, scale - self.scale, self.over(ddof))
-        return SecureArray(self.context, share, scale, self.most(ddof) + 2.0 ** (1 - scale))
+        share = self.normal.deviation(proto, scale - self.scale, self.over())
+        return SecureArray(self.context, share, scale, self.most() + 2.0 ** (1 - scale))
 
-    def variance(self, scale: int, ddof: int = 0) -> SecureArray:
+    def variance(self, scale: int) -> SecureArray:
         """Variance (d,) at ``scale`` bits; relative error 2^-19, and 1.25 units. 0 without freedom."""
         proto = self.context.protocol
-        bound = exact.square(self.most(ddof))
+        bound = exact.square(self.most())
         share = self.normal.amount(
-            proto, scale - 2 * self.scale, self.over(ddof), min(60, approx.bits_for(bound, scale))
+            proto, scale - 2 * self.scale, self.over(), min(60, approx.bits_for(bound, scale))
         )
         return SecureArray(self.context, share, scale, bound + 2.0 ** (1 - scale))
 
-    def most(self, ddof: int) -> float:
+    def most(self) -> float:
         """Bound of the deviation."""
         if self.count.secret is not None:
-            return self.bound * (1.5 if ddof else 1.0)  # two values differ from their mean by half their distance
+            return self.bound * (1.5 if self.ddof else 1.0)  # two values differ from their mean by half their distance
         n = self.count.public
-        return self.bound * math.sqrt(n / max(1, n - ddof))
+        return self.bound * math.sqrt(n / max(1, n - self.ddof))
 
-    def over(self, ddof: int) -> sums.Over:
+    def over(self) -> sums.Over:
         """The count less ``ddof``, as a divisor."""
-        proto, n = self.context.protocol, self.count.public
-        if self.count.secret is None:
-            return sums.Over(n - ddof)
-        less = proto.add_public(self.count.secret, layout.constant(-ddof)) if ddof else self.count.secret
-        bits = approx.bits_for(n, 0)
-        return sums.Over(n, sums.normalised(proto, [(less, 0)], bits=bits + bits % 2)[0])
+        return sums.Over(self.count.public - self.ddof, self.formed.count)
 
 
-def spread_of(given: Centred) -> Spread:
+def spread_of(given: Centred, ddof: int = 0) -> Spread:
     """Sums of squares of deviations. Rounds: about 45. Bytes per party: about 2 kB a column, none a row."""
     context, proto = given._context, given._context.protocol
     across = layout.transpose(None)
@@ -169,7 +165,7 @@ def spread_of(given: Centred) -> Spread:
     levels = sums.levels(proto, parts)
     left = given.rows._ring_share().map(layout.total(0, False))  # what the mean's own error leaves over
     exactly = proto.sub(given.count.times(proto, levels[0][0]), proto.mul(left, left))
-    return normal_spread(context, levels, exactly, given.count, given.step, given.rows.scale, given.rows.bound / 2)
+    return normal_spread(context, levels, exactly, given.count, ddof, given.step, given.rows.scale, given.rows.bound / 2)
 
 
 def normal_spread(
@@ -177,25 +173,25 @@ def normal_spread(
     levels: list[tuple[Share, int]],
     exactly: Share,
     count: sums.Count,
+    ddof: int,
     step: int,
     scale: int,
     bound: float,
 ) -> Spread:
     """``levels``: of the sums of squares; ``exactly``: count * sum of squares - (sum)^2 modulo 2^64, which is 0 where
-    all values are equal."""
+    all values are equal. ``step``: bits of the deviations beyond those of the values."""
     proto = context.protocol
     whole = levels[0][0]
-    least = exact.square(LEAST * 2.0**step)
-    size = layout.constant(int(least))
+    least = int(exact.square(LEAST * 2.0**step))
+    less = None
     if count.secret is None:
-        low = proto.add_public(proto.sub(whole, whole), layout.constant(int(least) * count.public))
+        low = proto.add_public(proto.sub(whole, whole), layout.constant(least * count.public))
     else:
-        low = proto.mul_public(count.secret, size)
+        low = proto.mul_public(count.secret, layout.constant(least))
         low = low if low.shape == whole.shape else low.map(layout.broadcast(whole.shape))
-    normal, below = sums.normalised(proto, levels, low)
-    assert below is not None
-    constant = proto.mul(proto.b2a(proto.is_zero(exactly)), below)
-    return Spread(context, normal, scale, count, bound, constant, proto.sub(below, constant))
+        less = proto.add_public(count.secret, layout.constant(-ddof)) if ddof else count.secret
+    formed = sums.normalised(proto, levels, low, exactly, less, count.public)
+    return Spread(context, formed, scale, count, ddof, bound)
 
 
 def standardised(given: Centred, spread: Spread, scale: int, *, unit: bool = False) -> SecureArray:
@@ -209,10 +205,9 @@ def standardised(given: Centred, spread: Spread, scale: int, *, unit: bool = Fal
     n, width = given.rows.shape
     reach = 0 if unit else (exact.log2_ceil(n) + 1) // 2
     bits = RANGE_BITS - 2 - reach  # fractional bits of the inverse of a deviation that is a ring integer
-    over = sums.Over(1) if unit else spread.over(0)
-    parts = proto.stack(spread.normal.inverse_parts(proto, bits, over, given.limbs.unit), 0)
-    parts = proto.mul(parts, spread.varies().map(layout.broadcast(parts.shape)))
-    low, high = (parts.map(layout.then(layout.take(i), layout.broadcast((n, width)))) for i in range(2))
+    over = sums.Over(1) if unit else spread.over()
+    parts = spread.normal.inverse_parts(proto, bits, over, given.limbs.unit)
+    low, high = (part.map(layout.broadcast((n, width))) for part in parts)
     if given.limbs.high is None:
         share = proto.mul(given.limbs.x, low, bits - scale)
     else:
@@ -234,18 +229,18 @@ def correlations(given: Centred, spread: Spread, scale: int) -> SecureArray:
     return SecureArray(given._context, share, scale, 1.0 + 2.0**-12)
 
 
-def covariances(given: Centred, spread: Spread, scale: int, ddof: int) -> SecureArray:
+def covariances(given: Centred, spread: Spread, scale: int) -> SecureArray:
     """Covariances of the columns (d, d) at ``scale`` bits. Error: 2^-17 of the product of the two deviations."""
     context, proto = given._context, given._context.protocol
     width = given.rows.shape[1]
     matrix = correlations(given, spread, _UNIT)._ring_share()
-    fine = 44 - exact.log2_ceil(max(spread.most(ddof), 2.0**-200))
-    each = spread.deviation(fine, ddof)._ring_share()
+    fine = 44 - exact.log2_ceil(max(spread.most(), 2.0**-200))
+    each = spread.deviation(fine)._ring_share()
     square = layout.broadcast((width, width))
     left, right = (each.map(layout.then(layout.reshape(s), square)) for s in ((width, 1), (1, width)))
     half = sums.long_product(proto, matrix, left, _UNIT)
     share = sums.long_product(proto, half, right, 2 * fine - scale)
-    return SecureArray(context, share, scale, exact.square(spread.most(ddof)) * 1.01 + 2.0 ** (1 - scale))
+    return SecureArray(context, share, scale, exact.square(spread.most()) * 1.01 + 2.0 ** (1 - scale))
 
 
 def guard_within(x: SecureArray, unit: SecureArray, reach: int, counts: SecureArray | None, hint: str) -> None:
@@ -286,9 +281,6 @@ def guard_within(x: SecureArray, unit: SecureArray, reach: int, counts: SecureAr
 
 # -- what owners bring -----------------------------------------------------------------------------------------------
 
-_COARSE = 36  # units of the higher level of a sum of squares
-
-
 def from_sums(words: SecureArray, rows: int, scale: int, secret: bool) -> tuple[SecureArray, Spread]:
     """(mean, spread) of columns whose sums are known exactly: ``words`` (4, d), as ``exact_sums`` makes them.
 
@@ -299,26 +291,36 @@ def from_sums(words: SecureArray, rows: int, scale: int, secret: bool) -> tuple[
     total, counts, low, high = (words._ring_share().map(layout.take(i)) for i in range(4))
     count = sums.secret_count(proto, counts, rows) if secret else sums.Count(rows)
     centre = sums.mean(proto, total, count, scale, EXTRA)
-    c = proto.truncate(centre, EXTRA)
+    # c = centre without its extra bits, and its upper half
+    half = scale // 2
+    both = proto.truncate(proto.stack([proto.mul_public(centre, layout.constant(1 << half)), centre], 0), EXTRA + half)
+    c, upper = both.map(layout.take(0)), both.map(layout.take(1))
+    lower = proto.sub(c, proto.mul_public(upper, layout.constant(1 << half)))
     part = proto.sub(centre, proto.mul_public(c, layout.constant(1 << EXTRA)))
     left = proto.sub(total, count.times(proto, c))  # the sum of x - c
-    products = proto.mul(proto.stack([c, c, left, left], 0), proto.stack([c, left, left, part], 0))
-    square, cross, lost, over = (products.map(layout.take(i)) for i in range(4))
-    cross = proto.mul_public(cross, layout.constant(2))
-    # sum (x - c)^2 = sum x^2 - count c^2 - 2 c left: modulo 2^64, and in units of 2^36
-    half = layout.constant(1 << 30)
-    top = proto.truncate(square, 30)
-    bottom = proto.sub(square, proto.mul_public(top, half))
-    both = count.times(proto, proto.stack([square, top, bottom], 0))
-    whole, upper, lower = (both.map(layout.take(i)) for i in range(3))
-    fine = proto.sub(proto.add(proto.mul_public(high, layout.constant(1 << 32)), low), proto.add(whole, cross))
-    carried = proto.truncate(proto.stack([lower, over], 0), EXTRA)
-    lower = proto.truncate(carried.map(layout.take(0)), 30 - EXTRA)
-    rest = proto.sub(proto.mul_public(high, layout.constant(1 << 2)), proto.add(upper, lower))  # units of 2^30
-    coarse = proto.truncate(proto.sub(rest, proto.truncate(cross, 30)), _COARSE - 30)
+    factors = ((upper, upper), (upper, lower), (lower, lower), (c, left), (left, left), (left, part))
+    products = proto.mul(proto.stack([a for a, _ in factors], 0), proto.stack([b for _, b in factors], 0))
+    squares, cross, lost, over = (products.map(layout.take(i)) for i in (slice(0, 3), 3, 4, 5))
+    times = count.times(proto, squares)
+    high_square, middle, low_square = (times.map(layout.take(i)) for i in range(3))
+    # sum (x - c)^2 = sum x^2 - count c^2 - 2 c left: modulo 2^64, and in units of 2^30
+    middle = proto.mul_public(middle, layout.constant(2))
+    rest = proto.add(low_square, proto.sub(proto.mul_public(cross, layout.constant(2)), low))
+    if 2 * scale + exact.log2_ceil(max(1, rows)) <= 75:
+        rest, middle = proto.add(proto.mul_public(middle, layout.constant(1 << half)), rest), None
+    unit = 2 * half
+    carried = proto.truncate(
+        proto.stack([rest, proto.mul_public(over, layout.constant(1 << (unit - EXTRA)))], 0), unit
+    )
+    top = proto.sub(proto.mul_public(high, layout.constant(1 << (32 - unit))), high_square)
+    coarse = proto.sub(top, carried.map(layout.take(0)))
+    if middle is not None:
+        coarse = proto.sub(coarse, proto.truncate(middle, half))
+        rest = proto.add(proto.mul_public(middle, layout.constant(1 << half)), rest)
+    fine = proto.sub(proto.mul_public(top, layout.constant(1 << unit)), rest)
     exactly = proto.sub(count.times(proto, fine), lost)
-    levels = [(proto.sub(fine, carried.map(layout.take(1))), 0), (coarse, _COARSE)]
-    spread = normal_spread(context, levels, exactly, count, 0, scale, 1.0)
+    levels = [(proto.sub(fine, carried.map(layout.take(1))), 0), (coarse, unit)]
+    spread = normal_spread(context, levels, exactly, count, 0, 0, scale, 1.0)
     return SecureArray(context, centre, scale + EXTRA, 1.01), spread
 
 
@@ -340,22 +342,37 @@ def variance(x: SecureArray, axis: Axis = None, keepdims: bool = False, ddof: in
 
     Error: relative 2^-18, two units of the result, and what deviations below 2^6 units of x lose: (2^-4 units of x)^2.
     The result has the session's fractional bits, or as many as fit beside bound^2; for values of more fractional bits
-    than the session's up to twice theirs. Rounds: about 60, 45 without room... Bytes per party and element: 10 where
-    bound^2 * terms passes 2^46 units, else 0; 2 kB a result.
+    than the session's up to twice theirs. Where bound^2 * terms fits 2^46 squared units of x: about 12 rounds, 8 bytes
+    per party and result times a few. Else 66 rounds, 10 bytes per party and element, 2 kB a result.
     """
-    given, shape = _columns("var", x, axis, keepdims, ddof)
-    spread = spread_of(centred(given))
-    scale = result_scale(exact.square(spread.most(ddof)), 2 * given.scale, given.scale, x._context.fraction_bits)
-    return _shaped(spread.variance(scale, ddof), shape)
+    rows, shape = _columns("var", x, axis, keepdims, ddof)
+    given = centred(rows)
+    if given.limbs.high is None:
+        return _shaped(_plain_variance(given, ddof, rows.scale), shape)
+    spread = spread_of(given, ddof)
+    scale = result_scale(exact.square(spread.most()), 2 * rows.scale, rows.scale, x._context.fraction_bits)
+    return _shaped(spread.variance(scale), shape)
+
+
+def _plain_variance(given: Centred, ddof: int, scale: int) -> SecureArray:
+    """Where sums of squares fit one word, whatever the values: divided by the public number."""
+    context, proto, n = given._context, given._context.protocol, given.rows.shape[0]
+    rows = given.rows._ring_share().map(layout.transpose(None))
+    bound = exact.square(given.rows.bound / 2) * n / (n - ddof)
+    bits = result_scale(bound, 2 * scale, scale, context.fraction_bits)
+    finer = bits - 2 * given.rows.scale
+    size = max(1, 61 - exact.log2_floor(n - ddof))
+    share = sums.mean(proto, proto.dot(rows, rows), sums.Count(n - ddof), size, max(0, finer))
+    return SecureArray(context, sums.shifted(proto, share, max(0, -finer)), bits, bound * 1.01 + 2.0 ** (1 - bits))
 
 
 def deviation(x: SecureArray, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> SecureArray:
     """Standard deviation; errors and costs as ``variance``, relative to itself: 2^-18, two units of the result, and
     2^-4 units of x."""
     given, shape = _columns("std", x, axis, keepdims, ddof)
-    spread = spread_of(centred(given))
-    scale = result_scale(spread.most(ddof), given.scale + EXTRA, given.scale, x._context.fraction_bits)
-    return _shaped(spread.deviation(scale, ddof), shape)
+    spread = spread_of(centred(given), ddof)
+    scale = result_scale(spread.most(), given.scale + EXTRA, given.scale, x._context.fraction_bits)
+    return _shaped(spread.deviation(scale), shape)
 
 
 def result_scale(bound: float, finest: int, scale: int, usual: int) -> int:

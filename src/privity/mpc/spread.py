@@ -24,8 +24,10 @@ DIGITS = 24
 WHOLE = 60
 """Bits of what a level may hold where it is chosen."""
 WORK = roots.WORK
+_MOST_ROOT = 31  # bits of a power of two that is a root of at most 2^WHOLE
 _LIMB = 24  # bits of the lower limb of a long product
-_QUOTIENT = 22  # significant bits of 1 / n in one step of ``per_count``
+_QUOTIENT = 22  # significant bits of 1 / n in one step of ``mean``
+_FEWEST = 15
 
 
 # -- means -----------------------------------------------------------------------------------------------------------
@@ -42,7 +44,8 @@ class Count:
 
     @property
     def bits(self) -> int:
-        return exact.log2_ceil(max(1, self.public)) + 1
+        """The count is below 2^bits."""
+        return max(1, self.public).bit_length()
 
     def times(self, proto: Protocol, x: Share) -> Share:
         """x * count, modulo 2^64."""
@@ -68,37 +71,40 @@ def mean(proto: Protocol, total: Share, count: Count, bits: int, extra: int) -> 
     """total / count at ``extra`` more bits, |total| <= count * 2^bits. Error: two units of the result.
 
     Each step divides what the last one left over, so the digits of one quotient need not suffice. Two steps where
-    bits <= 40, else three: 2 rounds each for a public count, 7 for a secret one.
+    bits <= 37 or so, else three: 2 rounds each for a public count, 7 for a secret one.
     """
     found, left, size = None, total, bits
     while True:
-        last = size <= _QUOTIENT - 6
+        last = size <= max(3, _QUOTIENT - extra)
         more = extra if last else 0
-        part = _quotient(proto, left, count, size, more)
+        part, digits = _quotient(proto, left, count, size, more)
         if last:
             return part if found is None else proto.add(
                 proto.mul_public(found, layout.constant(1 << extra)), part
             )
         found = part if found is None else proto.add(found, part)
         left = proto.sub(total, count.times(proto, found))
-        size = max(3, size - _QUOTIENT + 3)
+        size = max(3, size - digits + 3)
 
 
-def _quotient(proto: Protocol, x: Share, count: Count, bits: int, extra: int) -> Share:
-    """x / count * 2^extra to 2^-20 of 2^bits and 2 units, for |x| <= count * 2^bits."""
+def _quotient(proto: Protocol, x: Share, count: Count, bits: int, extra: int) -> tuple[Share, int]:
+    """x / count * 2^extra for |x| <= count * 2^bits, and the digits d it has: error 2^(bits - d) and 2 units."""
     length = bits + count.bits  # of x
     if count.secret is None:
-        lift = _QUOTIENT + count.bits  # 2^lift / n is a number of _QUOTIENT bits or one more
+        digits = min(_QUOTIENT, 60 - length)  # of 1 / n: where few have room, x is cut before
+        digits = _QUOTIENT if digits < _FEWEST else digits
+        lift = digits + count.bits
         factor = layout.constant(((1 << lift) + count.public // 2) // count.public)
-        cut = max(0, length + _QUOTIENT + 1 - 61)
+        cut = max(0, length + digits + 1 - 61)
         x = proto.truncate(x, cut) if cut else x
-        return shifted(proto, proto.mul_public(x, factor), lift - cut - extra)
+        return shifted(proto, proto.mul_public(x, factor), lift - cut - extra), digits
     assert count.power is not None and count.inverse is not None
     cut = max(0, length - 61, bits + WORK + 2 - 61)
     x = proto.truncate(x, cut) if cut else x
     spare = max(0, min(count.bits, 61 - WORK - 2 - (bits - cut)))  # bits below the unit that fit
     near = approx.shifted_product(proto, x, _wide(count.power, x), count.bits - spare)
-    return approx.shifted_product(proto, near, _wide(count.inverse, x), WORK + spare - cut - extra)
+    made = approx.shifted_product(proto, near, _wide(count.inverse, x), WORK + spare - cut - extra)
+    return made, _QUOTIENT - 1
 
 
 def shifted(proto: Protocol, x: Share, shift: int) -> Share:
@@ -182,16 +188,17 @@ def levels(proto: Protocol, left: Limbs, right: Limbs | None = None) -> list[tup
 class Normal:
     """A sum x >= 0 of secret size below 2^bits: x = mantissa * 2^bits / 4^half * 2^unit of the level that was chosen.
 
-    ``mantissa`` in [1/4, 1] at WORK bits, ``root`` = 2^half and ``down`` = 2^(top - half), both 0 where x is 0;
-    ``other``: the digits of top - half; ``flags``: which level above the lowest was chosen, at most one.
+    ``mantissa`` in [1/4, 1] at WORK bits and ``root`` = 2^half, both 0 where x is 0; ``inverse_root`` =
+    1 / sqrt(mantissa) (where x is 0: a number); ``other``: the digits of top - half; ``flags``: which level above the
+    lowest was chosen, at most one.
     """
 
     bits: int
     units: tuple[int, ...]
     flags: tuple[Share, ...]
     mantissa: Share
+    inverse_root: Share
     root: Share
-    down: Share
     other: tuple[Share, ...]
 
     @property
@@ -200,16 +207,14 @@ class Normal:
 
     def inverse(self, proto: Protocol, scale: int, over: Over) -> Share:
         """2^scale / sqrt(x / n) for the divisor ``over``; 0 where x is 0. Relative error 2^-19."""
-        y = roots.inverse_root(proto, self.mantissa)
-        whole, lost = over.root(proto, y, self.root, down=True)
+        whole, lost = over.root(proto, self.inverse_root, self.root, down=True)
         return self._shifted(proto, whole, [WORK + self.bits // 2 + u // 2 - scale - lost for u in self.units])
 
     def inverse_parts(self, proto: Protocol, scale: int, over: Over, unit: int) -> list[Share]:
         """(low, high): ``inverse`` and 2^unit times it, modulo 2^64. In the lowest level high is low * 2^unit, which
         may wrap as what it is multiplied with is small; in the others low is high / 2^unit, of few digits.
         """
-        y = roots.inverse_root(proto, self.mantissa)
-        whole, lost = over.root(proto, y, self.root, down=True)
+        whole, lost = over.root(proto, self.inverse_root, self.root, down=True)
         shifts = [WORK + self.bits // 2 + u // 2 - scale - lost for u in self.units]
         low = [shifted(proto, whole, shifts[0])]
         high = [shifted(proto, low[0], -unit)]
@@ -223,8 +228,7 @@ class Normal:
 
     def deviation(self, proto: Protocol, scale: int, over: Over) -> Share:
         """sqrt(x / n) * 2^scale. Relative error 2^-19 and 1.25 units."""
-        near = self.near(proto)
-        whole, lost = over.root(proto, near, self.down, down=False)
+        whole, lost = over.root(proto, self.near(proto), self.down(proto), down=False)
         base = WORK + self.top - self.bits // 2
         return self._shifted(proto, whole, [base - u // 2 - scale - lost for u in self.units])
 
@@ -240,8 +244,12 @@ class Normal:
         return made if by is None else by(made)
 
     def near(self, proto: Protocol) -> Share:
-        """sqrt(mantissa), in [1/2, 1]."""
-        return proto.mul(roots.inverse_root(proto, self.mantissa), self.mantissa, WORK)
+        """sqrt(mantissa), in [1/2, 1]; 0 where x is 0."""
+        return proto.mul(self.inverse_root, self.mantissa, WORK)
+
+    def down(self, proto: Protocol) -> Share:
+        """2^(top - half)."""
+        return approx.power_of_two(proto, self.other).low
 
     def _shifted(self, proto: Protocol, whole: Share, shifts: Sequence[int]) -> Share:
         return pick(proto, self.flags, [shifted(proto, whole, s) for s in shifts])
@@ -264,14 +272,14 @@ class Over:
             part_of = proto.truncate(proto.mul_public(near, layout.constant(factor)), WORK)
             return proto.mul(part_of, power), size // 2 if down else -(size // 2)
         form = self.form
-        half, top = form.bits // 2, form.top
-        factor_of = form.near(proto) if down else roots.inverse_root(proto, form.mantissa)
+        factor_of = form.near(proto) if down else form.inverse_root
         both = proto.mul(near, _wide(factor_of, near), WORK)  # below 4
-        whole = proto.mul(both, power)
-        cut = max(0, WORK + 2 + 31 + (top if down else half) - 61)
-        whole = shifted(proto, whole, cut)
-        last = proto.mul(whole, _wide(form.down if down else form.root, whole))
-        return last, cut + (half - top if down else -half)
+        other = form.down(proto) if down else form.root
+        most = form.top if down else form.bits // 2
+        cut = max(0, WORK + 2 + _MOST_ROOT + most - 61)
+        whole = shifted(proto, proto.mul(both, power), cut)
+        lost = form.bits // 2 - form.top if down else -(form.bits // 2)
+        return proto.mul(whole, _wide(other, whole)), cut + lost
 
     def square(self, proto: Protocol, near: Share, most: int) -> tuple[Share, Callable[[Share], Share] | None, int]:
         """(near', by, lost): near / n is near' * 2^lost, and ``by`` (None: nothing) brings a result below 2^most to
@@ -281,8 +289,7 @@ class Over:
             factor = ((1 << (WORK + size)) + self.public // 2) // max(1, self.public)  # in [1, 2)
             return proto.truncate(proto.mul_public(near, layout.constant(factor)), WORK), None, -size
         form = self.form
-        y = roots.inverse_root(proto, form.mantissa)
-        inverse = proto.mul(y, y, WORK)  # below 4
+        inverse = proto.mul(form.inverse_root, form.inverse_root, WORK)  # below 4
         spare = max(0, min(form.bits, 60 - most))  # bits below a unit, which the power of two brings up
 
         def by(made: Share) -> Share:
@@ -302,39 +309,59 @@ def pick(proto: Protocol, flags: Sequence[Share], parts: Sequence[Share]) -> Sha
     return proto.add(result, proto.mul(gates, steps).map(layout.total(0, False)))
 
 
-def normalised(
-    proto: Protocol, given: Sequence[tuple[Share, int]], low: Share | None = None, bits: int = WHOLE
-) -> tuple[Normal, Share | None]:
-    """The normal form of a sum given at levels, lowest first; and 1 where the lowest counts and is below ``low``.
+@dataclass(frozen=True, slots=True)
+class Formed:
+    """What ``normalised`` makes: the sum, and the count if one was given; ``zero`` and ``below``: see there."""
 
-    Rounds: a comparison (7 to 10 for few elements), a leading bit, about 12 more.
+    sum: Normal
+    count: Normal | None
+    zero: Share
+    below: Share
+
+
+def normalised(
+    proto: Protocol, given: Sequence[tuple[Share, int]], low: Share, exactly: Share, count: Share | None, most: int
+) -> Formed:
+    """The normal form of a sum >= 0 that is given at levels, lowest first; and of a secret ``count`` from 0 to ``most``
+    (None: none), in the same rounds.
+
+    ``zero``: 1 where the lowest level counts, is below ``low``, and ``exactly`` (at least 0 there) is 0: then the sum is
+    taken as 0. ``below``: 1 where it is below ``low`` and not zero. Rounds: a comparison (8 to 10 for few elements), a
+    leading bit (20), an inverse root (18), and about 12 more.
     """
     values, units = [v for v, _ in given], tuple(u for _, u in given)
     tests = [proto.add_public(v, layout.constant(-(1 << DIGITS))) for v in values[1:]]
-    if low is not None:
-        tests.append(proto.sub(values[0], low))
+    tests += [proto.sub(values[0], low), proto.add_public(exactly, layout.constant(-1))]
+    signs = proto.b2a(proto.msb(proto.stack(tests, 0)))
+    *lower, below, nothing = (signs.map(layout.take(i)) for i in range(len(tests)))
     flags: list[Share] = []
-    below = None
-    if tests:
-        signs = proto.b2a(proto.msb(proto.stack(tests, 0)))
-        each = [signs.map(layout.take(i)) for i in range(len(tests))]
-        below = each.pop() if low is not None else None
-        for lower in reversed(each):  # the highest level with digits; 1 - lower = it has
-            flag = proto.add_public(proto.neg(lower), layout.constant(1))
-            for above in flags:
-                flag = proto.sub(flag, proto.mul(flag, above))
-            flags.insert(0, flag)
-        if below is not None and flags:
-            taken = flags[0]
-            for flag in flags[1:]:
-                taken = proto.add(taken, flag)
-            below = proto.sub(below, proto.mul(below, taken))
-    value = pick(proto, flags, values)
-    place = approx.leading(proto, value, bits, signed=False)
+    lowest: Share | None = None  # 1 where no level so far has digits
+    for less in reversed(lower):
+        left = less if lowest is None else proto.mul(lowest, less)
+        flag = proto.neg(left) if lowest is None else proto.sub(lowest, left)
+        flags.insert(0, proto.add_public(flag, layout.constant(1)) if lowest is None else flag)
+        lowest = left
+    if lowest is not None:
+        below = proto.mul(below, lowest)
+    zero = proto.mul(below, nothing)
+    value = pick(proto, [*flags, zero], [*values, proto.sub(zero, zero)])
+    bits = most.bit_length() + most.bit_length() % 2
+    rows = value
+    if count is not None:
+        wide = proto.mul_public(count, layout.constant(1 << (WHOLE - bits)))
+        rows = proto.stack([value, _wide(wide, value)], 0)
+    place = approx.leading(proto, rows, WHOLE, signed=False)
     digits = place.digits[1:]
-    other = [proto.add_public(proto.neg(d), layout.constant(1)) for d in digits]
     root = approx.power_of_two(proto, digits, place.valid).low
-    down = approx.power_of_two(proto, other, place.valid).low
-    half = proto.mul(value, root)
-    mantissa = approx.shifted_product(proto, half, root, bits - WORK)
-    return Normal(bits, units, tuple(flags), mantissa, root, down, tuple(other)), below
+    mantissa = approx.shifted_product(proto, proto.mul(rows, root), root, WHOLE - WORK)
+    inverse = roots.inverse_root(proto, mantissa)
+    other = tuple(proto.add_public(proto.neg(d), layout.constant(1)) for d in digits)
+    below = proto.sub(below, zero)
+    if count is None:
+        return Formed(Normal(WHOLE, units, tuple(flags), mantissa, inverse, root, other), None, zero, below)
+    made = [
+        Normal(length, u, tuple(f), *(v.map(layout.take(i)) for v in (mantissa, inverse, root)),
+               tuple(d.map(layout.take(i)) for d in other[:places]))
+        for i, (length, u, f, places) in enumerate(((WHOLE, units, flags, None), (bits, (0,), [], 4)))
+    ]  # fmt: skip
+    return Formed(made[0], made[1], zero, below)

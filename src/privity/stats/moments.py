@@ -32,8 +32,8 @@ def variance(x: SecureArray, *, valid: SecureArray | None = None, ddof: int = 1)
     65, with a mask 110. Bytes per party and element: 10 at most, with a mask 18; 2 kB a column, with a mask 4 kB.
     """
     given = cells("variance", x, valid)
-    found, less = spread_of(given.centred()), _freedom("variance", given, ddof)
-    return Variance(given.estimate(found.deviation(fitting_scale(found.most(less), 36, 58), less)), found, given, less)
+    found = spread_of(given.centred(), _freedom("variance", given, ddof))
+    return Variance(given.estimate(found.deviation(fitting_scale(found.most(), 36, 58))), found, given)
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,6 @@ class Variance:
     deviation: Estimate
     _spread: Spread
     _given: Cells
-    _less: int
 
     @property
     def counts(self) -> SecureArray | int:
@@ -53,8 +52,8 @@ class Variance:
     @property
     def value(self) -> SecureArray:
         """The variance, secret. Four rounds, with a mask 12."""
-        scale = fitting_scale(exact.square(self._spread.most(self._less)), 36, 58)
-        return self._given.shaped(self._spread.variance(scale, self._less))
+        scale = fitting_scale(exact.square(self._spread.most()), 36, 58)
+        return self._given.shaped(self._spread.variance(scale))
 
     def open(self, *, to: Any, name: str, reason: str) -> Any:
         """The numbers, float64, NaN where fewer rows than the minimum group stand behind one. One opening."""
@@ -69,11 +68,10 @@ def covariance(x: SecureArray, *, valid: SecureArray | None = None, ddof: int = 
     bound^2, 36 at most), and what deviations below 2^6 units of x lose. Bytes per party and element: 20, with a mask 28.
     """
     given = cells("covariance", _matrix("covariance", x), valid, by_cell=False)
-    less = _freedom("covariance", given, ddof)
     centred = given.centred()
-    found = spread_of(centred)
-    scale = fitting_scale(exact.square(found.most(less)), 36, 58)
-    return _matrix_estimate(given, covariances(centred, found, scale, less))
+    found = spread_of(centred, _freedom("covariance", given, ddof))
+    scale = fitting_scale(exact.square(found.most()), 36, 58)
+    return _matrix_estimate(given, covariances(centred, found, scale))
 
 
 def correlation(x: SecureArray, *, valid: SecureArray | None = None) -> Estimate:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -40,9 +40,17 @@ class _Scale:
     """
 
     def __init__(
-        self, centre: SecureArray, unit: SecureArray, inverse: SecureArray, reach: int, varies: SecureArray
+        self, centre: SecureArray, unit: Callable[[], SecureArray], inverse: SecureArray, reach: int, varies: SecureArray
     ) -> None:
-        self.centre, self.unit, self.inverse, self.reach, self.varies = centre, unit, inverse, reach, varies
+        self.centre, self._made, self.inverse, self.reach, self.varies = centre, unit, inverse, reach, varies
+        self._unit: SecureArray | None = None
+
+    @property
+    def unit(self) -> SecureArray:
+        """The scale itself, computed when it is first asked for."""
+        if self._unit is None:
+            self._unit = self._made()
+        return self._unit
 
     def applied(
         self, scaler: Transform, table: Table, within: float | None, what: str, clip: float | None = None
@@ -101,7 +109,7 @@ class StandardScaler(Transform):
         share = spread.inverse(bits + spread.scale)
         self.inverse_scale_ = SecureArray(context, share, bits, 2.0**scale / LEAST * 1.01)
         varies = SecureArray(context, spread.varies(), 0, 1.0)
-        self._scale = _Scale(self.mean_, spread.deviation(scale + _EXTRA), self.inverse_scale_, reach, varies)
+        self._scale = _Scale(self.mean_, lambda: spread.deviation(scale + _EXTRA), self.inverse_scale_, reach, varies)
         self._own = weakref.ref(table)
         self.feature_names_out_ = table.feature_names
         return self
@@ -241,7 +249,7 @@ def _inverse(scaler: Transform, centre: SecureArray, width: SecureArray, reach: 
     if not noise:
         share = proto.mul(share, (1 - flat)._ring_share())
     inverse = SecureArray(context, share, bits, 2.0**width.scale / LEAST * 1.01)
-    return _Scale(centre, full, inverse, reach, (1 - flat) if not noise else (1 - flat * 0))
+    return _Scale(centre, lambda: full, inverse, reach, (1 - flat) if not noise else (1 - flat * 0))
 
 
 def _reach(table: Table, least: int) -> int:
