@@ -9,7 +9,8 @@ an owner puts in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -115,12 +116,13 @@ def table_inputs(
     features: npt.NDArray[np.float64],
     label: npt.NDArray[np.float64] | None = None,
     keys: npt.NDArray[np.uint64] | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> dict[str, Input]:
     """What an owner shares for its rows.
 
     ``features`` (rows, d), columns as in ``info.fields``: numbers in their own units, codes of categories, numbers of
     bins, NaN for an empty cell. ``label`` (rows,). ``keys`` (rows, 2): fingerprints; padding rows get random ones,
-    which match nothing.
+    which match nothing. ``note`` is told of bounds that are far too large (None: a UserWarning); it stays with the owner.
 
     Raises DataError if there are more rows than the capacity, an empty cell in a column without gaps, or a label that
     does not fit its kind.
@@ -145,6 +147,7 @@ def table_inputs(
         padded[:rows] = values[:, [at[f.name] for f in fields]]
         return padded
 
+    _tell_loose_bounds(info, filled, label, note)
     scaled = filled / np.asarray([f.unit for f in info.fields])
     inputs: dict[str, Input] = {}
     if info.numbers:
@@ -170,6 +173,34 @@ def table_inputs(
         words[:rows] = keys
         inputs["keys"] = Input(words, bound=2.0**KEY_BITS)
     return {f"{info.name}.{part}": x for part, x in inputs.items()}
+
+
+LOOSE = 1000.0
+"""A bound of more than this many times a column's largest value is told to its owner."""
+
+
+def _tell_loose_bounds(
+    info: TableInfo,
+    features: npt.NDArray[np.float64],
+    label: npt.NDArray[np.float64] | None,
+    note: Callable[[str], None] | None,
+) -> None:
+    """Tell the owner, and nobody else, of bounds that are far above all its values: digits of the unit are lost."""
+    columns = [(f, features[:, i]) for i, f in enumerate(info.fields)]
+    if info.label is not None and label is not None:
+        columns.append((info.label, np.asarray(label, np.float64)))
+    for field, values in columns:
+        largest = float(np.abs(values).max(initial=0.0))
+        if field.kind in ("number", "integer") and 0 < largest * LOOSE < field.bound:
+            text = (
+                f"table {info.name!r}, column {field.name!r}: its bound is {field.bound:g}, but the largest value here is "
+                f"{largest:g}; numbers are shared in units of 2^-{FEATURE_BITS} of the bound. If no owner has larger ones, "
+                "agree on a smaller bound"
+            )
+            if note is None:
+                warnings.warn(text, UserWarning, stacklevel=3)
+            else:
+                note(text)
 
 
 def _label_input(info: TableInfo, field: Field, label: npt.NDArray[np.float64], capacity: int) -> Input:
