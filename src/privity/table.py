@@ -122,7 +122,8 @@ def table_inputs(
 
     ``features`` (rows, d), columns as in ``info.fields``: numbers in their own units, codes of categories, numbers of
     bins, NaN for an empty cell. ``label`` (rows,). ``keys`` (rows, 2): fingerprints; padding rows get random ones,
-    which match nothing. ``note`` is told of bounds that are far too large (None: a UserWarning); it stays with the owner.
+    which match nothing. ``note`` is told of bounds that are far too large (None: a UserWarning); it stays with the
+    owner.
 
     Raises DataError if there are more rows than the capacity, an empty cell in a column without gaps, or a label that
     does not fit its kind.
@@ -193,9 +194,9 @@ def _tell_loose_bounds(
         largest = float(np.abs(values).max(initial=0.0))
         if field.kind in ("number", "integer") and 0 < largest * LOOSE < field.bound:
             text = (
-                f"table {info.name!r}, column {field.name!r}: its bound is {field.bound:g}, but the largest value here is "
-                f"{largest:g}; numbers are shared in units of 2^-{FEATURE_BITS} of the bound. If no owner has larger ones, "
-                "agree on a smaller bound"
+                f"table {info.name!r}, column {field.name!r}: its bound is {field.bound:g}, but the largest value "
+                f"here is {largest:g}; numbers are shared in units of 2^-{FEATURE_BITS} of the bound. If no owner has "
+                "larger ones, agree on a smaller bound"
             )
             if note is None:
                 warnings.warn(text, UserWarning, stacklevel=3)

@@ -15,7 +15,7 @@ from ..errors import ShapeError, UsageError
 from ..mpc import approx, linalg
 from ..ring import exact, layout
 from ..types import RANGE_BITS
-from . import arithmetic, order, spread
+from . import order, spread
 
 Operand = SecureArray | npt.NDArray[Any]
 

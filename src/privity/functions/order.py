@@ -22,7 +22,6 @@ from ..mpc.protocol import Protocol
 from ..mpc.shares import Flags, Places, Share
 from ..ring import exact, layout
 from ..types import RANGE_BITS
-from . import arithmetic
 from .flags import as_flags
 from .join import concatenate
 
@@ -310,7 +309,8 @@ def _masked_quantile(
     ahead = (place - np.arange(n)).clip(0.0, 1.0)
     some = (count > 0).numeric().reshape((1, -1, 1)) * np.ones((asked.size, 1, 1), np.int64)
     weights = concatenate([some, ahead[:, :, :-1]], axis=2) - ahead
-    # A mean of two values, for any n, so the sum has room whatever the bounds of single products; it keeps their digits.
+    # A mean of two values, for any n, so the sum has room whatever the bounds of single products; it keeps their
+    # digits.
     scale = max(a.scale, a._context.fraction_bits)
     cut = ordered.scale + weights.scale - scale
     a._context.fits(last, ordered.scale + weights.scale, "a quantile (before it is rounded)")

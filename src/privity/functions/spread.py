@@ -30,13 +30,14 @@ LEAST = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Centred:
-    """``rows`` (n, d): deviations from ``centre`` (d,), 0 in cells that do not count, both with ``step`` extra bits.
+    """``rows`` (n, d): deviations from ``centre`` (d,), 0 in cells that do not count, both with ``step`` extra bits;
+    ``centre`` None: from 0.
 
     ``count``: cells that count. The mean may be off by three units of ``rows``.
     """
 
     rows: SecureArray
-    centre: SecureArray
+    centre: SecureArray | None
     count: sums.Count
     limbs: sums.Limbs
     step: int
@@ -46,9 +47,11 @@ class Centred:
         return self.rows._context
 
 
-def centred(x: SecureArray, mask: SecureArray | None = None, counts: SecureArray | None = None) -> Centred:
+def centred(
+    x: SecureArray, mask: SecureArray | None = None, counts: SecureArray | None = None, *, joint: bool = False
+) -> Centred:
     """x (n, d) less the mean of each column; ``mask`` (n, d) or (n, 1) flags of the cells that count (x is 0 in others
-    or not), ``counts`` their sums.
+    or not), ``counts`` their sums. ``joint``: for sums of squares over all columns together (``spread_of`` with joint).
 
     Error: three units of 2^-EXTRA of a unit in the last place of x; a unit or more of x only where bound^2 rows passes
     2^58 units. Rounds: 4 or 6, with a mask about 45. Bytes per party and element: 10 where bound^2 rows passes 2^46
@@ -56,13 +59,14 @@ def centred(x: SecureArray, mask: SecureArray | None = None, counts: SecureArray
     """
     context, proto = x._context, x._context.protocol
     n, width = x.shape
+    cells = n * width if joint else n
     scale, bits = x.scale, approx.bits_for(x.bound, x.scale)
-    most = 2 * sums.room(n)
+    most = 2 * sums.room(cells)
     share = x._ring_share()
     if bits + 1 > most:  # fewer digits than the values have: what fits
         cut = bits + 1 - most
         share, scale, bits = proto.truncate(share, cut), scale - cut, bits - cut
-    short = sums.room(n) - bits - 1
+    short = sums.room(cells) - bits - 1
     step = min(EXTRA, short if short >= EXTRA // 2 else most - bits - 1)
     gate = None
     if mask is not None:
@@ -76,7 +80,7 @@ def centred(x: SecureArray, mask: SecureArray | None = None, counts: SecureArray
     lifted = sums.shifted(proto, share, -step)
     spread = centre.map(layout.broadcast((n, width)))
     rows = proto.sub(lifted, spread if gate is None else proto.mul(gate, spread))
-    parts = sums.limbs(proto, rows, bits + step + 1, n)
+    parts = sums.limbs(proto, rows, bits + step + 1, cells)
     bound = 2.0 ** (bits - scale)
     return Centred(
         SecureArray(context, rows, scale + step, 2 * bound),
@@ -91,8 +95,9 @@ def centred(x: SecureArray, mask: SecureArray | None = None, counts: SecureArray
 class Spread:
     """Sums of squared deviations (d,) in normal form; ``scale``: fractional bits of the deviations that were squared.
 
-    ``formed.zero``: 1 where all values of a column are equal, ``formed.below``: 1 where they are not, and their standard
-    deviation is below ``LEAST`` units in the last place of the values. ``ddof``: what is taken off a secret count.
+    ``formed.zero``: 1 where all values of a column are equal, ``formed.below``: 1 where they are not, and their
+    standard deviation is below ``LEAST`` units in the last place of the values. ``ddof``: what is taken off a secret
+    count.
     """
 
     context: Context
@@ -152,8 +157,18 @@ class Spread:
         return sums.Over(self.count.public - self.ddof, self.formed.count)
 
 
-def spread_of(given: Centred, ddof: int = 0) -> Spread:
-    """Sums of squares of deviations. Rounds: about 45. Bytes per party: about 2 kB a column, none a row."""
+def about_zero(x: SecureArray, counts: SecureArray | None) -> Centred:
+    """x (n, d), 0 in rows that do not count, as deviations from 0, for ``spread_of`` with ``joint``."""
+    context, (n, width) = x._context, x.shape
+    bits = approx.bits_for(x.bound, x.scale)
+    parts = sums.limbs(context.protocol, x._ring_share(), bits, n * width)
+    count = sums.Count(n) if counts is None else sums.secret_count(context.protocol, counts._ring_share(), n)
+    return Centred(x, None, count, parts, 0)
+
+
+def spread_of(given: Centred, ddof: int = 0, *, joint: bool = False) -> Spread:
+    """Sums of squares of deviations; ``joint``: one, of all columns together (1,). Rounds: about 45. Bytes per party:
+    about 2 kB a column, none a row."""
     context, proto = given._context, given._context.protocol
     across = layout.transpose(None)
     parts = sums.Limbs(
@@ -163,9 +178,16 @@ def spread_of(given: Centred, ddof: int = 0) -> Spread:
         given.limbs.unit,
     )
     levels = sums.levels(proto, parts)
-    left = given.rows._ring_share().map(layout.total(0, False))  # what the mean's own error leaves over
-    exactly = proto.sub(given.count.times(proto, levels[0][0]), proto.mul(left, left))
-    return normal_spread(context, levels, exactly, given.count, ddof, given.step, given.rows.scale, given.rows.bound / 2)
+    exactly = levels[0][0]
+    if given.centre is not None:
+        left = given.rows._ring_share().map(layout.total(0, False))  # what the mean's own error leaves over
+        exactly = proto.sub(given.count.times(proto, exactly), proto.mul(left, left))
+    if joint:
+        together = layout.total(0, True)
+        levels = [(value.map(together), unit) for value, unit in levels]
+        exactly = exactly.map(together)
+    bound = given.rows.bound if given.centre is None else given.rows.bound / 2
+    return normal_spread(context, levels, exactly, given.count, ddof, given.step, given.rows.scale, bound)
 
 
 def normal_spread(
@@ -195,8 +217,8 @@ def normal_spread(
 
 
 def standardised(given: Centred, spread: Spread, scale: int, *, unit: bool = False) -> SecureArray:
-    """Deviations over the standard deviation (n, d), within sqrt(n) whatever the bound of x; 0 in constant columns. With
-    ``unit``: over the root of the sum of their squares, so that columns have length 1.
+    """Deviations over the standard deviation (n, d), within sqrt(n) whatever the bound of x; 0 in constant columns.
+    With ``unit``: over the root of the sum of their squares, so that columns have length 1.
 
     One product a value: each is at most the root of the sum of all squares, so the product of the two fits although
     that of their public bounds would not. Error: relative 2^-18, and what the mean is off: 3 units of ``rows``.

@@ -35,7 +35,8 @@ _FEWEST = 15
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A divisor from 1 to 2^bits: public, or secret with ``power`` and ``inverse`` (see ``secret_count``); 0 / 0 = 0."""
+    """A divisor from 1 to 2^bits: public, or secret with ``power`` and ``inverse`` (see ``secret_count``); 0 / 0 =
+    0."""
 
     public: int
     secret: Share | None = None
@@ -325,9 +326,9 @@ def normalised(
     """The normal form of a sum >= 0 that is given at levels, lowest first; and of a secret ``count`` from 0 to ``most``
     (None: none), in the same rounds.
 
-    ``zero``: 1 where the lowest level counts, is below ``low``, and ``exactly`` (at least 0 there) is 0: then the sum is
-    taken as 0. ``below``: 1 where it is below ``low`` and not zero. Rounds: a comparison (8 to 10 for few elements), a
-    leading bit (20), an inverse root (18), and about 12 more.
+    ``zero``: 1 where the lowest level counts, is below ``low``, and ``exactly`` (at least 0 there) is 0: then the sum
+    is taken as 0. ``below``: 1 where it is below ``low`` and not zero. Rounds: a comparison (8 to 10 for few
+    elements), a leading bit (20), an inverse root (18), and about 12 more.
     """
     values, units = [v for v, _ in given], tuple(u for _, u in given)
     tests = [proto.add_public(v, layout.constant(-(1 << DIGITS))) for v in values[1:]]

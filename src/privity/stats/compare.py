@@ -63,8 +63,8 @@ def ttest(
 
     As ``scipy.stats.ttest_ind(x[group == 1], x[group == 0], equal_var=...)``; the default is Welch's. Opened are t and
     the degrees of freedom, not means, deviations or sizes of the groups. NaN where both groups are constant.
-    Whatever the bound and the offset of x: error of t 2^-12 (relative above 1), and what a deviation below 2^10 units in
-    the last place of x loses. RangeViolated at the next opening where x is not constant, and varies by less than 4
+    Whatever the bound and the offset of x: error of t 2^-12 (relative above 1), and what a deviation below 2^10 units
+    in the last place of x loses. RangeViolated at the next opening where x is not constant, and varies by less than 4
     units in the last place, or where the groups vary by less than 2^-12 of what all rows do. Rounds: about 400.
     """
     secret("ttest: group", group)

@@ -26,10 +26,11 @@ def mean(x: SecureArray, *, valid: SecureArray | None = None) -> Estimate:
 def variance(x: SecureArray, *, valid: SecureArray | None = None, ddof: int = 1) -> Variance:
     """Variance of each column, whatever its bound and offset; 0 where no more than ``ddof`` cells count.
 
-    x (n,) or (n, d), ``valid`` (n,) or like x. Error when opened: 2^-17 relative, and what deviations below 2^6 units of
-    x lose ((2^-4 units of x)^2). ``value`` has as many fractional bits as fit beside bound^2, 36 at most, and an error
-    of two of its units more; ``open`` opens the standard deviation, which has more digits, and squares it. Rounds: about
-    65, with a mask 110. Bytes per party and element: 10 at most, with a mask 18; 2 kB a column, with a mask 4 kB.
+    x (n,) or (n, d), ``valid`` (n,) or like x. Error when opened: 2^-17 relative, and what deviations below 2^6 units
+    of x lose ((2^-4 units of x)^2). ``value`` has as many fractional bits as fit beside bound^2, 36 at most, and an
+    error of two of its units more; ``open`` opens the standard deviation, which has more digits, and squares it.
+    Rounds: about 65, with a mask 110. Bytes per party and element: 10 at most, with a mask 18; 2 kB a column, with a
+    mask 4 kB.
     """
     given = cells("variance", x, valid)
     found = spread_of(given.centred(), _freedom("variance", given, ddof))
@@ -65,7 +66,8 @@ def covariance(x: SecureArray, *, valid: SecureArray | None = None, ddof: int = 
     """Covariance matrix of the columns, x (n, d) with n rows -> (d, d); ``valid`` (n,).
 
     Error: 2^-17 of the product of the two deviations, two units of the result (as many fractional bits as fit beside
-    bound^2, 36 at most), and what deviations below 2^6 units of x lose. Bytes per party and element: 20, with a mask 28.
+    bound^2, 36 at most), and what deviations below 2^6 units of x lose. Bytes per party and element: 20, with a mask
+    28.
     """
     given = cells("covariance", _matrix("covariance", x), valid, by_cell=False)
     centred = given.centred()

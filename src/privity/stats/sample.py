@@ -51,7 +51,8 @@ class Cells:
         return ratio(total, counts, self.x.bound, fitting_scale(self.x.bound, self.x.scale, 44))
 
     def centred(self) -> Centred:
-        """Deviations from the mean, 0 in cells that do not count, exact to a 64th of a unit of x where there is room."""
+        """Deviations from the mean, 0 in cells that do not count, exact to a 64th of a unit of x where there is
+        room."""
         counts = self.counts
         return centred(self.x, self.mask, None if isinstance(counts, int) else counts)
 

@@ -35,12 +35,13 @@ _FAR, _VERY_FAR = 10, 14  # values within 2^10 deviations of the mean have room,
 class _Scale:
     """(x - centre) / scale for secret centres and scales of any size (k,): what the scalers share.
 
-    ``inverse`` (k,): 1 / scale, 0 where all shall become 0. ``reach``: |result| stays below 2^reach. ``varies``: flags of
-    the columns that are asked for it.
+    ``inverse`` (k,): 1 / scale, 0 where all shall become 0. ``reach``: |result| stays below 2^reach. ``varies``: flags
+    of the columns that are asked for it.
     """
 
     def __init__(
-        self, centre: SecureArray, unit: Callable[[], SecureArray], inverse: SecureArray, reach: int, varies: SecureArray
+        self, centre: SecureArray, unit: Callable[[], SecureArray], inverse: SecureArray, reach: int, varies:
+        SecureArray
     ) -> None:
         self.centre, self._made, self.inverse, self.reach, self.varies = centre, unit, inverse, reach, varies
         self._unit: SecureArray | None = None
@@ -74,17 +75,19 @@ class _Scale:
         wide = layout.broadcast(moved.shape)
         cut = moved.scale + self.inverse.scale - bits
         share = proto.mul(moved._ring_share(), self.inverse._ring_share().map(wide), cut)
-        result = SecureArray(context, share, bits, known if clip is not None and within is None else known * (1 + 2.0**-14) + 2.0**-bits)
+        if clip is None or within is not None:
+            known = known * (1 + 2.0**-14) + 2.0**-bits
+        result = SecureArray(context, share, bits, known)
         return result if clip is None or within is None else result.clip(-clip, clip)
 
 
 class StandardScaler(Transform):
     """(x - mean) / standard deviation of all owners' rows, computed on shares; mean and deviation stay secret.
 
-    Whatever bound the schema states: relative error of the deviation 2^-15, and an eighth of a unit in the last place of
-    the values (2^-33 of the column's unit). A column of equal values becomes 0 (in the rows of other tables too). One
-    that varies by less than 4 units in the last place (a deviation below 2^-28 of its unit) has no digits to scale by
-    and fails a guard. ``clip``: public bound to which the results are cut (two comparisons a value), None for none.
+    Whatever bound the schema states: relative error of the deviation 2^-15, and an eighth of a unit in the last place
+    of the values (2^-33 of the column's unit). A column of equal values becomes 0 (in the rows of other tables too).
+    One that varies by less than 4 units in the last place (a deviation below 2^-28 of its unit) has no digits to scale
+    by and fails a guard. ``clip``: public bound to which the results are cut (two comparisons a value), None for none.
     Rows that are padding and empty cells become 0; empty cells do not count.
 
     Results of the table that was fitted are below sqrt(rows), as is known without asking. In another table a guard asks
@@ -123,8 +126,8 @@ class StandardScaler(Transform):
     def unscale(self, coef: SecureArray) -> SecureArray:
         """Coefficients (k + 1,), intercept last, for standardised columns -> for columns in the table's units.
 
-        They keep their fractional bits, or as many as fit beside the bound: 2^28 times that of ``coef`` for a table as it
-        was brought. Error: relative 2^-15, and one unit in the last place for each column.
+        They keep their fractional bits, or as many as fit beside the bound: 2^28 times that of ``coef`` for a table as
+        it was brought. Error: relative 2^-15, and one unit in the last place for each column.
         """
         self.fitted("mean_")
         context = coef._context
@@ -139,10 +142,11 @@ class StandardScaler(Transform):
 class MinMaxScaler(Transform):
     """Columns brought from [smallest, largest] value of all owners' rows to ``feature_range``; both stay secret.
 
-    Whatever bound the schema states: error 2^-16 of the range, and half a unit in the last place of the values. A column
-    of equal values becomes the lower end; one whose range is below 4 units in the last place (2^-28 of its unit) fails a
-    guard. Padding and empty cells become 0 and do not count. Cost: two tournaments over the rows. In another table than
-    the one that was fitted a guard asks (10 bytes a value) that values lie within 2^10 ranges, or 4 sqrt(rows).
+    Whatever bound the schema states: error 2^-16 of the range, and half a unit in the last place of the values. A
+    column of equal values becomes the lower end; one whose range is below 4 units in the last place (2^-28 of its
+    unit) fails a guard. Padding and empty cells become 0 and do not count. Cost: two tournaments over the rows. In
+    another table than the one that was fitted a guard asks (10 bytes a value) that values lie within 2^10 ranges, or 4
+    sqrt(rows).
 
     After fit: ``data_min_``, ``data_max_`` (k,), secret and in the table's units; ``columns_``.
     """
@@ -189,11 +193,12 @@ class MinMaxScaler(Transform):
 class RobustScaler(Transform):
     """(x - median) / distance between the quartiles of all owners' rows; both stay secret. Outliers do not move them.
 
-    Whatever bound the schema states: error 2^-16 of the result, and a unit in the last place of the values. A column whose
-    quartiles are equal (to two units) is centred only, in its table's unit; quartiles closer than 4 units in the last
-    place (2^-28 of the unit) fail a guard. Padding and empty cells become 0 and do not count. ``quantile_range``: in
-    percent. ``clip``: public bound to which the results are cut. Cost: one sort a column. Without ``clip`` a guard asks
-    (10 bytes a value) that the root of the sum of squares of a column's results stays below 2^14, or 64 sqrt(rows).
+    Whatever bound the schema states: error 2^-16 of the result, and a unit in the last place of the values. A column
+    whose quartiles are equal (to two units) is centred only, in its table's unit; quartiles closer than 4 units in the
+    last place (2^-28 of the unit) fail a guard. Padding and empty cells become 0 and do not count. ``quantile_range``:
+    in percent. ``clip``: public bound to which the results are cut. Cost: one sort a column. Without ``clip`` a guard
+    asks (10 bytes a value) that the root of the sum of squares of a column's results stays below 2^14, or 64
+    sqrt(rows).
 
     After fit: ``center_``, ``inverse_scale_`` (k,), secret and in the table's units; ``columns_``.
     """
@@ -239,8 +244,8 @@ def _inverse(scaler: Transform, centre: SecureArray, width: SecureArray, reach: 
     names: Sequence[str] = scaler.columns_  # type: ignore[attr-defined]
     context.guard(
         (low[1] - flat).sum()._ring_share(),
-        f"{type(scaler).__name__}: of {', '.join(names)}, one varies by less than {LEAST:g} units in the last place, so "
-        "it has no digits to scale by; state a smaller bound in its schema",
+        f"{type(scaler).__name__}: of {', '.join(names)}, one varies by less than {LEAST:g} units in the last place, "
+        "so it has no digits to scale by; state a smaller bound in its schema",
     )
     full = (width + flat if noise else width)._stated(width.bound + 1.0)
     bits = RANGE_BITS - 1 - reach - width.scale
@@ -260,7 +265,10 @@ def _reach(table: Table, least: int) -> int:
 def _too_far(scaler: Transform, what: str, reach: int) -> str:
     names: Sequence[str] = scaler.columns_  # type: ignore[attr-defined]
     way = f"{type(scaler).__name__}(clip=...)" if hasattr(scaler, "clip") else "Clip before it"
-    return f"{type(scaler).__name__}: of {', '.join(names)}, one has values too many {what} (2^{reach}, as a root of the sum of squares); take {way}"
+    return (
+        f"{type(scaler).__name__}: of {', '.join(names)}, one has values too many {what} (2^{reach}, as a root of the sum "
+        f"of squares); take {way}"
+    )
 
 
 def _product(x: SecureArray, y: SecureArray, scale: int, bound: float) -> SecureArray:

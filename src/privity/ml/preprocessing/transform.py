@@ -73,8 +73,8 @@ def swapped(table: Table, made: dict[str, list[SecureColumn]], *, clean: bool) -
 
 
 def numbers_out(table: Table, names: Sequence[str], values: SecureArray, *, clean: bool = False) -> Table:
-    """``values`` (n, k), in natural units, in the place of the named columns; 0 stays in empty cells. ``clean``: it does
-    already, and in rows that are not real."""
+    """``values`` (n, k), in natural units, in the place of the named columns; 0 stays in empty cells. ``clean``: it
+    does already, and in rows that are not real."""
     return columns_out(table, {n: values[:, i] for i, n in enumerate(names)}, clean=clean)
 
 
@@ -150,8 +150,9 @@ def per_row(table: Table, names: Sequence[str], sums: SecureArray, present: Secu
 
 
 def spread_of_columns(table: Table, names: Sequence[str], what: str) -> tuple[SecureArray, Spread, int]:
-    """(means, spreads, fractional bits of the values) of columns over the cells that count, in units: from what the owners brought, for nothing, where
-    rows are as they brought them, else from the shares. A column without digits or values fails a guard.
+    """(means, spreads, fractional bits of the values) of columns over the cells that count, in units: from what the
+    owners brought, for nothing, where rows are as they brought them, else from the shares. A column without digits or
+    values fails a guard.
     """
     words = table.exact_sums(names)
     keep = filled(table, names)
