@@ -399,10 +399,11 @@ def deviation(x: SecureArray, axis: Axis = None, keepdims: bool = False, ddof: i
 
 def result_scale(bound: float, finest: int, scale: int, usual: int) -> int:
     """Fractional bits of a result: the session's ``usual``, more for values that have more (30 bits of the bound),
-    fewer where 60 bits have no room."""
+    fewer where 62 bits have no room."""
     size = exact.log2_ceil(max(bound, 2.0**-200))
     more = min(finest, 30 - size) if scale > usual else 0
-    return max(1, min(max(usual, more), RANGE_BITS - 3 - size))
+    room = math.floor(RANGE_BITS - 0.5 - exact.log2(max(bound, 2.0**-200)))
+    return max(1, min(max(usual, more), room))
 
 
 def _columns(

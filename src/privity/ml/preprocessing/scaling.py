@@ -266,8 +266,8 @@ def _too_far(scaler: Transform, what: str, reach: int) -> str:
     names: Sequence[str] = scaler.columns_  # type: ignore[attr-defined]
     way = f"{type(scaler).__name__}(clip=...)" if hasattr(scaler, "clip") else "Clip before it"
     return (
-        f"{type(scaler).__name__}: of {', '.join(names)}, one has values too many {what} (2^{reach}, as a root of the sum "
-        f"of squares); take {way}"
+        f"{type(scaler).__name__}: of {', '.join(names)}, one has values too many {what} (2^{reach}, as a root of the "
+        f"sum of squares); take {way}"
     )
 
 
