@@ -328,15 +328,16 @@ def from_sums(words: SecureArray, rows: int, scale: int, secret: bool) -> tuple[
     # sum (x - c)^2 = sum x^2 - count c^2 - 2 c left: modulo 2^64, and in units of 2^30
     middle = proto.mul_public(middle, layout.constant(2))
     rest = proto.add(low_square, proto.sub(proto.mul_public(cross, layout.constant(2)), low))
-    if 2 * scale + exact.log2_ceil(max(1, rows)) <= 75:
-        rest, middle = proto.add(proto.mul_public(middle, layout.constant(1 << half)), rest), None
+    together = 2 * scale + exact.log2_ceil(max(1, rows)) <= 75  # whether the middle products fit one word with the rest
+    if together:
+        rest = proto.add(proto.mul_public(middle, layout.constant(1 << half)), rest)
     unit = 2 * half
     carried = proto.truncate(
         proto.stack([rest, proto.mul_public(over, layout.constant(1 << (unit - EXTRA)))], 0), unit
     )
     top = proto.sub(proto.mul_public(high, layout.constant(1 << (32 - unit))), high_square)
     coarse = proto.sub(top, carried.map(layout.take(0)))
-    if middle is not None:
+    if not together:
         coarse = proto.sub(coarse, proto.truncate(middle, half))
         rest = proto.add(proto.mul_public(middle, layout.constant(1 << half)), rest)
     fine = proto.sub(proto.mul_public(top, layout.constant(1 << unit)), rest)

@@ -360,9 +360,7 @@ def normalised(
     below = proto.sub(below, zero)
     if count is None:
         return Formed(Normal(WHOLE, units, tuple(flags), mantissa, inverse, root, other), None, zero, below)
-    made = [
-        Normal(length, u, tuple(f), *(v.map(layout.take(i)) for v in (mantissa, inverse, root)),
-               tuple(d.map(layout.take(i)) for d in other[:places]))
-        for i, (length, u, f, places) in enumerate(((WHOLE, units, flags, None), (bits, (0,), [], 4)))
-    ]  # fmt: skip
-    return Formed(made[0], made[1], zero, below)
+    each = [tuple(v.map(layout.take(i)) for v in (mantissa, inverse, root, *other)) for i in range(2)]
+    made = Normal(WHOLE, units, tuple(flags), each[0][0], each[0][1], each[0][2], each[0][3:])
+    form = Normal(bits, (0,), (), each[1][0], each[1][1], each[1][2], each[1][3:7])  # half of ``bits`` has four digits
+    return Formed(made, form, zero, below)

@@ -8,10 +8,13 @@ from typing import Any
 from ..array import SecureArray
 from ..errors import ShapeError
 from ..functions.ratio import fitting_scale
-from ..functions.spread import Spread, correlations, covariances, spread_of
+from ..functions.spread import EXTRA, Spread, correlations, covariances, spread_of
 from ..openings import Withheld
 from ..ring import exact
 from .sample import Cells, Estimate, cells
+
+
+_BITS = 36  # fractional bits of results, where they fit; more for values that have more
 
 
 def mean(x: SecureArray, *, valid: SecureArray | None = None) -> Estimate:
@@ -27,14 +30,16 @@ def variance(x: SecureArray, *, valid: SecureArray | None = None, ddof: int = 1)
     """Variance of each column, whatever its bound and offset; 0 where no more than ``ddof`` cells count.
 
     x (n,) or (n, d), ``valid`` (n,) or like x. Error when opened: 2^-17 relative, and what deviations below 2^6 units
-    of x lose ((2^-4 units of x)^2). ``value`` has as many fractional bits as fit beside bound^2, 36 at most, and an
-    error of two of its units more; ``open`` opens the standard deviation, which has more digits, and squares it.
-    Rounds: about 65, with a mask 110. Bytes per party and element: 10 at most, with a mask 18; 2 kB a column, with a
-    mask 4 kB.
+    of x lose ((2^-4 units of x)^2). ``value`` has as many fractional bits as fit beside bound^2, 36 or those of the
+    values, and an error of two of its units more; ``open`` opens the standard deviation, which has more digits, and
+    squares it. Rounds: about 65, with a mask 110. Bytes per party and element: 10 at most, with a mask 18; 2 kB a
+    column, with a mask 4 kB.
     """
     given = cells("variance", x, valid)
     found = spread_of(given.centred(), _freedom("variance", given, ddof))
-    return Variance(given.estimate(found.deviation(fitting_scale(found.most(), 36, 58))), found, given)
+    finer = max(_BITS, given.x.scale + EXTRA)
+    deviation = found.deviation(fitting_scale(found.most(), finer, 58))
+    return Variance(given.estimate(deviation), found, given)
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Variance:
     @property
     def value(self) -> SecureArray:
         """The variance, secret. Four rounds, with a mask 12."""
-        scale = fitting_scale(exact.square(self._spread.most()), 36, 58)
+        scale = fitting_scale(exact.square(self._spread.most()), max(_BITS, 2 * self._given.x.scale), 58)
         return self._given.shaped(self._spread.variance(scale))
 
     def open(self, *, to: Any, name: str, reason: str) -> Any:
@@ -66,13 +71,13 @@ def covariance(x: SecureArray, *, valid: SecureArray | None = None, ddof: int = 
     """Covariance matrix of the columns, x (n, d) with n rows -> (d, d); ``valid`` (n,).
 
     Error: 2^-17 of the product of the two deviations, two units of the result (as many fractional bits as fit beside
-    bound^2, 36 at most), and what deviations below 2^6 units of x lose. Bytes per party and element: 20, with a mask
-    28.
+    bound^2, 36 or those of the values), and what deviations below 2^6 units of x lose. Bytes per party and element:
+    20, with a mask 28.
     """
     given = cells("covariance", _matrix("covariance", x), valid, by_cell=False)
     centred = given.centred()
     found = spread_of(centred, _freedom("covariance", given, ddof))
-    scale = fitting_scale(exact.square(found.most()), 36, 58)
+    scale = fitting_scale(exact.square(found.most()), max(_BITS, 2 * given.x.scale), 58)
     return _matrix_estimate(given, covariances(centred, found, scale))
 
 

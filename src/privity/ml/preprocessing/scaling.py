@@ -194,7 +194,7 @@ class RobustScaler(Transform):
     """(x - median) / distance between the quartiles of all owners' rows; both stay secret. Outliers do not move them.
 
     Whatever bound the schema states: error 2^-16 of the result, and a unit in the last place of the values. A column
-    whose quartiles are equal (to two units) is centred only, in its table's unit; quartiles closer than 4 units in the
+    whose quartiles are equal is centred only, in its table's unit; quartiles closer than 4 units in the
     last place (2^-28 of the unit) fail a guard. Padding and empty cells become 0 and do not count. ``quantile_range``:
     in percent. ``clip``: public bound to which the results are cut. Cost: one sort a column. Without ``clip`` a guard
     asks (10 bytes a value) that the root of the sum of squares of a column's results stays below 2^14, or 64
@@ -223,7 +223,7 @@ class RobustScaler(Transform):
         at = np.array([low, 50.0, high]) / 100
         lower, self.center_, upper = quantile(x, at, axis=0, valid=keep)
         width = (upper - lower)._stated(2 * x.bound)
-        self._scale = _inverse(self, self.center_, width, _reach(table, _VERY_FAR), 2)
+        self._scale = _inverse(self, self.center_, width, _reach(table, _VERY_FAR), 1)
         self.inverse_scale_ = self._scale.inverse
         self.feature_names_out_ = table.feature_names
         return self
@@ -234,12 +234,12 @@ class RobustScaler(Transform):
         return numbers_out(table, self.columns_, z, clean=True)
 
 
-def _inverse(scaler: Transform, centre: SecureArray, width: SecureArray, reach: int, noise: int) -> _Scale:
-    """The scale ``width``, where at most ``noise`` units in the last place count as none: then 1 if there may be noise,
-    else nothing. Guarded: it is none, or LEAST units at least."""
+def _inverse(scaler: Transform, centre: SecureArray, width: SecureArray, reach: int, instead: int) -> _Scale:
+    """The scale ``width``, and where that is 0 the scale ``instead`` (1; 0: results are 0). Guarded: it is 0, or LEAST
+    units in the last place at least."""
     context, proto = width._context, width._context.protocol
     unit = 2.0**-width.scale
-    low = (stack([width - (noise + 1) * unit, width - LEAST * unit]) < 0).numeric()
+    low = (stack([width - unit, width - LEAST * unit]) < 0).numeric()
     flat = low[0]
     names: Sequence[str] = scaler.columns_  # type: ignore[attr-defined]
     context.guard(
@@ -247,14 +247,14 @@ def _inverse(scaler: Transform, centre: SecureArray, width: SecureArray, reach: 
         f"{type(scaler).__name__}: of {', '.join(names)}, one varies by less than {LEAST:g} units in the last place, "
         "so it has no digits to scale by; state a smaller bound in its schema",
     )
-    full = (width + flat if noise else width)._stated(width.bound + 1.0)
+    full = (width + flat if instead else width)._stated(width.bound + 1.0)
     bits = RANGE_BITS - 1 - reach - width.scale
     length = approx.bits_for(full.bound, full.scale)
     share = roots.reciprocal(proto, full._ring_share(), full.scale, length, bits, signed=False)
-    if not noise:
+    if not instead:
         share = proto.mul(share, (1 - flat)._ring_share())
     inverse = SecureArray(context, share, bits, 2.0**width.scale / LEAST * 1.01)
-    return _Scale(centre, lambda: full, inverse, reach, (1 - flat) if not noise else (1 - flat * 0))
+    return _Scale(centre, lambda: full, inverse, reach, 1 - flat * (1 - instead))
 
 
 def _reach(table: Table, least: int) -> int:

@@ -169,6 +169,7 @@ def spread_of_columns(table: Table, names: Sequence[str], what: str) -> tuple[Se
             counts = keep.sum(axis=0)
             some_value(table, names, counts, what)
         given = centred(x, keep, counts)
+        assert given.centre is not None
         mean, found = given.centre, spread_of(given)
         scale = given.rows.scale - given.step
     found.refuse(f"{what}: of {', '.join(names)}, one")
