@@ -26,7 +26,9 @@ RNG = np.random.default_rng(5)
 N = 300
 
 
-def run(fn: Callable[[Any], Any], inputs: dict[str, Any], tables: dict[str, TableInfo] | None = None, **more: Any) -> Any:
+def run(
+    fn: Callable[[Any], Any], inputs: dict[str, Any], tables: dict[str, TableInfo] | None = None, **more: Any
+) -> Any:
     """What ``fn`` makes, opened."""
 
     def program(s: pv.Session) -> Any:
@@ -246,18 +248,12 @@ def test_owners_sums_are_exact_for_many_rows_and_cost_nothing_a_row() -> None:
 def test_an_owner_is_told_of_a_bound_far_above_its_values() -> None:
     t = TableInfo("t", (Field("pay", "number", 2.0**24, 1e7), Field("age", "number", 128.0, 120.0)))
     x = np.column_stack([RNG.uniform(0, 900, N), RNG.uniform(20, 90, N)])
-    with pytest.warns(UserWarning, match=r"table 't',
-    column 'pay': its bound
-    is 1e\+07,
-    but the
-    largest value")
-    as told:
-        table_inputs(t,
-        x)
-    assert
-    len(told)
-    == 1 said: list[str]
-    = [] with warnings.catch_warnings():
+    said_so = r"table 't', column 'pay': its bound is 1e\+07, but the largest value"
+    with pytest.warns(UserWarning, match=said_so) as told:
+        table_inputs(t, x)
+    assert len(told) == 1
+    said: list[str] = []
+    with warnings.catch_warnings():
         warnings.simplefilter("error")
         table_inputs(t, x, note=said.append)
     assert len(said) == 1 and "'pay'" in said[0]
@@ -268,12 +264,14 @@ def test_an_owner_is_told_of_a_bound_far_above_its_values() -> None:
 
 @pytest.mark.parametrize(("scale", "offset", "bound"), [(1e-3, 0.0, 1.0), (1e6, 0.0, 1e8), (1.0, 1e6, 1e7)])
 def test_components_do_not_depend_on_units(scale: float, offset: float, bound: float) -> None:
-    x = offset + scale * (RNG.normal(0, 1, (N, 3)) @ np.diag([3.0, 1.5, 0.5]) @ np.linalg.qr(RNG.normal(0, 1, (4, 3)))[0].T)
+    across = np.linalg.qr(RNG.normal(0, 1, (4, 3)))[0].T
+    x = offset + scale * RNG.normal(0, 1, (N, 3)) @ np.diag([3.0, 1.5, 0.5]) @ across
     best = PlainPCA(2, svd_solver="full").fit(x)  # its other solver cancels at offsets
 
     def fn(s: Any) -> list[Any]:
-        m = PCA(2).fit(s.secret("x", "o"))
-        return [m.components_, m.singular_values_, m.explained_variance_ratio_, m.mean_, m.transform(s.secret("x", "o"))]
+        a = s.secret("x", "o")
+        m = PCA(2).fit(a)
+        return [m.components_, m.singular_values_, m.explained_variance_ratio_, m.mean_, m.transform(a)]
 
     parts, sizes, shares, mean, places = run(fn, {"x": pv.Input(x, bound, 24)}, protocol=InsecurePlain, parties=1)
     assert np.abs(parts - best.components_).max() < 1e-4
@@ -287,7 +285,8 @@ def test_components_do_not_depend_on_units(scale: float, offset: float, bound: f
 def test_squared_errors_do_not_depend_on_bounds(scale: float, offset: float, bound: float, how: str) -> None:
     truth = RNG.normal(offset, 2 * scale, N)
     guess, weights, valid = truth + RNG.normal(0, scale, N), RNG.exponential(1, N), RNG.random(N) < 0.6
-    given = {"y": pv.Input(truth, bound), "p": pv.Input(guess, bound), "w": pv.Input(weights, 16.0), "v": pv.Input(valid)}
+    given = {"y": pv.Input(truth, bound), "p": pv.Input(guess, bound)}
+    given |= {"w": pv.Input(weights, 16.0), "v": pv.Input(valid)}
 
     def fn(s: Any) -> list[Any]:
         more: dict[str, Any] = {}

@@ -13,7 +13,6 @@ from ..openings import Withheld
 from ..ring import exact
 from .sample import Cells, Estimate, cells
 
-
 _BITS = 36  # fractional bits of results, where they fit; more for values that have more
 
 
