@@ -6,6 +6,7 @@ bound on |x|; what by these bounds would pass 62 bits raises OverflowPlanned at 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -206,11 +207,20 @@ class SecureArray:
                 raise UsageError("the two secret arrays belong to different sessions")
             return other
         array = np.asarray(other)
+        if isinstance(other, int) and array.dtype.kind == "O" and other.bit_length() < 1024:
+            array = np.asarray(float(other))  # beyond 64 bits
         if array.dtype.kind not in "biuf":
             raise UsageError(f"cannot combine a secret array with {type(other).__name__} of dtype {array.dtype}")
         if not np.isfinite(array).all():
             raise UsageError("a public operand holds NaN or infinity; secrets can only be combined with finite numbers")
         return array
+
+    def _compared(self, other: Any) -> SecureArray | npt.NDArray[Any]:
+        """``operand`` for a comparison: public numbers beyond every value of x, infinite ones too, as just beyond."""
+        if isinstance(other, SecureArray) or np.asarray(other).dtype.kind != "f":
+            return self.operand(other)
+        limit = float(math.floor(self._bound)) + 2.0
+        return self.operand(np.clip(np.asarray(other), -limit, limit))
 
     def _fitted(self, shape: tuple[int, ...]) -> Share:
         """The ring share broadcast to ``shape``."""
@@ -233,16 +243,17 @@ class SecureArray:
         """The same shares under a bound that follows from how they were computed, or that the caller guards later."""
         return SecureArray(self._context, self._ring_share(), self._scale, bound, self._flags)
 
-    def assume_bound(self, bound: float) -> SecureArray:
+    def assume_bound(self, bound: float, what: str = "") -> SecureArray:
         """State |x| <= bound. Checked at run time by a guard: one secret flag, opened as 'range ok' at the next reveal.
 
-        A loop that would lose its bound states it here. Raises RangeViolated (later) if it does not hold.
+        A loop that would lose its bound states it here. ``what``: what x is and, after a colon, what to do if it is
+        larger, for the message. Raises RangeViolated (later) if it does not hold.
         """
         x, bound = self.numeric(), float(bound)  # read once: what is stated is what is asked
-        self._context.guard(select.outside_count(x, bound), f"|x| <= {bound:g}")
+        self._context.guard(select.outside_count(x, bound), f"|x| <= {bound:g}" + (f", {what}" if what else ""))
         return x._stated(bound)
 
-    # -- arithmetic: functions/arithmetic.py -------------------------------------------------------------------
+    # -- arithmetic: functions/arithmetic.py, whole.py ----------------------------------------------------------
 
     def __add__(self, other: Any) -> SecureArray:
         return arithmetic.add(self, self.operand(other))
@@ -281,6 +292,36 @@ class SecureArray:
     def __rtruediv__(self, other: Any) -> SecureArray:
         return real.divide(self.operand(other), self)
 
+    def __floordiv__(self, other: Any) -> SecureArray:
+        return whole.floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Any) -> SecureArray:
+        return whole.floor_divide(other, self)
+
+    def __mod__(self, other: Any) -> SecureArray:
+        return whole.remainder(self, other)
+
+    def __rmod__(self, other: Any) -> SecureArray:
+        return whole.remainder(other, self)
+
+    def __divmod__(self, other: Any) -> tuple[SecureArray, SecureArray]:
+        return whole.divmod_(self, other)
+
+    def __rdivmod__(self, other: Any) -> tuple[SecureArray, SecureArray]:
+        return whole.divmod_(other, self)
+
+    def __rshift__(self, bits: Any) -> SecureArray:
+        return whole.right_shift(self, bits)
+
+    def __lshift__(self, bits: Any) -> SecureArray:
+        return whole.left_shift(self, bits)
+
+    def __rrshift__(self, other: Any) -> NoReturn:
+        raise UsageError("public >> secret: expected a public number of bits; use np.floor_divide(public, 2 ** secret)")
+
+    def __rlshift__(self, other: Any) -> NoReturn:
+        raise UsageError("public << secret: expected a public number of bits; use public * 2 ** secret")
+
     def __pow__(self, exponent: Any) -> SecureArray:
         return exponential.power(self, exponent)
 
@@ -298,7 +339,7 @@ class SecureArray:
         return arithmetic.matmul(self, self.operand(other))
 
     def __rmatmul__(self, other: Any) -> SecureArray:
-        return arithmetic.matmul_public(self, np.asarray(other), left=True)
+        return arithmetic.matmul_public(self, np.asarray(self.operand(other)), left=True)
 
     def dot(self, other: Any) -> SecureArray:
         """As ``@``."""
@@ -361,10 +402,10 @@ class SecureArray:
     # -- comparison and logic: functions/select.py -------------------------------------------------------------
 
     def __lt__(self, other: Any) -> SecureArray:
-        return select.negative(arithmetic.add(self, self.operand(other), -1))
+        return select.negative(arithmetic.add(self, self._compared(other), -1))
 
     def __gt__(self, other: Any) -> SecureArray:
-        return select.negative(arithmetic.add(-self, self.operand(other)))
+        return select.negative(arithmetic.add(-self, self._compared(other)))
 
     def __le__(self, other: Any) -> SecureArray:
         return ~self.__gt__(other)
@@ -373,7 +414,7 @@ class SecureArray:
         return ~self.__lt__(other)
 
     def __eq__(self, other: object) -> SecureArray:  # type: ignore[override]
-        return select.is_zero(arithmetic.add(self, self.operand(other), -1))
+        return select.is_zero(arithmetic.add(self, self._compared(other), -1))
 
     def __ne__(self, other: object) -> SecureArray:  # type: ignore[override]
         return ~(self == other)
@@ -479,4 +520,5 @@ from .functions import (  # noqa: E402
     select,
     spread,
     tables,
+    whole,
 )

@@ -17,6 +17,7 @@ from ..mpc import sort as sorting
 from ..mpc.shares import Bits, Flags, Places, Share
 from ..ring import fixed, layout
 from ..session import Session, context_of
+from . import ratio
 from .flags import as_flags, moving, secret
 from .order import at_least, merged, prefer_sort, settled, sort_key, thresholds
 
@@ -313,8 +314,7 @@ class _Grouping:
 
 def _mean(total: SecureArray, count: SecureArray, valid: SecureArray, bound: float) -> SecureArray:
     """total / count, and 0 / 1 in empty rows; a mean is not larger than the largest value."""
-    mean = total / (count + 1 - valid)
-    return mean._stated(bound * (1 + 2.0**-10) + 2.0**-mean.scale)
+    return ratio.mean(total, count + 1 - valid, bound, max(total.scale, total._context.fraction_bits))
 
 
 # -- histograms ------------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from ..mpc.spread import Over, long_product
 from ..ring import exact, layout
 from ..table import Table
 from ..types import RANGE_BITS
+from .columns import as_learnt, units_of
 from .estimator import Estimator
 from .information import lifted
 from .points import Points, points_of, same_columns
@@ -84,16 +85,11 @@ class Decomposition(Estimator):
         """(x - centre) @ components^T."""
         self.fitted("components_")
         components: SecureArray = self.components_  # type: ignore[attr-defined]
-        given = points_of(type(self).__name__, x, feature_bound=self.feature_bound, most_bits=_MOST_BITS).x
+        given = points_of(
+            type(self).__name__, as_learnt(self, x), feature_bound=self.feature_bound, most_bits=_MOST_BITS
+        ).x
         same_columns(type(self).__name__, given, components.shape[1])
-        moved = given if centre is None else given - centre
-        length = math.sqrt(given.shape[1]) * moved.bound  # no more: the components have length 1
-        scale = fitting_scale(length * 1.01, moved.scale, RANGE_BITS - 1 - components.scale)
-        moved = moved if scale == moved.scale else moved.rescaled(scale)
-        scale = min(scale, given.scale)
-        cut = moved.scale + components.scale - scale
-        share = given._context.protocol.matmul(moved._ring_share(), components.T._ring_share(), cut)
-        return SecureArray(given._context, share, scale, length * 1.01)
+        return _placed(given if centre is None else given - centre, components, given.scale)
 
     def restored(self, x: SecureArray) -> SecureArray:
         """x @ components: (n, d) from (n, k)."""
@@ -127,7 +123,7 @@ class PCA(Decomposition):
         self.components_ = vectors.T
         self.explained_variance_, self.singular_values_ = _amounts(shares, total)
         self.explained_variance_ratio_ = shares.rescaled(rows._context.fraction_bits)
-        self.names_ = rows.names
+        self.names_, self.units_ = rows.names, units_of(x)
         return self
 
     def transform(self, x: Table | SecureArray) -> SecureArray:
@@ -163,13 +159,13 @@ class TruncatedSVD(Decomposition):
         self.components_ = vectors.T
         _, self.singular_values_ = _amounts(shares, total)
         # variances about the means, of the rows in their new places and of the columns
-        places = self.projected(rows.x, None)
+        places = _placed(rows.x, vectors.T)
         spreads = [spread_of(centred(v, mask, counts, joint=j), joint=j) for v, j in ((places, False), (rows.x, True))]
         scale = _amount_scale(spreads[1])
         variance, whole = (spread.variance(scale) for spread in spreads)
         self.explained_variance_ = variance._stated(whole.bound)
         self.explained_variance_ratio_ = ratio(self.explained_variance_, whole, 1.01)
-        self.names_ = rows.names
+        self.names_, self.units_ = rows.names, units_of(x)
         return self
 
     def transform(self, x: Table | SecureArray) -> SecureArray:
@@ -189,6 +185,17 @@ def _mask(rows: Points) -> tuple[SecureArray | None, SecureArray | None]:
     if rows.weight is None:
         return None, None
     return rows.weight.reshape((-1, 1)), rows.weight.sum().reshape((1,))
+
+
+def _placed(moved: SecureArray, components: SecureArray, most: int | None = None) -> SecureArray:
+    """moved @ components^T for components (k, d) of length 1, at ``most`` fractional bits."""
+    length = math.sqrt(moved.shape[1]) * moved.bound * 1.01  # no more: the components have length 1
+    scale = fitting_scale(length, moved.scale, RANGE_BITS - 1 - components.scale)
+    moved = moved if scale == moved.scale else moved.rescaled(scale)
+    scale = scale if most is None else min(scale, most)
+    cut = moved.scale + components.scale - scale
+    share = moved._context.protocol.matmul(moved._ring_share(), components.T._ring_share(), cut)
+    return SecureArray(moved._context, share, scale, length)
 
 
 def _known(x: SecureArray | None) -> SecureArray:

@@ -82,6 +82,7 @@ class Rows:
 
     ``valid`` (n,): flags of the real rows (functions/flags.py), None if all are. ``weight`` (n,): secret or public
     weights of at least 0, None if all are 1. ``names``: of the d columns. ``count``: real rows, a number or secret.
+    ``units``: by which a table's numbers were divided, None for arrays: what models keep as ``units_``.
     """
 
     x: SecureArray
@@ -89,6 +90,7 @@ class Rows:
     valid: SecureArray | None
     weight: SecureArray | None
     names: tuple[str, ...]
+    units: tuple[float, ...] | None = None
 
     @property
     def count(self) -> int | SecureArray:
@@ -114,12 +116,13 @@ def rows_of(
         secret(f"{what}: valid", valid)
     if target and y is not None and not isinstance(y, str):
         secret(f"{what}: y", y)
-    from_table = isinstance(x, Table)
+    from_table, units = isinstance(x, Table), None
     if isinstance(x, Table):
         if valid is not None:
             raise UsageError(f"{what}: a table carries its own row mask; valid= goes with arrays only")
         features, label, real, names = x.to_arrays(y if isinstance(y, str) else None)
         y = y if isinstance(y, SecureArray) else label
+        units = tuple(float(x.column(n).field.unit) for n in names)
         x, valid = features, real
     else:
         if isinstance(y, str):
@@ -138,7 +141,7 @@ def rows_of(
     if mask is not None and not from_table:  # the rows of a table are 0 there already
         x = (x * mask.reshape((-1, 1)))._stated(x.bound)
         y = (y * mask)._stated(y.bound) if y is not None and y.ndim == 1 else y
-    return Rows(x, y if target else None, mask, weight, names)
+    return Rows(x, y if target else None, mask, weight, names, units)
 
 
 def _weights(what: str, x: SecureArray, weights: Any) -> SecureArray:

@@ -55,6 +55,7 @@ class LeastSquares(LinearModel):
         what = type(self).__name__
         check_positive(what, alpha=float(self.strength()), coefficient_bound=float(self.coefficient_bound))
         rows = rows_of(what, x, y, valid=valid, sample_weight=sample_weight)
+        self.units_ = rows.units
         target, lift = in_units(what, rows)
         context = target._context
         alpha = float(self.strength())
@@ -64,7 +65,7 @@ class LeastSquares(LinearModel):
             start = context.constant([0.0] * given.columns)
             found = newton(
                 absolute, Normal(target), start, alpha=alpha, steps=_STEPS,
-                coefficient_bound=self.coefficient_bound, tol=None,
+                coefficient_bound=self.coefficient_bound,
             )  # fmt: skip
             self._infer(given, found, lift)
         self.learnt(lifted(found.coef, lift), self.fit_intercept, given.names)

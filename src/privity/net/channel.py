@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy.typing as npt
 
 from ..errors import NetworkError, UsageError, WireError
+from .heart import Heart
 from .sealed import SealedConnection
 from .wire import BYE, DATA, bytes_of, decode, encode, kind_of, target_of
 
@@ -48,16 +49,13 @@ class Watch:
             if not events:
                 raise source.timeout()
             deadline = time.monotonic() + self._idle_s
-            readable = False
-            for descriptor, _ in events:
-                connection = self._by_descriptor[descriptor]
-                if connection is source:
-                    readable = True
-                elif not connection.pump():
-                    self._poll.unregister(descriptor)
-                    self._paused.append(descriptor)
-            if readable:
-                return
+            ready = [self._by_descriptor[descriptor] for descriptor, _ in events]
+            if source in ready:
+                return  # what has come comes before what others say: an abort must not hide an opening that is here
+            for connection in ready:
+                if not connection.pump():
+                    self._poll.unregister(connection)
+                    self._paused.append(connection.fileno())
 
 
 class SealedChannel:
@@ -82,6 +80,8 @@ class SealedChannel:
             for connection in self._connections.values():
                 connection.wait = watch.wait
         self._idle_s = idle_s
+        self._heart = Heart(list(self._connections.values()), idle_s)
+        self._heart.start()
 
     @property
     def me(self) -> str:
@@ -95,7 +95,7 @@ class SealedChannel:
 
     @property
     def bytes_sent(self) -> int:
-        """Bytes put on the wire so far, headers and tags included; the handshake is not."""
+        """Bytes put on the wire so far, headers and tags included; the handshake and signs of life are not."""
         return sum(c.bytes_sent for c in self._connections.values())
 
     def send(self, to: str, step: int, data: npt.NDArray[Any] | bytes | memoryview) -> None:
@@ -131,6 +131,7 @@ class SealedChannel:
         if self._ended:
             return
         self._ended = True
+        self._heart.stop()
         try:
             for connection in self._connections.values():
                 connection.send(BYE, 0, b"")
@@ -149,6 +150,7 @@ class SealedChannel:
         if self._ended:
             return
         self._ended = True
+        self._heart.stop()
         self._abandon(reason)
 
     def _abandon(self, reason: str) -> None:

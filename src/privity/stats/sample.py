@@ -12,7 +12,7 @@ from ..array import SecureArray
 from ..disclosure import release
 from ..errors import ShapeError
 from ..functions.flags import as_flags, secret
-from ..functions.ratio import fitting_scale, ratio
+from ..functions.ratio import mean, sums
 from ..functions.spread import Centred, centred
 
 
@@ -42,13 +42,13 @@ class Cells:
         return self.x.shape[0] if self.mask is None else self.mask.sum(axis=0)
 
     def mean(self) -> SecureArray:
-        """(d,); 0 where nothing counts."""
+        """(d,); 0 where nothing counts. Error: a relative 2^-24 and one unit in the last place of x."""
         counts = self.counts
         if isinstance(counts, int):
             return self.x.mean(axis=0)._stated(self.x.bound * 1.01)
         assert self.mask is not None
-        total = (self.x * self.mask)._stated(self.x.bound).sum(axis=0)
-        return ratio(total, counts, self.x.bound, fitting_scale(self.x.bound, self.x.scale, 44))
+        rows = (self.x * self.mask)._stated(self.x.bound)
+        return mean(sums(rows), counts, self.x.bound, self.x.scale)
 
     def centred(self) -> Centred:
         """Deviations from the mean, 0 in cells that do not count, exact to a 64th of a unit of x where there is

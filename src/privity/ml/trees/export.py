@@ -11,10 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ...array import SecureArray
-from ...errors import ShapeError, UsageError
+from ...errors import UsageError
 from ...functions import concatenate, stack
+from ...functions.ratio import fitting_scale
 from ...openings import Withheld
 from ..estimator import Estimator
+from ..opened import rows_by_name
 from .boosting import GradientBoosting
 from .compact import CompactTree, ensemble
 from .ensemble import Forest
@@ -67,7 +69,16 @@ def open_trees(
     reveal("", stack([code, gaps.sum(axis=2) if kept["gaps"] else code * 0]))
     forest = isinstance(model, Forest)
     if isinstance(model, Forest):
-        reveal("_leaves", model.values_)
+        leaves = model.values_
+        if hasattr(model, "centre_"):  # from which all trees together predict: to each its part, what is left to one
+            trees, centre = model.n_estimators, model.centre_
+            part = centre
+            if trees > 1:
+                coarse = centre.rescaled(fitting_scale(centre.bound, centre.scale, 36))
+                part = coarse.multiply(np.asarray(1.0 / trees), scale=coarse.scale)
+            first = (np.arange(trees) == 0).astype(np.int64).reshape((1, -1, 1))
+            leaves = leaves + part + (centre - part * trees) * first
+        reveal("_leaves", leaves)
     else:
         sides = stack([model.left_, model.right_], axis=1)
         reveal("_leaves", sides.reshape((1, nodes.shape[0], -1)))
@@ -101,8 +112,9 @@ def open_trees(
 
 
 def _forest(model: Forest, opened: dict[str, Any]) -> dict[str, Any]:
-    values = np.asarray(opened["_leaves"]) / model.n_estimators * getattr(model, "target_unit_", 1.0)
-    link = "identity" if hasattr(model, "target_unit_") else "shares"
+    number = hasattr(model, "centre_")
+    values, link = np.asarray(opened["_leaves"]), "identity" if number else "shares"
+    values = values if number else values / model.n_estimators
     if len(values) > 1:
         values = np.concatenate([1 / model.n_estimators - values.sum(0, keepdims=True), values])
     lanes, count = values.shape[:2]
@@ -114,8 +126,8 @@ def _forest(model: Forest, opened: dict[str, Any]) -> dict[str, Any]:
 
 
 def _boosted(model: GradientBoosting, opened: dict[str, Any]) -> dict[str, Any]:
-    base = np.asarray(opened["_base"]) * model.unit_
-    values = np.asarray(opened["_leaves"])[0] * model.unit_
+    base = np.asarray(opened["_base"])
+    values = np.asarray(opened["_leaves"])[0]
     if hasattr(model, "classes"):
         link = "logistic" if len(base) == 1 else "softmax"
     else:
@@ -341,10 +353,7 @@ class OpenedTrees:
         return bytes(model.SerializeToString())
 
     def _rows(self, x: npt.ArrayLike) -> Floats:
-        rows = np.asarray(x, np.float64)
-        if rows.ndim != 2 or rows.shape[1] != len(self.names):
-            raise ShapeError(f"expected x of shape (n, {len(self.names)}): {', '.join(self.names)}; got {rows.shape}")
-        return rows
+        return rows_by_name(x, self.names, gaps=True)
 
     def _trees(self) -> Iterator[CompactTree]:
         """All trees, compact: a node that does not split is its left child. Two children stand side by side."""
