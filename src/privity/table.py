@@ -460,7 +460,7 @@ class Table:
 
         What the owners brought where rows are as they brought them, else from the shares: one product a value.
         """
-        words = self.exact_sums(names)
+        words = self._exact_sums(names)
         if words is not None:
             share, rows = words._ring_share(), float(max(1, self.rows))
             total, high = (SecureArray(self._context, share.map(layout.take(i)), FEATURE_BITS, rows) for i in (0, 3))
@@ -474,7 +474,7 @@ class Table:
         present = [full if c.missing is None else full - c.missing.sum() for c in values]
         return stack([x.sum(axis=1), square, stack(present)])
 
-    def exact_sums(self, names: Sequence[str]) -> SecureArray | None:
+    def _exact_sums(self, names: Sequence[str]) -> SecureArray | None:
         """What the owners brought of these columns (``functions.spread.exact_sums``), (4, k) whole numbers in units of
         2^-FEATURE_BITS; None where rows or columns are no longer as they were brought."""
         if not names or not all(n in self._moments for n in names):

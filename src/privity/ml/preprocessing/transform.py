@@ -177,7 +177,7 @@ def spread_of_columns(table: Table, names: Sequence[str], what: str) -> tuple[Se
     owners brought, for nothing, where rows are as they brought them, else from the shares. A column without digits or
     values fails a guard.
     """
-    words = table.exact_sums(names)
+    words = table._exact_sums(names)
     keep = filled(table, names)
     if words is not None:
         some_value(table, names, words[1]._stated(float(max(1, table.rows))), what)
