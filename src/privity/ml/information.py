@@ -51,7 +51,8 @@ class Information:
 
     ``kept`` (d,): 1 for the columns that take part, 0 for constant ones, whose row of the inverse is 0; None: those
     count as constant whose diagonal element is below 2^-24. Nothing is opened here; ``guard`` adds to the session's
-    range flag whether the matrix was (nearly) singular, a variance inflation factor passed 4 / ``least``, and whether a column that is kept has a smaller element.
+    range flag whether the matrix was (nearly) singular, a variance inflation factor passed 4 / ``least``, or a column
+    that is kept has a smaller element.
 
     Error: S Y differs from 1 by at most about 2^-24 sqrt(d) |Y|, so a variance is off by a relative 2^-12 at worst
     (where an eigenvalue of S is as small as ``least``), and below 2^-20 where columns are hardly correlated.
@@ -135,7 +136,8 @@ class Information:
         both.assume_bound(_TOLERANCE)
         wide = SecureArray(self._context, self.diagonal()._ring_share(), self._inverse_scale, self._room())
         inflated = (wide > _INFLATION / self._least).numeric().sum()._ring_share()
-        self._context.guard(inflated, f"no column follows from the others: variance inflation of {_INFLATION / self._least:,.0f}")
+        most = _INFLATION / self._least
+        self._context.guard(inflated, f"no column follows from the others: variance inflation at most {most:,.0f}")
         if self._lost is not None:
             self._context.guard(self._lost._ring_share(), "no column varies so little that it cannot be resolved")
 
