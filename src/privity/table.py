@@ -2,14 +2,15 @@
 
 An owner divides each number by its column's public unit (a power of two at least as large as the column's bound), so
 that shared numbers lie in [-1, 1], and shares its local counts, sums and sums of squares beside the rows: these are
-exact in float64 at the owner, and nothing can overflow. Categories travel as whole codes, empty cells as a mask beside
+exact, in words of 32 bits, and nothing can overflow. Categories travel as whole codes, empty cells as a mask beside
 a 0. In rows that are not real every value is 0. Masks and binary labels are booleans, so that they are 0 or 1 whatever
 an owner puts in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -21,9 +22,10 @@ from .context import Context
 from .errors import DataError, ShapeError, UsageError
 from .functions import concatenate, matmul, one_hot, stack
 from .functions.flags import as_flags, secret
+from .functions.spread import exact_sums
 from .functions.tables import Groups, group_by
 from .inputs import Declared, Input
-from .ring import exact, prg
+from .ring import exact, layout, prg
 from .session import Session
 
 FEATURE_BITS = 30
@@ -114,12 +116,14 @@ def table_inputs(
     features: npt.NDArray[np.float64],
     label: npt.NDArray[np.float64] | None = None,
     keys: npt.NDArray[np.uint64] | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> dict[str, Input]:
     """What an owner shares for its rows.
 
     ``features`` (rows, d), columns as in ``info.fields``: numbers in their own units, codes of categories, numbers of
     bins, NaN for an empty cell. ``label`` (rows,). ``keys`` (rows, 2): fingerprints; padding rows get random ones,
-    which match nothing.
+    which match nothing. ``note`` is told of bounds that are far too large (None: a UserWarning); it stays with the
+    owner.
 
     Raises DataError if there are more rows than the capacity, an empty cell in a column without gaps, or a label that
     does not fit its kind.
@@ -144,14 +148,16 @@ def table_inputs(
         padded[:rows] = values[:, [at[f.name] for f in fields]]
         return padded
 
+    _tell_loose_bounds(info, filled, label, note)
     scaled = filled / np.asarray([f.unit for f in info.fields])
     inputs: dict[str, Input] = {}
     if info.numbers:
         units = block(info.numbers, scaled, np.float64)
         present = rows - gaps[:, [at[f.name] for f in info.numbers]].sum(0)
-        moments = np.stack([units.sum(0), (units**2).sum(0), present])
+        # as the values are encoded; what lies outside is refused when they are
+        whole = np.rint(np.ldexp(np.clip(np.nan_to_num(units), -1, 1), FEATURE_BITS)).astype(np.int64)
         inputs["features"] = Input(units, bound=1.0, scale=FEATURE_BITS)
-        inputs["moments"] = Input(moments, bound=float(max(1, capacity)), scale=FEATURE_BITS)
+        inputs["moments"] = Input(exact_sums(whole, present), bound=_largest_sum(capacity))
     if info.coded:
         inputs["codes"] = Input(block(info.coded, filled, np.int64), bound=_largest_code(info))
     if info.gappy:
@@ -168,6 +174,34 @@ def table_inputs(
         words[:rows] = keys
         inputs["keys"] = Input(words, bound=2.0**KEY_BITS)
     return {f"{info.name}.{part}": x for part, x in inputs.items()}
+
+
+LOOSE = 1000.0
+"""A bound of more than this many times a column's largest value is told to its owner."""
+
+
+def _tell_loose_bounds(
+    info: TableInfo,
+    features: npt.NDArray[np.float64],
+    label: npt.NDArray[np.float64] | None,
+    note: Callable[[str], None] | None,
+) -> None:
+    """Tell the owner, and nobody else, of bounds that are far above all its values: digits of the unit are lost."""
+    columns = [(f, features[:, i]) for i, f in enumerate(info.fields)]
+    if info.label is not None and label is not None:
+        columns.append((info.label, np.asarray(label, np.float64)))
+    for field, values in columns:
+        largest = float(np.abs(values).max(initial=0.0))
+        if field.kind in ("number", "integer") and 0 < largest * LOOSE < field.bound:
+            text = (
+                f"table {info.name!r}, column {field.name!r}: its bound is {field.bound:g}, but the largest value "
+                f"here is {largest:g}; numbers are shared in units of 2^-{FEATURE_BITS} of the bound. If no owner has "
+                "larger ones, agree on a smaller bound"
+            )
+            if note is None:
+                warnings.warn(text, UserWarning, stacklevel=3)
+            else:
+                note(text)
 
 
 def _label_input(info: TableInfo, field: Field, label: npt.NDArray[np.float64], capacity: int) -> Input:
@@ -195,6 +229,10 @@ def _label_form(field: Field) -> tuple[float, int, bool]:
     return float(max(1, len(field.categories) - 1)) if field.coded else max(field.bound / field.unit, 1.0), 0, False
 
 
+def _largest_sum(rows: int) -> float:
+    return float(max(4, rows)) * 2.0**FEATURE_BITS
+
+
 def _largest_code(info: TableInfo) -> float:
     return float(max([1, *(len(f.categories) - 1 for f in info.coded)]))
 
@@ -206,7 +244,7 @@ def table_shapes(info: TableInfo, rows: int) -> dict[str, Declared]:
     shapes: dict[str, Declared] = {}
     if d:
         shapes["features"] = Declared((capacity, d), 1.0, FEATURE_BITS)
-        shapes["moments"] = Declared((3, d), float(max(1, capacity)), FEATURE_BITS)
+        shapes["moments"] = Declared((4, d), _largest_sum(capacity), 0)
     if info.coded:
         shapes["codes"] = Declared((capacity, len(info.coded)), _largest_code(info), 0)
     if info.gappy:
@@ -414,7 +452,7 @@ class Table:
 
     @property
     def squares(self) -> SecureArray:
-        """Sum of the squares of each feature, (d,), in units; empty cells do not count."""
+        """Sum of the squares of each feature, (d,), in units, to 2^-28; empty cells do not count."""
         return self.moments(self.feature_names)[1]
 
     def moments(self, names: Sequence[str]) -> SecureArray:
@@ -422,8 +460,12 @@ class Table:
 
         What the owners brought where rows are as they brought them, else from the shares: one product a value.
         """
-        if names and all(n in self._moments for n in names):
-            return stack([self._moments[n] for n in names], axis=1)
+        words = self._exact_sums(names)
+        if words is not None:
+            share, rows = words._ring_share(), float(max(1, self.rows))
+            total, high = (SecureArray(self._context, share.map(layout.take(i)), FEATURE_BITS, rows) for i in (0, 3))
+            squares = SecureArray(self._context, high._ring_share(), FEATURE_BITS - 2, rows)  # of 32 bits of 60
+            return stack([total, squares.rescaled(FEATURE_BITS), words[1]._stated(rows)])
         values = [self.column(n) for n in names]
         x = self.block(names).T
         # each square is cut before the sum: a sum of products at twice the scale would soon pass 62 bits
@@ -431,6 +473,13 @@ class Table:
         full = self.valid.sum() if self.valid is not None else self._context.constant(self.rows)
         present = [full if c.missing is None else full - c.missing.sum() for c in values]
         return stack([x.sum(axis=1), square, stack(present)])
+
+    def _exact_sums(self, names: Sequence[str]) -> SecureArray | None:
+        """What the owners brought of these columns (``functions.spread.exact_sums``), (4, k) whole numbers in units of
+        2^-FEATURE_BITS; None where rows or columns are no longer as they were brought."""
+        if not names or not all(n in self._moments for n in names):
+            return None
+        return stack([self._moments[n] for n in names], axis=1)
 
     # -- other tables --------------------------------------------------------------------------------------------------
 

@@ -105,7 +105,7 @@ def test_a_boosted_tree(depth: int) -> None:
         for k in (1, 3)
     )
     rounds, sent = (more[0] - one[0]) / 2, (more[1] - one[1]) / 2
-    stated = 8.25 * n * (2**depth - 1) + 16 * n * (2 ** (depth - 1) - 1) + 8 * n + 85 * n
+    stated = 8.25 * n * (2**depth - 1) + 16 * n * (2 ** (depth - 1) - 1) + 8 * n + 240 * n
     stated += 480 * d * (bins - 1) * (2**depth - 1)
     assert rounds <= 165 * depth and near(sent, stated, above=1.3), (rounds, sent, stated)
     asked = (more[3] - one[3]) / 2

@@ -88,7 +88,8 @@ class Target:
     @property
     def most(self) -> float:
         """The largest that the unit can be."""
-        return 2.0 ** exact.log2_ceil(2.02 * (self.bound + self.centre.bound))
+        most = exact.log2_ceil(2.02 * (self.bound + self.centre.bound))
+        return 2.0**most
 
     def scale(self, times: float) -> int:
         """Fractional bits that sums of ``times`` values within the target's range may have."""
