@@ -7,6 +7,7 @@ bound on |x|; what by these bounds would pass 62 bits raises OverflowPlanned at 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import wraps
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -459,6 +460,9 @@ def context_of(*values: Any) -> Context:
     for v in values:
         if isinstance(v, SecureArray):
             return v._context
+    for v in values:
+        if isinstance(v, nullable.NullableArray):
+            v.refuse("this function")
     raise UsageError("expected at least one secret array; for public arrays use NumPy")
 
 
@@ -469,3 +473,21 @@ def secure(context: Context, value: Any) -> SecureArray:
 
 # They build on the class above.
 from .functions import arithmetic, convert, derived, dispatch, exponential, order, real, select, tables  # noqa: E402
+
+from .functions import nullable  # noqa: E402  # isort: skip
+
+
+def _beside_columns(operator: Any) -> Any:
+    """A binary operator that leaves a column with a mask of its own, on its right, to that column's."""
+
+    @wraps(operator)
+    def operated(self: SecureArray, other: Any) -> Any:
+        return NotImplemented if isinstance(other, nullable.NullableArray) else operator(self, other)
+
+    return operated
+
+
+_ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow")
+for _name in (*_ARITHMETIC, "lt", "le", "gt", "ge", "eq", "ne", "and", "or", "xor"):
+    if f"__{_name}__" in vars(SecureArray):
+        setattr(SecureArray, f"__{_name}__", _beside_columns(vars(SecureArray)[f"__{_name}__"]))

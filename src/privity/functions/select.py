@@ -15,6 +15,7 @@ from ..mpc import approx
 from ..mpc.shares import Share
 from ..ring import fixed, layout
 from ..types import RANGE_BITS
+from . import nullable
 from .join import stack
 
 
@@ -73,6 +74,8 @@ def where(mask: SecureArray, a: Any, b: Any) -> SecureArray:
     1 round and 40 bytes per party and element in a small batch, else 3 rounds and 16 bytes, or 1 and 8 if the mask was
     used as numbers before; for booleans 1 round and 1 bit.
     """
+    if any(isinstance(v, nullable.NullableArray) for v in (mask, a, b)):
+        return nullable.elementwise("where", where, mask, a, b)  # type: ignore[return-value]
     context = context_of(mask, a, b)
     if not isinstance(mask, SecureArray):
         a, b = secure(context, a), secure(context, b)

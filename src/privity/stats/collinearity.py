@@ -7,9 +7,10 @@ from ..errors import ShapeError
 from ..functions import arithmetic
 from ..ml.information import Information, matrix_scale
 from ..ring import exact
-from .sample import Estimate, cells
+from .sample import Estimate, cells, of_columns
 
 
+@of_columns(by_cell=False)
 def variance_inflation(x: SecureArray, *, valid: SecureArray | None = None) -> Estimate:
     """1 / (1 - R^2) of each column of x (n, d) regressed on the others: (d,); ``valid`` (n,). 1 for a constant column.
 

@@ -11,11 +11,12 @@ from ..functions.ratio import fitting_scale, ratio
 from ..mpc import approx, linalg
 from ..ring import exact, layout
 from ..types import RANGE_BITS
-from .sample import Cells, Estimate, cells
+from .sample import Cells, Estimate, cells, of_columns
 
 _UNIT = 28  # fractional bits of columns of length 1
 
 
+@of_columns(by_cell=True)
 def mean(x: SecureArray, *, valid: SecureArray | None = None) -> Estimate:
     """Mean of each column: x (n,) or (n, d), ``valid`` (n,) or like x. Error: 2 ulp, with a mask 2^-20 relative.
 
@@ -25,6 +26,7 @@ def mean(x: SecureArray, *, valid: SecureArray | None = None) -> Estimate:
     return given.estimate(given.mean())
 
 
+@of_columns(by_cell=True)
 def variance(x: SecureArray, *, valid: SecureArray | None = None, ddof: int = 1) -> Estimate:
     """Variance of each column from deviations from the mean; 0 where no more than ``ddof`` cells count.
 
@@ -40,6 +42,7 @@ def variance(x: SecureArray, *, valid: SecureArray | None = None, ddof: int = 1)
     return given.estimate(ratio(total, _less("variance", given, ddof), most, scale))
 
 
+@of_columns(by_cell=False)
 def covariance(x: SecureArray, *, valid: SecureArray | None = None, ddof: int = 1) -> Estimate:
     """Covariance matrix of the columns, x (n, d) with n rows -> (d, d); ``valid`` (n,). Error as ``variance``."""
     given = cells("covariance", _matrix("covariance", x), valid, by_cell=False)
@@ -54,6 +57,7 @@ def covariance(x: SecureArray, *, valid: SecureArray | None = None, ddof: int = 
     return Estimate(ratio(total, divisor, most, scale), counts if isinstance(counts, int) else counts.reshape(()))
 
 
+@of_columns(by_cell=False)
 def correlation(x: SecureArray, *, valid: SecureArray | None = None) -> Estimate:
     """Pearson's correlation matrix of the columns, x (n, d) -> (d, d); ``valid`` (n,). 0 where a column is constant, as
     one counts whose deviation (of all n rows) is of the size of roundings: below four to six units in the last place.

@@ -6,11 +6,13 @@ from typing import Any
 
 from ...array import SecureArray
 from ...functions import sqrt, stack
+from ...functions.nullable import listwise
 from ...functions.ratio import fitting_scale, ratio
 from ...ring import exact
 from .sample import check_rows, row_weights, squared, weighted_mean, weighted_sum
 
 
+@listwise
 def mean_squared_error(
     y_true: SecureArray, y_pred: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
 ) -> SecureArray:
@@ -26,6 +28,7 @@ def mean_squared_error(
     return weighted_mean(squared(error, scale), weight)
 
 
+@listwise
 def root_mean_squared_error(
     y_true: SecureArray, y_pred: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
 ) -> SecureArray:
@@ -33,6 +36,7 @@ def root_mean_squared_error(
     return sqrt(mean_squared_error(y_true, y_pred, valid=valid, sample_weight=sample_weight))
 
 
+@listwise
 def mean_absolute_error(
     y_true: SecureArray, y_pred: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
 ) -> SecureArray:
@@ -42,6 +46,7 @@ def mean_absolute_error(
     return weighted_mean(abs(y_pred.numeric() - y_true), weight)
 
 
+@listwise
 def r2_score(
     y_true: SecureArray, y_pred: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
 ) -> SecureArray:
