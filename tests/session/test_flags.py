@@ -443,9 +443,8 @@ VOUCHED = {
     },
 }  # fmt: skip
 MARKED = {
-    "array.py": 1, "functions/flags.py": 1, "functions/linkage.py": 3, "functions/tables.py": 1, "functions/groups.py": 1,
-    "functions/nullable.py": 1,
-    "relations.py": 1,
+    "array.py": 1, "functions/flags.py": 1, "functions/linkage.py": 3, "functions/tables.py": 1,
+    "functions/groups.py": 1, "functions/nullable.py": 1, "relations.py": 1,
     "ml/preprocessing/transform.py": 1, "ml/metrics/ranking.py": 1,
 }  # fmt: skip
 
