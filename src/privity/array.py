@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from .context import Context
 from .errors import SecretUseError, ShapeError, UsageError
+from .lines import named_as
 from .mpc.shares import Bits, Share
 from .ring import fixed, layout
 from .types import Ring
@@ -484,7 +485,7 @@ def _beside_columns(operator: Any) -> Any:
     def operated(self: SecureArray, other: Any) -> Any:
         return NotImplemented if isinstance(other, nullable.NullableArray) else operator(self, other)
 
-    return operated
+    return named_as(operated, operator)
 
 
 _ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow")

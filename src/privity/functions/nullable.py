@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ..array import SecureArray
 from ..errors import SecretUseError, ShapeError, UsageError
+from ..lines import named_as
 from ..ring import exact
 from . import dispatch, order
 from .flags import as_flags, neither
@@ -695,4 +696,5 @@ def listwise(function: Function) -> Function:
         valid, plain = counted(what, given.pop("valid", None), *given.values())
         return function(**dict(zip(given, plain, strict=True)), valid=valid)
 
-    return honouring  # type: ignore[return-value]
+    made: Function = named_as(honouring, function)
+    return made

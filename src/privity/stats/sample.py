@@ -16,6 +16,7 @@ from ..functions import stack
 from ..functions.flags import as_flags, secret
 from ..functions.nullable import NullableArray, counted
 from ..functions.ratio import fitting_scale, ratio
+from ..lines import named_as
 from ..table import Table
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -118,7 +119,8 @@ def of_columns(by_cell: bool) -> Callable[[Function], Function]:
                 options["valid"], (x,) = counted(what, options.get("valid"), x)
             return function(x, *args, **options)
 
-        return honouring  # type: ignore[return-value]
+        made: Function = named_as(honouring, function)
+        return made
 
     return of
 
