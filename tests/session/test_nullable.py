@@ -70,7 +70,9 @@ def test_what_the_cells_that_are_there_say(name: str, capacity: int | None) -> N
         made = {n: getattr(x, n)() for n in ("sum", "mean", "std", "var", "min", "max")}
         if isinstance(x, NullableArray):
             made |= {"median": x.median(), "count": x.count(), "quantile": x.quantile([0.25, 0.9])}
-            made |= {"np.mean": np.mean(x), "np.nanmax": np.nanmax(x), "np.sum": np.add.reduce(x)}
+            assert pv.max(x).bound == x.max().bound
+            made |= {"pv.min": pv.min(x), "pv.median": pv.median(x), "np.mean": np.mean(x)}
+            made |= {"np.nanmax": np.nanmax(x), "np.sum": np.add.reduce(x)}
         return made
 
     got = run(body, None if capacity == -1 else capacity)
@@ -81,7 +83,8 @@ def test_what_the_cells_that_are_there_say(name: str, capacity: int | None) -> N
     want = {
         "sum": column.sum(), "mean": column.mean(), "std": column.std(ddof=0), "var": column.var(ddof=0),
         "min": column.min(), "max": column.max(), "median": column.median(), "count": column.count(),
-        "quantile": column.quantile([0.25, 0.9]).to_numpy(), "np.mean": column.mean(), "np.nanmax": column.max(),
+        "pv.min": column.min(), "pv.median": column.median(), "quantile": column.quantile([0.25, 0.9]).to_numpy(),
+        "np.mean": column.mean(), "np.nanmax": column.max(),
         "np.sum": column.sum(),
     }  # fmt: skip
     for what, value in got.items():
@@ -124,7 +127,9 @@ def test_arithmetic_keeps_empty_cells() -> None:
         "full - x": lambda t: t["full"] - t["x"],
         "x - full": lambda t: t["x"] - t["full"], "-x": lambda t: -t["x"], "abs": lambda t: abs(t["x"]),
         "x ** 2": lambda t: t["x"] ** 2, "np": lambda t: np.ones(N) * t["x"], "clip": lambda t: t["x"].clip(-5, 7),
-        "exp": lambda t: np.exp(t["x"] * 0.01), "round": lambda t: t["x"].round(), "np.abs": lambda t: np.abs(t["x"]),
+        "exp": lambda t: np.exp(t["x"] * 0.01), "pv.exp": lambda t: pv.exp(x=t["x"] * 0.01),
+        "maximum": lambda t: pv.maximum(t["full"], t["k"]), "isin": lambda t: pv.isin(t["k"] * 0 + 1, [1, 2]) * 1,
+        "round": lambda t: t["x"].round(), "np.abs": lambda t: np.abs(t["x"]),
         "where": lambda t: pv.where(t["x"] > 0, t["x"], t["k"]),
         "np.where": lambda t: np.where(t["b"] == 1, t["x"], 2.5),
     }  # fmt: skip
@@ -132,7 +137,8 @@ def test_arithmetic_keeps_empty_cells() -> None:
     want = {
         "x + 1": x + 1, "2 x": 2 * x, "1 - x": 1 - x, "x / 4": x / 4, "x k": x * k * 0.01, "full - x": full - x,
         "x - full": x - full, "-x": -x, "abs": abs(x), "x ** 2": x**2, "np": x, "clip": x.clip(-5, 7),
-        "exp": np.exp(x * 0.01), "round": np.floor(x + 0.5), "np.abs": abs(x),
+        "exp": np.exp(x * 0.01), "pv.exp": np.exp(x * 0.01), "maximum": np.maximum(full, k), "isin": k * 0 + 1,
+        "round": np.floor(x + 0.5), "np.abs": abs(x),
         "where": x.where(x > 0, k).where(x.notna() & k.notna()),  # both sides are looked at: empty where one is
         "np.where": pd.Series(np.where(FRAME["b"] == 1, x, 2.5)).where(x.notna()),
     }  # fmt: skip
@@ -228,7 +234,7 @@ REFUSED: dict[str, Callable[[pv.Session, Any], Any]] = {
     "argsort": lambda s, t: t["x"].argsort(),
     "cumsum": lambda s, t: t["x"].cumsum(),
     "np.cumsum": lambda s, t: np.cumsum(t["x"]),
-    "exp": lambda s, t: pv.exp(t["x"]),
+    "softmax": lambda s, t: pv.softmax(t["x"]),
     "stack": lambda s, t: pv.stack([t["x"], t["full"]]),
     "matmul": lambda s, t: t["x"] @ t["full"],
     "matmul of another": lambda s, t: t["full"] @ t["x"],
@@ -253,7 +259,7 @@ def test_what_cannot_honour_empty_cells_names_the_column_and_the_ways_out(name: 
     def body(s: pv.Session, t: Any) -> None:
         with pytest.raises(UsageError, match=r"column '[xc]' of table 't' may have empty cells.*fillna"):
             REFUSED[name](s, t)
-        if name in ("sort", "exp", "stack", "np.asarray", "element", "rank", "estimator"):
+        if name in ("sort", "softmax", "stack", "np.asarray", "element", "rank", "estimator"):
             padded = t.dropna()
             with pytest.raises(UsageError, match=r"some rows of column 'x' of table 't' do not count .*filled"):
                 REFUSED[name](s, padded)

@@ -20,10 +20,9 @@ from ..array import SecureArray
 from ..errors import SecretUseError, ShapeError, UsageError
 from ..lines import named_as
 from ..ring import exact
-from . import dispatch, order
+from . import dispatch, order, real
 from .flags import as_flags, neither
 from .ratio import fitting_scale, ratio
-from .real import sqrt
 
 if TYPE_CHECKING:
     from ..session import Session
@@ -470,7 +469,7 @@ class NullableArray:
 
     def std(self, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> SecureArray:
         """The square root of ``var``."""
-        return sqrt(self.var(axis, keepdims, ddof))
+        return real.sqrt(self.var(axis, keepdims, ddof))
 
     def min(self, axis: Any = None, keepdims: bool = False) -> SecureArray:
         """Smallest of the cells that are there, exactly; 0 where there is none."""
