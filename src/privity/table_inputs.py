@@ -149,15 +149,15 @@ def _check_cells(info: TableInfo, field: Field, cells: npt.NDArray[np.float64]) 
         wrong |= cells != np.rint(cells)  # NaN, too, but that is no cell
     if field.coded or field.kind == "binary":
         wrong |= cells < 0
-    wrong = np.flatnonzero(wrong & ~np.isnan(cells))
-    if not len(wrong):
+    found = np.flatnonzero(wrong & ~np.isnan(cells))
+    if not len(found):
         return
     expected = f"a code from 0 to {most:.17g}" if field.coded else _EXPECTED[field.kind]
     if field.kind in ("number", "integer"):
         expected += f" of at most {most:.17g} (the column's public bound)"
     raise DataError(
-        f"table {info.name!r}, column {field.name!r}: expected {expected}, found {float(cells[wrong[0]])!r} in row "
-        f"{int(wrong[0]) + 1} ({len(wrong)} such rows); correct them, or have the schema changed for all owners"
+        f"table {info.name!r}, column {field.name!r}: expected {expected}, found {float(cells[found[0]])!r} in row "
+        f"{int(found[0]) + 1} ({len(found)} such rows); correct them, or have the schema changed for all owners"
     )
 
 

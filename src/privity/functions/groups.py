@@ -192,21 +192,22 @@ class _Grouping:
         behind: dict[str, SecureArray] = {}
         for name, wanted in aggregates.items():
             behind[name] = cells = count if wanted.present is None else self._number(made[id(wanted.present)])
-            x = wanted.values
-            if wanted.how == "count" or x is None:
+            taken = wanted.values
+            if wanted.how == "count" or taken is None:
                 out[name] = cells
             elif wanted.how in ("min", "max"):
-                share = (top if wanted.how == "max" else bottom)[id(x)]
-                found = SecureArray(self._context, share, x.scale, x.bound)
-                some = None if wanted.present is None else (cells > 0).numeric()
-                out[name] = found if some is None else (found * some)._stated(wanted.bound)
+                share = (top if wanted.how == "max" else bottom)[id(taken)]
+                found = SecureArray(self._context, share, taken.scale, taken.bound)
+                if wanted.present is not None:
+                    found = (found * (cells > 0).numeric())._stated(wanted.bound)
+                out[name] = found
             else:
-                total = SecureArray(self._context, made[id(x)], x.scale, x.bound * self.n)
+                total = SecureArray(self._context, made[id(taken)], taken.scale, taken.bound * self.n)
                 filled = kept if wanted.present is None else (cells > 0).numeric()
                 out[name] = total if wanted.how == "sum" else _mean(total, cells, filled, wanted.bound)
         names = [SecureArray(self._context, s, x.scale, x.bound) for s, x in zip(clean[:k], self.keys, strict=True)]
-        found, gaps = self._named(names)
-        return Groups(found, SecureArray(self._context, proto.a2bits(flags)), out, behind, gaps)
+        keys_of, gaps = self._named(names)
+        return Groups(keys_of, SecureArray(self._context, proto.a2bits(flags)), out, behind, gaps)
 
     def _number(self, share: Share) -> SecureArray:
         return SecureArray(self._context, share, 0, float(self.n))

@@ -64,7 +64,7 @@ class NullableArray:
     ) -> None:
         """``clean``: values are 0 in cells that hold nothing. ``name``: for messages."""
         self._values, self._name, self._missing, self._valid, self._clean = values, name, missing, valid, clean
-        self._made: dict[str, Any] = {}
+        self._made: dict[str, SecureArray] = {}
 
     # -- what is public ------------------------------------------------------------------------------------------------
 
@@ -399,12 +399,12 @@ class NullableArray:
         return self._filled(value, neither(self.present))
 
     def _filled(self, value: Any, where: SecureArray) -> SecureArray:
-        kept, public = self._zeroed(), not isinstance(value, SecureArray)
-        if isinstance(value, NullableArray) or (np.shape(value) != () and value.shape != ()):
+        kept, public = self._zeroed(), not isinstance(value, SecureArray | NullableArray)
+        if (np.shape(value) if public else value.shape) != ():
             raise UsageError(f"fillna: expected one number, public or secret, for the empty cells of {self._name}")
         if public and value == 0:
             return kept
-        added = where * value
+        added: SecureArray = where * value
         bound = max(kept.bound, abs(float(value)) if public else value.bound) + 2.0**-added.scale * bool(added.scale)
         return (kept + added)._stated(bound)
 
@@ -416,7 +416,7 @@ class NullableArray:
 
     # -- what the cells that are there say -----------------------------------------------------------------------------
 
-    def _once(self, key: str, make: Callable[[], Any]) -> Any:
+    def _once(self, key: str, make: Callable[[], SecureArray]) -> SecureArray:
         if key not in self._made:
             self._made[key] = make()
         return self._made[key]

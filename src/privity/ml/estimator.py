@@ -122,29 +122,29 @@ def rows_of(
             raise UsageError(f"{what}: a table carries its own row mask; valid= goes with arrays only")
         apart = y if isinstance(y, str) else x.label_name
         names = tuple(n for n in x.feature_names if n != apart)
-        x, y, sample_weight = rows_with(x, y if target else None, sample_weight, target=target)
+        x, told, sample_weight = rows_with(x, y if target else None, sample_weight, target=target)
         x, valid = x.matrix(names), x.valid
     elif isinstance(x, NullableArray):
         x.refuse(f"{what}: x")
     else:
         if isinstance(y, str):
             raise UsageError(f"{what}: a target by name ({y!r}) needs a table; give the secret array of its values")
-        valid, (y, sample_weight) = counted(what, valid, y if target else None, sample_weight)
+        valid, (told, sample_weight) = counted(what, valid, y if target else None, sample_weight)
         names = tuple(f"x{i}" for i in range(x.shape[1] if x.ndim == 2 else 0))
     if x.ndim != 2 or 0 in x.shape:
         raise ShapeError(f"{what}: expected x of shape (rows, columns) with at least one of each, got {x.shape}")
     n = x.shape[0]
-    if target and y is None:
+    if target and told is None:
         raise UsageError(f"{what}: no target; give y=, or a table whose schema has a column with the role 'label'")
     weight = None if sample_weight is None else _weights(what, x, sample_weight)
-    for name, given in (("y", y if target else None), ("valid", valid), ("sample_weight", weight)):
+    for name, given in (("y", told), ("valid", valid), ("sample_weight", weight)):
         if given is not None and given.shape[:1] != (n,):
             raise ShapeError(f"{what}: expected {name} with {n} rows like x, got {given.shape}")
     mask = None if valid is None else as_flags(valid, f"{what}: valid")
     if mask is not None and not from_table:  # the rows of a table are 0 there already
         x = (x * mask.reshape((-1, 1)))._stated(x.bound)
-        y = (y * mask)._stated(y.bound) if y is not None and y.ndim == 1 else y
-    return Rows(x, y if target else None, mask, weight, names)
+        told = (told * mask)._stated(told.bound) if told is not None and told.ndim == 1 else told
+    return Rows(x, told, mask, weight, names)
 
 
 def rows_with(
