@@ -29,7 +29,7 @@ def program(s: pv.Session) -> Any:
     scaler = StandardScaler()
     x = scaler.fit_transform(patients).features
     assert patients.label is not None
-    model = LogisticRegression(learning_rate=0.5, epochs=20, batch_size=64, alpha=0.01)
+    model = LogisticRegression(solver="sgd", learning_rate=0.5, epochs=20, batch_size=64, alpha=0.01)
     model.fit(x, patients.label)
     coefficients = scaler.unscale(model.coefficients_)
     return s.reveal(coefficients, to=BANKS, name="coefficients", reason="the model, for the five owners")

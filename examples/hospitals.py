@@ -31,7 +31,7 @@ def program(s: pv.Session) -> Any:
     """Who is in all three tables stays secret; only the number of these patients and the model are opened."""
     patients = pv.link(*(s.table(name) for name in TABLES))
     rows = Pipeline([("fill", SimpleImputer()), ("scale", StandardScaler())]).fit_transform(patients)
-    model = LogisticRegression(solver="newton", max_iter=6, coefficient_bound=16.0).fit(rows)
+    model = LogisticRegression(alpha=0.0, max_iter=6, coefficient_bound=16.0).fit(rows)
     assert model.standard_errors_ is not None
     return patients.rows, open_inference(
         model.coefficients_, model.standard_errors_, model.names_, to=tuple(TABLES), name="model", reason="the study"

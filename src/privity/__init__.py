@@ -72,6 +72,7 @@ if TYPE_CHECKING:
         segmented_sum,
         shuffle,
         sigmoid,
+        sigmoid_series,
         sign,
         silu,
         sin,
@@ -179,6 +180,7 @@ __all__ = [
     "segmented_sum",
     "shuffle",
     "sigmoid",
+    "sigmoid_series",
     "sign",
     "silu",
     "simulate",
@@ -221,6 +223,8 @@ _HOMES = {  # where the names live that are not in privity.functions
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":  # looked up in the installed package's metadata, which takes a while
+        return import_module("importlib.metadata").version("privity")
     if name not in __all__:
         raise AttributeError(f"module 'privity' has no attribute {name!r}; public names: docs/api.md")
     value = getattr(import_module(_HOMES.get(name, ".functions"), __name__), name)

@@ -235,16 +235,17 @@ class SecureArray:
         """The same shares under a bound that follows from how they were computed, or that the caller guards later."""
         return SecureArray(self._context, self._ring_share(), self._scale, bound, self._flags)
 
-    def assume_bound(self, bound: float) -> SecureArray:
+    def assume_bound(self, bound: float, what: str = "") -> SecureArray:
         """State |x| <= bound. Checked at run time by a guard: one secret flag, opened as 'range ok' at the next reveal.
 
-        A loop that would lose its bound states it here. Raises RangeViolated (later) if it does not hold.
+        A loop that would lose its bound states it here. ``what``: what x is and, after a colon, what to do if it is
+        larger, for the message. Raises RangeViolated (later) if it does not hold.
         """
         x, bound = self.numeric(), float(bound)  # read once: what is stated is what is asked
-        self._context.guard(select.outside_count(x, bound), f"|x| <= {bound:g}")
+        self._context.guard(select.outside_count(x, bound), f"|x| <= {bound:g}" + (f", {what}" if what else ""))
         return x._stated(bound)
 
-    # -- arithmetic: functions/arithmetic.py -------------------------------------------------------------------
+    # -- arithmetic: functions/arithmetic.py, whole.py -------------------------------------------------------------------
 
     def __add__(self, other: Any) -> SecureArray:
         return arithmetic.add(self, self.operand(other))
@@ -282,6 +283,36 @@ class SecureArray:
 
     def __rtruediv__(self, other: Any) -> SecureArray:
         return real.divide(self.operand(other), self)
+
+    def __floordiv__(self, other: Any) -> SecureArray:
+        return whole.floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Any) -> SecureArray:
+        return whole.floor_divide(other, self)
+
+    def __mod__(self, other: Any) -> SecureArray:
+        return whole.remainder(self, other)
+
+    def __rmod__(self, other: Any) -> SecureArray:
+        return whole.remainder(other, self)
+
+    def __divmod__(self, other: Any) -> tuple[SecureArray, SecureArray]:
+        return whole.divmod_(self, other)
+
+    def __rdivmod__(self, other: Any) -> tuple[SecureArray, SecureArray]:
+        return whole.divmod_(other, self)
+
+    def __rshift__(self, bits: Any) -> SecureArray:
+        return whole.right_shift(self, bits)
+
+    def __lshift__(self, bits: Any) -> SecureArray:
+        return whole.left_shift(self, bits)
+
+    def __rrshift__(self, other: Any) -> NoReturn:
+        raise UsageError("public >> secret: expected a public number of bits; use np.floor_divide(public, 2 ** secret)")
+
+    def __rlshift__(self, other: Any) -> NoReturn:
+        raise UsageError("public << secret: expected a public number of bits; use public * 2 ** secret")
 
     def __pow__(self, exponent: Any) -> SecureArray:
         return exponential.power(self, exponent)
@@ -473,7 +504,7 @@ def secure(context: Context, value: Any) -> SecureArray:
 
 
 # They build on the class above.
-from .functions import arithmetic, convert, derived, dispatch, exponential, order, real, select, tables  # noqa: E402
+from .functions import arithmetic, convert, derived, dispatch, exponential, order, real, select, tables, whole  # noqa: E402
 
 from .functions import nullable  # noqa: E402  # isort: skip
 

@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import fields, replace
 from pathlib import Path
@@ -306,6 +306,9 @@ def _of_note(reports: Sequence[PartyReport]) -> Iterator[str]:
 @app.command()
 def plan(
     program: ProgramArgument,
+    consortium: Annotated[
+        Path | None, typer.Option("--consortium", "-c", help="Consortium file: plan with its parties by name.")
+    ] = None,
     job: JobOption = None,
     rows: Annotated[list[str], typer.Option("--rows", help="OWNER.TABLE=ROWS, or OWNER.ARRAY=2000x20.")] = [],  # noqa: B006
     parties: Annotated[int, typer.Option(help="Compute parties.")] = 3,
@@ -330,9 +333,14 @@ def plan(
         sizes.setdefault(owner, {})[name] = size
     if not sizes and (spec.tables or spec.arrays):
         raise ConfigError(f"{path} states no sizes; add [plan.OWNER] with NAME = ROWS, or give --rows OWNER.NAME=ROWS")
-    compute = [f"compute_{i}" for i in range(parties)]
+    group = None if consortium is None else load_consortium(consortium)
+    compute = [f"compute_{i}" for i in range(parties)] if group is None else list(group.compute)
     named = [n for line in spec.openings for n in ([line.to] if isinstance(line.to, str) else line.to)]
     receivers = [n for n in dict.fromkeys(named) if n not in ("all", "compute", "owners")]
+    owners = list(sizes)
+    if group is not None:
+        _check_owners(sizes, group)
+        receivers, owners = list(group.names), list(group.owners)
     link = spec.link or LinkSpec(rtt_ms=1.0, bandwidth_mbit=1000.0)
     everybody = list(dict.fromkeys([*compute, *sizes, *receivers]))
     result = planned(
@@ -340,7 +348,7 @@ def plan(
         inputs=planned_inputs(spec, schemas, sizes),
         parties=compute,
         receivers=receivers,
-        openings=spec.openings_for(everybody, compute, list(sizes)) if path.exists() else None,
+        openings=spec.openings_for(everybody, compute, owners) if path.exists() else None,
         exact=spec.exact,
         adder=spec.link.adder if spec.link is not None else None,
         guards=spec.guards,
@@ -358,6 +366,13 @@ def plan(
         sys.stdout.write(msgspec.json.encode(plain).decode() + "\n")
     else:
         sys.stdout.write(result.table() + ("\n" + result.trace.table(times=False) if lines else ""))
+
+
+def _check_owners(sizes: Iterable[str], group: Consortium) -> None:
+    for owner in sizes:
+        if owner not in group.owners:
+            have = ", ".join(group.owners) or "none"
+            raise ConfigError(f"a size is stated for {owner!r}, which is no owner of {group.path}; its owners: {have}")
 
 
 def _assumptions(values: Sequence[str]) -> dict[str, int | float]:

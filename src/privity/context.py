@@ -44,7 +44,7 @@ OUTSIDE_STEP = 1 << 31  # messages with owners and receivers are numbered apart 
 
 _BEYOND = "a value left the bound that the program stated at"
 _UNTRUE = "what the program needs does not hold at"
-_ADVICE = " State a larger bound there, or scale the data"
+_ADVICE = " State a larger bound where |x| is asked, or scale the data"
 _RANGE = 2.0**RANGE_BITS
 _ARRAYS = (np.ndarray, np.generic)
 _READABLE = (slice, int, float, str, list)  # public numbers of which the text says all
@@ -152,7 +152,7 @@ class Context:
         self.stages: list[Stage] = []
         self._progress = progress
         self._events = 0
-        self._guards: list[tuple[str, Share]] = []
+        self._guards: list[tuple[str, str, Share]] = []
         self._ended: PrivityError | None = None
         self.observer: Observer | None = None
         self.tracer: Tracer | None = None
@@ -378,11 +378,11 @@ class Context:
     def guard(self, violations: Share, hint: str = "") -> None:
         """Remember a secret count of values outside a stated bound; opened as one 'range ok' flag.
 
-        ``hint``: what was asked and what it means if the flag is not ok, shown beside the line in errors and reports.
+        ``hint``: what must hold of which argument or column, and after a colon what to do if it does not; shown beside
+        the line in errors and reports. A bound begins with "|". Public words only.
         """
         self.going_on()
-        line = user_line()
-        self._guards.append((f"{line} ({hint})" if hint else line, violations))
+        self._guards.append((user_line(), hint, violations))
 
     def check_guards(self) -> None:
         """Open one flag for all guards set since the last check. Raises RangeViolated naming their lines.
@@ -393,22 +393,20 @@ class Context:
         self.going_on()
         if not self._guards:
             return
-        lines = sorted({line for line, _ in self._guards})
-        bounds = any("(" not in line or "(|x| <= " in line for line in lines)
-        total = self._guards[0][1]
-        for _, more in self._guards[1:]:
+        where, what, advice = _asked([(line, hint) for line, hint, _ in self._guards])
+        total = self._guards[0][2]
+        for _, _, more in self._guards[1:]:
             total = self.protocol.add(total, more)
         self._guards = []
         proto = self.protocol
         flag = common_numbers.compared(self, lambda: proto.b2a(proto.invert(proto.is_zero(total))))
-        reason = "values stayed within their stated bounds: " + "; ".join(lines)
+        reason = "values stayed within their stated bounds: " + "; ".join(where)
         permit = self._gate.guard(flag, self.parties)
         self.log.opened(RANGE_GUARD, (), self.parties, reason)
         opened = self._open(flag, self.parties, permit)
         if opened is not None and int(np.asarray(opened).reshape(-1)[0]) != 0:
-            what, advice = (_BEYOND, _ADVICE) if bounds else (_UNTRUE, "")
-            where = " or ".join(lines)
-            self.end(RangeViolated(f"{what} {where}; results would be wrong, so the session has ended.{advice}"))
+            asked = " or ".join(where)
+            self.end(RangeViolated(f"{what} {asked}; results would be wrong, so the session has ended.{advice}"))
 
     def going_on(self) -> None:
         """Raise what ended the session, if it has ended."""
@@ -474,6 +472,20 @@ class Context:
         self.going_on()
         if self._progress is not None:
             self._progress.update(step, total, note, *self._sent())
+
+
+def _asked(guards: Sequence[tuple[str, str]]) -> tuple[list[str], str, str]:
+    """Lines with what was asked there, and how an error begins and ends: pairs of a line and a hint.
+
+    Which guard of several failed nobody knows, so where they are of several kinds it says no more than that one did.
+    """
+    by_line: dict[str, list[str]] = {}
+    for line, hint in sorted(set(guards)):
+        by_line.setdefault(line, []).extend([hint] if hint else [])
+    where = [f"{line} ({', or '.join(hints)})" if hints else line for line, hints in by_line.items()]
+    bounds = [hint for _, hint in guards if not hint or hint.startswith("|")]
+    advice = any(": " not in hint for hint in bounds)
+    return where, _BEYOND if len(bounds) == len(guards) else _UNTRUE, _ADVICE if advice else ""
 
 
 def _text(value: Any, what: str) -> str:

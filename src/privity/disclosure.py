@@ -18,6 +18,7 @@ from .errors import ShapeError, UsageError
 from .functions.flags import as_flags
 from .openings import Withheld
 from .session import Session, context_of
+from .types import RANGE_BITS
 
 
 def release(
@@ -58,6 +59,8 @@ def opened_where(context: Context, values: SecureArray, keep: Any, *, to: Any, n
 
     Reveals: these values, and ``keep``. Rounds beside the opening: 3, none for a public ``keep``.
     """
+    if 6 * values.bound * 2.0**values.scale >= 2.0**RANGE_BITS:  # no room for the mark
+        values = values.rescaled(max(0, values.scale - 3))
     sentinel = -float(int(2.0 * values.bound) + 2)
     context.fits(-sentinel, values.scale, f"the mark of suppressed cells in {name!r}")
     secret = isinstance(keep, SecureArray)

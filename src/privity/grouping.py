@@ -9,7 +9,7 @@ import numpy as np
 
 from .array import SecureArray
 from .errors import UsageError
-from .functions import concatenate, matmul, one_hot, stack
+from .functions import concatenate, matmul, one_hot, ratio, stack
 from .functions.flags import neither
 from .functions.groups import AGGREGATES, Groups, group_by
 from .functions.nullable import NullableArray, rest
@@ -88,8 +88,8 @@ class GroupBy:
             values = column.natural
             table._context.fits(values.bound * table.rows, values.scale, f"{name!r}, the sum of a group")
             total = matmul(values.reshape((1, -1)), hot).reshape((levels,))._stated(values.bound * max(1, table.rows))
-            # a group without cells has the sum 0, so its mean is 0 whatever it is divided by
-            out[name] = total if how == "sum" else total / (number + (number == 0).numeric())
+            bits = max(total.scale, table._context.fraction_bits)
+            out[name] = total if how == "sum" else ratio.mean(total, number, values.bound, bits)
         codes = table._context.constant(np.arange(levels))
         empty = table._context.constant((np.arange(levels) == levels - 1).astype(np.int64)) if kept else None
         return Groups((codes,), count > 0, out, behind, (empty,))

@@ -112,6 +112,7 @@ def simulate(
     log = OpeningsLog()
 
     def run_party(me: str) -> None:
+        network[me].party_runs_here()
         channel: Channel = network[me]
         if wrap is not None:
             channel = wrap(channel)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from privity.data import Column, OwnerTable, TableSchema, read_table
-from privity.errors import DataError
+from privity.data.key_file import read_keys
+from privity.data.load import load_inputs
+from privity.errors import ConfigError, DataError
 
 SCHEMA = TableSchema(
     "people",
@@ -50,6 +53,9 @@ def refusal(folder: Path, content: str | bytes, schema: TableSchema = SCHEMA) ->
         "\ufeff" + GOOD,
         GOOD.replace("\n", "\r\n"),
         GOOD.rstrip("\n"),
+        GOOD.replace("\n", "\r"),
+        GOOD.replace("a1", "z" * 300_000),
+        GOOD.replace("a1", '"' + "z\n" * 100_000 + '"'),
         GOOD + "\n\n",
         "\n" + GOOD,
         GOOD.replace("a1", '"a, 1"').replace("30", '"30"'),
@@ -120,13 +126,20 @@ def test_applies_the_transform_after_the_check(tmp_path: Path) -> None:
         (HEADER + "1,30,5,yes\n", ["column 'default'", "0 or 1", "'yes'"]),
         (HEADER + "1,30,5,0.5\n", ["column 'default'", "0 or 1", "'0.5'"]),
         (HEADER + "1,30,5,0\n" * 5, ["at most 4 rows (the capacity in the schema), found 5"]),
-        (HEADER + '1,30,"5,0\n', ["not well-formed CSV"]),
+        (HEADER + '1,30,"5,0\n', ["line 2: not well-formed CSV", "a quote that opens in this line is never closed"]),
+        (GOOD + '3,30,"5,0\n4,1,1,1\n', ["line 4: not well-formed", "never closed", "Correct the quotes there"]),
+        (GOOD + '3,30,"5"5,0\n', ["line 4: not well-formed CSV", "a quote within a quoted cell is written twice"]),
+        (HEADER + '1,30,"5,5",0\n', ["column 'income'", "found '5,5' (decimals have a point, not a comma)"]),
+        (HEADER + "1,30,5,5,0\n", ["line 2: expected 4 cells, found 5; a cell that holds a comma is written in"]),
+        (HEADER.replace("\n", "\r") + "1,30,x,0\r", ["line 2, column 'income': expected a finite number"]),
+        ("ID,age,age,income,default\n1,2,2,3,0\n", ["column 'age' comes 2 times"]),
         (HEADER.encode() + b"1,30,5,0\n2,\xe9,5,0\n", ["line 3", "0xe9", "not UTF-8"]),
         (HEADER.encode() + b"1,30,5,0\n2,\0,5,0\n", ["line 3", "NUL"]),
         ('"ID,age,income,default\n1,30,5,0\n', ["the header is not well-formed CSV"]),
-        (GOOD.encode("utf-16"), ["NUL"]),
+        (GOOD.encode("utf-16"), ["it is UTF-16; expected UTF-8. Export the table as UTF-8 CSV"]),
+        (GOOD.encode("utf-16-le"), ["NUL byte", "UTF-16"]),
         (HEADER + "1," + "9" * 500 + ",5,0\n", ["column 'age'", "99999..."]),
-        (HEADER + "x" * 200_000 + ",30,5,0\n", ["not well-formed CSV"]),
+        (HEADER + "a," + "x" * 200_000 + ",5,0\n", ["line 2, column 'age': expected a whole number", "xxx..."]),
     ],
 )
 def test_refuses_bad_files(tmp_path: Path, content: str | bytes, words: list[str]) -> None:
@@ -169,3 +182,60 @@ def test_the_fast_and_the_careful_reader_agree(tmp_path: Path, rows: list[tuple[
         except DataError as error:
             outcomes.append(str(error))
     assert outcomes[0] == outcomes[1]
+
+
+def test_long_cells_leave_the_limit_of_the_csv_module_as_it_was(tmp_path: Path) -> None:
+    before = csv.field_size_limit()
+    read(tmp_path, GOOD.replace("a1", "z" * 200_000))
+    refusal(tmp_path, GOOD.replace("a1", '"' + "z" * 200_000))
+    keys = tmp_path / "keys.csv"
+    keys.write_text('id,note\n1,short\n2,"' + "z" * 200_000 + '"\n')
+    assert read_keys(keys, "id", []).items == [b"1", b"2"]
+    assert csv.field_size_limit() == before
+
+
+NFC, NFD = "Gr\u00f6\u00dfe", "Gro\u0308\u00dfe"
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(NFC, NFD), (NFD, NFC), (NFD, NFD)])
+def test_names_and_categories_are_the_same_in_either_form_of_unicode(tmp_path: Path, ours: str, theirs: str) -> None:
+    kinds = {"name": "c", "kind": "category", "categories": ["Ana", f"Jos{ours[2:-2]}"]}
+    schema = TableSchema.from_mapping("people", {"columns": [{"name": ours, "kind": "number", "bound": 9}, kinds]})
+    assert schema.columns[0].name == NFC  # the name by which a program finds it
+    table = read(tmp_path, f"{theirs},c\n1,Ana\n2,Jos{theirs[2:-2]}\n", schema)
+    assert table.column(NFC).tolist() == [1.0, 2.0] and table.column("c").tolist() == [0.0, 1.0]
+    with pytest.raises(ConfigError, match="listed twice"):
+        number = {"kind": "number", "bound": 9}
+        TableSchema.from_mapping("people", {"columns": [{"name": NFC, **number}, {"name": NFD, **number}]})
+    keys = tmp_path / "keys.csv"
+    keys.write_text(f"{theirs}\nx\n", encoding="utf-8")
+    assert read_keys(keys, ours, []).items == [b"x"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "cells", "same"),
+    [
+        ([], ["+007", "8"], ["7", "08"]),
+        ([], ["-5", "-0"], ["-05", "0"]),
+        ([], [" 12.0", "3."], ["12", "3.00"]),
+        (["digits"], ["DE-0049", "a8"], ["49", "8"]),
+        (["nfkc"], ["\uff10\uff10\uff17", "8"], ["7", "8"]),
+        (["letters_digits", "digits"], ["12-34", "8"], ["1234", "8"]),
+    ],
+)
+def test_integer_keys_are_read_as_the_page_says(
+    tmp_path: Path, steps: list[str], cells: list[str], same: list[str]
+) -> None:
+    """Steps come first; then a sign, zeros in front and a fraction of zeros mean nothing."""
+    key = {"name": "id", "role": "key", "kind": "integer", "normalize": steps}
+    schema = TableSchema.from_mapping("people", {"columns": [key, {"name": "x", "kind": "number", "bound": 9}]})
+
+    def shared(values: list[str]) -> list[list[int]]:
+        path = tmp_path / "people.csv"
+        path.write_text("id,x\n" + "".join(f"{v},1\n" for v in values), encoding="utf-8")
+        words: list[list[int]] = load_inputs({"people": schema}, {"people": path}, "o")["people.keys"].values.tolist()
+        return words
+
+    assert shared(cells) == shared(same)
+    refused = refusal(tmp_path, "id,x\n7.5,1\n", schema) if not steps else refusal(tmp_path, "id,x\n--,1\n", schema)
+    assert "line 2, column 'id': expected a whole number as key" in refused

@@ -50,17 +50,19 @@ def test_sigmoid_is_exact_and_does_not_overflow() -> None:
 def test_a_step_is_the_gradient_of_the_stated_loss() -> None:
     x, y = synthetic(8, 1)
     training = msgspec.structs.replace(BANKS_TRAINING, epochs=1, batch=8, learning_rate=1e-6, final_learning_rate=1e-6)
-    start = sgd_logistic(x, y, training, order=[np.arange(8)]) / 1e-6  # minus the gradient at zero
+    weight = np.where(y > 0, training.class_weight[1], training.class_weight[0])
+    share = (weight * y).sum() / weight.sum()
+    begin = np.append(np.zeros(3), np.log(share / (1 - share)))
+    step = (sgd_logistic(x, y, training, order=[np.arange(8)]) - begin) / 1e-6  # minus the gradient at the start
 
     def loss(coef: Floats) -> float:
         z = x @ coef[:-1] + coef[-1]
-        weight = np.where(y > 0, training.class_weight[1], training.class_weight[0])
         return float(np.mean(weight * (np.logaddexp(0, z) - y * z)) + training.l2 / 2 * np.sum(coef[:-1] ** 2))
 
     for index in range(4):
         nudge = np.zeros(4)
         nudge[index] = 1e-6
-        assert start[index] == pytest.approx(-(loss(nudge) - loss(-nudge)) / 2e-6, abs=1e-6)
+        assert step[index] == pytest.approx(-(loss(begin + nudge) - loss(begin - nudge)) / 2e-6, abs=1e-6)
 
 
 def test_the_intercept_is_not_penalised() -> None:

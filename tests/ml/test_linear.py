@@ -54,6 +54,8 @@ def same_loop(rows: np.ndarray, y: np.ndarray, real: np.ndarray) -> np.ndarray:
     with_one = np.column_stack([rows, real])
     weight = np.where(y > 0.5, *SETTINGS["class_weight"][::-1])
     coef = np.zeros(WIDTH + 1)
+    share = (weight * real * y).sum() / (weight * real).sum()
+    coef[-1] = np.log(share / (1 - share))
     batches = batch_order(len(rows), SETTINGS["batch_size"], SETTINGS["epochs"], SETTINGS["random_state"])
     for k, b in enumerate(batches):
         rate = learning_rate(SETTINGS["learning_rate"], SETTINGS["final_learning_rate"], k, len(batches))

@@ -51,7 +51,7 @@ def run(program: Program, x: np.ndarray, y: np.ndarray, extra: dict[str, Any] | 
 
 def fitted(x: np.ndarray, y: np.ndarray, options: dict[str, Any] | None = None, **settings: Any) -> Inference:
     def program(s: pv.Session) -> Any:
-        model = LogisticRegression(solver="newton", **settings)
+        model = LogisticRegression(**{"alpha": 0.0, **settings})
         model.fit(s.secret("x", "hospital"), s.secret("y", "hospital"))
         return model.inference(to="all", name="model", reason="test")
 
@@ -79,7 +79,7 @@ def test_the_same_on_three_parties_opens_one_flag_and_the_model() -> None:
     x = x[:, :6]
 
     def program(s: pv.Session) -> Any:
-        model = LogisticRegression(solver="newton", alpha=0.01)
+        model = LogisticRegression(alpha=0.01)
         model.fit(s.secret("x", "hospital"), s.secret("y", "hospital") > 0)  # integers would be tested: a flag more
         assert s._context.log.entries == [] or [e["name"] for e in s._context.log.entries] == ["range guard"]
         return model.inference(to="hospital", name="model", reason="test")
@@ -99,7 +99,7 @@ def test_unpenalised_statistics_with_mask_and_weights() -> None:
     extra = {"valid": Input(real.astype(np.int64), bound=1.0), "weight": Input(weight, bound=4.0)}
 
     def program(s: pv.Session) -> Any:
-        model = LogisticRegression(solver="newton")
+        model = LogisticRegression(alpha=0.0)
         model.fit(
             s.secret("x", "hospital"), s.secret("y", "hospital"), valid=s.secret("valid", "hospital"),
             sample_weight=s.secret("weight", "hospital"),
@@ -119,7 +119,7 @@ def test_deviance_and_pseudo_r2() -> None:
 
     def program(s: pv.Session) -> Any:
         secret_x, secret_y = s.secret("x", "hospital"), s.secret("y", "hospital")
-        model = LogisticRegression(solver="newton", alpha=0.01).fit(secret_x, secret_y)
+        model = LogisticRegression(alpha=0.01).fit(secret_x, secret_y)
         values = model.deviance(secret_x, secret_y), model.log_likelihood(secret_x, secret_y)
         both = pv.stack([*values, model.pseudo_r2(secret_x, secret_y)])
         return s.reveal(both, to="all", name="fit", reason="test")
@@ -192,7 +192,7 @@ def test_negative_weights_are_refused(secret: bool) -> None:
 
     def program(s: pv.Session) -> None:
         given = s.secret("weight", "hospital") if secret else weight
-        model = LogisticRegression(solver="newton", alpha=0.1)
+        model = LogisticRegression(alpha=0.1)
         model.fit(s.secret("x", "hospital"), s.secret("y", "hospital"), sample_weight=given)
 
     with pytest.raises(RangeViolated if secret else UsageError):
@@ -241,7 +241,7 @@ def test_rounds_and_bytes_of_a_step_are_as_declared() -> None:
 
     def cost(rows: int, steps: int) -> tuple[int, int]:
         def program(s: pv.Session) -> None:
-            model = LogisticRegression(solver="newton", alpha=0.1, max_iter=steps, tol=None)
+            model = LogisticRegression(alpha=0.1, max_iter=steps, tol=None)
             model.fit(s.secret("x", "hospital"), s.secret("y", "hospital"))
 
         result = run(program, x[:rows], y[:rows], protocol=pv.Rep3, parties=3)
@@ -277,7 +277,7 @@ def test_names_must_fit_and_sgd_has_no_standard_errors() -> None:
         pv.simulate(names, **PLAIN)
 
     def gradient_steps(s: pv.Session) -> None:
-        model = LogisticRegression(epochs=1).fit(s.constant(np.zeros((4, 2))), s.constant(np.array([0, 1, 0, 1])))
+        model = LogisticRegression(solver="sgd", epochs=1).fit(s.constant(np.zeros((4, 2))), s.constant(np.array([0, 1, 0, 1])))
         model.inference(to="all", name="x", reason="test")
 
     with pytest.raises(UsageError, match="take solver='newton'"):

@@ -11,12 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from privity.errors import NetworkError, PeerLost, WireError
-from privity.net import outbox
+from privity.errors import NetworkError, PeerLost, PeerTimeout, WireError
+from privity.net import outbox, sealed
+from privity.net.heart import Heart
 from privity.net.outbox import BufferPool, Outbox
 from privity.net.sealed import SealedConnection
 from privity.net.wire import (
     ABORT,
+    ALIVE,
     BYE,
     CHUNK,
     CONTROL,
@@ -59,6 +61,12 @@ class Wire:
             assert not into.any(), "unverified plaintext was left behind"
             raise
         return into.tobytes()
+
+    def sign(self, silent_s: float) -> bytes:
+        """A sign of life, sealed with the next counter."""
+        self._outbox._signed_at = self._outbox._sent_frames  # as a period after the last message
+        self._outbox.sign(silent_s)
+        return self._tap.recv(FRAME_OVERHEAD, socket.MSG_WAITALL)
 
     def close(self) -> None:
         self.victim.close()
@@ -192,7 +200,7 @@ def test_a_forged_abort_is_not_believed(wire: Wire) -> None:
         wire.receive()
 
 
-@pytest.mark.parametrize(("kind", "data"), [(BYE, b""), (PROGRESS, b"note")])
+@pytest.mark.parametrize(("kind", "data"), [(BYE, b""), (PROGRESS, b"note"), (ALIVE, b"")])
 def test_a_forged_frame_of_any_kind_is_not_believed(wire: Wire, kind: int, data: bytes) -> None:
     frame = wire.frame(kind, 0, data)
     frame[-1] ^= 1
@@ -249,3 +257,108 @@ def test_reading_ahead_meets_the_same_attacks(wire: Wire) -> None:
     wire.attacker.sendall(frame)
     with pytest.raises(WireError, match="not authentic"):
         wire.victim.pump()
+
+
+# -------------------------------------------------------------------------------------------------------- signs of life
+
+
+class Clock:
+    """Stands for ``time`` in the receiving half: 0.6 seconds pass from one look to the next."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        self.now += 0.6
+        return self.now
+
+
+def test_a_peer_that_computes_is_waited_for_beyond_the_deadline(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deadline is one second; between message and message lie twenty signs of life."""
+    clock = Clock()
+    monkeypatch.setattr(sealed, "time", clock)
+    signs = b"".join(wire.sign(0.0) for _ in range(20))
+    wire.attacker.sendall(signs + wire.frame(DATA, 1, b"12345678"))
+    before = clock.now
+    assert wire.receive() == b"12345678"
+    assert clock.now - before > 10.0
+
+
+def test_a_peer_that_waits_for_somebody_silent_is_not(wire: Wire) -> None:
+    """It lives, but whom it waits for has said nothing for as long as this party would wait."""
+    wire.attacker.sendall(wire.frame(DATA, 0, b""))
+    wire.receive(0, 0)
+    wire.victim._silent_since = sealed.time.monotonic() - 5.0  # it has waited for long already
+    wire.attacker.sendall(wire.sign(2.0))
+    with pytest.raises(PeerTimeout, match="me waited 1 s for step 1 from bank_a without a sign of life of it"):
+        wire.receive()
+
+
+def test_signs_of_life_are_no_messages(wire: Wire) -> None:
+    """They are sealed with the same counter, count no bytes, and are sent where nothing else is; none after goodbye."""
+    victim = wire.victim
+    assert victim.sign(0.0) and victim._outbox._sent_frames == 1
+    for _ in range(3):
+        victim.send(DATA, 1, b"12345678")
+        assert victim.sign(0.0)  # the message was sign enough
+    assert victim._outbox._sent_frames == 4
+    assert victim.sign(1e9) and victim._outbox._sent_frames == 5
+    assert victim.bytes_sent == 3 * (8 + FRAME_OVERHEAD)
+    victim.send(BYE, 0, b"")
+    assert not victim.sign(0.0) and not victim.sign(0.0)
+    assert victim._outbox._sent_frames == 6
+    received = wire.attacker.recv(6 * FRAME_OVERHEAD + 24, socket.MSG_WAITALL)
+    headers = [HEADER.unpack_from(received, at) for at in (0, 48, 104, 160, 216, 264)]
+    assert [h[2] for h in headers] == [ALIVE, DATA, DATA, DATA, ALIVE, BYE]
+    assert [h[6] for h in headers] == list(range(6))
+    assert headers[4][3] == (1 << 32) - 1  # an age beyond what the header holds
+
+
+def test_a_sign_of_life_with_content_is_refused(wire: Wire) -> None:
+    wire.attacker.sendall(wire.frame(ALIVE, 0, b"x"))
+    with pytest.raises(WireError, match="ALIVE frame from bank_a: chunk of 1 bytes"):
+        wire.receive()
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.integers(0, 47), st.integers(1, 255))
+def test_every_changed_byte_of_a_sign_of_life_is_noticed(at: int, change: int) -> None:
+    wire = Wire()
+    try:
+        frame = bytearray(wire.sign(0.5))
+        frame[at] ^= change
+        wire.attacker.sendall(frame)
+        wire.attacker.shutdown(socket.SHUT_WR)
+        with pytest.raises((WireError, PeerLost), match="bank_a"):
+            wire.receive()
+    finally:
+        wire.close()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.one_of(st.floats(0, 0.5), st.sampled_from([b"", b"12345678", b"x" * 300])), max_size=12))
+def test_signs_between_messages_change_nothing(script: list[float | bytes]) -> None:
+    """Any mixture of messages and signs of life: the messages arrive, in order, whether read ahead or not."""
+    wire = Wire()
+    try:
+        sent = [item for item in script if isinstance(item, bytes)]
+        stream = b"".join(
+            bytes(wire.frame(DATA, 1, item)) if isinstance(item, bytes) else wire.sign(item) for item in script
+        )
+        wire.attacker.sendall(stream)
+        if len(script) % 2:
+            wire.victim.pump()
+        assert [wire.receive(1, len(item)) for item in sent] == sent
+    finally:
+        wire.close()
+
+
+def test_a_heart_tells_how_long_ago_somebody_computed(wire: Wire) -> None:
+    heart = Heart([wire.victim], 1e6)
+    assert heart.beat()
+    wire.victim._silent_since = sealed.time.monotonic() - 100.0  # waits for bank_a since then
+    assert heart.beat()
+    first, second = (HEADER.unpack(wire.attacker.recv(FRAME_OVERHEAD, socket.MSG_WAITALL)[:32]) for _ in range(2))
+    assert first[3] == 0 and second[3] >= 100_000
+    wire.victim.close()
+    assert not heart.beat()

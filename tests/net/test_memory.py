@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
-from privity.errors import PeerAborted, PeerTimeout, UsageError, WireError
+from privity.errors import PeerAborted, PeerTimeout, PrivityError, UsageError, WireError
+from privity.net.link import EmulatedLink
 from privity.net.memory import memory_network
 from privity.net.wire import Declare, Digest, ProgressNote, wire_bytes
 
@@ -81,3 +86,85 @@ def test_goodbye_and_silence() -> None:
 def test_names_must_differ() -> None:
     with pytest.raises(UsageError, match="must differ"):
         memory_network(["a", "a"])
+
+
+def together(*programs: Callable[[], Any]) -> list[BaseException | None]:
+    """Each in a thread of its own; what each raised."""
+    raised: list[BaseException | None] = [None] * len(programs)
+
+    def guarded(i: int, program: Callable[[], Any]) -> None:
+        try:
+            program()
+        except BaseException as error:
+            raised[i] = error
+
+    threads = [threading.Thread(target=guarded, args=item, daemon=True) for item in enumerate(programs)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive(), "a party hangs"
+    return raised
+
+
+def test_who_computes_is_waited_for_however_long() -> None:
+    """Also by a party that waits for one that waits; the deadline passes fifty times meanwhile."""
+    net = memory_network(["a", "b", "c"], idle_s=0.005)
+
+    def computes() -> None:
+        net["a"].party_runs_here()
+        threading.Event().wait(0.25)
+        net["a"].send("b", 1, b"x")
+
+    def relays() -> None:
+        net["b"].receive("a", 1, np.empty(1, np.uint8))
+        threading.Event().wait(0.25)
+        net["b"].send("c", 1, b"x")
+
+    def waits() -> None:
+        net["c"].receive("b", 1, np.empty(1, np.uint8))
+
+    for channel in ("a", "b"):
+        net[channel].party_runs_here()  # until their own threads say so: else the first look could come before them
+    assert together(waits, relays, computes) == [None, None, None]
+
+
+def test_who_has_ended_without_a_word_is_not() -> None:
+    net = memory_network(["a", "b"], idle_s=0.02)
+    assert together(net["a"].party_runs_here) == [None]
+    with pytest.raises(PeerTimeout, match=r"b waited 0.02 s for step 4 from a without a sign of life; .*timeout_s"):
+        net["b"].receive("a", 4, np.empty(1))
+
+
+@pytest.mark.parametrize("ring", [["a", "b"], ["a", "b", "c"]])
+@pytest.mark.parametrize("latency", [None, 0.05])
+def test_parties_that_wait_for_each_other_end_at_once(ring: list[str], latency: float | None) -> None:
+    """However long the deadline is; what an emulated network still carries arrives before."""
+    net: dict[str, Any] = dict(memory_network([*ring, "owner"], idle_s=1e6))
+    if latency is not None:
+        net = {name: EmulatedLink(channel, latency) for name, channel in net.items()}
+    got = []
+
+    def party(me: str, source: str, to: str) -> Callable[[], None]:
+        def run() -> None:
+            try:
+                net[me].send(to, 1, b"x")
+                net[me].receive(source, 1, np.empty(1, np.uint8))
+                got.append(me)
+                net[me].receive(source, 2, np.empty(1))
+            except PrivityError as error:
+                net[me].abort(error.public_reason)
+                raise
+
+        return run
+
+    def owner() -> None:
+        net["owner"].receive(ring[0], 3, np.empty(1))  # depends on the ring
+
+    parties = [party(me, ring[i - 1], ring[(i + 1) % len(ring)]) for i, me in enumerate(ring)]
+    raised = together(*parties, owner)
+    assert sorted(got) == ring
+    assert all(isinstance(error, PeerTimeout | PeerAborted) for error in raised)
+    text = next(str(error) for error in raised if isinstance(error, PeerTimeout))
+    assert "nothing is on its way, so nobody can go on" in text
+    assert all(f"{me} waits for step 2 from {ring[i - 1]}" in text for i, me in enumerate(ring))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from privity.errors import PeerAborted, PeerLost, PeerTimeout, UsageError, WireError
+from privity.net import heart
 from privity.net.wire import CHUNK, Declare, Digest, InputDeclaration, ProgressNote, wire_bytes
 
 TRIO = ("compute_0", "compute_1", "compute_2")
@@ -133,6 +134,61 @@ def test_goodbye_where_data_was_expected(mesh: Any) -> None:
     assert not mesh.errors
 
 
+def test_who_computes_gives_signs_of_life_that_count_as_nothing(mesh: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those who wait, directly or not, read them on the way to their message (what they do to a deadline:
+    test_frames.py)."""
+    monkeypatch.setattr(heart, "PERIOD_S", 0.05)
+    mesh.meet(TRIO, ["bank_a"])
+    sent = {name: channel.bytes_sent for name, channel in mesh.channels.items()}
+    signs = threading.Event()
+
+    def compute(me: str) -> None:
+        outboxes = [connection._outbox for connection in mesh.channels[me]._connections.values()]
+        while not all(outbox._sent_frames >= 6 for outbox in outboxes):
+            signs.wait(0.02)
+        mesh.channels[me].send("compute_1", 7, b"12345678")
+        mesh.channels[me].close()
+
+    def wait(source: str, to: str | None) -> Any:
+        def relay(me: str) -> None:
+            into = np.empty(1, dtype=np.uint64)
+            mesh.channels[me].receive(source, 7, into)
+            if to is not None:
+                mesh.channels[me].send(to, 7, into)
+            mesh.channels[me].close()
+
+        return relay
+
+    mesh.together(
+        {
+            "compute_0": compute,
+            "compute_1": wait("compute_0", "compute_2"),
+            "compute_2": wait("compute_1", "bank_a"),
+            "bank_a": wait("compute_2", None),
+        }
+    )
+    assert not mesh.errors
+    for name, channel in mesh.channels.items():
+        assert channel.bytes_sent - sent[name] == 3 * wire_bytes(0) + (wire_bytes(8) if name in TRIO else 0)
+
+
+def test_parties_that_wait_for_each_other_end(mesh: Any) -> None:
+    """All of them live, and none will ever send."""
+    mesh.meet(TRIO, idle_s=1.0)
+
+    def wait(me: str) -> None:
+        try:
+            mesh.channels[me].receive(TRIO[(TRIO.index(me) + 1) % 3], 7, np.empty(1))
+        except BaseException as error:
+            mesh.channels[me].abort(error.public_reason)
+            raise
+
+    mesh.together({name: wait for name in TRIO})
+    assert set(mesh.errors) == set(TRIO)
+    assert all(isinstance(e, PeerTimeout | PeerAborted) for e in mesh.errors.values())
+    assert any(isinstance(e, PeerTimeout) and "waited 1 s for step 7" in str(e) for e in mesh.errors.values())
+
+
 @pytest.mark.parametrize(("step", "size"), [(2, 8), (1, 16), (1, 4)])
 def test_other_step_or_length(mesh: Any, step: int, size: int) -> None:
     mesh.meet(TRIO[:2])
@@ -184,6 +240,8 @@ def test_lost_peer_wakes_those_who_do_not_compute(mesh: Any) -> None:
 
 def test_silent_peer(mesh: Any) -> None:
     mesh.meet(TRIO[:2], ["bank_a"], idle_s=0.02)
+    for channel in mesh.channels.values():
+        channel._heart.stop()  # as in processes that were stopped
     for me, source in (("compute_0", "compute_1"), ("bank_a", "compute_0")):
         with pytest.raises(PeerTimeout, match=rf"{me} waited 0.02 s for step 3 from {source}"):
             mesh.channels[me].receive(source, 3, np.empty(1))

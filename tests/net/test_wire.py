@@ -81,7 +81,7 @@ def test_decoder_refuses_deep_and_big() -> None:
         wire.encode({"type": "Bye"})
 
 
-@given(st.integers(1, 5), st.integers(0, (1 << 32) - 1), st.integers(0, (1 << 64) - 1))
+@given(st.integers(1, 6), st.integers(0, (1 << 32) - 1), st.integers(0, (1 << 64) - 1))
 def test_header_round_trip(kind: int, step: int, counter: int) -> None:
     packed = wire.pack_header(kind, step, counter, 0, 0)
     assert len(packed) == wire.HEADER_BYTES == 32
@@ -104,7 +104,7 @@ def test_header_parser_survives_any_bytes(data: bytes, counter: int) -> None:
     [
         ((wire.MAGIC + 1, 1, 1, 0, 0, 0, 0, 0, 0), "expected magic"),
         ((wire.MAGIC, 9, 1, 0, 0, 0, 0, 0, 0), "version 9"),
-        ((wire.MAGIC, 1, 6, 0, 0, 0, 0, 0, 0), "kind 6"),
+        ((wire.MAGIC, 1, 7, 0, 0, 0, 0, 0, 0), "kind 7"),
         ((wire.MAGIC, 1, 1, 0, 1, 0, 0, 0, 0), "shard 1"),
         ((wire.MAGIC, 1, 1, 0, 0, 2, 0, 0, 0), "lane 2"),
         ((wire.MAGIC, 1, 1, 0, 0, 0, 5, 0, 0), "expected frame number 0, came 5"),
@@ -113,6 +113,7 @@ def test_header_parser_survives_any_bytes(data: bytes, counter: int) -> None:
         ((wire.MAGIC, 1, 1, 0, 0, 0, 0, 2, 1), "chunk of 2 bytes in a message of 1"),
         ((wire.MAGIC, 1, 2, 0, 0, 0, 0, 1, wire.MAX_CONTROL + 1), "CONTROL frame"),
         ((wire.MAGIC, 1, 4, 0, 0, 0, 0, 1, 1), "BYE frame"),
+        ((wire.MAGIC, 1, 6, 9, 0, 0, 0, 1, 1), "ALIVE frame"),
     ],
 )
 def test_header_limits(fields: tuple[int, ...], message: str) -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ..array import SecureArray
 from ..errors import UsageError
-from ..functions import group_by, maximum, sigmoid, sort_by, stack
+from ..functions import group_by, maximum, sigmoid_series, sort_by, stack
 from ..inputs import Input
 from ..ml.linear import LogisticRegression
 from ..ring.fixed import FRACTION_BITS
@@ -199,13 +199,14 @@ def _batches(rows: int) -> list[npt.NDArray[np.int64]]:
 
 def _train(secrets: Secrets) -> SecureArray:
     x, y = secrets["x"], secrets["y"]
-    model = LogisticRegression(learning_rate=_RATE, epochs=_EPOCHS, batch_size=_BATCH)
+    model = LogisticRegression(solver="sgd", learning_rate=_RATE, epochs=_EPOCHS, batch_size=_BATCH)
     return model.fit(x, y, order=_batches(x.shape[0])).coefficients_
 
 
 def _train_plain(values: Mapping[str, Floats]) -> Floats:
     x, y = values["x"], values["y"]
-    coef, intercept = np.zeros(x.shape[1]), 0.0
+    share = float(y.mean())
+    coef, intercept = np.zeros(x.shape[1]), math.log(share / (1 - share))
     for rows in _batches(x.shape[0]):
         block = slice(int(rows[0]), int(rows[-1]) + 1)
         error = 1 / (1 + np.exp(-(x[block] @ coef + intercept))) - y[block]
@@ -241,7 +242,7 @@ def _request(features: float, weights: float, offset: float) -> Callable[[int], 
 
 
 def _score(secrets: Secrets) -> SecureArray:
-    return sigmoid(secrets["x"] @ secrets["w"] + secrets["b"])
+    return sigmoid_series(secrets["x"] @ secrets["w"] + secrets["b"])
 
 
 def _score_plain(values: Mapping[str, Floats]) -> Floats:

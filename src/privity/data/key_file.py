@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..errors import DataError
 from .keys import complete, normalised
+from .text import NotText, any_length, composed, malformed, text_of
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -27,20 +28,28 @@ def read_keys(path: Path, column: str, steps: Sequence[str]) -> KeyFile:
     twice, naming rows (1 is the first below the header) and never a key; ConfigError for an unknown step.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = text_of(path.read_bytes())
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); check the path and its permissions") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 (byte {error.start}); export it as UTF-8") from None
+    except NotText as error:
+        raise DataError(f"{path}: {error.problem} {error.next_step}") from None
     lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows: list[list[str]] = []
+    begin = 1
     try:
-        header = next(lines, [])
-        if header.count(column) != 1:
-            raise DataError(f"{path}: expected one column {column!r}, found: {', '.join(header) or 'an empty file'}")
-        at, width = header.index(column), len(header)
-        rows = [row for row in lines if row]
+        with any_length():
+            header = [composed(name) for name in next(lines, [])]
+            begin = lines.line_num + 1
+            for row in lines:
+                begin = lines.line_num + 1
+                if row:
+                    rows.append(row)
     except csv.Error as error:
-        raise DataError(f"{path}, line {lines.line_num}: {error}; check the quotes") from None
+        raise DataError(f"{path}, {malformed(error, begin, lines.line_num)}") from None
+    column = composed(column)
+    if header.count(column) != 1:
+        raise DataError(f"{path}: expected one column {column!r}, found: {', '.join(header) or 'an empty file'}")
+    at, width = header.index(column), len(header)
     if any(len(row) != width for row in rows):
         wrong = next(i for i, row in enumerate(rows) if len(row) != width)
         raise DataError(f"{path}, row {wrong + 1}: expected {width} cells as in the header, found {len(rows[wrong])}")

@@ -29,7 +29,7 @@ WORD_BYTES = 6
 
 _DOMAIN = b"privity key 1\n"
 _MOST_ROWS = 5  # row numbers in one error
-_INTEGER = re.compile(r"([+-]?)0*([0-9]+)", re.ASCII)
+_INTEGER = re.compile(r"([+-]?)0*([0-9]+)(?:\.0*)?", re.ASCII)
 
 
 def _digits(text: str) -> str:
@@ -75,7 +75,8 @@ def check_steps(name: str, steps: Sequence[str]) -> None:
 def normalised(cells: Sequence[str], steps: Sequence[str] = (), kind: Kind = "text") -> list[str]:
     """The cells of one key column after all steps, in order.
 
-    Those of an integer column then lose a sign and zeros that mean nothing (+007 is 7): they are equal as numbers.
+    Those of an integer column then lose a sign and zeros that mean nothing (+007 is 7, and 7.0 too): they are equal as
+    numbers.
 
     Raises ConfigError for an unknown step, DataError naming the rows of an integer column that hold something else
     (empty cells stay empty).
@@ -95,6 +96,14 @@ def normalised(cells: Sequence[str], steps: Sequence[str] = (), kind: Kind = "te
             )
         out = ["" if m is None else ("-" if m[1] == "-" and m[2] != "0" else "") + m[2] for m in found]
     return out
+
+
+def readable(cell: str, steps: Sequence[str], kind: Kind) -> bool:
+    """Whether a single cell is a key after all steps: neither empty, nor text in an integer column."""
+    try:
+        return bool(normalised([cell], steps, kind)[0])
+    except DataError:
+        return False
 
 
 def job_salt(*context: str) -> bytes:

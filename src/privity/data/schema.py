@@ -10,13 +10,15 @@ from __future__ import annotations
 import difflib
 import hashlib
 import math
+import re
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
 from privity.data.keys import Duplicates, check_steps
+from privity.data.text import composed
 from privity.errors import ConfigError
 
 from ..ring import exact
@@ -40,7 +42,7 @@ _HASH_DOMAIN = b"privity table schema 3\n"
 class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One column of a table.
 
-    name: as in the header of every owner's file, exact to the letter.
+    name: as in the header of every owner's file, exact to the letter (accents in either form of Unicode).
     kind: ``number`` (any decimal number), ``integer`` (whole), ``binary`` (0 or 1), ``category`` (one of a list) or,
     for keys only, ``text``.
     bound: public; every value x of every owner satisfies |x| <= bound. In the unit of the column. Categories and keys
@@ -132,7 +134,7 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if self.categories:
                 raise ConfigError(f"column {self.name!r}: categories go with the kind 'category', found {self.kind!r}.")
             return
-        if len(self.categories) < 2 or len(set(self.categories)) != len(self.categories):
+        if len(self.categories) < 2 or len(set(map(composed, self.categories))) != len(self.categories):
             raise ConfigError(
                 f"column {self.name!r}: expected at least two different categories, found "
                 f"{', '.join(self.categories) or 'none'}. List what the cells may hold: categories = ['a', 'b']."
@@ -216,9 +218,9 @@ class TableSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ConfigError(f"{where}: expected a printable, non-empty table name.")
         seen: set[str] = set()
         for column in self.columns:
-            if column.name in seen:
+            if composed(column.name) in seen:
                 raise ConfigError(f"{where}: column {column.name!r} is listed twice. Remove or rename one of them.")
-            seen.add(column.name)
+            seen.add(composed(column.name))
         labels = [column.name for column in self.columns if column.role == "label"]
         if len(labels) > 1:
             raise ConfigError(
@@ -321,11 +323,20 @@ def _column_defaults(entry: Mapping[str, Any]) -> dict[str, Any]:
         defaults = {"kind": "text", "bound": 1.0}
     if entry.get("kind") in ("binary", "category"):
         defaults["bound"] = 1.0
-    return {**defaults, **entry}
+    filled = {**defaults, **entry}
+    if isinstance(filled.get("name"), str):
+        filled["name"] = composed(filled["name"])
+    if isinstance(filled.get("categories"), list):
+        filled["categories"] = [composed(c) if isinstance(c, str) else c for c in filled["categories"]]
+    return filled
 
 
 def _hint(message: str) -> str:
-    """For an unknown field, the known one it resembles."""
+    """For an unknown field, the known one it resembles; for an unknown word, those that are known there."""
+    if "Invalid enum value" in message:
+        field = re.sub(r"\[.*?\]", "", message.rpartition("`$")[2].rstrip("`")).rpartition(".")[2]
+        words = {"kind": Kind, "role": Role, "transform": Transform, "duplicates": Duplicates}.get(field)
+        return f" Expected one of: {', '.join(get_args(words))}." if words is not None else ""
     if "unknown field `" not in message:
         return ""
     unknown = message.split("unknown field `", 1)[1].split("`", 1)[0]

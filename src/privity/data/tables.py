@@ -21,7 +21,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from privity.data.keys import Kind, readable
 from privity.data.schema import Column, TableSchema
+from privity.data.text import NotText, advice, any_length, composed, malformed, text_of
 from privity.errors import DataError
 from privity.fields import WHOLE_BITS
 
@@ -72,18 +74,19 @@ def read_table(path: str | Path, schema: TableSchema, owner: str) -> OwnerTable:
     file, no rows, missing, extra, misnamed, repeated or reordered columns, lines of another length, text, an empty
     cell (where the schema does not allow it), NaN or infinity in a numeric column, a fraction in an integer column,
     anything but 0 or 1 in a binary column, a category that is not listed, a value outside the column's bound, bytes
-    that are not UTF-8, NUL bytes, more rows than the capacity.
+    that are not UTF-8, NUL bytes, more rows than the capacity. Names and categories are compared in NFC (data/text.py).
     """
     file = _File(Path(path), schema, owner)
     text = file.text()
-    header, body = file.header(text)
-    if not header:
-        raise file.error(
-            "the file is empty; expected a header line and at least one row.", "Check that the export finished"
-        )
-    file.check_header(header)
-    parsed = _parse_fast(body, schema)
-    values, keys = file.parse_carefully(text) if parsed is None else parsed
+    with any_length():
+        header, body = file.header(text)
+        if not header:
+            raise file.error(
+                "the file is empty; expected a header line and at least one row.", "Check that the export finished"
+            )
+        file.check_header(header)
+        parsed = _parse_fast(body, schema)
+        values, keys = file.parse_carefully(text) if parsed is None else parsed
     if len(values) == 0:
         raise file.error("there is a header but no row below it.", "Check that the export finished")
     if schema.capacity is not None and len(values) > schema.capacity:
@@ -117,25 +120,19 @@ class _File:
         try:
             data = self._path.read_bytes()
         except FileNotFoundError:
-            raise self.error("the file does not exist.", "Check the path in the job file") from None
+            raise self.error(
+                "the file does not exist.",
+                "Check the path: under [party.tables] in this party's consortium file, or after --table NAME=FILE",
+            ) from None
         except OSError as error:
             raise self.error(
                 f"the file cannot be read ({error.strerror}).", "Check the path and the file's permissions"
             ) from None
         self.digest = hashlib.sha256(data).hexdigest()
-        nul = data.find(b"\0")
-        if nul >= 0:
-            raise self.error(
-                f"line {_line_of(data, nul)} holds a NUL byte; expected plain text.",
-                "Export the table as UTF-8 CSV (this may be UTF-16, a spreadsheet or a damaged file)",
-            )
         try:
-            return data.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise self.error(
-                f"line {_line_of(data, error.start)} holds the byte 0x{data[error.start]:02x}, which is not UTF-8.",
-                "Export the table as UTF-8 CSV",
-            ) from None
+            return text_of(data)
+        except NotText as error:
+            raise self.error(error.problem, error.next_step) from None
 
     def header(self, text: str) -> tuple[list[str], str]:
         """The header's names, and the text below the header."""
@@ -143,7 +140,7 @@ class _File:
         try:
             for row in csv.reader(_lines(stream), strict=True):
                 if row:
-                    return [name.strip() for name in row], text[stream.tell() :]
+                    return [composed(name.strip()) for name in row], text[stream.tell() :]
         except csv.Error as error:
             raise self.error(
                 f"the header is not well-formed CSV ({error}).", "Check the quotes in the file's first line"
@@ -152,7 +149,7 @@ class _File:
 
     def check_header(self, header: Sequence[str]) -> None:
         """Refuse any difference: a column in the wrong place would be trained on as another one."""
-        expected = [column.name for column in self._schema.columns]
+        expected = [composed(column.name) for column in self._schema.columns]
         if list(header) == expected:
             return
         separator = next((mark for mark in ";\t|" if mark in header[0]), None)
@@ -185,6 +182,7 @@ class _File:
         problems: list[str] = []
         rows: list[list[float]] = []
         keys: list[list[str]] = []
+        next_step = "Correct these cells, or have the schema changed for all owners"
         at = [i for i, column in enumerate(self._schema.columns) if column.role == "key"]
         try:
             for line, cells in self._rows(text):
@@ -194,10 +192,11 @@ class _File:
                 keys.append([] if found else [cells[i] for i in at])
                 if len(problems) > MOST_PROBLEMS:
                     break
-        except csv.Error as error:
-            problems.append(f"not well-formed CSV: {error}")
+        except _Malformed as error:
+            problems.append(str(error))
+            next_step = "Correct the quotes there, or export the table anew"
         if problems:
-            raise self._problems(problems, "Correct these cells, or have the schema changed for all owners")
+            raise self._problems(problems, next_step)
         values = np.array(rows, dtype=np.float64).reshape(len(rows), len(self._schema.shared))
         return values, tuple(tuple(row[i] for row in keys) for i in range(len(at)))
 
@@ -206,7 +205,15 @@ class _File:
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         seen_header = False
         blank: list[int] = []
-        for cells in reader:
+        begin = 1
+        while True:
+            try:
+                cells = next(reader, None)
+            except csv.Error as error:
+                raise _Malformed(malformed(error, begin, reader.line_num)) from None
+            if cells is None:
+                return
+            begin = reader.line_num + 1
             if not cells:
                 blank.append(reader.line_num)
                 continue
@@ -219,7 +226,8 @@ class _File:
     def _row(self, cells: Sequence[str]) -> tuple[list[float], list[str]]:
         columns = self._schema.columns
         if len(cells) != len(columns):
-            return [], [f": expected {len(columns)} cells, found {len(cells)}" if cells else " is blank"]
+            more = "; a cell that holds a comma is written in quotes" if len(cells) > len(columns) else ""
+            return [], [f": expected {len(columns)} cells, found {len(cells)}{more}" if cells else " is blank"]
         row: list[float] = []
         problems: list[str] = []
         for column, cell in zip(columns, cells, strict=True):
@@ -231,6 +239,9 @@ class _File:
                     row.append(value)
             else:
                 found = _quoted(cell) if cell.strip() else "an empty cell"
+                found += "" if column.kind in ("text", "category") else advice(cell)
+                if column.normalize and cell.strip():
+                    found += f", which {', '.join(column.normalize)} does not make one"
                 problems.append(f", column {column.name!r}: expected {expected}, found {found}")
         return row, problems
 
@@ -238,6 +249,10 @@ class _File:
         shown = "".join(f"\n  - {problem}" for problem in problems[:MOST_PROBLEMS])
         more = "\n  - and more" if len(problems) > MOST_PROBLEMS else ""
         return self.error(f"does not fit the schema:{shown}{more}\n", next_step)
+
+
+class _Malformed(ValueError):
+    """A record is no well-formed CSV; says where it begins."""
 
 
 def _lines(stream: io.StringIO) -> Iterator[str]:
@@ -282,9 +297,14 @@ def _parse_fast(body: str, schema: TableSchema) -> Parsed | None:
 
 
 def _plain_keys(column: Column, cells: Sequence[str]) -> bool:
-    if column.kind == "integer":
-        return all(cell.strip().isdigit() for cell in cells)
+    if column.kind == "integer" or column.normalize:
+        plain = all(cell.strip().isdigit() for cell in cells)  # of which every step leaves digits
+        return plain or all(readable(cell, column.normalize, _key_kind(column)) for cell in cells)
     return all(cell.strip() for cell in cells)
+
+
+def _key_kind(column: Column) -> Kind:
+    return "integer" if column.kind == "integer" else "text"
 
 
 def _fast_column(column: Column, cells: Sequence[str], gaps: Sequence[str]) -> npt.NDArray[np.float64] | None:
@@ -317,13 +337,14 @@ def _check_cell(column: Column, cell: str, gaps: Sequence[str]) -> tuple[str | N
     """What was expected if the cell does not fit (None if it does), and the value."""
     text = cell.strip()
     if column.role == "key":
-        fits = bool(re.fullmatch("[0-9]+", text)) if column.kind == "integer" else bool(text)
+        fits = readable(cell, column.normalize, _key_kind(column)) and bool(text)
         return (None if fits else _expected(column)), math.nan
     if column.missing and text in gaps:
         return None, math.nan
     if column.kind == "category":
-        if text in column.categories:
-            return None, float(column.categories.index(text))
+        listed = [composed(category) for category in column.categories]
+        if composed(text) in listed:
+            return None, float(listed.index(composed(text)))
         return _expected(column), math.nan
     if _NUMBER.fullmatch(cell) is None:
         return _expected(column), math.nan
@@ -361,7 +382,3 @@ def _repeated(names: Sequence[str]) -> list[str]:
 def _close(name: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     return f" Did you mean {close[0]!r}?" if close else f" Columns: {', '.join(known)}."
-
-
-def _line_of(data: bytes, offset: int) -> int:
-    return data.count(b"\n", 0, offset) + 1

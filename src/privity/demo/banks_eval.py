@@ -7,6 +7,7 @@ batches and its learning rates from ``Training``, so that the two loops differ i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ from privity.ml.linear import batch_order, learning_rate
 Floats = npt.NDArray[np.float64]
 Rows = tuple[Floats, Floats]
 """Features, shape (rows, d), in the units of ``OwnerTable.values``; and labels, shape (rows,), 0 or 1."""
+
 
 @dataclass(frozen=True, slots=True)
 class Model:
@@ -75,7 +77,8 @@ def sgd_logistic(
 ) -> Floats:
     """Mini-batch SGD for L2-penalised, class-weighted logistic regression: the secure loop, in float64.
 
-    x: (rows, d), standardised; y: (rows,), 0 or 1; order: the batches (default: ``batch_order``). Starts at zero.
+    x: (rows, d), standardised; y: (rows,), 0 or 1; order: the batches (default: ``batch_order``). Starts at the
+    log-odds of the weighted share of label 1.
     Gradient of a step: X^T((p - y) * w) / batch + l2 * coef, the intercept not penalised.
     Returns the coefficients, shape (d + 1,), the intercept last. Raises ShapeError if x and y do not fit.
     """
@@ -87,6 +90,8 @@ def sgd_logistic(
     penalty = np.full(x.shape[1] + 1, training.l2)
     penalty[-1] = 0.0
     coef = np.zeros(x.shape[1] + 1)
+    share = float((weight * y).sum() / weight.sum())
+    coef[-1] = math.log(share / (1 - share)) if 0 < share < 1 else 0.0
     for rows, rate in zip(batches, _rates(len(batches), training), strict=True):
         batch = with_one[rows]
         error = (sigmoid(batch @ coef) - y[rows]) * weight[rows]

@@ -46,6 +46,7 @@ def program(s: pv.Session) -> dict[str, Any]:
         return f"loss {value:.4f}"
 
     model = LogisticRegression(
+        solver="sgd",
         learning_rate=t.learning_rate,
         final_learning_rate=t.final_learning_rate,
         epochs=t.epochs,

@@ -1,7 +1,19 @@
 """Functions of secret arrays, with NumPy's names. One file per subject; the public names are listed in ``privity``."""
 
 from . import random
-from .activation import erf, gelu, log_softmax, logsumexp, relu, sigmoid, silu, softmax, softplus, tanh
+from .activation import (
+    erf,
+    gelu,
+    log_softmax,
+    logsumexp,
+    relu,
+    sigmoid,
+    sigmoid_series,
+    silu,
+    softmax,
+    softplus,
+    tanh,
+)
 from .convert import ceil, floor, rint, trunc
 from .convolution import avg_pool1d, avg_pool2d, conv1d, conv2d, max_pool1d, max_pool2d
 from .decompose import cholesky, inv, lstsq, solve, top_eigenvectors
@@ -95,6 +107,7 @@ __all__ = [
     "segmented_sum",
     "shuffle",
     "sigmoid",
+    "sigmoid_series",
     "sign",
     "silu",
     "sin",

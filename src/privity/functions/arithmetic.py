@@ -12,8 +12,10 @@ import numpy.typing as npt
 
 from ..array import Axis, SecureArray, broadcast_shapes
 from ..errors import ShapeError, UsageError
+from ..mpc.shares import Share
 from ..ring import exact, fixed, layout
-from ..types import RANGE_BITS
+from ..types import RANGE_BITS, Ring
+from . import factors as factors_of
 
 Plain = npt.NDArray[Any]
 
@@ -52,7 +54,7 @@ def add(x: SecureArray, other: SecureArray | Plain, sign: int = 1) -> SecureArra
     if other.ndim == 0 and other == 0:
         return x
     scale = x._scale
-    if scale == 0 and not _whole(other):
+    if scale == 0 and not is_whole(other):
         scale = context.fraction_bits
         x = rescale(x, scale)
     ring, magnitude = fixed.public_constant(other, scale)
@@ -71,6 +73,20 @@ def _product_scale(x: SecureArray, y: SecureArray, scale: int | None) -> tuple[i
     return scale, total - scale
 
 
+def _with_room(x: SecureArray, y: SecureArray, bound: float) -> tuple[SecureArray, SecureArray]:
+    """x and y as they are, or with fewer fractional bits where products up to ``bound`` have no room otherwise.
+
+    Only bits beyond the session's give way (a sigmoid has 29, for the sake of small probabilities): two rounds.
+    """
+    fewest = x._context.fraction_bits
+    over = exact.log2_ceil(max(bound, 1.0)) + 1 + x._scale + y._scale - RANGE_BITS if math.isfinite(bound) else 0
+    if over <= 0 or max(x._scale, y._scale) <= fewest:
+        return x, y
+    first = max(0, min(over, x._scale - fewest))
+    second = max(0, min(over - first, y._scale - fewest))
+    return rescale(x, x._scale - first), rescale(y, y._scale - second)
+
+
 def multiply(x: SecureArray, other: SecureArray | Plain, scale: int | None = None) -> SecureArray:
     """Elementwise product, rounded once to ``scale`` fractional bits (None: the session's default)."""
     context = x._context
@@ -80,6 +96,7 @@ def multiply(x: SecureArray, other: SecureArray | Plain, scale: int | None = Non
         gate, y = (x, other) if x.kind == "bool" else (other, x)
         return SecureArray(context, gate._gating(y._ring_share()), y._scale, y._bound, y._flags)
     x, y = x.numeric(), other.numeric()
+    x, y = _with_room(x, y, x._bound * y._bound)
     scale, cut = _product_scale(x, y, scale)
     context.fits(x._bound * y._bound, scale + cut, "this product (before it is truncated)")
     shape = broadcast_shapes(x.shape, y.shape)
@@ -89,20 +106,34 @@ def multiply(x: SecureArray, other: SecureArray | Plain, scale: int | None = Non
     )
 
 
-def _multiply_public(x: SecureArray, c: Plain, wanted: int | None) -> SecureArray:
+def _multiply_public(x: SecureArray, c: Plain, wanted: int | None, units: float = factors_of.HALF) -> SecureArray:
+    """x * c; a factor that is not whole is rounded so that it moves the product by ``units`` or a relative 2^-24.
+
+    The result has ``wanted`` fractional bits (None: the session's) or x's if these are more, and fewer than wanted
+    where 62 bits have no room for them.
+    """
     context, proto = x._context, x._context.protocol
-    largest = float(np.abs(c).max(initial=0))
-    target = context.fraction_bits if wanted is None else wanted
-    bits = 0 if _whole(c) else _factor_bits(largest, x, max(x._scale, target))
-    ring, magnitude = fixed.public_constant(c, bits)
-    shape = broadcast_shapes(x.shape, ring.shape)
-    total = x._scale + bits
-    context.fits(x._bound * magnitude, total, "this product with a public factor (before it is truncated)")
-    share = proto.mul_public(x._fitted(shape), ring)
-    scale = max(x._scale, min(total, target))
-    share = proto.truncate(share, total - scale)
-    bound = x._bound * magnitude + (2.0**-scale if total > scale else 0.0)
-    return SecureArray(context, share, scale, bound, x._flags and scale == 0 and zero_or_one(c))
+    largest = float(np.abs(c.astype(np.float64)).max(initial=0.0))
+    if is_whole(c):
+        context.fits(x._bound * largest, x._scale, _PUBLIC_PRODUCT)
+        ring, magnitude = fixed.public_constant(c, 0)
+        share = proto.mul_public(x._fitted(broadcast_shapes(x.shape, ring.shape)), ring)
+        return SecureArray(context, share, x._scale, x._bound * magnitude, x._flags and x.scale == 0 and zero_or_one(c))
+    scale = max(x._scale, min(context.fraction_bits if wanted is None else wanted, _room(x._bound * largest)))
+    context.fits(x._bound * largest, scale, _PUBLIC_PRODUCT)
+    shape = broadcast_shapes(x.shape, c.shape)
+    factors = np.ldexp(c.astype(np.float64), scale - x._scale)
+    share = factors_of.scaled(context, x._fitted(shape), x._bound * 2.0**x._scale, factors, units)
+    reach, unit = x._bound * largest, 2.0**-scale
+    return SecureArray(context, share, scale, reach + max(reach * 2.0**-24, unit * units) + unit)
+
+
+_PUBLIC_PRODUCT = "this product with a public factor"
+
+
+def _room(bound: float) -> int:
+    """Fractional bits that 62 bits have room for beside numbers up to ``bound``, as far as they are counted."""
+    return RANGE_BITS if bound < 1 else RANGE_BITS - 2 - exact.log2_floor(bound) if math.isfinite(bound) else 0
 
 
 def zero_or_one(values: Plain) -> bool:
@@ -141,6 +172,7 @@ def matmul(
     plan = _Matrices.of(x.shape, other.shape)
     x, y, context = x.numeric(), other.numeric(), x._context
     bound = min(x._bound * y._bound * plan.inner, reach)
+    x, y = _with_room(x, y, bound * max(1.0, abs(factor)))
     multiplier, bits = _as_integer_factor(factor, bound * 2.0 ** (x._scale + y._scale))
     if bits or multiplier != 1:
         context.met((multiplier, bits))
@@ -161,20 +193,35 @@ def matmul(
 
 
 def matmul_public(x: SecureArray, c: Plain, left: bool) -> SecureArray:
-    """c @ x if ``left``, else x @ c, with a public operand: local but for a truncation. Shapes as in np.matmul."""
+    """c @ x if ``left``, else x @ c, with a public operand: local but for a truncation. Shapes as in np.matmul.
+
+    Error: below one unit (the truncation's) and half a unit for the rounded factors, or for these 2^-24 of the largest
+    factor times the sum of |x|. Where the result is long, one truncation of each element of x and two of the result.
+    """
     plan = _Matrices.of(c.shape, x.shape, False) if left else _Matrices.of(x.shape, c.shape, False)
     x, context = x.numeric(), x._context
     proto = context.protocol
-    bits = 0 if _whole(c) else context.fraction_bits
-    ring, magnitude = fixed.public_constant(c, bits)
-    total = x._scale + bits
-    bound = x._bound * magnitude * plan.inner
-    context.fits(bound, total, "this matrix product with a public operand (before it is truncated)")
     mine, theirs = (plan.right, plan.left) if left else (plan.left, plan.right)
-    share = proto.matmul_public(x._ring_share().map(mine), theirs(ring), left).map(layout.reshape(plan.shape))
-    scale = max(x._scale, min(total, context.fraction_bits))
-    share = proto.truncate(share, total - scale)
-    return SecureArray(context, share, scale, bound + (2.0**-scale if total > scale else 0.0))
+    share = x._ring_share().map(mine)
+    bound = x._bound * float(np.abs(c.astype(np.float64)).max(initial=0.0)) * plan.inner
+    what = "this matrix product with a public operand"
+    if is_whole(c):
+        context.fits(bound, x._scale, what)
+        ring, _ = fixed.public_constant(c, 0)
+        made = proto.matmul_public(share, theirs(ring), left)
+        return SecureArray(context, made.map(layout.reshape(plan.shape)), x._scale, bound)
+    scale = max(x._scale, min(context.fraction_bits, _room(bound)))
+    context.fits(bound, scale, what)
+    factors = np.ldexp(c.astype(np.float64), scale - x._scale)
+
+    def multiplied(part: Share, ring: Ring) -> Share:
+        return proto.matmul_public(part, theirs(ring), left)
+
+    least = context.fraction_bits + x._scale - scale
+    size = x._bound * 2.0**x._scale
+    made = factors_of.summed(context, share, size, factors, multiplied, plan.inner, least)
+    error = max(bound * 2.0**-23, 2.0**-scale)
+    return SecureArray(context, made.map(layout.reshape(plan.shape)), scale, bound + error + 2.0**-scale)
 
 
 _FEW = 16  # matrices that are multiplied one by one even if they are only rows and columns
@@ -227,30 +274,68 @@ def total(x: SecureArray, axis: Axis = None, keepdims: bool = False) -> SecureAr
 
 
 def mean(x: SecureArray, axis: Axis = None, keepdims: bool = False) -> SecureArray:
-    """Arithmetic mean. Error at most 2 ulp where |x| * 2^(its fractional bits) stays below 2^30, whatever the number.
+    """Arithmetic mean. Error at most a relative 2^-24 and one unit in the last place, for any numbers and any bound.
 
-    Two rounds, or four for so many terms that 62 bits have no room for the digits of 1 / terms; 10 bytes per party and
-    result for each two.
+    The unit is that of the result, which has the session's fractional bits (or x's, if more), or as many as its bound
+    leaves room for. One truncation, 9 to 14 bytes per party and result; two or three where the sum is longer than
+    about 38 bits, and one of every row beside them where it is longer than 62.
     """
-    sums = total(x, axis, keepdims)
-    terms = x.size // max(1, sums.size)
+    shape = layout.result_shape(layout.total(axis, keepdims), x.shape)
+    terms = x.size // max(1, layout.count(shape))
     if terms == 0:
         raise ShapeError(f"mean of an empty array of shape {x.shape}")
-    return divided(sums, terms, max(x._scale, x._context.fraction_bits))
+    return total_divided(x.numeric(), np.asarray(terms), axis, keepdims)
+
+
+def total_divided(
+    x: SecureArray, divisor: Plain, axis: Axis = None, keepdims: bool = False, most: float | None = None
+) -> SecureArray:
+    """Sum over an axis divided by public numbers of its shape, or one; the sum may pass 62 bits. Error as ``mean``.
+
+    ``most``: what the quotient cannot exceed (None: by the bound of x).
+    """
+    shape = layout.result_shape(layout.total(axis, keepdims), x.shape)
+    terms = x.size // max(1, layout.count(shape))
+    wanted = max(x._scale, x._context.fraction_bits)
+    if x._bound * terms * 2.0**x._scale < 2.0**RANGE_BITS:
+        summed = total(x, axis, keepdims)
+        if most is not None:
+            summed = summed._stated(min(summed._bound, most * float(np.abs(divisor).max())))
+        return divide_public(summed, divisor, wanted)
+    context = x._context
+    axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    first = [a % x.ndim for a in axes]
+    rest = [a for a in range(x.ndim) if a not in first]
+    context.met(("mean", *first))
+    rows = x._ring_share().map(layout.then(layout.transpose((*first, *rest)), layout.reshape((terms, -1))))
+    size = x._bound * 2.0**x._scale
+    many = max(1, math.floor(2.0 ** (RANGE_BITS - 1) / size))
+    parts = [
+        rows.map(layout.then(layout.take(slice(i, i + many)), layout.total(0, False))) for i in range(0, terms, many)
+    ]
+    inverse = 1.0 / divisor.astype(np.float64)
+    bound = x._bound * terms * float(np.abs(inverse).max()) if most is None else most
+    scale = max(x._scale, min(wanted, _room(bound)))
+    context.fits(bound, scale, _PUBLIC_PRODUCT)
+    factors = np.ldexp(np.broadcast_to(inverse, shape).reshape(-1), scale - x._scale)
+    share = factors_of.of_sum(context, parts, size * many, factors)
+    return SecureArray(context, share.map(layout.reshape(shape)), scale, bound * (1 + 2.0**-22) + 2.0 ** (1 - scale))
 
 
 def divided(x: SecureArray, n: int, scale: int) -> SecureArray:
-    """x / n for a public n, at ``scale``: by a power of two first where 62 bits have too little room for 1 / n."""
-    size = exact.log2(max(x._bound * 2.0**x._scale, 1.0))
-    digits = exact.log2(max(x._bound / n * 2.0**scale, 1.0))  # of the result, and so wanted of 1 / n
-    if size + digits > RANGE_BITS - 2:
-        raised = max(0, min(scale - x._scale, math.floor(RANGE_BITS - 1 - size)))
-        x = rescale(x, x._scale + raised)
-        cut = min(exact.log2_floor(n), math.ceil(size + raised + digits) - (RANGE_BITS - 2))
-        share = x._context.protocol.truncate(x._ring_share(), cut)
-        x = SecureArray(x._context, share, x._scale, x._bound / 2.0**cut + 2.0**-x._scale)
-        return multiply(x, np.asarray(2.0**cut / n), scale)
-    return multiply(x, np.asarray(1.0 / n), scale)
+    """x / n for a public whole n, at ``scale`` or x's fractional bits if more, or as many as fit; error as ``mean``."""
+    return divide_public(x, np.asarray(n), scale)
+
+
+def divide_public(x: SecureArray, divisor: Plain, scale: int | None = None) -> SecureArray:
+    """x / divisor, public and not 0; see ``real.divide``."""
+    with np.errstate(over="ignore"):  # of a divisor below 2^-1022: no bound allows it
+        factor = 1.0 / divisor.astype(np.float64)
+    x = x.numeric()
+    if x.scale == 0 and is_whole(factor):  # a quotient is fixed, even where it is a whole number
+        wanted = x._context.fraction_bits if scale is None else scale
+        x = rescale(x, min(wanted, _room(x._bound)))
+    return _multiply_public(x, factor, scale, factors_of.FINE)
 
 
 def variance(x: SecureArray, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> SecureArray:
@@ -264,19 +349,9 @@ def variance(x: SecureArray, axis: Axis = None, keepdims: bool = False, ddof: in
     return divided(squares, terms - ddof, squares.scale)
 
 
-def _whole(c: npt.NDArray[Any]) -> bool:
+def is_whole(c: npt.NDArray[Any]) -> bool:
+    """Whether public numbers are whole, of whatever type."""
     return c.dtype.kind in "biu" or bool(np.all(c == np.rint(c)))
-
-
-def _factor_bits(largest: float, x: SecureArray, scale: int) -> int:
-    """Fractional bits of a public factor so that its rounding moves a product at ``scale`` bits by half a unit at most.
-
-    Where the 62 bits have no room for that, as many as fit, and 15 significant ones at least.
-    """
-    leading = exact.log2_floor(largest) + 1
-    needed = scale + exact.log2_ceil(max(x._bound, 2.0**-scale))
-    room = RANGE_BITS - 1 - exact.log2_ceil(max(x._bound * 2.0**x._scale, 1.0)) - leading
-    return max(min(max(needed, 15 - leading), room), 15 - leading, 0)
 
 
 def _as_integer_factor(factor: float, magnitude: float) -> tuple[int, int]:

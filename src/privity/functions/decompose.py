@@ -351,8 +351,14 @@ def _guard(
     _count_negative(context, tests)
 
 
+_HINT = (
+    "the matrix is positive definite, and well enough conditioned for its digits: leave out a column that others add "
+    "up to, add alpha to the diagonal, or scale the columns alike"
+)
+
+
 def _count_negative(context: Context, tests: list[Share]) -> None:
     """Guard: no element of ``tests`` is negative; one batch."""
     proto = context.protocol
     flat = proto.concatenate([t.map(layout.reshape((t.size,))) for t in tests], 0)
-    context.guard(proto.b2a(proto.msb(flat, RANGE_BITS + 1)).map(layout.total(None, False)))
+    context.guard(proto.b2a(proto.msb(flat, RANGE_BITS + 1)).map(layout.total(None, False)), _HINT)

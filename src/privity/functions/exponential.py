@@ -58,6 +58,11 @@ def power_of(x: SecureArray, slope: float, out: int, highest: float | None = Non
     return _power(x._context, y, reach, highest, out)
 
 
+def in_halvings(x: SecureArray) -> tuple[Any, float]:
+    """(x / log 2 at WORK bits, its bound), cut off where e^-|x| is long 0."""
+    return _exponent(x, _LOG2_E, 18, WORK)
+
+
 def _exponent(x: SecureArray, slope: float, out: int, scale: int) -> tuple[Any, float]:
     """(slope * x at ``scale`` bits, its bound); clipped to where 2^(slope x) at ``out`` bits is 0 or too large."""
     x = x.numeric()

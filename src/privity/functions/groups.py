@@ -12,6 +12,7 @@ from ..mpc import sort as sorting
 from ..mpc import tables
 from ..mpc.shares import Flags, Share
 from ..ring import layout
+from . import ratio
 from .flags import as_flags, neither
 from .nullable import NullableArray, counted, same
 from .order import settled, sort_key
@@ -258,5 +259,4 @@ class _Grouping:
 
 def _mean(total: SecureArray, count: SecureArray, valid: SecureArray, bound: float) -> SecureArray:
     """total / count, and 0 / 1 in empty rows; a mean is not larger than the largest value."""
-    mean = total / (count + 1 - valid)
-    return mean._stated(bound * (1 + 2.0**-10) + 2.0**-mean.scale)
+    return ratio.mean(total, count + 1 - valid, bound, max(total.scale, total._context.fraction_bits))

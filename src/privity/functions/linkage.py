@@ -24,7 +24,10 @@ from .select import where
 How = Literal["inner", "left"]
 
 _ALIKE = "with a chance of 2^-24, two of the keys have the same hash: run it again"
-_TWICE = "one of the tables holds a key twice; or, " + _ALIKE
+_TWICE = (
+    "link: none of the tables holds a key twice: leave repeated rows out (drop_repeats, duplicates = 'first' in the "
+    "schema), or group_by the key first; or, " + _ALIKE
+)
 
 
 @dataclass(frozen=True)
@@ -229,7 +232,7 @@ class _Inputs:
     def inner_padded(self, capacity: int) -> Linked:
         flags, rows, widths = self._inner()
         real, picked, beyond = linkage.drawn_padded(self.proto, flags, rows, capacity)
-        self._context.guard(beyond, f"more common rows than capacity={capacity}")
+        self._context.guard(beyond, f"link: capacity={capacity} holds all common rows: raise capacity")
         valid = SecureArray(self._context, real.share, 0, 1.0, flags=True)
         return Linked(capacity, self._columns(picked, widths), [], valid)
 

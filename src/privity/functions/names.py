@@ -12,7 +12,7 @@ from .. import functions as library
 from ..array import SecureArray
 from ..errors import UsageError
 from ..ring import layout
-from . import convert, derived, products, select
+from . import convert, derived, products, select, whole
 from .join import concatenate, stack
 
 
@@ -116,7 +116,9 @@ def _operators() -> dict[str, Entry]:
     def op(name: str, mirrored: str = "", note: str = "") -> Entry:
         return Entry(_operator(f"__{name}__", f"__{mirrored or 'r' + name}__"), note)
 
-    whole = "gives secret integers"
+    integers = "gives secret integers"
+    divisors = "divisors are whole or multiples of 2^-18; 0 is refused"
+    shifts = "only secret integers and a public number of bits"
     bits = "only booleans"
     return {
         "add": op("add", note="on two booleans: 0, 1 or 2"),
@@ -124,6 +126,12 @@ def _operators() -> dict[str, Entry]:
         "multiply": op("mul"),
         "divide": op("truediv", note="0 where a secret divisor is 0; division by a public 0 raises"),
         "matmul": op("matmul"),
+        "floor_divide": op("floordiv", note=f"{integers}; {divisors}"),
+        "remainder": op("mod", note=divisors),
+        "divmod": op("divmod", note=f"the quotient {integers}; {divisors}"),
+        "fmod": Entry(whole.fmod, divisors),
+        "left_shift": op("lshift", note=shifts),
+        "right_shift": op("rshift", note=shifts),
         "less": op("lt", "gt"),
         "less_equal": op("le", "ge"),
         "greater": op("gt", "lt"),
@@ -149,11 +157,11 @@ def _operators() -> dict[str, Entry]:
         "fmin": Entry(select.minimum),
         "heaviside": Entry(_heaviside),
         "signbit": Entry(lambda x: x < 0, "False for zero"),
-        "floor": Entry(convert.floor, whole),
-        "ceil": Entry(convert.ceil, whole),
-        "trunc": Entry(convert.trunc, whole),
-        "fix": Entry(convert.trunc, whole),
-        "rint": Entry(convert.rint, whole + "; halves go up"),
+        "floor": Entry(convert.floor, integers),
+        "ceil": Entry(convert.ceil, integers),
+        "trunc": Entry(convert.trunc, integers),
+        "fix": Entry(convert.trunc, integers),
+        "rint": Entry(convert.rint, integers + "; halves go up"),
         "round": Entry(lambda a, decimals=0: convert.rounded(a, decimals), "halves go up"),
         "conjugate": Entry(lambda x: x),
         "real": Entry(lambda val: val),
@@ -359,6 +367,7 @@ def _concatenated(arrays: Any, axis: Any) -> SecureArray:
 
 
 ALIASES = {
+    "mod": "remainder", "bitwise_left_shift": "left_shift", "bitwise_right_shift": "right_shift",
     "abs": "absolute", "pow": "power", "true_divide": "divide", "conj": "conjugate", "bitwise_not": "invert",
     "bitwise_invert": "invert", "degrees": "rad2deg", "radians": "deg2rad", "around": "round", "concat": "concatenate",
     "permute_dims": "transpose", "array_equiv": "array_equal", "nansum": "sum", "nanmean": "mean", "nanvar": "var",

@@ -26,7 +26,7 @@ import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
 import msgspec
 
@@ -200,13 +200,14 @@ def load_consortium(path: Path) -> Consortium:
     try:
         if path.stat().st_size > _MAX_FILE:
             raise ConfigError(f"{path} is larger than {_MAX_FILE} bytes; is this a consortium file?")
-        file = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), type=_File, strict=True)
+        file = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8-sig")), type=_File, strict=True)
     except OSError as error:
         raise ConfigError(
             f"cannot read the consortium file {path}: {error.strerror}; make one with `privity consortium init`"
         ) from None
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {error}") from None
+        known = f"; expected some of {', '.join(get_args(Role))}" if "Invalid enum value" in str(error) else ""
+        raise ConfigError(f"{path}: {error}{known}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
     folder = path.resolve().parent

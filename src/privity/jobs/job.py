@@ -120,7 +120,7 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def load_job(path: Path) -> JobSpec:
     """Read a TOML job file. Raises ConfigError with the file and field."""
     try:
-        raw = tomllib.loads(path.read_text("utf-8"))
+        raw = tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(f"no job file at {path}; write one beside the program, or name it with --job") from None
     except (OSError, UnicodeDecodeError) as error:

@@ -12,14 +12,16 @@ import numpy.typing as npt
 from ..array import SecureArray, secure
 from ..errors import UsageError
 from ..functions import concatenate, divide, exp, log, reciprocal
+from ..functions.ratio import fitting_scale
 from ..ring import exact
 from ..table import Table
+from ..types import RANGE_BITS
 from .estimator import Rows, rows_of
 from .family import Gamma, LogLink, NegativeBinomial, Poisson, Tweedie
-from .information import lifted
+from .information import Information, lifted
 from .least_squares import in_units, residual_variance
 from .linear_model import LinearModel, check_positive
-from .newton import Predictors, checked, newton
+from .newton import Predictors, certify, checked, newton
 
 _LARGEST_INVERSE = 2.0**14  # of the mean of a target that lies within 1
 _FINE = 28
@@ -54,7 +56,9 @@ class LogLinear(LinearModel):
     Loss: half the mean deviance plus alpha / 2 * |coef|^2, as in scikit-learn, whose names the parameters have; alpha
     is 0 unless given, since a penalty biases standard errors. ``max_iter``: Newton steps, always all of them.
     ``coefficient_bound``: |coef| stays below it. ``ratio_bound``: targets and means stay below it, times the mean of y.
-    ``tol``: largest squared last step, in units of the loss; None: not checked.
+    ``tol``: largest square of the last step but one in standard errors, all coefficients together; None: not checked.
+    After it one more step is taken. ``decrement_``: that square, in units in which the loss is that of y over its mean
+    (Poisson, negative binomial: times the mean; gamma, Tweedie: over the dispersion).
 
     ``fit`` opens one flag 'range ok'. Per step, about 200 rounds for 64 columns and per party 10.25 bytes an element of
     x, and 200 bytes a row.
@@ -101,14 +105,16 @@ class LogLinear(LinearModel):
                 penalised = replace(given, total=self._in_loss(scaled, given.total))
             found = newton(
                 penalised, family, context.constant(np.zeros(given.columns)), alpha=self.alpha, steps=self.max_iter,
-                coefficient_bound=self.coefficient_bound, tol=self.tol,
+                coefficient_bound=self.coefficient_bound,
             )  # fmt: skip
-            self._infer(given, family, found.coef, scaled, found.information)
+            unit = self._infer(given, family, found.coef, scaled, found.information)
+            if self.tol is not None:
+                certify(what, found, unit * self.tol if isinstance(unit, float) else unit.multiply(self.tol, scale=48))
         coef = found.coef
         if self.fit_intercept:
             coef = concatenate([coef[:-1], (coef[-1] + scaled.log_mean).reshape((1,))])
         self.learnt(coef, self.fit_intercept, given.names)
-        self.decrement_ = found.decrement
+        self.decrement_ = lifted(found.decrement, given.shift)
         return self
 
     def predict(self, x: Table | SecureArray, *, offset: Offset = None) -> SecureArray:
@@ -182,7 +188,8 @@ class LogLinear(LinearModel):
         target, lift = in_units(what, rows)
         low = (target <= 0) if self.positive else (target < 0)
         counted = low.numeric() if rows.valid is None else low.numeric() * rows.valid
-        context.guard(counted.sum()._ring_share())
+        least = "above 0" if self.positive else "at least 0"
+        context.guard(counted.sum()._ring_share(), f"{what}: y is {least}: correct those rows, or leave them out")
         if not self.fit_intercept:
             inverse = context.constant(2.0**lift)
             y = lifted(target, lift).rescaled(context.fraction_bits).assume_bound(self.ratio_bound)
@@ -193,14 +200,21 @@ class LogLinear(LinearModel):
         y = target.multiply(inverse).assume_bound(self.ratio_bound)
         return Scaled(y, inverse, lift, -log(inverse) + lift * exact.ln(2))
 
-    def _infer(self, given: Predictors, family: LogLink, coef: SecureArray, scaled: Scaled, information: Any) -> None:
+    def _infer(
+        self, given: Predictors, family: LogLink, coef: SecureArray, scaled: Scaled, information: Information
+    ) -> SecureArray | float:
+        """Standard errors; and what a decrement over 2^shift has for each squared standard error: secret (), or 2^-shift.
+
+        The loss is that of y over its mean, and its dispersion is not 1.
+        """
         factor = 2.0**-given.shift
         if not self.estimated:
             self.standard_errors_ = information.standard_errors(factor * 2.0**-scaled.lift, scaled.inverse)
-            return
+            return _small(lifted(scaled.inverse, -scaled.lift - given.shift))
         squares = given.mean(family.pearson(given.x @ coef))
         dispersion, _ = residual_variance(given, squares, 256.0)
         self.standard_errors_ = None if dispersion is None else information.standard_errors(factor, dispersion)
+        return factor if dispersion is None else _small(lifted(dispersion, -given.shift))
 
     def _deviances(
         self, x: Any, y: Any, valid: Any, sample_weight: Any, offset: Offset
@@ -218,6 +232,11 @@ class LogLinear(LinearModel):
         return given.mean(model).assume_bound(most), given.mean(null).assume_bound(most), given, scaled
 
 
+def _small(x: SecureArray) -> SecureArray:
+    """x with as many fractional bits, up to 48, as leave room for a factor below 1."""
+    return x.rescaled(min(x.scale, fitting_scale(x.bound, 48, RANGE_BITS - 12)))
+
+
 @final
 class PoissonRegressor(LogLinear):
     """Poisson regression: counts, with exposures as an offset."""
@@ -230,7 +249,7 @@ class PoissonRegressor(LogLinear):
         max_iter: int = 10,
         coefficient_bound: float = 16.0,
         ratio_bound: float = 1024.0,
-        tol: float | None = 1e-3,
+        tol: float | None = 1e-2,
     ) -> None:
         self.alpha = alpha
         self.fit_intercept = fit_intercept
@@ -264,7 +283,7 @@ class GammaRegressor(LogLinear):
         max_iter: int = 10,
         coefficient_bound: float = 16.0,
         ratio_bound: float = 1024.0,
-        tol: float | None = 1e-3,
+        tol: float | None = 1e-2,
     ) -> None:
         self.alpha = alpha
         self.fit_intercept = fit_intercept
@@ -298,7 +317,7 @@ class TweedieRegressor(LogLinear):
         max_iter: int = 10,
         coefficient_bound: float = 16.0,
         ratio_bound: float = 1024.0,
-        tol: float | None = 1e-3,
+        tol: float | None = 1e-2,
     ) -> None:
         self.power = power
         self.alpha = alpha
@@ -337,7 +356,7 @@ class NegativeBinomialRegressor(LogLinear):
         max_iter: int = 12,
         coefficient_bound: float = 16.0,
         ratio_bound: float = 1024.0,
-        tol: float | None = 1e-3,
+        tol: float | None = 1e-2,
     ) -> None:
         self.dispersion = dispersion
         self.alpha = alpha

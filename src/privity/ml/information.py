@@ -48,15 +48,16 @@ def matrix_scale(bound: float) -> int:
 class Information:
     """The inverse of a symmetric positive definite matrix (d, d) on shares, as R Y R with R = diag(matrix)^(-1/2).
 
-    A column whose diagonal element is below 2^-24 counts as constant: its row of the inverse is 0. Nothing is opened
-    here; ``guard`` adds to the session's range flag whether the matrix was (nearly) singular.
+    ``kept`` (d,): 1 for the columns that take part, 0 for constant ones, whose row of the inverse is 0; None: those
+    count as constant whose diagonal element is below 2^-24. Nothing is opened here; ``guard`` adds to the session's
+    range flag whether the matrix was (nearly) singular, and whether a column that is kept has a smaller element.
 
     Error: S Y differs from 1 by at most about 2^-24 sqrt(d) |Y|, so a variance is off by a relative 2^-12 at worst
     (where an eigenvalue of S is as small as ``least``), and below 2^-20 where columns are hardly correlated.
     Rounds: about 60 and 6 a step (14 steps for 64 columns). Bytes per party: about 21 d^2 a step.
     """
 
-    def __init__(self, matrix: SecureArray, least: float = LEAST) -> None:
+    def __init__(self, matrix: SecureArray, least: float = LEAST, kept: SecureArray | None = None) -> None:
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
             raise ShapeError(f"Information: expected a square matrix, got shape {matrix.shape}")
         self._context = matrix._context
@@ -64,10 +65,14 @@ class Information:
         matrix = matrix.rescaled(min(matrix.scale, matrix_scale(matrix.bound)))
         index = np.arange(self.size)
         diagonal = matrix[index, index]
-        varies = diagonal >= SMALLEST_DIAGONAL
+        varies = (diagonal >= SMALLEST_DIAGONAL).numeric()
+        self._lost: SecureArray | None = None
+        if kept is not None:
+            varies = (varies * kept)._stated(1.0)
+            self._lost = (kept - varies)._stated(1.0).sum()
         roots = rsqrt(diagonal)._stated(1.001 / math.sqrt(SMALLEST_DIAGONAL))
         self.roots = (varies * roots)._stated(roots.bound)
-        self._unit = self._with_unit_diagonal(matrix, varies.numeric())
+        self._unit = self._with_unit_diagonal(matrix, varies)
         self._inverse, self._inverse_scale = self._inverted(least)
 
     def solve(self, gradient: SecureArray, scale: int, bound: float) -> SecureArray:
@@ -126,6 +131,8 @@ class Information:
         index = np.arange(n)
         both = concatenate([rest.reshape((-1,)), rest[index, index].sum().reshape((1,))])
         both.assume_bound(_TOLERANCE)
+        if self._lost is not None:
+            self._context.guard(self._lost._ring_share(), "no column varies so little that it cannot be resolved")
 
     # -- inside --------------------------------------------------------------------------------------------------
 

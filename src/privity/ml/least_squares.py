@@ -64,7 +64,7 @@ class LeastSquares(LinearModel):
             start = context.constant([0.0] * given.columns)
             found = newton(
                 absolute, Normal(target), start, alpha=alpha, steps=_STEPS,
-                coefficient_bound=self.coefficient_bound, tol=None,
+                coefficient_bound=self.coefficient_bound,
             )  # fmt: skip
             self._infer(given, found, lift)
         self.learnt(lifted(found.coef, lift), self.fit_intercept, given.names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,16 +12,25 @@ import numpy.typing as npt
 
 from ..array import SecureArray
 from ..errors import ShapeError, UsageError
-from ..functions import divide, log, logit, sigmoid, stack
+from ..functions import divide, log, logit, sigmoid, sigmoid_series, stack
 from ..functions.flags import as_flags
+from ..functions.ratio import fitting_scale, ratio
 from ..table import Table
+from ..types import RANGE_BITS
+from .class_weight import ClassWeight, class_factors
 from .design import OTHER_LABELS
 from .estimator import Rows, rows_of, with_intercept
 from .family import Binomial
+from .information import LEAST, lifted
 from .linear_model import LinearModel, check_positive, joined
-from .newton import Predictors, checked, newton
+from .newton import Predictors, certify, checked, newton
 
-_RAREST = 2.0**-17
+_NAME = "LogisticRegression"
+_RAREST = 2.0**-22
+_HEAVIEST = 16.0  # bound of weights for which sums have room as they are
+_SETTLED = 2.0**-6  # of share (1 - share): the mean gradient of an epoch at which gradient steps count as converged
+_LEAST = 2.0**-17  # of eigenvalues with a penalty: of columns that repeat each other it is all that is left
+_SGD = {"learning_rate": 0.1, "epochs": 5, "batch_size": 1024}
 _HINT = (
     "the steps did not end at one finite optimum. Collinear columns: drop one level of each one-hot group, or set "
     "alpha. Columns that tell the classes apart without error, or one class only: set alpha, or give other rows. Large "
@@ -59,46 +68,56 @@ class SGDState:
     coef: SecureArray
     step: int = 0
     squared_error: SecureArray | None = None
+    alpha: float = 0.0
 
 
 class LogisticRegression(LinearModel):
-    """Binary logistic regression on shares: by mini-batch gradient descent, or by Newton's method with standard errors.
+    """Binary logistic regression on shares: by Newton's method with standard errors, or by mini-batch gradient descent.
 
-    Loss: mean over the rows of w(y) * log-loss, plus alpha / 2 * |coef|^2 (the intercept is not penalised); the same as
-    scikit-learn's with C = 1 / (alpha * sum of the sample weights).
+    Loss: sum over the rows of w(y) * log-loss, plus |coef|^2 / (2 C), as in scikit-learn, whose default C = 1 is taken
+    where neither C nor alpha is given; or mean over the rows, plus alpha / 2 * |coef|^2: C = 1 / (alpha * sum of the
+    sample weights). The intercept is not penalised. alpha=0 (or C=inf) for standard errors and p values.
 
-    solver "sgd": learning_rate, final_learning_rate (the rate falls in a straight line from the first to the second;
-    None: constant), epochs, batch_size. The order of the rows is public and fixed by ``random_state``. Per step, for a
-    batch of B rows: 2 rounds for X w, about 6 for the sigmoid, 2 for the gradient. Means are over the rows of a
-    batch, padding counted.
+    solver "newton": ``max_iter`` steps, each a pass over all rows: about 200 rounds for 64 columns, and per party 10.25
+    bytes an element of x and 230 a row. Twelve reach the optimum of rare and of separated classes, as measured. Sets
+    ``standard_errors_`` (from the inverse Hessian, penalty included; 0 for a constant column) and ``decrement_``, the
+    square of the last step in standard errors, all coefficients together (weights of a bound above 16: as if their mean
+    were between 1/4 and 1). It was accepted because the same at the step's start was at most ``tol`` (None: not
+    checked). RangeViolated if it was more, the Hessian is singular (collinear columns without a penalty), or less than
+    1 row in 2^22 is of either class.
 
-    solver "newton": ``max_iter`` steps, each a pass over all rows: about 180 rounds for 64 columns, and per party 10.25
-    bytes an element of x. Sets ``standard_errors_`` (from the inverse Hessian, penalty included; 0 for a constant
-    column) and ``decrement_``, the last squared step in units of the loss: its root times the root of the rows is how
-    many standard errors the last step had. RangeViolated if the decrement exceeds ``tol`` (None: not checked), the
-    Hessian is singular (collinear columns), or less than 1 row in 2^17 is of either class. Secret weights below 0 raise
-    it too.
+    solver "sgd": learning_rate (0.1), final_learning_rate (the rate falls in a straight line from the first to the
+    second; None: constant), epochs (5), batch_size (1024); without a penalty unless C or alpha is given. It starts at
+    the log-odds of the share of class 1, about 70 rounds. The order of the rows is public and fixed by
+    ``random_state``. Per step, for a batch of B rows: 2 rounds for X w, about 6 for the sigmoid, 2 for the gradient.
+    Means are over the rows of a batch, padding counted. Sets ``converged_``, a secret boolean: whether in the mean of
+    the last epoch every element of the gradient was at most 2^-6 of share (1 - share), which is about the size of the
+    last Newton step of standardised columns; nothing is refused.
 
-    alpha: L2 strength. class_weight: (for 0, for 1) or None. coefficient_bound: |coef| stays below it. All guards of an
-    epoch, or of Newton's steps, are opened as one flag 'range ok'; nothing else is opened.
+    solver "auto": "sgd" where one of its settings is given, or ``order``; else "newton".
+
+    class_weight: {0: w, 1: w}, (for 0, for 1), "balanced", or None. coefficient_bound: |coef| stays below it. All
+    guards of an epoch, or of Newton's steps, are opened as one flag 'range ok'; nothing else is opened. Secret weights
+    below 0 raise RangeViolated. Weights may have any size from a mean of 2^-14 upward.
     """
 
     def __init__(
         self,
         *,
-        learning_rate: float = 0.1,
+        learning_rate: float | None = None,
         final_learning_rate: float | None = None,
-        epochs: int = 5,
-        batch_size: int = 1024,
-        alpha: float = 0.0,
-        class_weight: tuple[float, float] | None = None,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        alpha: float | None = None,
+        class_weight: ClassWeight = None,
         fit_intercept: bool = True,
         coefficient_bound: float = 32.0,
         random_state: int = 0,
         on_epoch: Callable[[int, SecureArray], str | None] | None = None,
-        solver: str = "sgd",
-        max_iter: int = 8,
+        solver: str = "auto",
+        max_iter: int = 12,
         tol: float | None = 1e-3,
+        C: float | None = None,
     ) -> None:
         self.learning_rate = learning_rate
         self.final_learning_rate = final_learning_rate
@@ -115,6 +134,7 @@ class LogisticRegression(LinearModel):
         self.solver = solver
         self.max_iter = max_iter
         self.tol = tol
+        self.C = C
 
     def fit(
         self,
@@ -129,62 +149,90 @@ class LogisticRegression(LinearModel):
 
         ``valid`` (n,) marks real rows. ``order`` replaces the order of the rows of "sgd" (``batch_order``).
         """
-        rows = rows_of("LogisticRegression", x, y, valid=valid, sample_weight=sample_weight)
+        rows = rows_of(_NAME, x, y, valid=valid, sample_weight=sample_weight)
         target = self._target(rows)
-        if self.solver == "newton":
-            self._fit_newton(rows, target)
+        factor = class_factors(
+            _NAME, self.class_weight, 2, target, valid=rows.valid,
+            weight=rows.weight,
+        )  # fmt: skip
+        if self._by_gradients(order):
+            self._fit_sgd(rows, target, factor, order)
         else:
-            self._fit_sgd(rows, target, order)
+            self._fit_newton(rows, target, factor)
         return self
 
-    def _fit_newton(self, rows: Rows, y: SecureArray) -> None:
-        factor = None
-        if self.class_weight is not None:
-            zero, one = self.class_weight
-            factor = y * (one - zero) + zero
+    def _by_gradients(self, order: Order | None) -> bool:
+        """Whether mini-batches are meant."""
+        given = (self.learning_rate, self.final_learning_rate, self.epochs, self.batch_size, self.on_epoch, order)
+        return self.solver == "sgd" or (self.solver == "auto" and any(v is not None for v in given))
+
+    def _fit_newton(self, rows: Rows, y: SecureArray, factor: SecureArray | None) -> None:
         context = y._context
-        with checked("LogisticRegression", context, _HINT):
-            given = Predictors.of("LogisticRegression", rows, self.fit_intercept, self.alpha > 0, factor)
+        alpha = 1.0 / (1.0 if self.C is None else self.C) if self.alpha is None else float(self.alpha)
+        with checked(_NAME, context, _HINT):
+            given = Predictors.of(_NAME, rows, self.fit_intercept, alpha > 0, factor, _HEAVIEST)
+            problem = given
+            if self.alpha is None:  # C counts rows by their weights: the penalty does not grow with them
+                one = 2.0**-given.shift
+                problem = replace(given, total=lifted(given.unit.power, -given.shift) if given.unit else one)
             start = context.constant(np.zeros(given.columns))
             if self.fit_intercept:
-                share = divide(given.mean(y), given.mean(context.constant(np.ones(y.shape[0], np.int64))), at_most=64.0)
-                share = share._stated(1.01)
+                share = _share(y, given.weight)
                 for rare in (share < _RAREST, share > 1 - _RAREST):
-                    context.guard(rare.numeric()._ring_share())
+                    context.guard(rare.numeric()._ring_share(), f"{_NAME}: y has rows of both classes")
                 start = joined([start[:-1], logit(share)])
             found = newton(
-                given, Binomial(y), start, alpha=self.alpha, steps=self.max_iter,
-                coefficient_bound=self.coefficient_bound, tol=self.tol,
+                problem, Binomial(y), start, alpha=alpha, steps=self.max_iter,
+                coefficient_bound=self.coefficient_bound, least=_LEAST if alpha else LEAST,
             )  # fmt: skip
-            self.standard_errors_ = found.information.standard_errors(2.0**-given.shift)
+            limit: float | SecureArray = 2.0**-given.shift
+            if given.unit is not None:
+                small = lifted(given.unit.power, -given.shift)
+                limit = small.rescaled(min(small.scale, 44))
+            if self.tol is not None:
+                certify(_NAME, found, limit * self.tol if isinstance(limit, float) else limit.multiply(self.tol, 44))
+            errors = found.information.standard_errors(2.0**-given.shift)
+            if given.unit is not None:
+                errors = errors.multiply(given.unit.root, scale=errors.scale)
+            self.standard_errors_ = errors
         self.learnt(found.coef, self.fit_intercept, given.names)
-        self.decrement_ = found.decrement
+        self.decrement_ = lifted(found.decrement, given.shift)
 
-    def _fit_sgd(self, rows: Rows, y: SecureArray, order: Order | None) -> None:
+    def _fit_sgd(self, rows: Rows, y: SecureArray, factor: SecureArray | None, order: Order | None) -> None:
         x, context = rows.x, rows.x._context
         weighted = inputs = x
-        if self.class_weight is not None or rows.weight is not None:  # the column of ones has weights, too
-            weighted = inputs = with_intercept(x, rows.valid) if self.fit_intercept else x
-            weighted = self._weighted(inputs, y)
-            if rows.weight is not None:
-                negative = (rows.weight < 0).numeric().sum()._ring_share()
-                context.guard(negative, "LogisticRegression: sample_weight is at least 0")
-                weighted = weighted * rows.weight.reshape((-1, 1))
+        weight = rows.weight
+        if weight is not None:
+            negative = (weight < 0).numeric().sum()._ring_share()
+            context.guard(negative, f"{_NAME}: sample_weight is at least 0")
+        both = factor if weight is None else weight if factor is None else weight * factor
+        if both is not None:  # once, so that weights cost nothing in a step; the column of ones has weights, too
+            inputs = with_intercept(x, rows.valid) if self.fit_intercept else x
+            weighted = inputs * both.reshape((-1, 1))
         columns = x.shape[1] + self.fit_intercept
-        batches = (
-            order if order is not None else batch_order(x.shape[0], self.batch_size, self.epochs, self.random_state)
-        )
-        per_epoch = max(1, len(batches) // self.epochs)
-        state = SGDState(context.constant(np.zeros(columns)))
-        state.coef = state.coef._stated(self.coefficient_bound)
+        epochs, size = self._setting("epochs"), self._setting("batch_size")
+        batches = order if order is not None else batch_order(x.shape[0], size, epochs, self.random_state)
+        per_epoch = max(1, len(batches) // epochs)
+        start = context.constant(np.zeros(columns))
+        share: SecureArray | None = None
+        if self.fit_intercept:
+            counted = both if rows.valid is None else rows.valid if both is None else both * rows.valid
+            share = _share(y, counted)
+            start = joined([start[:-1], logit(share)])
+        alpha = self.alpha or 0.0 if self.C is None else 1.0 / (self.C * x.shape[0])
+        state = SGDState(start._stated(self.coefficient_bound), alpha=alpha)
+        before, moved = state.coef, 0.0
         for chosen in batches:
+            if state.step % per_epoch == 0:
+                before, moved = state.coef, 0.0
+            moved += self._rate(state.step, len(batches))
             last = (state.step + 1) % per_epoch == 0
             x_batch = inputs[chosen]
             if x_batch.shape[1] < columns:  # here, for a wider copy of the whole matrix costs more
                 x_batch = with_intercept(x_batch, None if rows.valid is None else rows.valid[chosen])
             weighted_batch = x_batch if weighted is inputs else weighted[chosen]
             state = self.step(state, x_batch, weighted_batch, y[chosen], len(batches), last)
-            note = f"epoch {(state.step - 1) // per_epoch + 1}/{self.epochs}"
+            note = f"epoch {(state.step - 1) // per_epoch + 1}/{epochs}"
             if last:
                 state.coef = state.coef.assume_bound(self.coefficient_bound)
                 context.check_guards()
@@ -195,6 +243,7 @@ class LogisticRegression(LinearModel):
             context.progress(state.step, len(batches), note)
         names = (*rows.names, "intercept") if self.fit_intercept else rows.names
         self.learnt(state.coef, self.fit_intercept, names)
+        self.converged_ = _settled(before - state.coef, moved, share)
 
     def step(
         self, state: SGDState, x: SecureArray, weighted: SecureArray, y: SecureArray, steps: int, measure: bool
@@ -203,18 +252,21 @@ class LogisticRegression(LinearModel):
         rate = self._rate(state.step, steps)
         # rate / B = c * 2^-k: c goes into the sigmoid, 2^-k into the truncation of the gradient: both for nothing.
         c, exponent = math.frexp(rate / x.shape[0])
-        error = sigmoid(x @ state.coef, factor=c) - y * c
+        error = sigmoid_series(x @ state.coef, factor=c) - y * c
         gradient = weighted.T.matmul(error, factor=2.0**exponent)
         coef = state.coef - gradient
-        if self.alpha:
-            coef = coef - state.coef * self._penalty(x.shape[1], rate)
+        if state.alpha:
+            penalty = np.full(x.shape[1], rate * state.alpha)
+            if self.fit_intercept:
+                penalty[-1] = 0.0
+            coef = coef - state.coef * penalty
         squared = None
         if measure and self.on_epoch is not None:
             squared = error.matmul(error) * (1.0 / (c * c * x.shape[0]))
-        return SGDState(coef, state.step + 1, squared)
+        return SGDState(coef, state.step + 1, squared, state.alpha)
 
     def predict_proba(self, x: Table | SecureArray) -> SecureArray:
-        """Probability of class 1 for each row, secret; error of the sigmoid at most 1.5e-4."""
+        """Probability of class 1 for each row, secret; p and 1 - p to a relative 2^-15 plus 2^-28, beside the scores' error."""
         return sigmoid(self.decision_function(x))
 
     def predict(self, x: Table | SecureArray) -> SecureArray:
@@ -271,35 +323,51 @@ class LogisticRegression(LinearModel):
             raise UsageError(
                 "LogisticRegression: expected y as 0/1 integers or booleans, got fixed-point values; compare: y > 0.5"
             )  # fmt: skip
-        if self.solver not in ("sgd", "newton"):
-            raise UsageError(f"LogisticRegression: expected solver 'sgd' or 'newton', got {self.solver!r}")
+        if self.solver not in ("auto", "sgd", "newton"):
+            raise UsageError(f"LogisticRegression: expected solver 'auto', 'newton' or 'sgd', got {self.solver!r}")
         check_positive(
-            "LogisticRegression", epochs=self.epochs, batch_size=self.batch_size, max_iter=self.max_iter,
-            alpha=float(self.alpha),
+            _NAME, epochs=self.epochs, batch_size=self.batch_size, max_iter=self.max_iter,
+            alpha=None if self.alpha is None else float(self.alpha),
         )  # fmt: skip
-        if not self.learning_rate > 0:
-            raise UsageError(f"LogisticRegression: expected learning_rate > 0, got {self.learning_rate}")
-        if self.class_weight is not None and min(self.class_weight) < 0:
-            raise UsageError(f"LogisticRegression: expected class weights of at least 0, got {self.class_weight}")
+        if self.learning_rate is not None and not self.learning_rate > 0:
+            raise UsageError(f"{_NAME}: expected learning_rate > 0, got {self.learning_rate}")
+        if self.C is not None and (self.alpha is not None or not self.C > 0):
+            raise UsageError(
+                f"{_NAME}: expected C > 0, and C or alpha but not both, got C={self.C!r} and alpha={self.alpha!r}; "
+                "C = 1 / (alpha * sum of the sample weights)"
+            )
         return as_flags(y, "LogisticRegression: y", advice=OTHER_LABELS)
 
     def _instead(self) -> str:
         return "take solver='newton'"
 
-    def _weighted(self, x: SecureArray, y: SecureArray) -> SecureArray:
-        """Rows times their class weight: computed once, so that weights cost nothing in a step."""
-        if self.class_weight is None:
-            return x
-        zero, one = self.class_weight
-        return x * (y * (one - zero) + zero).reshape((-1, 1))
+    def _setting(self, name: str) -> Any:
+        """A setting of the gradient steps."""
+        given = getattr(self, name)
+        return _SGD[name] if given is None else given
 
     def _rate(self, step: int, steps: int) -> float:
-        first = self.learning_rate
+        first = self._setting("learning_rate")
         last = first if self.final_learning_rate is None else self.final_learning_rate
         return learning_rate(first, last, step, steps)
 
-    def _penalty(self, width: int, rate: float) -> npt.NDArray[np.float64]:
-        penalty = np.full(width, rate * self.alpha)
-        if self.fit_intercept:
-            penalty[-1] = 0.0
-        return penalty
+
+def _share(y: SecureArray, weight: SecureArray | None) -> SecureArray:
+    """Share of class 1 in the weights (n,), a secret scalar at 28 fractional bits."""
+    n = y.shape[0]
+    if weight is None:
+        return y.sum().multiply(1.0 / n, scale=28)._stated(1.0)
+    room = fitting_scale(n * max(weight.bound, 1.0), 28, RANGE_BITS - 4)
+    small = weight.rescaled(min(weight.scale, room))
+    both = stack([small @ y, small.sum()])
+    return ratio(both[0], both[1], 1.01, scale=28)
+
+
+def _settled(moved: SecureArray, rates: float, share: SecureArray | None) -> SecureArray:
+    """Whether an epoch that moved the coefficients by ``moved``, at these learning rates in all, had small gradients."""
+    context, most = moved._context, rates * _SETTLED
+    if share is None:
+        limit = context.constant(most / 4, scale=28)
+    else:
+        limit = (share - share.multiply(share, scale=28)).multiply(most, scale=28)
+    return ((stack([moved, -moved]) > limit.reshape((1, 1))).numeric().sum() == 0)

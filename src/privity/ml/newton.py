@@ -1,13 +1,16 @@
 """Newton's method on shares: a fixed, public number of steps to the optimum of a generalised linear model.
 
 One evaluation at the coefficients b gives the gradient X^T r / n and the expected Hessian X^T W X / n; ``Information``
-inverts it. A step after which the gradient is longer is halved instead of taken: along Newton's direction a short
-enough step always shortens the gradient, so this is a line search that costs a comparison of two numbers and opens
-nothing.
+inverts it. The line search looks at the slope of the loss along the last direction, which the gradient at the new
+point gives for a product of two vectors: the loss is convex, so where the slope there is not steeper uphill than it was
+downhill at the start, the step is taken; else the step is cut to a quarter. Where the slope still has a quarter of its
+first size downhill, the next step is doubled: where classes are apart, each of Newton's steps moves the margins by about
+1 only. Costs two comparisons of two numbers, opens nothing. No loss is computed: that would cost a logarithm a row.
 """
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,17 +21,22 @@ import numpy as np
 from ..array import SecureArray
 from ..context import Context
 from ..errors import OverflowPlanned, RangeViolated, UsageError
-from ..functions import concatenate, where
+from ..functions import concatenate, stack
 from ..functions.arithmetic import matmul
 from ..lines import user_line
 from ..ring import exact, layout
 from ..types import RANGE_BITS
+from .constant import varying
 from .estimator import Rows, with_intercept
-from .information import Information, matrix_scale
+from .information import LEAST, Information, lifted, matrix_scale
+from .weights import Unit, evened
 
 _FEWEST_BITS = 4  # of factors whose products are summed over the rows: their rounding averages out
+_FEWEST_LEFT = 10  # of columns beside columns times the Hessian's weights
 _COEF_BITS = 24
+_LARGEST_TOTAL = 2.0**12  # of sample weights beside class weights that are brought to a mean of 1
 _GRADIENT_BITS = 34
+_SLOPE_BITS = 26  # of the gradient where it is multiplied by steps of _COEF_BITS: room for slopes up to 2^9
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +44,8 @@ class Predictors:
     """What is fitted: ``x`` (n, d), with a last column of ones (0 in padding rows) where there is an intercept.
 
     ``weighted``: x times the weights. ``total``: sum of the weights over 2^shift, a number or secret. Sums over rows
-    are divided by 2^shift, the power of two from n upward, which is only a shift.
+    are divided by 2^shift, the power of two from n upward, which is only a shift. ``valid``: flags of the real rows.
+    ``load``: what the mean of the weights cannot pass. ``unit``: what weights were multiplied by, None for 1.
     """
 
     x: SecureArray
@@ -46,16 +55,22 @@ class Predictors:
     shift: int
     intercept: bool
     names: tuple[str, ...]
+    valid: SecureArray | None = None
+    load: float = 1.0
+    unit: Unit | None = None
 
     @classmethod
     def of(
-        cls, what: str, rows: Rows, intercept: bool, penalised: bool, factor: SecureArray | None = None
-    ) -> Predictors:
+        cls, what: str, rows: Rows, intercept: bool, penalised: bool, factor: SecureArray | None = None,
+        heaviest: float = math.inf,
+    ) -> Predictors:  # fmt: skip
         """``factor`` (n,): weights that count in the loss but not in the total (class weights).
 
-        Raises UsageError for more columns than rows without a penalty. Weights below 0 raise RangeViolated later.
+        Weights whose public bound passes ``heaviest`` are brought to a mean between 1/4 and 1 first, ``total`` with
+        them, by a secret power of two: about 40 rounds and 18 bytes a row; sums have room for them then. Raises
+        UsageError for more columns than rows without a penalty. Weights below 0 raise RangeViolated later.
         """
-        n = rows.x.shape[0]
+        n, context = rows.x.shape[0], rows.x._context
         x = rows.x if rows.x.scale else rows.x.rescaled(rows.x._context.fraction_bits)
         x = with_intercept(x, rows.valid) if intercept else x
         if x.shape[1] > n and not penalised:
@@ -65,35 +80,60 @@ class Predictors:
         shift = exact.log2_ceil(n) if n > 1 else 0
         weight = rows.weight
         if weight is not None:
-            weight._context.guard((weight < 0).numeric().sum()._ring_share())
+            context.guard((weight < 0).numeric().sum()._ring_share(), f"{what}: sample_weight is at least 0")
         counted = weight if rows.valid is None else rows.valid if weight is None else weight * rows.valid
         total: float | SecureArray = n / 2.0**shift
         if counted is not None:
-            total = counted.sum().multiply(2.0**-shift, scale=24)
-        both = weight if factor is None else factor if weight is None else weight * factor
-        weighted = x if both is None else x.multiply(both.reshape((-1, 1)), scale=x.scale)
+            over = lifted(counted.sum(), -shift)
+            total = over.rescaled(min(over.scale, 24))
         applied = counted if factor is None else factor if counted is None else counted * factor
+        load, unit = 1.0 if applied is None else applied.bound, None
+        if applied is not None and load > heaviest:
+            room = RANGE_BITS - 2 - x.scale - exact.log2_ceil(max(x.bound, 1.0))
+            applied, unit = evened(what, applied, shift, room)
+            load = 1.0
+            total = _evened_total(total, unit, context)
+        both = applied
+        if unit is None:
+            both = weight if factor is None else factor if weight is None else weight * factor
+        weighted = x if both is None else x.multiply(both.reshape((-1, 1)), scale=x.scale)
         names = (*rows.names, "intercept") if intercept else rows.names
-        return cls(x, weighted, applied, total, shift, intercept, names)
+        return cls(x, weighted, applied, total, shift, intercept, names, rows.valid, load, unit)
 
     def mean(self, values: SecureArray, scale: int = 24) -> SecureArray:
         """Sum over the rows of weight * values (n,) or (n, k), padding left out, over 2^shift."""
         values = values.numeric()
         if self.weight is None or not (self.weight.scale or values.scale):
+            room = _room("a sum", 0, self.x.shape[0] * max(1.0, self.load) * values.bound)
+            values = values.rescaled(min(values.scale, room))
             total = values.sum(0) if self.weight is None else self.weight @ values  # whole numbers stay whole
             bound = total.bound / 2.0**self.shift
             over = SecureArray(total._context, total._ring_share(), total.scale + self.shift, bound)
             return over.rescaled(min(scale, over.scale))
-        room = _room("a sum", self.weight.scale, self.weight.size * self.weight.bound * values.bound)
-        return matmul(self.weight, values.rescaled(min(values.scale, room)), 2.0**-self.shift, scale)
+        reach = self.weight.size * self.load * values.bound
+        room = _room("a sum", self.weight.scale, reach)
+        return matmul(self.weight, values.rescaled(min(values.scale, room)), 2.0**-self.shift, scale, reach=reach)
 
     @property
     def columns(self) -> int:
         return self.x.shape[1]
 
+    def varying(self) -> SecureArray:
+        """1 for columns that vary (without an intercept: that are not 0 throughout), and for the intercept; (d,)."""
+        features = self.x[:, :-1] if self.intercept else self.x
+        found = varying(features, self.valid, self.intercept)
+        return concatenate([found, self.x._context.constant(np.ones(1, np.int64))]) if self.intercept else found
+
     def slopes(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         """1 for coefficients of features, 0 for the intercept."""
         return np.append(np.ones(self.columns - 1, np.int64), 0) if self.intercept else np.ones(self.columns, np.int64)
+
+
+def _evened_total(total: float | SecureArray, unit: Unit, context: Context) -> SecureArray:
+    """The sum of the sample weights over 2^shift, in the unit of the weights: known to be small."""
+    given = total if isinstance(total, SecureArray) else context.constant(total, scale=24)
+    share = context.protocol.mul(given._ring_share(), unit.power._ring_share(), unit.power.scale)
+    return SecureArray(context, share, given.scale, _LARGEST_TOTAL)
 
 
 class Family(ABC):
@@ -103,6 +143,8 @@ class Family(ABC):
     weight_bound: float
     exact_bound: bool
     """Whether no residual can pass its bound; else the bound is guarded at the last step."""
+    weight_bits: int = 12
+    """Fractional bits that columns times their weights should keep: more where weights may be small everywhere."""
     bits: int | None = None
     """Fractional bits of the linear predictor; None: the session's."""
 
@@ -113,7 +155,10 @@ class Family(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Optimum:
-    """Coefficients (d,) after the last step; the inverse of the Hessian, the residuals and r^T H^-1 r before it."""
+    """Coefficients (d,) after the last step, and what was found before it: the inverse of the Hessian, the residuals,
+    and ``decrement`` = g^T H^-1 g (), over 2^shift: times 2^shift, the square of the last step in standard errors
+    where the loss is minus the log likelihood.
+    """
 
     coef: SecureArray
     information: Information
@@ -129,21 +174,24 @@ def newton(
     alpha: float,
     steps: int,
     coefficient_bound: float,
-    tol: float | None,
+    least: float = LEAST,
 ) -> Optimum:
     """Minimise mean loss + alpha / 2 |slopes|^2 in ``steps`` steps from ``start`` (d,).
 
-    What has to hold is added to the session's range flag: a Hessian that is not singular, coefficients below their
-    bound, and a last decrement g^T H^-1 g of at most ``tol`` (None: not checked). Each step: about 170 rounds for 64
-    columns; 10.25 bytes per party and element of x, 10 for each row, and what the family's ``evaluate`` costs.
+    The last step is always Newton's: what certifies it is the decrement, which the caller guards (``certify``). What
+    else has to hold is added to the session's range flag: a Hessian that is not singular (``least``: its smallest
+    eigenvalue, with a diagonal of 1), coefficients below their bound. A column that is constant beside an intercept, or
+    0, has coefficient 0 and standard error 0. Each step: about 170 rounds for 64 columns; 10.25 bytes per party and
+    element of x, 10 for each row, and what the family's ``evaluate`` costs. Once: 12 rounds for constant columns.
     """
     context, x = design.x._context, design.x
     scale = min(_COEF_BITS, _room("the linear predictor", x.scale, design.columns * x.bound * coefficient_bound))
     coef = start.rescaled(scale)._stated(coefficient_bound)
     penalty = _Penalty.of(design, alpha, scale + exact.log2_ceil(max(coefficient_bound, 1.0)))
+    kept = design.varying()
     information: Information | None = None
-    first: Information | None = None
-    anchor, move, best = coef, coef, coef
+    search: _Search | None = None
+    left: SecureArray | None = None
     for step in range(steps):
         last = step == steps - 1
         residual, weight = family.evaluate(matmul(x, coef, scale=family.bits))
@@ -151,26 +199,75 @@ def newton(
             residual = residual.assume_bound(family.residual_bound)
         gradient = penalty.gradient(weighted_sums(design, residual._stated(family.residual_bound)), coef)
         if information is None or weight is not None:
-            information = Information(penalty.hessian(weighted_products(design, weight, family.weight_bound)))
-        first = information if first is None else first
-        length = _squared(first.unit(gradient, 16))
+            if weight is not None and left is None:
+                left = shortened(design, family.weight_bound, family.weight_bits)
+            hessian = penalty.hessian(weighted_products(design, weight, family.weight_bound, left))
+            information = Information(hessian, least, kept)
         newer = -information.solve(gradient, scale, coefficient_bound)
-        if step == 0:
-            anchor, move, best = coef, newer, length
+        slopes = gradient.rescaled(min(gradient.scale, _SLOPE_BITS))
+        decrement = -_dot(slopes, newer)
+        if search is None or last:
+            search = _Search(coef, newer, newer, decrement)
         else:
-            shorter = length <= best
-            half = move.multiply(0.5, scale=scale)
-            chosen = where(shorter, concatenate([coef, newer]), concatenate([anchor, half]))._stated(coefficient_bound)
-            anchor, move = chosen[: design.columns], chosen[design.columns :]
-            best = where(shorter, length, best)
-        coef = (anchor + move)._stated(coefficient_bound)
+            search = search.after(coef, newer, decrement, _dot(slopes, search.direction))
+        coef = (search.anchor + search.move)._stated(coefficient_bound)
         context.progress(step + 1, steps, f"step {step + 1}/{steps}")
     assert information is not None
     information.guard()
-    decrement = -_dot(gradient.rescaled(min(gradient.scale, 26)), newer)
-    if tol is not None:
-        context.guard((decrement > tol).numeric()._ring_share())
     return Optimum(coef.assume_bound(coefficient_bound), information, residual, decrement)
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """Where the loss was last known to fall, the direction from there, the step that is tried, and how steep it fell.
+
+    ``move`` is ``direction`` times a secret power of two; ``drop`` () is the slope at the anchor, less than 0, negated.
+    """
+
+    anchor: SecureArray
+    direction: SecureArray
+    move: SecureArray
+    drop: SecureArray
+
+    def after(self, coef: SecureArray, newer: SecureArray, drop: SecureArray, slope: SecureArray) -> _Search:
+        """The next try, given the slope along ``direction`` at ``coef``, Newton's step from there and its drop."""
+        context, d = coef._context, coef.size
+        proto = context.protocol
+        both = proto.concatenate([self.move._ring_share(), self.drop._ring_share().map(layout.reshape((1,)))], 0)
+        cut = proto.truncate(both, 2)
+        quarter = SecureArray(context, cut.map(layout.take(slice(0, d))), self.move.scale, self.move.bound)
+        fourth = SecureArray(context, cut.map(layout.take(d)), self.drop.scale, self.drop.bound)
+        flags = (stack([self.drop - slope, slope + fourth]) < 0).numeric()
+        uphill, short = flags[0], flags[1]
+        scale, bound = coef.scale, coef.bound
+        rows = [self.anchor - coef, self.direction - newer, quarter - newer, newer]
+        factors = proto.concatenate(
+            [uphill._fitted((3 * d,)), short._fitted((d,)), uphill._fitted((1,))], 0
+        )
+        values = proto.concatenate(
+            [r._ring_share() for r in rows] + [(self.drop - drop)._fitted((1,))], 0
+        )
+        chosen = proto.mul(factors, values)
+
+        def part(low: int, high: int) -> SecureArray:
+            return SecureArray(context, chosen.map(layout.take(slice(low, high))), scale, bound)
+
+        change = SecureArray(context, chosen.map(layout.take(4 * d)), drop.scale, drop.bound)
+        return _Search(
+            (coef + part(0, d))._stated(bound),
+            (newer + part(d, 2 * d))._stated(bound),
+            (newer + part(2 * d, 3 * d) + part(3 * d, 4 * d))._stated(bound),
+            (drop + change)._stated(drop.bound),
+        )
+
+
+def certify(what: str, found: Optimum, limit: SecureArray | float) -> None:
+    """Guard that the last decrement is at most ``limit``: a number, or secret ()."""
+    context = found.decrement._context
+    context.guard(
+        (found.decrement > limit).numeric()._ring_share(),
+        f"{what}: the last of max_iter steps moved a coefficient by a small part of its standard error",
+    )
 
 
 @contextmanager
@@ -201,7 +298,7 @@ class _Penalty:
             return cls(None, design.slopes())
         total = design.total
         largest = alpha * (total.bound if isinstance(total, SecureArray) else total)
-        bits = min(34, RANGE_BITS - 2 - coef_bits - exact.log2_ceil(largest))
+        bits = min(40, RANGE_BITS - 2 - coef_bits - exact.log2_ceil(largest))
         if isinstance(total, SecureArray):
             strength = total.multiply(alpha, scale=max(bits, total.scale)).rescaled(bits)
         else:
@@ -241,22 +338,45 @@ def _room(what: str, scale: int, bound: float) -> int:
 
 def weighted_sums(design: Predictors, residual: SecureArray) -> SecureArray:
     """X^T W r / 2^shift (d,). Three rounds."""
-    weighted, rows = design.weighted, design.x.shape[0]
-    room = _room("the gradient", weighted.scale, rows * weighted.bound * residual.bound)
-    residual = residual.rescaled(min(residual.scale, room))
-    return matmul(weighted.T, residual, 2.0**-design.shift, _GRADIENT_BITS)
+    weighted = design.weighted
+    reach = design.x.shape[0] * design.load * design.x.bound * residual.bound
+    residual = residual.rescaled(min(residual.scale, _room("the gradient", weighted.scale, reach)))
+    return matmul(weighted.T, residual, 2.0**-design.shift, _GRADIENT_BITS, reach=reach)
 
 
-def weighted_products(design: Predictors, weight: SecureArray | None, bound: float) -> SecureArray:
-    """X^T diag(weight) W X / 2^shift (d, d), for 0 <= ``weight`` <= ``bound`` (n,), None: 1. Six rounds."""
-    x, weighted = design.x, design.weighted
-    total = x.shape[0] * weighted.bound * x.bound * bound
+def weighted_products(
+    design: Predictors, weight: SecureArray | None, bound: float, left: SecureArray | None = None
+) -> SecureArray:
+    """X^T diag(weight) W X / 2^shift (d, d), for 0 <= ``weight`` <= ``bound`` (n,), None: 1. Six rounds.
+
+    ``left``: the design's ``weighted``, or what ``shortened`` made of it.
+    """
+    x, weighted = design.x, design.weighted if left is None else left
+    total = _products_reach(design, bound)
     room = _room("the Hessian", weighted.scale, total)
     if weight is None:
         right = x.rescaled(min(x.scale, room))
     else:
+        weight = weight.rescaled(min(weight.scale, _room("the Hessian", x.scale, x.bound * bound)))
         right = x.multiply(weight._stated(bound).reshape((-1, 1)), scale=min(24, room))
-    return matmul(weighted.T, right, 2.0**-design.shift, matrix_scale(total / 2.0**design.shift))
+    scale = matrix_scale(total / 2.0**design.shift)
+    return matmul(weighted.T, right, 2.0**-design.shift, scale, reach=total)
+
+
+def _products_reach(design: Predictors, bound: float) -> float:
+    """What the sums of ``weighted_products`` cannot pass."""
+    return design.x.shape[0] * design.load * exact.square(design.x.bound) * bound
+
+
+def shortened(design: Predictors, bound: float, wanted: int) -> SecureArray:
+    """``weighted`` with so few bits that x times its weight keeps ``wanted`` beside it: rare classes have small weights.
+
+    Its own rounding is averaged over the rows, so 10 are enough. Where the bound leaves room it is ``weighted``; else
+    a truncation, once for a fit: 10 bytes an element.
+    """
+    weighted = design.weighted
+    free = RANGE_BITS - 1 - exact.log2_ceil(max(_products_reach(design, bound), 1.0)) - wanted
+    return weighted if free >= weighted.scale else weighted.rescaled(min(weighted.scale, max(_FEWEST_LEFT, free)))
 
 
 def _dot(x: SecureArray, y: SecureArray) -> SecureArray:
@@ -265,8 +385,5 @@ def _dot(x: SecureArray, y: SecureArray) -> SecureArray:
     row = layout.reshape((1, n))
     share = proto.dot(x._ring_share().map(row), y._ring_share().map(row)).map(layout.reshape(()))
     scale = x.scale + y.scale
-    return SecureArray(x._context, share, scale, 2.0 ** (RANGE_BITS - 2 - scale))
+    return SecureArray(x._context, share, scale, 2.0 ** (RANGE_BITS - 3 - scale))
 
-
-def _squared(x: SecureArray) -> SecureArray:
-    return _dot(x, x)

@@ -7,6 +7,7 @@ power is a product over the digits of the exponent, which are far fewer than the
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from ..ring import layout
@@ -76,6 +77,42 @@ def _normal(proto: Protocol, x: Share, power: approx.Power, bits: int) -> Share:
     return approx.lifted(proto, x, power, bits - WORK)
 
 
+@dataclass(frozen=True, slots=True)
+class Inverse:
+    """A divisor brought to its full length: 1 / x is ``mantissa`` * 2^(distance + scale - bits)."""
+
+    mantissa: Share
+    power: approx.Power
+    scale: int
+    bits: int
+
+
+def inverted(proto: Protocol, x: Share, scale: int, bits: int, least: int = 0) -> Inverse:
+    """|x| < 2^bits ring integers at ``scale``, to divide by. ``least`` above 0: a ring integer that x is known to reach;
+    where it does not, quotients are anything."""
+    place = approx.leading(proto, x, bits, signed=True, least=least)
+    power = approx.power_of_two(proto, place.digits, place.valid)
+    return Inverse(_inverse(proto, _normal(proto, x, power, bits)), power, scale, bits)
+
+
+def divided(proto: Protocol, a: Share, a_scale: int, by: Inverse, out_scale: int, result_bits: int) -> Share:
+    """a / x, a at ``a_scale``; x may have a shape that broadcasts to a's. 0 where x is 0.
+
+    |a| * 2^bits < 2^62 as ring integers and |a / x| * 2^out_scale < 2^result_bits, result_bits <= QUOTIENT_BITS.
+    Relative error at most 2^-20 plus 1.25 ulp of the output: a is multiplied by the power of two first, so that no
+    digit of it is lost.
+    """
+    power, r = by.power, by.mantissa
+    if r.shape != a.shape:
+        wide = layout.broadcast(a.shape)
+        power = approx.Power(power.low.map(wide), power.top and power.top.map(wide))
+        r = r.map(wide)
+    lifted = approx.lifted(proto, a, power, by.bits - by.scale + a_scale - out_scale - GUARD)
+    if result_bits + GUARD + WORK <= 61:  # r is about the inverse of a factor of ``lifted``: the product has no more
+        return approx.shifted_product(proto, lifted, r, WORK + GUARD)
+    return approx.wide_product(proto, lifted, result_bits + GUARD, r, WORK + 2, WORK + GUARD)
+
+
 def quotient(
     proto: Protocol,
     a: Share,
@@ -87,24 +124,8 @@ def quotient(
     result_bits: int,
     least: int = 0,
 ) -> Share:
-    """a / x for |x| < 2^bits at ``scale``, a at ``a_scale``; x may have a shape that broadcasts to a's. 0 where x is 0.
-
-    |a| * 2^bits < 2^62 as ring integers and |a / x| * 2^out_scale < 2^result_bits, result_bits <= QUOTIENT_BITS.
-    ``least`` above 0: a ring integer that x is known to reach; where it does not, the result is anything.
-    Relative error at most 2^-20 plus 1.25 ulp of the output: a is multiplied by the power of two first, so that no
-    digit of it is lost.
-    """
-    place = approx.leading(proto, x, bits, signed=True, least=least)
-    power = approx.power_of_two(proto, place.digits, place.valid)
-    r = _inverse(proto, _normal(proto, x, power, bits))
-    if x.shape != a.shape:
-        wide = layout.broadcast(a.shape)
-        power = approx.Power(power.low.map(wide), power.top and power.top.map(wide))
-        r = r.map(wide)
-    lifted = approx.lifted(proto, a, power, bits - scale + a_scale - out_scale - GUARD)
-    if result_bits + GUARD + WORK <= 61:  # r is about the inverse of a factor of ``lifted``: the product has no more
-        return approx.shifted_product(proto, lifted, r, WORK + GUARD)
-    return approx.wide_product(proto, lifted, result_bits + GUARD, r, WORK + 2, WORK + GUARD)
+    """a / x: ``divided`` by ``inverted``."""
+    return divided(proto, a, a_scale, inverted(proto, x, scale, bits, least), out_scale, result_bits)
 
 
 def rsqrt(proto: Protocol, x: Share, scale: int, bits: int, out_scale: int) -> Share:

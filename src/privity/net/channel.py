@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy.typing as npt
 
 from ..errors import NetworkError, UsageError, WireError
+from .heart import Heart
 from .sealed import SealedConnection
 from .wire import BYE, DATA, bytes_of, decode, encode, kind_of, target_of
 
@@ -82,6 +83,8 @@ class SealedChannel:
             for connection in self._connections.values():
                 connection.wait = watch.wait
         self._idle_s = idle_s
+        self._heart = Heart(list(self._connections.values()), idle_s)
+        self._heart.start()
 
     @property
     def me(self) -> str:
@@ -95,7 +98,7 @@ class SealedChannel:
 
     @property
     def bytes_sent(self) -> int:
-        """Bytes put on the wire so far, headers and tags included; the handshake is not."""
+        """Bytes put on the wire so far, headers and tags included; the handshake and signs of life are not."""
         return sum(c.bytes_sent for c in self._connections.values())
 
     def send(self, to: str, step: int, data: npt.NDArray[Any] | bytes | memoryview) -> None:
@@ -131,6 +134,7 @@ class SealedChannel:
         if self._ended:
             return
         self._ended = True
+        self._heart.stop()
         try:
             for connection in self._connections.values():
                 connection.send(BYE, 0, b"")
@@ -149,6 +153,7 @@ class SealedChannel:
         if self._ended:
             return
         self._ended = True
+        self._heart.stop()
         self._abandon(reason)
 
     def _abandon(self, reason: str) -> None:

@@ -47,6 +47,7 @@ class EmulatedLink:
     def __init__(self, channel: Channel, latency_s: float, bandwidth_bytes_per_s: float | None = None) -> None:
         """``latency_s`` is one way, so that a request and its answer take twice as long."""
         self._channel = channel
+        self._holds: Callable[[int], None] = getattr(channel, "holds", _nothing)
         self._line = Line(latency_s, bandwidth_bytes_per_s)
         self._bytes_sent = 0
         self._count = 0
@@ -119,6 +120,7 @@ class EmulatedLink:
             on_wire = wire_bytes(size)
             self._bytes_sent += on_wire
             due = self._line.due(to, on_wire, time.monotonic())
+            self._holds(1)
             heapq.heappush(self._pending, (due, self._count, deliver))
             self._count += 1
             self._changed.notify_all()
@@ -127,6 +129,8 @@ class EmulatedLink:
         """The one thread that hands due messages to the wrapped channel, in the order in which they are due."""
         while True:
             with self._changed:
+                if self._in_flight:
+                    self._holds(-1)
                 self._in_flight = False
                 self._changed.notify_all()
                 while not self._ended and (not self._pending or self._pending[0][0] > time.monotonic()):
@@ -140,6 +144,7 @@ class EmulatedLink:
             except PrivityError as error:
                 with self._changed:
                     self._failure = error
+                    self._holds(-1 - len(self._pending))  # which will not arrive any more
                     self._changed.notify_all()
                 return
 
@@ -152,3 +157,7 @@ class EmulatedLink:
     def _check(self) -> None:
         if self._failure is not None:
             raise self._failure
+
+
+def _nothing(messages: int) -> None:
+    """Channels between processes do not ask what is on the line."""

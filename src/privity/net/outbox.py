@@ -17,13 +17,14 @@ from typing import Final
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ..errors import NetworkError, UsageError, WireError
-from .wire import ABORT, CHUNK, FRAME_OVERHEAD, HEADER_BYTES, NONCE_END, NONCE_START, pack_header
+from .wire import ABORT, ALIVE, BYE, CHUNK, FRAME_OVERHEAD, HEADER_BYTES, NONCE_END, NONCE_START, pack_header
 
 SMALL: Final = 16 * 1024
 """Below this, one fresh bytes object for the whole frame is cheaper than a recycled buffer."""
 KEY_LIMIT: Final = 1 << 44
 """Bytes under one key (16 TiB, 2^40 cipher blocks): keeps the distinguishing advantage against GCM below 2^-48."""
 _IOVECS: Final = 64
+_LARGEST_AGE: Final = (1 << 32) - 1
 
 
 class BufferPool:
@@ -50,6 +51,7 @@ class Outbox:
     def __init__(self, sock: socket.socket, me: str, peer: str, key: bytes, pool: BufferPool) -> None:
         """``sock`` is blocking; ``key`` are the 16 bytes of this direction."""
         self.bytes_sent = 0
+        """Headers and tags included; signs of life are not messages and do not count."""
         self._sock = sock
         self._me = me
         self._peer = peer
@@ -58,6 +60,9 @@ class Outbox:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._sent_frames = 0
+        self._sealed = 0
+        self._signed_at = 0  # frames sent when it was last looked whether a sign of life is due
+        self._said_goodbye = False
         self._backlog: deque[tuple[memoryview, memoryview | None]] = deque()
         self._sender: threading.Thread | None = None
         self._error: OSError | None = None
@@ -72,6 +77,7 @@ class Outbox:
             try:
                 if self._error is not None:
                     raise self._error
+                self._said_goodbye = self._said_goodbye or kind == BYE
                 if total <= SMALL:
                     header = self._next_header(kind, step, total, total)
                     self._put_small(header + self._seal.encrypt(header[NONCE_START:NONCE_END], data, header))
@@ -90,13 +96,38 @@ class Outbox:
                 self._error = error
                 raise
 
+    def sign(self, silent_s: float) -> bool:
+        """A sign of life, unless other frames were sent since the last call. Never raises, never waits for the peer.
+
+        Nothing follows a goodbye, and a peer that does not read what was sent before needs no sign on top of it. False
+        if nothing can be sent any more.
+        """
+        with self._lock:
+            due = self._sent_frames == self._signed_at
+            self._signed_at = self._sent_frames
+            if self._closed or self._said_goodbye or self._error is not None:
+                return False
+            if not due or self._backlog:
+                return True
+            try:
+                header = self._next_header(ALIVE, min(int(silent_s * 1000), _LARGEST_AGE), 0, 0)
+                self._put_small(header + self._seal.encrypt(header[NONCE_START:NONCE_END], b"", header))
+            except OSError as error:
+                self._error = error  # whoever sends next says what it means
+            except NetworkError:
+                pass  # the key's limit; the next message says so
+            self._signed_at = self._sent_frames
+            return True
+
     def _next_header(self, kind: int, step: int, length: int, total: int) -> bytes:
         # The counter moves before it is used: an interrupt in between leaves a gap, which the peer refuses, and never
         # a nonce that is used twice.
         counter = self._sent_frames
         self._sent_frames = counter + 1
-        self.bytes_sent += length + FRAME_OVERHEAD
-        if self.bytes_sent > KEY_LIMIT:
+        self._sealed += length + FRAME_OVERHEAD
+        if kind != ALIVE:
+            self.bytes_sent += length + FRAME_OVERHEAD
+        if self._sealed > KEY_LIMIT:
             raise WireError(
                 f"more than {KEY_LIMIT} bytes to {self._peer} in one session; split the job in two sessions"
             )

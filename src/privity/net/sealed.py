@@ -23,6 +23,7 @@ from ..errors import NetworkError, PeerAborted, PeerLost, PeerTimeout, WireError
 from .outbox import BufferPool, Outbox
 from .wire import (
     ABORT,
+    ALIVE,
     BYE,
     CHUNK,
     CONTROL,
@@ -72,6 +73,7 @@ class SealedConnection:
         self.inbox_bytes = 0
         self.wait: Callable[[SealedConnection], None] | None = None
         """Called before every read that may block; set by parties that watch all peers while they wait for one."""
+        self._silent_since: float | None = None  # while this party waits for the peer: from when on that counts
         self._sock = sock
         self._me = me
         self._idle_s = idle_s
@@ -103,6 +105,19 @@ class SealedConnection:
             self._outbox.send(kind, step, data)
         except OSError as error:
             self._explain(error)
+
+    def sign(self, silent_s: float) -> bool:
+        """Send a sign of life if one is due (``Outbox.sign``); False once the connection is closed."""
+        return self._outbox.sign(silent_s)
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds without a sign of life in which this party has waited for the peer; 0 if it does not wait for it.
+
+        While a frame is half there, the rest of it is on its way, however slow the way is.
+        """
+        since = self._silent_since
+        return 0.0 if since is None or self._tail > self._head else max(0.0, time.monotonic() - since)
 
     def flush(self, deadline: float) -> bool:
         """Wait until all is in the socket or ``deadline`` (``time.monotonic``) has passed; False if it has."""
@@ -228,13 +243,18 @@ class SealedConnection:
             self._notice(header, kind)
 
     def _notice(self, header: Header, awaited: int | None) -> None:
-        """Act on an ABORT, BYE or PROGRESS frame at the head of the buffer."""
+        """Act on an ABORT, BYE, PROGRESS or ALIVE frame at the head of the buffer."""
         if header.length != header.total:
             raise WireError(
                 f"{KIND_NAMES[header.kind]} frame from {self.peer} is cut into chunks; such frames never are"
             )
         content = bytearray(header.length)
+        since = self._silent_since
         self._take(header, None, memoryview(content))
+        if header.kind == ALIVE:
+            if since is not None:
+                self._still_waiting(max(since, time.monotonic() - header.step / 1000))
+            return
         if header.kind == BYE:
             self.departed = True
             if awaited is not None:
@@ -282,6 +302,13 @@ class SealedConnection:
             ) from None
         self._head = head + size
         self._received_frames += 1
+        self._silent_since = None
+
+    def _still_waiting(self, since: float) -> None:
+        """After a sign of life of the peer: PeerTimeout if whom it waits for has been silent too long."""
+        self._silent_since = since
+        if self.silent_s >= self._idle_s:
+            raise self.timeout()
 
     def _make_room(self, need: int) -> None:
         have = self._tail - self._head
@@ -295,6 +322,8 @@ class SealedConnection:
         """Block until ``need`` unread bytes are in the buffer."""
         if self._tail - self._head >= need:
             return
+        if self._silent_since is None:
+            self._silent_since = time.monotonic()
         if self._tail == self._head:
             self._head = self._tail = 0
         else:
@@ -348,10 +377,11 @@ class SealedConnection:
     # ------------------------------------------------------------------ errors
 
     def timeout(self) -> PeerTimeout:
-        """The error for a peer that stayed silent."""
+        """The error for a peer that gave no sign of life."""
         return PeerTimeout(
-            f"{self._me} waited {self._idle_s:g} s for {self._what()} from {self.peer} and nothing came; "
-            "is its program still running?"
+            f"{self._me} waited {self._idle_s:g} s for {self._what()} from {self.peer} without a sign of life of it or "
+            "of whom it waits for; is its program still running, or does each wait for the other? (`privity run "
+            "--timeout` states the time)"
         )
 
     def _what(self) -> str:

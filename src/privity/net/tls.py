@@ -30,6 +30,7 @@ from .handshake import (
     knock,
     tls_context,
 )
+from .heart import PERIOD_S
 from .key_exchange import require_ml_kem
 from .outbox import BufferPool
 from .sealed import SealedConnection
@@ -153,6 +154,7 @@ class _Meeting:
         self._deadline = time.monotonic() + deadline_s
         self._idle_s = idle_s
         self._on_progress = on_progress
+        self._beaten = time.monotonic()
         self._events: queue.SimpleQueue[_Joined | NetworkError] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._claimed: set[str] = set()
@@ -222,8 +224,12 @@ class _Meeting:
         try:
             event = self._events.get(timeout=max(0.001, min(0.1, self._deadline - time.monotonic())))
         except queue.Empty:
+            beat = time.monotonic() - self._beaten >= min(PERIOD_S, self._idle_s / 4)
             for connection in connections.values():
                 connection.pump()  # raises if a peer has aborted or gone meanwhile
+                if beat:  # it may already wait for our first word, and we for somebody else
+                    connection.sign(0.0)
+            self._beaten = time.monotonic() if beat else self._beaten
             return None
         if isinstance(event, NotAuthenticated):
             # A stranger must not end our session, but the party we wait for may just hold a wrong certificate.

@@ -5,8 +5,8 @@ A message is cut into *chunks* of at most ``CHUNK`` bytes; every chunk travels i
     offset  size  field
          0     2  magic    0x5056
          2     1  version  of this frame format
-         3     1  kind     DATA, CONTROL, ABORT, BYE or PROGRESS
-         4     4  step     the program's communication step (0 for all but DATA)
+         3     1  kind     DATA, CONTROL, ABORT, BYE, PROGRESS or ALIVE
+         4     4  step     the program's communication step; of ALIVE an age in milliseconds; 0 for all others
          8     2  shard    0 until there is scale-out
         10     2  lane     0 until there is scale-out
         12     8  counter  frames sent before on this connection and direction
@@ -55,12 +55,14 @@ CONTROL: Final = 2
 ABORT: Final = 3
 BYE: Final = 4
 PROGRESS: Final = 5
+ALIVE: Final = 6
+"""A sign of life (``net.heart``): no content, and for no program."""
 
-KIND_NAMES: Final = {DATA: "DATA", CONTROL: "CONTROL", ABORT: "ABORT", BYE: "BYE", PROGRESS: "PROGRESS"}
-_LIMITS: Final = {DATA: MAX_DATA, CONTROL: MAX_CONTROL, ABORT: MAX_CONTROL, BYE: 0, PROGRESS: MAX_CONTROL}
+KIND_NAMES: Final = {DATA: "DATA", CONTROL: "CONTROL", ABORT: "ABORT", BYE: "BYE", PROGRESS: "PROGRESS", ALIVE: "ALIVE"}
+_LIMITS: Final = {DATA: MAX_DATA, CONTROL: MAX_CONTROL, ABORT: MAX_CONTROL, BYE: 0, PROGRESS: MAX_CONTROL, ALIVE: 0}
 
 DEFAULT_IDLE_S: Final = 60.0
-"""Seconds a party waits for a silent peer."""
+"""Seconds a party waits for a peer that gives no sign of life."""
 
 
 class Header(NamedTuple):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from decimal import Context, Decimal
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -95,6 +96,18 @@ def normal(draw: np.random.Generator, shape: tuple[int, ...]) -> Floats:
     """
     words = draw.integers(0, 1 << 32, (12, *shape), np.int64)
     return np.asarray((words.sum(0) - (6 << 32)) * 2.0**-32)
+
+
+def total(values: npt.NDArray[Any], axis: int | tuple[int, ...], keepdims: bool) -> npt.NDArray[Any]:
+    """Sums over axes: of integers exactly, of floats correctly rounded (``math.fsum``)."""
+    if values.dtype.kind in "biu":
+        return np.asarray(np.add.reduce(values.astype(np.int64), axis=axis, keepdims=keepdims))
+    axes = sorted(a % values.ndim for a in ((axis,) if isinstance(axis, int) else axis))
+    rows = np.moveaxis(values.astype(np.float64), axes, range(len(axes)))
+    kept = rows.shape[len(axes) :]
+    flat = rows.reshape(-1, math.prod(kept))
+    sums = np.asarray([math.fsum(flat[:, j].tolist()) for j in range(flat.shape[1])]).reshape(kept)
+    return np.expand_dims(sums, axes) if keepdims else sums
 
 
 def orthonormal(columns: Floats) -> Floats:

@@ -138,7 +138,7 @@ def test_tables_with_categories_gaps_and_padding() -> None:
     assert (done.output[len(y) :] == 0).all()
     ours, theirs = done.output[: len(y)], twin.predict(cells, output_margin=True)
     assert roc_auc_score(y, ours) > roc_auc_score(y, theirs) - 0.005 > 0.95
-    assert {o["name"] for o in done.opened} == {"m", "range guard"}
+    assert {o["name"] for o in done.opened} == {"m"}
 
 
 def test_rows_and_columns_are_drawn_by_a_public_seed() -> None:

@@ -41,7 +41,8 @@ def row_weights(what: str, y: SecureArray, valid: SecureArray | None, sample_wei
         return mask
     if isinstance(sample_weight, SecureArray):
         weight = sample_weight.numeric()
-        weight._context.guard((weight < 0)._ring_share().map(layout.total(None, False)))
+        hint = f"{what}: sample_weight is at least 0: correct the weights"
+        weight._context.guard((weight < 0)._ring_share().map(layout.total(None, False)), hint)
     else:
         public = np.asarray(sample_weight)
         if public.dtype.kind not in "biuf" or not np.isfinite(public).all() or (public < 0).any():

@@ -8,8 +8,10 @@ and columns a tree may use (by ``random_state``) are public. Source: Chen and Gu
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self, final
 
 import numpy as np
@@ -17,21 +19,26 @@ import numpy.typing as npt
 
 from ...array import SecureArray
 from ...errors import UsageError
-from ...functions import argmax, concatenate, exp, sigmoid, softmax
-from ...ring import exact
+from ...functions import argmax, concatenate, exp, sigmoid, softmax, stack
 from ...table import Table
+from ..class_weight import ClassWeight, check_class_weight, class_factors
 from ..design import settle
 from ..estimator import Estimator, real_numbers, whole_numbers
 from .bins import ROWS, Bins
-from .grower import Growth, Trees, grow
+from .grower import Growth, Trees, _Units, grow
 from .objectives import NAMES, Logistic, Objective, Poisson, Softmax, SquaredError, Tweedie
 from .rows import DEEPEST, TreeRows, bins_again, learn_bins, tree_rows
+from .target import BITS, Target
+from .weights import in_common
 
 _HINT = (
     "Targets: 0 and 1 for binary:logistic, 0 to classes - 1 for multi:softmax, at least 0 for count:poisson and "
     "reg:tweedie. Weights: at least 0. Margins: lower learning_rate, or raise reg_lambda or min_child_weight"
 )
 _TOGETHER = 1 << 23  # leaves times rows of trees that are asked at once
+_MOST_RULES = 64.0  # of what rows weigh in all: beyond, regularisation leaves nothing of a tree
+_WEIGHT_BITS = 15  # fewest fractional bits of a leaf's weight
+_STEEP = 2.0**14  # of a leaf's weight, where its bits are too few without a bound
 
 Constraints = Mapping[str, int] | Sequence[int] | None
 
@@ -43,13 +50,14 @@ class GradientBoosting(Estimator):
     complete, as where one stops is secret. max_bins: at most so many bins a column (see ``Binner``). reg_lambda,
     reg_alpha, gamma, min_child_weight: as in XGBoost; reg_lambda + min_child_weight above 0. subsample,
     colsample_bytree: shares of rows and columns that a tree learns from, drawn publicly by ``random_state``.
-    monotone_constraints: -1, 0 or 1 for each column, or by name. base_score: the first prediction (a probability or a
-    mean), None: the mean target, secret. Empty cells of a table go to the side that serves best, as in XGBoost.
+    monotone_constraints: -1, 0 or 1 for each column, or by name. max_delta_step: largest weight of a leaf, before
+    learning_rate; None: 0.7 for count:poisson, else 0, no limit but that leaves are cut at 64 (8 for reg:tweedie),
+    where a probability is 0 or 1 to the last digit. base_score: the first prediction (a probability or a mean), None:
+    the mean target, secret, as in XGBoost. Empty cells of a table go to the side that serves best, as in XGBoost.
 
     ``fit`` opens one flag 'range ok', and another before columns are sorted. After fit, all secret: ``splits_`` (a list
     by level), ``left_``, ``right_``: all trees side by side, as ``Trees``, those of a round next to each other;
-    ``binner_``: what the ``Binner`` learnt; ``base_``: first margins (lanes,). Leaves and ``base_``
-    are in units of ``unit_``. ``names_``: of the columns.
+    ``binner_``: what the ``Binner`` learnt; ``base_``: first margins (lanes,). ``names_``: of the columns.
     """
 
     n_estimators: int
@@ -63,6 +71,7 @@ class GradientBoosting(Estimator):
     subsample: float
     colsample_bytree: float
     monotone_constraints: Constraints
+    max_delta_step: float | None
     base_score: float | None
     objective: str
     random_state: int
@@ -82,36 +91,49 @@ class GradientBoosting(Estimator):
         assert rows.y is not None
         monotone = self._monotone(rows.names)
         context = rows._context
-        objective = self._objective(rows.y)
+        objective = self._objective(rows)
         objective.guard(rows.valid)
-        weight = _weight(objective, rows)
+        weight, factor, total = self._weight(rows, objective), None, None
+        if weight is not None and weight.scale + weight.bound > 1:  # more than a mask
+            rules = self.reg_lambda + self.min_child_weight
+            rules += 0.0 if objective.inverse else self.reg_alpha + self.gamma
+            weight, factor = in_common(weight, rules / _MOST_RULES)
+            total = weight.bound
         bins, self.binner_ = learn_bins(rows, self.max_bins)
         self.base_ = objective.start(weight, self.base_score)
-        self.names_, self.units_, self.unit_ = rows.names, rows.units, objective.unit
+        self.names_, self.units_ = rows.names, rows.units
+        limit = objective.clipped if self.max_delta_step is None else self.max_delta_step or None
         growth = Growth(
-            self.max_depth, self.reg_lambda, self.reg_alpha / objective.unit, self.gamma / exact.square(objective.unit),
-            self.min_child_weight, monotone, objective.bounded and weight is None, self.learning_rate,
-            objective.largest, objective.clipped,
+            self.max_depth, self.reg_lambda, self.reg_alpha, self.gamma, self.min_child_weight, monotone,
+            objective.steep, self.learning_rate, objective.largest, limit, factor, total, objective.inverse,
         )  # fmt: skip
         self._rounds(bins, objective, weight, growth)
+        if isinstance(objective, SquaredError):
+            self._in_own_unit(objective.target)
         settle(context, what, _HINT)
         return self
 
     def _rounds(self, bins: Bins, objective: Objective, weight: SecureArray | None, growth: Growth) -> None:
         lanes, n, context = objective.lanes, bins.rows, self.base_._context
-        margin = self.base_.reshape((-1, 1)) + context.constant(np.zeros((lanes, n)))
+        margin = self.base_.reshape((-1, 1)) + context.constant(np.zeros((lanes, n)), scale=self.base_.scale)
         generator = np.random.default_rng(self.random_state)  # public choices: the same at all parties
         made: list[Trees] = []
         for k in range(self.n_estimators):
             if objective.margin is not None and k:
                 margin = margin.assume_bound(objective.margin)
-            g, h = objective.derivatives(margin)
+            g, h, size = objective.derivatives(margin)
             use = _drawn(generator, self.subsample, n)
             if weight is not None:
-                applied = weight if use is None else weight * use
-                g, h = (v.multiply(applied.reshape((1, -1)))._stated(v.bound * weight.bound) for v in (g, h))
-            elif use is not None:
-                g, h = g * use, h * use
+                applied = weight if use is None else (weight * use)._stated(weight.bound)
+                g, h, size = (None if v is None else _times(v, applied) for v in (g, h, size))
+                assert g is not None and h is not None
+            elif use is not None:  # a tree may draw no row: it does not split then
+                g, h, size = (None if v is None else (v * use)._stated(v.bound) for v in (g, h, size))
+                assert g is not None and h is not None
+            if size is not None and _Units.of(n, g, h, growth).weight_bits < _WEIGHT_BITS:
+                # a weight of a leaf has a bound then, and is less by 2^-14 of itself squared at most
+                h = (h + size.rescaled(h.scale).multiply(np.asarray(1 / _STEEP), scale=h.scale))._stated(h.bound * 1.01)
+                growth = replace(growth, steep=_STEEP)
             allowed = self._columns(generator, lanes, bins.columns)
             trees, values = grow(bins, g, h, growth, allowed)
             made.append(trees)
@@ -119,6 +141,15 @@ class GradientBoosting(Estimator):
             context.progress(k + 1, self.n_estimators, f"round {k + 1}/{self.n_estimators}")
         self.splits_ = [concatenate([t.splits[level] for t in made]) for level in range(self.max_depth)]
         self.left_, self.right_ = (concatenate([getattr(t, side) for t in made]) for side in ("left", "right"))
+
+    def _in_own_unit(self, target: Target) -> None:
+        """Leaves and the first margin from the target's secret unit to its own."""
+        scale = target.scale(self.n_estimators)
+        leaves = target.back(stack([self.left_, self.right_]).rescaled(BITS), scale)
+        self.left_, self.right_ = (leaves[k]._stated(4 * target.most) for k in (0, 1))
+        start = target.back(self.base_, scale)
+        centre = target.centre.rescaled(min(target.centre.scale, scale))
+        self.base_ = (start + centre)._stated(2 * target.bound + target.most)
 
     def _columns(self, generator: np.random.Generator, lanes: int, d: int) -> npt.NDArray[np.bool_] | None:
         """(lanes, d): as many columns as XGBoost would take, the same for all classes."""
@@ -148,7 +179,7 @@ class GradientBoosting(Estimator):
             parts.append(self._sum(bins_again(what, rows.part(span), self.binner_)).reshape((lanes, -1)))
         total = parts[0] if len(parts) == 1 else concatenate(parts, axis=1)
         made = total + self.base_.reshape((-1, 1))
-        return made if self.unit_ == 1 else _in_units(made, self.unit_)
+        return made if made.scale <= self._bits() else made.rescaled(self._bits())
 
     def _sum(self, bins: Bins) -> SecureArray:
         """All trees' weights for rows in bins, added up by lane, (lanes, n)."""
@@ -168,10 +199,15 @@ class GradientBoosting(Estimator):
                 [part(s, 1 << level) for level, s in enumerate(self.splits_)],
                 part(self.left_, leaves), part(self.right_, leaves), count,
             )  # fmt: skip
-            some = trees.predict(bins, lanes)
+            some = trees.predict(bins, lanes, self._bits())
             total = some if total is None else total + some
         assert total is not None
         return total
+
+    def _bits(self) -> int:
+        """Fractional bits of margins: the session's, or more where the target has more."""
+        context = self.base_._context
+        return max(context.fraction_bits, getattr(self, "target_bits_", 0))
 
     def _monotone(self, names: tuple[str, ...]) -> tuple[int, ...] | None:
         wanted = self.monotone_constraints
@@ -203,6 +239,10 @@ class GradientBoosting(Estimator):
             raise UsageError(f"{name}: expected learning_rate, subsample and colsample_bytree above 0 and at most 1")
         if min(self.reg_lambda, self.reg_alpha, self.gamma, self.min_child_weight) < 0:
             raise UsageError(f"{name}: expected reg_lambda, reg_alpha, gamma and min_child_weight of at least 0")
+        if self.max_delta_step is not None:
+            real_numbers(name, max_delta_step=self.max_delta_step)
+            if self.max_delta_step < 0:
+                raise UsageError(f"{name}: expected max_delta_step of at least 0, got {self.max_delta_step!r}")
         if not self.reg_lambda + self.min_child_weight > 0:
             raise UsageError(f"{name}: expected reg_lambda + min_child_weight above 0")
         if self.objective not in self._objectives():
@@ -214,7 +254,11 @@ class GradientBoosting(Estimator):
     def _objectives(self) -> tuple[str, ...]: ...
 
     @abstractmethod
-    def _objective(self, y: SecureArray) -> Objective: ...
+    def _objective(self, rows: TreeRows) -> Objective: ...
+
+    @abstractmethod
+    def _weight(self, rows: TreeRows, objective: Objective) -> SecureArray | None:
+        """What each row counts, (n,); None if all count alike."""
 
 
 @final
@@ -222,8 +266,9 @@ class GradientBoostingClassifier(GradientBoosting):
     """Classes from boosted trees; see ``GradientBoosting``.
 
     objective: "binary:logistic" (y of 0 and 1), "multi:softmax" or "multi:softprob" (the same; y of 0 to classes - 1,
-    ``classes`` public; all classes' trees of a round grow side by side). None: by ``classes``. scale_pos_weight: factor
-    on the weights of rows with y = 1, binary only.
+    ``classes`` public; all classes' trees of a round grow side by side). "auto": by ``classes``. scale_pos_weight:
+    factor on the weights of rows with y = 1, binary only. class_weight: {class: weight}, a weight for each class,
+    "balanced" or None, as in scikit-learn: factors on the weights of rows.
     """
 
     def __init__(
@@ -241,7 +286,9 @@ class GradientBoostingClassifier(GradientBoosting):
         subsample: float = 1.0,
         colsample_bytree: float = 1.0,
         scale_pos_weight: float = 1.0,
+        class_weight: ClassWeight = None,
         monotone_constraints: Constraints = None,
+        max_delta_step: float | None = None,
         base_score: float | None = None,
         objective: str = "auto",
         random_state: int = 0,
@@ -258,7 +305,9 @@ class GradientBoostingClassifier(GradientBoosting):
         self.subsample = subsample
         self.colsample_bytree = colsample_bytree
         self.scale_pos_weight = scale_pos_weight
+        self.class_weight = class_weight
         self.monotone_constraints = monotone_constraints
+        self.max_delta_step = max_delta_step
         self.base_score = base_score
         self.objective = objective
         self.random_state = random_state
@@ -278,20 +327,32 @@ class GradientBoostingClassifier(GradientBoosting):
         real_numbers("GradientBoostingClassifier", scale_pos_weight=self.scale_pos_weight)
         return ("auto", *NAMES[:1]) if self.classes == 2 else ("auto", *NAMES[1:3])
 
-    def _objective(self, y: SecureArray) -> Objective:
+    def _objective(self, rows: TreeRows) -> Objective:
+        what, y = "GradientBoostingClassifier", rows.y
+        assert y is not None
+        check_class_weight(what, self.class_weight, self.classes)
         if not self.scale_pos_weight > 0:
-            raise UsageError(f"GradientBoostingClassifier: expected scale_pos_weight > 0, got {self.scale_pos_weight}")
+            raise UsageError(f"{what}: expected scale_pos_weight > 0, got {self.scale_pos_weight}")
         if y.kind == "fixed":
             raise UsageError(
-                "GradientBoostingClassifier: expected y as integers or booleans, got fixed-point values; use "
-                "y.astype('int')"
+                f"{what}: expected y as integers or booleans, got fixed-point values; {_labels(self.classes)}"
             )
         whole = y.numeric()
         if self.classes == 2:
             return Logistic(whole, float(self.scale_pos_weight))
         if self.scale_pos_weight != 1:
-            raise UsageError("GradientBoostingClassifier: scale_pos_weight is for two classes; give sample_weight")
+            raise UsageError(f"{what}: scale_pos_weight is for two classes; give class_weight or sample_weight")
         return Softmax(whole, self.classes)
+
+    def _weight(self, rows: TreeRows, objective: Objective) -> SecureArray | None:
+        weight, two = rows.counted(), objective if isinstance(objective, Logistic) else None
+        flags = two.y if two is not None else objective.hot.T if isinstance(objective, Softmax) else None
+        assert flags is not None
+        by_class = class_factors(type(self).__name__, self.class_weight, self.classes, flags, valid=rows.valid)
+        for factor in (by_class, two.factor() if two is not None else None):
+            if factor is not None:
+                weight = factor if weight is None else _times(factor, weight)
+        return weight
 
 
 @final
@@ -299,8 +360,9 @@ class GradientBoostingRegressor(GradientBoosting):
     """Numbers from boosted trees; see ``GradientBoosting``.
 
     objective: "reg:squarederror"; "count:poisson" (max_delta_step 0.7, as in XGBoost); "reg:tweedie"
-    with ``tweedie_variance_power``. Targets' public bounds set the resolution: 2^-18 of them for squared errors. Means
-    of the other two stay within e^9.
+    with ``tweedie_variance_power``. For squared errors the target is centred and brought to its spread on shares, so
+    its bound may be loose and it may lie far from 0: a leaf has an error of 2^-18 of the farthest from the mean.
+    Means of the other two stay within e^9.
     """
 
     def __init__(
@@ -317,6 +379,7 @@ class GradientBoostingRegressor(GradientBoosting):
         subsample: float = 1.0,
         colsample_bytree: float = 1.0,
         monotone_constraints: Constraints = None,
+        max_delta_step: float | None = None,
         base_score: float | None = None,
         objective: str = "reg:squarederror",
         tweedie_variance_power: float = 1.5,
@@ -333,6 +396,7 @@ class GradientBoostingRegressor(GradientBoosting):
         self.subsample = subsample
         self.colsample_bytree = colsample_bytree
         self.monotone_constraints = monotone_constraints
+        self.max_delta_step = max_delta_step
         self.base_score = base_score
         self.objective = objective
         self.tweedie_variance_power = tweedie_variance_power
@@ -346,31 +410,35 @@ class GradientBoostingRegressor(GradientBoosting):
     def _objectives(self) -> tuple[str, ...]:
         return NAMES[3:]
 
-    def _objective(self, y: SecureArray) -> Objective:
-        number = y.numeric()
+    def _objective(self, rows: TreeRows) -> Objective:
+        assert rows.y is not None
+        number = rows.y.numeric()
         if self.objective == "reg:squarederror":
-            return SquaredError(number)
+            n = rows.rows  # of a spread: below, penalties leave no split
+            least = max(self.reg_alpha / n, math.sqrt(self.gamma / n)) / 4
+            target = Target.of("GradientBoostingRegressor", number, rows.valid, self.base_score, least)
+            self.target_bits_ = min(number.scale, target.scale(self.n_estimators))
+            return SquaredError(target, self.base_score is not None)
         if self.objective == "count:poisson":
             return Poisson(number)
         return Tweedie(number, self.tweedie_variance_power)
 
+    def _weight(self, rows: TreeRows, objective: Objective) -> SecureArray | None:
+        return rows.counted()
 
-def _weight(objective: Objective, rows: TreeRows) -> SecureArray | None:
-    """What each row counts, (n,); None if all count alike."""
-    weight = rows.counted()
-    factor = objective.factor() if isinstance(objective, Logistic) else None
-    if factor is None or weight is None:
-        return factor if weight is None else weight
-    return weight.multiply(factor)._stated(weight.bound * factor.bound)
+
+def _times(values: SecureArray, weight: SecureArray) -> SecureArray:
+    """Values (rows,) or (lanes, rows) times the rows' weights, with as many fractional bits as the finer has, ``BITS`` at most."""
+    rows = weight if values.ndim == 1 else weight.reshape((1, -1))
+    bits = min(BITS, max(values.scale, weight.scale))
+    return values.multiply(rows, scale=bits)._stated(values.bound * weight.bound)
+
+
+def _labels(classes: int) -> str:
+    return "pass y > 0.5 for labels 0 and 1" if classes == 2 else "use y.astype('int')"
 
 
 def _drawn(generator: np.random.Generator, share: float, n: int) -> npt.NDArray[np.int64] | None:
     """1 for the rows of a tree, each with the chance ``share``."""
     return None if share >= 1 else (generator.random(n) < share).astype(np.int64)
 
-
-def _in_units(x: SecureArray, unit: float) -> SecureArray:
-    """x * unit for a power of two, at the session's fractional bits or what is there. Local for units from 1."""
-    bits = exact.log2_floor(unit)
-    moved = SecureArray(x._context, x._ring_share(), x.scale - min(bits, x.scale), x.bound * 2.0 ** min(bits, x.scale))
-    return moved if bits <= x.scale else moved * 2 ** (bits - x.scale)

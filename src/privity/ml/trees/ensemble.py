@@ -78,8 +78,8 @@ class Forest(Estimator):
         settle(context, type(self).__name__, _HINT)
         return bins
 
-    def _averages(self, x: Table | SecureArray) -> SecureArray:
-        """Mean over the trees of the values of the leaves where rows fall, (k, rows)."""
+    def _totals(self, x: Table | SecureArray) -> SecureArray:
+        """Sum over the trees of the values of the leaves where rows fall, (k, rows)."""
         self.fitted("values_")
         what = type(self).__name__
         rows = tree_rows(what, x, target=False)
@@ -88,7 +88,11 @@ class Forest(Estimator):
             raise UsageError(
                 f"{what}: expected the columns {', '.join(self.names_)} as in fit, got {', '.join(rows.names)}"
             )
-        total = self._sum(bins)
+        return self._sum(bins)
+
+    def _averages(self, x: Table | SecureArray) -> SecureArray:
+        """Mean over the trees of the values of the leaves where rows fall, (k, rows)."""
+        total = self._totals(x)
         mean = total if self.n_estimators == 1 else total.multiply(np.asarray(1.0 / self.n_estimators), scale=VALUE)
         return mean._stated(self.values_.bound + 2.0 ** (1 - VALUE))
 
@@ -103,8 +107,12 @@ class Forest(Estimator):
         mean = self._sum(bins, left).multiply(share, scale=VALUE)._stated(self.values_.bound + 2.0 ** (1 - VALUE))
         if (trees > 0).all():
             return mean, rows.valid
-        seen = (trees > 0).astype(np.int64)
+        seen = self._seen(bins.rows)
         return mean, rows._context.constant(seen) if rows.valid is None else rows.valid * seen
+
+    def _seen(self, rows: int) -> Integers:
+        """1 for rows that at least one tree did not draw, public."""
+        return (self._times(rows, slice(0, self.n_estimators)) == 0).any(axis=0).astype(np.int64)
 
     def _sum(self, bins: Bins, used: Integers | None = None) -> SecureArray:
         """Sum over the trees of the values of the leaves where rows fall, (k, rows); ``used``: see ``averaged``."""

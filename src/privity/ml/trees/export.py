@@ -67,7 +67,10 @@ def open_trees(
     reveal("", stack([code, gaps.sum(axis=2) if kept["gaps"] else code * 0]))
     forest = isinstance(model, Forest)
     if isinstance(model, Forest):
-        reveal("_leaves", model.values_)
+        leaves = model.values_
+        if hasattr(model, "centre_"):  # what all trees together add to goes to the first one
+            leaves = leaves + model.centre_ * (np.arange(leaves.shape[1]) == 0).astype(np.int64).reshape((1, -1, 1))
+        reveal("_leaves", leaves)
     else:
         sides = stack([model.left_, model.right_], axis=1)
         reveal("_leaves", sides.reshape((1, nodes.shape[0], -1)))
@@ -101,8 +104,9 @@ def open_trees(
 
 
 def _forest(model: Forest, opened: dict[str, Any]) -> dict[str, Any]:
-    values = np.asarray(opened["_leaves"]) / model.n_estimators * getattr(model, "target_unit_", 1.0)
-    link = "identity" if hasattr(model, "target_unit_") else "shares"
+    number = hasattr(model, "centre_")
+    values, link = np.asarray(opened["_leaves"]), "identity" if number else "shares"
+    values = values if number else values / model.n_estimators
     if len(values) > 1:
         values = np.concatenate([1 / model.n_estimators - values.sum(0, keepdims=True), values])
     lanes, count = values.shape[:2]
@@ -114,8 +118,8 @@ def _forest(model: Forest, opened: dict[str, Any]) -> dict[str, Any]:
 
 
 def _boosted(model: GradientBoosting, opened: dict[str, Any]) -> dict[str, Any]:
-    base = np.asarray(opened["_base"]) * model.unit_
-    values = np.asarray(opened["_leaves"])[0] * model.unit_
+    base = np.asarray(opened["_base"])
+    values = np.asarray(opened["_leaves"])[0]
     if hasattr(model, "classes"):
         link = "logistic" if len(base) == 1 else "softmax"
     else:

@@ -12,16 +12,16 @@ from ...errors import UsageError
 from ...functions import argmax, concatenate, minimum, one_hot
 from ...functions.flags import as_flags
 from ...functions.ratio import ratio
-from ...ring import exact
-from ...table import Table, natural
+from ...table import Table
 from ..design import OTHER_LABELS
 from ..estimator import whole_numbers
 from ..metrics import accuracy_score, r2_score
 from .ensemble import Forest
 from .impurity import VALUE
+from .objectives import mean as weighted_mean
 from .rows import tree_rows
+from .target import BITS, Target
 
-_TARGET = 24  # fractional bits of a number to predict, over its bound
 _LARGEST_CLASS_WEIGHT = 64.0
 
 
@@ -204,34 +204,40 @@ class _Regressor(Forest):
         rows = tree_rows(type(self).__name__, x, y, valid=valid, sample_weight=sample_weight)
         assert rows.y is not None
         given, base = rows.y.numeric(), rows.counted()
-        log = exact.log2_ceil(given.bound)
-        target = SecureArray(given._context, given._ring_share(), max(0, given.scale + log), 1.0)
-        target = target.rescaled(_TARGET)._stated(1.0)
-        self.target_unit_ = 2.0**log
+        target = Target.of(type(self).__name__, given, rows.valid)
+        values = target.values
         # from the mean, so that differences are not lost in the size of the numbers
-        if base is None:
-            mean = target.mean()
-        else:
-            weight = base if base.scale else base.numeric()
-            mean = ratio(target.multiply(weight, scale=_TARGET).sum(), weight.sum(), 1.0, VALUE)
-        mean = mean.rescaled(VALUE)._stated(1.0)
-        bins = self._learn(rows, base, (target - mean)._stated(2.0).reshape((1, -1)), 2.0, 40)
+        mean = weighted_mean(values, base, VALUE).rescaled(VALUE)._stated(1.0)
+        bins = self._learn(rows, base, (values - mean)._stated(2.0).reshape((1, -1)), 2.0, 40)
+        scale = target.scale(4.0)
+        self.target_bits_ = max(given._context.fraction_bits, min(given.scale, scale))
         self.values_ = (self.values_ + mean)._stated(1.01)
+        self.centre_ = target.centre.rescaled(min(target.centre.scale, scale))
         if self.oob_score:
             means, valid = self._out_of_bag(bins, rows)
-            self.oob_prediction_ = natural(means[0], self.target_unit_)
-            self.oob_score_ = r2_score(given, self.oob_prediction_, valid=valid)
+            seen = 1 if valid is rows.valid else self._seen(bins.rows)
+            self.oob_prediction_ = self._shown(target.back(means[0]._stated(1.02), scale), seen)
+            self.oob_score_ = r2_score(values, means[0]._stated(1.02), valid=valid)  # the same in any unit
+        part = self.values_.multiply(np.asarray(1.0 / self.n_estimators), scale=BITS) if self.n_estimators > 1 else None
+        self.values_ = target.back(self.values_ if part is None else part, scale)
 
     def predict(self, x: Table | SecureArray) -> SecureArray:
         """The mean over the trees of the mean target in the leaf, (n,), secret."""
-        return natural(self._averages(x)[0], self.target_unit_)
+        return self._shown(self._totals(x)[0])
+
+    def _shown(self, parts: SecureArray, seen: Any = 1) -> SecureArray:
+        """Means from the centre as means, where ``seen``; at the fractional bits of the target."""
+        made = parts + self.centre_ * seen
+        made = made if made.scale <= self.target_bits_ else made.rescaled(self.target_bits_)
+        return made._stated(2.0 * self.centre_.bound + 2.0)
 
 
 class DecisionTreeRegressor(_Regressor):
     """One tree by squared errors: scikit-learn's ``DecisionTreeRegressor`` on bins, to a public depth.
 
-    Parameters, what is opened and what is learnt: as in ``DecisionTreeClassifier``. ``values_`` are in units of the
-    public ``target_unit_``, the power of two at or above the bound of y.
+    Parameters, what is opened and what is learnt: as in ``DecisionTreeClassifier``. The target is centred and brought
+    to its spread on shares, so its bound may be loose and it may lie far from 0: leaves have an error of 2^-18 of the
+    farthest from the mean. ``values_``: what a leaf adds to the prediction, over the number of trees, from ``centre_``.
     """
 
     def __init__(

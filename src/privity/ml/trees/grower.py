@@ -14,6 +14,7 @@ derivatives there (2 N n, not at the last level); and about 480 for each candida
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,8 @@ from ...functions.ratio import ratio
 from ...ring import exact, layout
 from .bins import Bins
 from .routing import Walk, carried, children, flags, weighted
+from .target import BITS
+from .weights import Factor
 
 _SUM = 28  # fractional bits of sums over their largest possible value
 _WEIGHT = 22  # of weights in these units
@@ -36,10 +39,11 @@ _VALUE = 18  # fractional bits of a row's weight
 @dataclass(frozen=True, slots=True)
 class Growth:
     """How trees grow: ``depth`` levels of splits; ``reg_lambda``, ``reg_alpha``, ``gamma``, ``min_child_weight`` as in
-    XGBoost, lambda + min_child_weight above 0. ``monotone``: per column -1, 0 or 1; None for none. ``bounded``: whether
-    |G| <= H in units of the gradient's bound, as for squared errors. ``shrink``: factor on the leaves' weights.
+    XGBoost, lambda + min_child_weight above 0. ``monotone``: per column -1, 0 or 1; None for none. ``steep``: |G| is at
+    most this times H, as for squared errors; None: nothing is known. ``shrink``: factor on the leaves' weights.
     ``clipped``: largest weight of a candidate, larger ones are cut (XGBoost's max_delta_step). ``largest``: of a leaf,
-    guarded. None: neither.
+    which is cut there. None: neither. ``factor``: by which rows' weights were multiplied, and ``total``: the largest
+    that their sum can be then; None: as many as rows. ``inverse``: by which gradients were multiplied.
     """
 
     depth: int
@@ -48,10 +52,13 @@ class Growth:
     gamma: float = 0.0
     min_child_weight: float = 1.0
     monotone: tuple[int, ...] | None = None
-    bounded: bool = False
+    steep: float | None = None
     shrink: float = 1.0
     largest: float | None = None
     clipped: float | None = None
+    factor: Factor | None = None
+    total: float | None = None
+    inverse: Factor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +75,14 @@ class Trees:
     right: SecureArray
     count: int
 
-    def predict(self, bins: Bins, lanes: int = 1) -> SecureArray:
-        """The sum of the trees' weights for each row, every ``lanes``-th tree in one sum: (lanes, rows)."""
-        return self._values(flags(bins, self.splits), lanes)
+    def predict(self, bins: Bins, lanes: int = 1, bits: int = _VALUE) -> SecureArray:
+        """The sum of the trees' weights for each row, every ``lanes``-th tree in one sum: (lanes, rows).
 
-    def _values(self, levels: list[SecureArray], lanes: int) -> SecureArray:
+        At ``bits`` fractional bits, or as many as the leaves have.
+        """
+        return self._values(flags(bins, self.splits), lanes, bits)
+
+    def _values(self, levels: list[SecureArray], lanes: int, bits: int = _VALUE) -> SecureArray:
         context, each = self.left._context, self.count // lanes
         leaves = stack([self.left, self.right], axis=1).reshape((1, self.count, -1))
         bound, scale = each * self.left.bound, self.left.scale
@@ -80,7 +90,7 @@ class Trees:
         if lanes > 1:
             mine = np.arange(self.count) % lanes == np.arange(lanes)[:, None]
             leaves = leaves * mine[:, :, None].astype(np.int64)
-        return weighted(levels, leaves, max(0, scale - _VALUE))._stated(bound + each * 2.0**-10)
+        return weighted(levels, leaves, max(0, scale - bits))._stated(bound + each * 2.0**-10)
 
 
 def grow(
@@ -101,7 +111,8 @@ def grow(
     units = _Units.of(rows, gradient, hessian, growth)
     every = concatenate([x.rescaled(gradient.scale).reshape((1, count, rows)) for x in (gradient, hessian)])
     every = every._stated(max(gradient.bound, hessian.bound))
-    sums, totals = _histogram(bins, every), every.sum(axis=2)
+    most = 2.0 ** max(units.log_g, units.log_h)
+    sums, totals = _histogram(bins, every, most), every.sum(axis=2)._stated(most)
     walk, levels = Walk(bins), []
     splits: list[SecureArray] = []
     limits: tuple[SecureArray, SecureArray] | None = None
@@ -113,33 +124,76 @@ def grow(
         if depth == growth.depth - 1:
             break
         right = carried(every, levels[-1])
-        sums = children(sums, _histogram(bins, right))
-        totals = children(totals, right.sum(axis=2))
+        sums = children(sums, _histogram(bins, right, most))
+        totals = children(totals, right.sum(axis=2)._stated(most))
     made = Trees(splits, *found.weights(), count)
-    return made, made._values(levels, count)
+    return made, made._values(levels, count, _VALUE if growth.inverse is None else BITS)
+
+
+Scalar = float | SecureArray
 
 
 @dataclass(frozen=True, slots=True)
 class _Units:
-    """Sums as parts of the largest they can be: G of rows * unit_g, H of rows * unit_h (powers of two).
+    """Sums as parts of the largest they can be: G of 2^log_g, H of 2^log_h.
 
-    ``sum_bits``: fractional bits. ``least``: of H + lambda in these units, where a candidate counts.
+    ``sum_bits``: fractional bits. ``reg_lambda``, and ``least_child`` of H where a candidate counts: in units of H.
+    ``alpha``: of G. ``gamma``: of G^2 / H. Public, or secret where rows' weights were multiplied by a secret factor.
+    ``least``: public, of what G is divided by; ``most``: of the quotient, in units of G / H.
     """
 
     log_g: int
     log_h: int
     sum_bits: int
-    reg_lambda: float
-    least_child: float
+    reg_lambda: Scalar
+    least_child: Scalar
+    alpha: Scalar
+    gamma: Scalar
+    least: float
+    most: float
 
     @staticmethod
     def of(rows: int, gradient: SecureArray, hessian: SecureArray, growth: Growth) -> _Units:
-        m = max(1, (rows - 1).bit_length())
-        log_g, log_h = (m + exact.log2_ceil(x.bound) for x in (gradient, hessian))
-        unit = 2.0**-log_h
+        m, sizes = max(1, (rows - 1).bit_length()), (gradient.bound, hessian.bound)
+        if growth.factor is None:
+            log_g, log_h = (m + exact.log2_ceil(x) for x in sizes)
+        else:  # the bounds are those of a row of which weight all consists
+            log_g, log_h = (exact.log2_ceil(x) for x in sizes)
+        bits = _SUM - max(0, m - 18) // 2
+
+        def scaled(value: Scalar, log: int) -> Scalar:
+            if growth.factor is not None:
+                return growth.factor.times(value, log, bits)
+            if isinstance(value, SecureArray):
+                return SecureArray(value._context, value._ring_share(), value.scale + log, value.bound * 2.0**-log)
+            return value * 2.0**-log
+
+        def own(value: float, log: int) -> Scalar:
+            """A penalty of gradients, in units of 2^log."""
+            return value if growth.inverse is None or not value else growth.inverse.times(value, log, bits)
+
+        alpha = scaled(own(growth.reg_alpha, log_g), 0 if growth.inverse and growth.reg_alpha else log_g)
+        gamma = scaled(growth.gamma, 2 * log_g - log_h)
+        if growth.inverse and growth.gamma:
+            half = own(math.sqrt(growth.gamma), log_g - log_h // 2)
+            assert isinstance(half, SecureArray)
+            gamma = scaled(half.multiply(half, scale=bits), -(log_h % 2))
+        low = 0 if growth.factor is None else growth.factor.low
+        ends = [value * 2.0 ** (low - log_h) for value in (growth.reg_lambda, growth.min_child_weight)]
+        # what counts weighs at least this, and the rest has 1; two units for what was rounded
+        least = min(ends[1], 1.0) + ends[0] - 2.0 ** (1 - bits)
+        most = 1.02 / max(sum(ends), 2.0**-bits)
+        if growth.steep is not None:
+            most = min(most, 1.01 * growth.steep * 2.0 ** (log_h - log_g))
         return _Units(
-            log_g, log_h, _SUM - max(0, m - 18) // 2, growth.reg_lambda * unit, growth.min_child_weight * unit
-        )
+            log_g, log_h, bits, scaled(growth.reg_lambda, log_h), scaled(growth.min_child_weight, log_h),
+            alpha, gamma, least, most,
+        )  # fmt: skip
+
+    @property
+    def weight_bits(self) -> int:
+        """Fractional bits of weights in units of G / H."""
+        return min(_WEIGHT, _PRODUCT - self.sum_bits - exact.log2_ceil(self.most))
 
     def normal(self, x: SecureArray, log: int) -> SecureArray:
         """x / 2^log at ``sum_bits``, at most 1."""
@@ -155,8 +209,8 @@ class _Units:
             scale = 0
         out = SecureArray(w._context, (-w)._ring_share(), scale, w.bound * 2.0**shift)
         if growth.largest is not None and out.bound > growth.largest:
-            out = out.assume_bound(growth.largest)
-        bits = min(scale, out._context.fraction_bits)
+            out = out.clip(-growth.largest, growth.largest)
+        bits = min(scale, BITS)
         out = out.rescaled(bits)
         return out if growth.shrink == 1.0 else out.multiply(np.asarray(growth.shrink), scale=bits)
 
@@ -213,7 +267,7 @@ class _Splits:
         picked = hot.reshape((nodes, 1, -1)).matmul(values).reshape((nodes, 3))
         gain = picked[:, 0]._stated(score.bound) - own
         # a gain within the error of rounding is none, as in XGBoost
-        needed = growth.gamma * 2.0 ** (units.log_h - 2 * units.log_g) + 2.0 ** (3 - units.sum_bits)
+        needed = units.gamma + 2.0 ** (3 - units.sum_bits)
         splits_here = (gain > needed).numeric()
         hot = hot * splits_here.reshape((-1, 1))
         self._w = [picked[:, k]._stated(w.bound) for k in (1, 2)]
@@ -252,7 +306,7 @@ class _Splits:
         """The sum of gradients, drawn towards 0 by alpha."""
         if not self.growth.reg_alpha:
             return g
-        alpha = self.growth.reg_alpha * 2.0**-self.units.log_g
+        alpha = self.units.alpha
         return (relu(g - alpha) - relu(-g - alpha))._stated(1.0)
 
     def _weights(
@@ -265,11 +319,7 @@ class _Splits:
             [(h + (1 - enough)._stated(1.0)).reshape((-1,)), (h_all + light).reshape((-1,))]
         )._stated(2.0) + units.reg_lambda
         above = concatenate([g.reshape((-1,)), g_all.reshape((-1,))])
-        most = 1.01 if self.growth.bounded else 1.02 / (units.reg_lambda + units.least_child)
-        # what counts weighs at least this, and the rest has 1; two units for what was rounded
-        least = min(units.least_child, 1.0) + units.reg_lambda - 2.0 ** (1 - units.sum_bits)
-        bits = min(_WEIGHT, _PRODUCT - units.sum_bits - exact.log2_ceil(most))
-        w = ratio(above, below, most, bits, least=least)
+        w = ratio(above, below, units.most, units.weight_bits, least=units.least)
         return w[:-nodes].reshape(g.shape), w[-nodes:]
 
     def _ordered(self, w: SecureArray, bins: Bins, limits: tuple[SecureArray, SecureArray] | None) -> SecureArray:
@@ -310,8 +360,11 @@ def _both_ways(x: SecureArray, bins: Bins) -> SecureArray:
     return concatenate([right, right + concatenate([gaps] * bins.thresholds, axis=1)], axis=1)._stated(1.0)
 
 
-def _histogram(bins: Bins, rows: SecureArray) -> SecureArray:
-    """Sums over the rows beyond each threshold, (k, nodes, width), for ``rows`` (k, nodes, n): one product."""
+def _histogram(bins: Bins, rows: SecureArray, most: float | None = None) -> SecureArray:
+    """Sums over the rows beyond each threshold, (k, nodes, width), for ``rows`` (k, nodes, n): one product.
+
+    ``most``: public bound of a sum; None: that of as many rows.
+    """
     k, nodes, n = rows.shape
     share = rows._ring_share().map(layout.reshape((k * nodes, n)))
     pairs = [  # the big matrix on the left: it is read where it lies
@@ -319,6 +372,6 @@ def _histogram(bins: Bins, rows: SecureArray) -> SecureArray:
         for span, block in zip(bins.spans(), bins.blocks, strict=True)
     ]
     total = rows._context.protocol.matmul_sum(pairs).map(layout.transpose(None))
-    bound = rows.bound * n
+    bound = rows.bound * n if most is None else most
     rows._context.fits(bound, rows.scale, "a histogram's sum")
     return SecureArray(rows._context, total.map(layout.reshape((k, nodes, -1))), rows.scale, bound)

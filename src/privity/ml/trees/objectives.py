@@ -14,42 +14,48 @@ import numpy as np
 
 from ...array import SecureArray
 from ...errors import UsageError
-from ...functions import clip, exp, log, logit, one_hot, sigmoid, softmax, stack
+from ...functions import clip, exp, log, one_hot, sigmoid, softmax, stack
 from ...functions.flags import as_flags
-from ...functions.ratio import ratio
+from ...functions.ratio import fitting_scale, ratio
 from ...ring import exact
 from ..design import OTHER_LABELS
+from .target import BITS, Target
+from .weights import Factor
 
 _BITS = 18  # fractional bits of gradients
+_FINE = 26  # of second derivatives where classes may be rare
 _LEAST_MEAN = 2.0**-10  # of a target that is at least 0, where margins are logarithms
+_LEAST_COUNT = 2.0**-10  # rows that are added to each class where margins are logarithms of their shares
 _LARGEST_LOG = 9.0  # of |margin| where means are e^margin
 _LEAST_LOG = -7.0  # below, gradients stay what they are there
 
-Pair = tuple[SecureArray, SecureArray]
+Derivatives = tuple[SecureArray, SecureArray, SecureArray | None]
 
 
 class Objective(ABC):
-    """Bounds are public. ``lanes``: trees of a round. ``unit``: of margins, a power of two.
+    """Bounds are public. ``lanes``: trees of a round.
 
-    ``largest``: of a leaf, guarded, in units; None where the second derivative bounds it. ``clipped``: leaves are cut
-    at this (XGBoost's max_delta_step). ``margin``: of all margins, guarded each round; None: they are only added up.
-    ``bounded``: as in ``Growth``, where all weights are 1.
+    ``largest``: leaves are cut there, None: nowhere. ``clipped``: the default of XGBoost's max_delta_step, where all
+    candidates are cut. ``margin``: of all margins, guarded each round; None: they are only added up. ``steep``: as in
+    ``Growth``; ``inverse``: 1 over the secret unit of margins.
     """
 
     lanes: int = 1
-    unit: float = 1.0
     largest: float | None = 64.0
     clipped: float | None = None
     margin: float | None = None
-    bounded: bool = False
+    steep: float | None = None
+    inverse: Factor | None = None
 
     @abstractmethod
     def start(self, weight: SecureArray | None, score: float | None) -> SecureArray:
         """The first margin of each lane, (lanes,), from a public mean ``score`` or (None) the weighted mean target."""
 
     @abstractmethod
-    def derivatives(self, margin: SecureArray) -> Pair:
-        """Gradients and second derivatives (lanes, rows) of weight 1."""
+    def derivatives(self, margin: SecureArray) -> Derivatives:
+        """Gradients and second derivatives (lanes, rows) of weight 1; and a bound on the size of each gradient, free of
+        messages, or None where ``steep`` says how large they are.
+        """
 
     @abstractmethod
     def guard(self, valid: SecureArray | None) -> None:
@@ -63,14 +69,33 @@ def guard_low(y: SecureArray, valid: SecureArray | None) -> None:
     y._context.guard((low if valid is None else low * valid).sum()._ring_share(), hint)
 
 
-def mean(y: SecureArray, weight: SecureArray | None) -> SecureArray:
-    """Weighted mean (); 0 where all weights are 0."""
-    context = y._context
+def mean(y: SecureArray, weight: SecureArray | None, bits: int = _BITS) -> SecureArray:
+    """Weighted mean () at ``bits`` fractional bits or fewer; 0 where all weights are 0."""
     if weight is None:
         return y.mean() if y.scale else y.rescaled(_BITS).mean()
-    coarse = y.rescaled(min(y.scale, _BITS)) if y.scale > _BITS else y
-    weighted = coarse.multiply(weight.rescaled(min(weight.scale, _BITS)), scale=max(coarse.scale, _BITS))
-    return ratio(weighted.sum().reshape((1,)), weight.sum().reshape((1,)), y.bound * 1.01, context.fraction_bits)[0]
+    coarse = y.rescaled(bits) if y.scale > bits else y
+    most = coarse.bound * weight.bound * y.shape[0]
+    weighted = coarse.multiply(weight, scale=fitting_scale(4 * most, max(coarse.scale, bits)))
+    total = weight.sum().reshape((1,))
+    return ratio(weighted.sum().reshape((1,)), total, y.bound * 1.01, bits)[0]
+
+
+def sums(flags: SecureArray, weight: SecureArray | None) -> SecureArray:
+    """What the rows with each flag (k, rows) weigh, (k,)."""
+    if weight is None:
+        return flags.sum(axis=1)
+    return (flags * weight.reshape((1, -1))).sum(axis=1)._stated(flags.shape[1] * weight.bound)
+
+
+def _log_shares(flags: SecureArray, weight: SecureArray | None) -> SecureArray:
+    """ln of what each class weighs, (k,), from flags (k, rows); a class without rows counts as 2^-10 of one.
+
+    Error 2^-15, and as if each class had 2^-10 rows more. All are above -7, and below the logarithm of the rows.
+    """
+    found = sums(flags, weight)
+    reach = max(float(flags.shape[1]), found.bound) + 1
+    bits = fitting_scale(reach, flags._context.fraction_bits)
+    return log(found.rescaled(bits) + _LEAST_COUNT)._stated(7.0 + exact.ln(reach))
 
 
 @final
@@ -98,12 +123,16 @@ class Logistic(Objective):
             if not 0 < score < 1:
                 raise UsageError(f"base_score: a probability between 0 and 1 is expected here, got {score}")
             return context.constant(np.asarray([exact.ln(score / (1 - score))]))
-        share = clip(mean(self.y, weight).reshape((1,)), _LEAST_MEAN, 1 - _LEAST_MEAN)
-        return logit(share)._stated(7.0)
+        if self.positive != 1.0:  # one Newton step from 0, as XGBoost takes it where scale_pos_weight is given
+            found = sums(stack([1 - self.y, self.y]), weight)
+            step = ratio((found[1:] - found[:1]) * 2, found.sum().reshape((1,)), 2.0, context.fraction_bits)
+            return step._stated(2.01)
+        logs = _log_shares(stack([1 - self.y, self.y]), weight)
+        return (logs[1:] - logs[:1])._stated(logs.bound)
 
-    def derivatives(self, margin: SecureArray) -> Pair:
-        p = sigmoid(margin)._stated(1.0)
-        return (p - self.y.reshape((1, -1)))._stated(1.001), p.multiply(1 - p)._stated(0.2505)
+    def derivatives(self, margin: SecureArray) -> Derivatives:
+        p, y = sigmoid(margin)._stated(1.0), self.y.reshape((1, -1))
+        return (p - y)._stated(1.001), p.multiply(1 - p, scale=_FINE)._stated(0.2505), (p + y)._stated(2.0)
 
 
 @final
@@ -121,40 +150,46 @@ class Softmax(Objective):
         self.y._context.guard((missed if valid is None else missed * valid).sum()._ring_share(), hint)
 
     def start(self, weight: SecureArray | None, score: float | None) -> SecureArray:
-        return self.y._context.constant(np.zeros(self.lanes))  # the same number for all classes changes nothing
+        if score is not None:  # the same number for all classes changes nothing
+            return self.y._context.constant(np.zeros(self.lanes))
+        logs = _log_shares(self.hot, weight)
+        middle = logs.sum().multiply(np.asarray(1.0 / self.lanes), scale=logs.scale)
+        return (logs - middle)._stated(logs.bound)
 
-    def derivatives(self, margin: SecureArray) -> Pair:
+    def derivatives(self, margin: SecureArray) -> Derivatives:
         p = softmax(margin, axis=0)._stated(1.001)
-        return (p - self.hot)._stated(1.001), (p.multiply(1 - p) * 2)._stated(0.501)
+        return (p - self.hot)._stated(1.001), (p.multiply(1 - p) * 2)._stated(0.501), (p + self.hot)._stated(2.0)
 
 
 @final
 class SquaredError(Objective):
-    """reg:squarederror, (f - y)^2 / 2: f - y and 1. Margins are in units of the target's public bound."""
+    """reg:squarederror, (f - y)^2 / 2: f - y and 1. Margins are in units of the target (see ``Target``), from its
+    centre.
+    """
 
     largest = None
     margin = 3.0
-    bounded = True
+    steep = 4.0
 
-    def __init__(self, y: SecureArray) -> None:
-        self.unit = 2.0 ** exact.log2_ceil(max(y.bound, 2.0**-20))
-        shift = exact.log2_floor(self.unit)
-        fine = y if y.scale + shift >= 0 else y.rescaled(-shift)
-        inside = SecureArray(y._context, fine._ring_share(), fine.scale + shift, 1.0)
-        self.y = inside.rescaled(_BITS)._stated(1.0)
+    def __init__(self, target: Target, known: bool) -> None:
+        """``known``: whether the target's centre is where margins start."""
+        self.target = target
+        self.known = known
+        self.inverse = target.inverse
 
     def guard(self, valid: SecureArray | None) -> None:
         return None
 
     def start(self, weight: SecureArray | None, score: float | None) -> SecureArray:
-        if score is not None:
-            return self.y._context.constant(np.asarray([score / self.unit]))
-        return mean(self.y, weight).reshape((1,)).rescaled(_BITS)._stated(1.01)
+        values = self.target.values
+        if self.known:
+            return values._context.constant(np.zeros(1), scale=BITS)
+        return mean(values, weight, BITS).reshape((1,)).rescaled(BITS)._stated(1.01)
 
-    def derivatives(self, margin: SecureArray) -> Pair:
-        gradient = margin.rescaled(_BITS) - self.y.reshape((1, -1))
-        one = self.y._context.constant(np.ones(gradient.shape), scale=_BITS)
-        return gradient._stated(4.0), one
+    def derivatives(self, margin: SecureArray) -> Derivatives:
+        gradient = margin.rescaled(BITS) - self.target.values.reshape((1, -1))
+        one = gradient._context.constant(np.ones(gradient.shape), scale=BITS)
+        return gradient._stated(4.0), one, None
 
 
 class _LogLink(Objective):
@@ -195,10 +230,10 @@ class Poisson(_LogLink):
     def __init__(self, y: SecureArray) -> None:
         super().__init__(y, 2 * y.bound)
 
-    def derivatives(self, margin: SecureArray) -> Pair:
+    def derivatives(self, margin: SecureArray) -> Derivatives:
         (mu,) = self._powers(margin, 1.0)
-        gradient = mu - self.y.reshape((1, -1))
-        return gradient, mu * exact.exp(0.7)
+        y = self.y.reshape((1, -1))
+        return mu - y, mu * exact.exp(0.7), mu + y
 
 
 @final
@@ -213,10 +248,10 @@ class Tweedie(_LogLink):
         super().__init__(y, 2 * y.bound)
         self.power = power
 
-    def derivatives(self, margin: SecureArray) -> Pair:
+    def derivatives(self, margin: SecureArray) -> Derivatives:
         rising, falling = self._powers(margin, 2 - self.power, 1 - self.power)
         drawn = self.y.reshape((1, -1)).multiply(falling, scale=_BITS)
-        return rising - drawn, rising * (2 - self.power) + drawn * (self.power - 1)
+        return rising - drawn, rising * (2 - self.power) + drawn * (self.power - 1), rising + drawn
 
 
 NAMES = ("binary:logistic", "multi:softmax", "multi:softprob", "reg:squarederror", "count:poisson", "reg:tweedie")
