@@ -60,7 +60,10 @@ def test_cells_are_exact_up_to_2_53() -> None:
         least = {f"min {n}": t[n].min() for n in ("s", "ms", "id", "gap")}
         return {
             **whole, **least, "gap": t["gap"].fillna(0), "same": (t["id"] == 2**53 - 1).sum(), "ms sum": t["ms"].sum(),
-            "above": (t["s"] > 1_700_000_001).sum(), "max": t["gap"].max(), "sum": t["gap"].sum(),
+            "mean ms": t["ms"].mean(), "median": t["gap"].median(), "gap mean": t["gap"].mean(),
+            "q": stats.quantile(t["gap"], 0.5).value, "q ms": stats.quantile(t["ms"], [0.25, 0.5]).value,
+            "stats": stats.mean(t["gap"]).value, "above": (t["s"] > 1_700_000_001).sum(),
+            "max": t["gap"].max(), "sum": t["gap"].sum(),
         }  # fmt: skip
 
     for options in ({}, {"protocol": pv.Rep3, "parties": 3}):
@@ -71,6 +74,11 @@ def test_cells_are_exact_up_to_2_53() -> None:
         assert all(got[f"min {n}"] == FRAME[n].min() for n in ("s", "ms", "id", "gap"))
         assert got["same"] == (FRAME["id"] == 2**53 - 1).sum() and got["ms sum"] == FRAME["ms"].sum()
         assert got["above"] == (FRAME["s"] > 1_700_000_001).sum()
+        for name, right in (("mean ms", FRAME["ms"].mean()), ("gap mean", FRAME["gap"].mean())):
+            assert abs(got[name] - right) <= 1 + 2.0**-24 * right
+        assert abs(got["stats"] - FRAME["gap"].mean()) <= 1 + 2.0**-24 * FRAME["gap"].mean()
+        assert abs(got["median"] - FRAME["gap"].median()) < 0.01 and abs(got["q"] - FRAME["gap"].median()) < 0.01
+        assert np.allclose(got["q ms"], FRAME["ms"].quantile([0.25, 0.5]), rtol=0, atol=0.01)
         assert got["max"] == FRAME["gap"].max() and got["sum"] == FRAME["gap"].sum()
 
 

@@ -155,8 +155,8 @@ class NullableArray:
         raise UsageError(f"{what}: some rows of {self._name} do not count (padding, a filter), and would here. {_OUT}")
 
     def __getattr__(self, name: str) -> NoReturn:
-        if name.startswith(("__", "_repr", "_ipython")):
-            raise AttributeError(name)
+        if not hasattr(SecureArray, name):
+            raise AttributeError(f"a secret column has no attribute {name!r}")
         self.refuse("an operation on plain numbers" if name.startswith("_") or name == "numeric" else name)
 
     def _used(self, what: str) -> NoReturn:
@@ -196,6 +196,8 @@ class NullableArray:
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         name = ufunc.__name__
+        if ufunc.signature is not None:  # of rows, not of cells
+            self.refuse(f"np.{name}")
         if method == "reduce" and name in _REDUCE:
             return getattr(self, _REDUCE[name])()
         if method != "__call__" or any(v is not None for v in kwargs.values()):
@@ -212,7 +214,12 @@ class NullableArray:
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         name = dispatch.name_of(func)
         if name in _METHODS and args and args[0] is self:
-            return getattr(self, _METHODS[name])(*args[1:], **_given(kwargs))
+            method, given = getattr(self, _METHODS[name]), _given(kwargs)
+            try:
+                inspect.signature(method).bind(*args[1:], **given)
+            except TypeError as error:
+                raise UsageError(f"np.{name} of {self._name}: {error}") from None
+            return method(*args[1:], **given)
         if name == "percentile" and len(args) == 2 and args[0] is self and not _given(kwargs):
             return self.quantile(np.asarray(args[1], np.float64) / 100)
         if name in _ELEMENTWISE:
@@ -258,6 +265,9 @@ class NullableArray:
 
     def __rmod__(self, other: Any) -> NullableArray:
         return self._with(other, lambda a, b: b % a)
+
+    def __divmod__(self, other: Any) -> tuple[NullableArray, NullableArray]:
+        return self // other, self % other
 
     def __pow__(self, other: Any) -> NullableArray:
         return self._with(other, lambda a, b: a**b)
@@ -556,6 +566,7 @@ _OPERATORS = {
 }  # fmt: skip
 _METHODS = {
     "sum": "sum", "mean": "mean", "var": "var", "std": "std", "min": "min", "amin": "min", "max": "max", "amax": "max",
+    "average": "mean",
     "median": "median", "quantile": "quantile", "any": "any", "all": "all", "nansum": "sum", "nanmean": "mean",
     "nanvar": "var", "nanstd": "std", "nanmin": "min", "nanmax": "max", "nanmedian": "median",
     "nanquantile": "quantile", "ravel": "ravel",

@@ -28,7 +28,7 @@ def quantile(x: SecureArray, q: npt.ArrayLike, *, valid: SecureArray | None = No
     given = cells("quantile", x, valid)
     n, flat = x.shape[0], wanted.reshape(-1)
     context = x._context
-    values = given.x.reshape(-1)
+    values = x.numeric() if x.kind != "fixed" else given.x.reshape(-1)  # whole numbers need no fractional bits
     if given.mask is None:
         ordered = sort(values)
         place = flat * (n - 1)
