@@ -19,7 +19,7 @@ BUILD_TOOLS := scikit_build_core nanobind numpy cmake ninja
 SOURCES := pyproject.toml CMakeLists.txt constraints.txt README.md LICENSE \
 	$(shell find src native -type f -not -name '*.pyc' -not -name '*.so')
 
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test campaign lint bench clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -33,6 +33,9 @@ demo: $(VENV)/.demo  ## five banks train one model on this machine, then three h
 
 test: $(VENV)/.dev  ## run all tests against the installed package, two at a time (TEST_WORKERS=0: one after the other)
 	$(PY) -m pytest -n $(TEST_WORKERS) --dist loadgroup $(PYTEST_ARGS)
+
+campaign: $(VENV)/.dev  ## 10,000 generated cases beside the plain libraries (two hours; CAMPAIGN_ARGS="--seed 7")
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m tests.campaign $(CAMPAIGN_ARGS)
 
 lint: $(VENV)/.dev  ## ruff, and mypy --strict on the package
 	$(PY) -m ruff check .

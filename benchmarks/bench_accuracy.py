@@ -72,7 +72,9 @@ def cases(fraction_bits: int) -> list[Case]:
         Case("`rsqrt`", "x > 0", pv.rsqrt, lambda x: x**-0.5, tiny, 128, True),
         Case("`x ** 1.7`", "x > 0", lambda x: x**1.7, lambda x: x**1.7, tiny, 128, True),
         Case("`sigmoid` of a small bound", "[-9.75, 9.75]", pv.sigmoid, sigmoid, -9.75, 9.75, bound=9.75),
+        Case("`sigmoid_series` of one", "[-9.75, 9.75]", pv.sigmoid_series, sigmoid, -9.75, 9.75, bound=9.75),
         Case("`sigmoid`", "all", pv.sigmoid, sigmoid, -128, 128),
+        Case("`sigmoid_series`", "all", pv.sigmoid_series, sigmoid, -128, 128),
         Case("`tanh`", "all", pv.tanh, np.tanh, -128, 128),
         Case("`erf`", "all", pv.erf, erf, -128, 128),
         Case("`gelu`", "all", pv.gelu, lambda x: x * (1 + erf(x / 2**0.5)) / 2, -128, 128),
@@ -136,7 +138,7 @@ def training(fraction_bits: int) -> float:
         return w
 
     def program(s: pv.Session) -> Any:
-        w = steps(s.secret("x", "bank"), s.secret("y", "bank"), s.constant(np.zeros(16)), pv.sigmoid)
+        w = steps(s.secret("x", "bank"), s.secret("y", "bank"), s.constant(np.zeros(16)), pv.sigmoid_series)
         return s.reveal(w, to=["bank"], name="w", reason="accuracy")
 
     inputs = {"bank": {"x": pv.Input(x, 6.0, fraction_bits), "y": pv.Input(y, 1.0, fraction_bits)}}

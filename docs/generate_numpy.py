@@ -31,6 +31,13 @@ give secret booleans, for `np.where(mask, a, b)` and `& | ^ ~`.
 | int or bool and public reals | fixed | fixed |
 | bool and bool | int: `True + True` is 2 | fixed |
 
+`//`, `%`, `divmod` and `np.fmod` are exact for every number within its bound, with Python's and NumPy's meaning for
+negative ones: the quotient is an array of secret integers, the remainder has the kind of the dividend. Divisors are
+public numbers or arrays (whole, or multiples of the last place, 2^-18; others, such as 0.1, are refused since a value
+next to a multiple could fall on either side) or secret arrays, for which a guard makes sure that none is 0. Columns of
+tables are divided as they are: `table["age"] // 10` gives secret integers, exactly. `x >> k` and `x << k` take secret
+integers and public k. See [numerics.md](numerics.md).
+
 Scale: the larger of the two for sums, the session's fractional bits for products of reals. Explicit:
 `x.astype("fixed")` (or `float`; exact), `x.astype("int")` (towards zero, exact), `x.astype("bool")` (x != 0),
 `x.rescaled(bits)`, and `privity.floor`, `ceil`, `rint`, `trunc`, which give secret integers and are exact for every

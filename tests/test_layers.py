@@ -31,6 +31,7 @@ LAYER = {name: level for level, names in LAYERS.items() for name in names}
 PUBLIC_CHOICES = {
     "ring.exact": "public starts, from a generator that is handed in",
     "ml.linear": "order of mini-batches, the same at all parties",
+    "ml.constant": "multipliers of rows, the same at all parties",
     "table": "which rows train and which test, the same at all parties",
     "ml.selection": "which rows train and which test, the same at all parties",
     "ml.trees.draws": "which rows and columns each tree sees, the same at all parties",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import privity
 from privity.ring import kernels
 
 ROOT = Path(__file__).parents[1]
@@ -28,7 +29,7 @@ def python(code: str) -> str:
 
 
 def test_version_is_that_of_the_project() -> None:
-    assert metadata.version("privity") == PROJECT["version"]
+    assert metadata.version("privity") == PROJECT["version"] == privity.__version__
 
 
 def test_import_needs_no_extra() -> None:

@@ -6,6 +6,7 @@ bound on |x|; what by these bounds would pass 62 bits raises OverflowPlanned at 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -208,11 +209,20 @@ class SecureArray:
                 raise UsageError("the two secret arrays belong to different sessions")
             return other
         array = np.asarray(other)
+        if isinstance(other, int) and array.dtype.kind == "O" and other.bit_length() < 1024:
+            array = np.asarray(float(other))  # beyond 64 bits
         if array.dtype.kind not in "biuf":
             raise UsageError(f"cannot combine a secret array with {type(other).__name__} of dtype {array.dtype}")
         if not np.isfinite(array).all():
             raise UsageError("a public operand holds NaN or infinity; secrets can only be combined with finite numbers")
         return array
+
+    def _compared(self, other: Any) -> SecureArray | npt.NDArray[Any]:
+        """``operand`` for a comparison: public numbers beyond every value of x, infinite ones too, as just beyond."""
+        if isinstance(other, SecureArray) or np.asarray(other).dtype.kind != "f":
+            return self.operand(other)
+        limit = float(math.floor(self._bound)) + 2.0
+        return self.operand(np.clip(np.asarray(other), -limit, limit))
 
     def _fitted(self, shape: tuple[int, ...]) -> Share:
         """The ring share broadcast to ``shape``."""
@@ -245,7 +255,7 @@ class SecureArray:
         self._context.guard(select.outside_count(x, bound), f"|x| <= {bound:g}" + (f", {what}" if what else ""))
         return x._stated(bound)
 
-    # -- arithmetic: functions/arithmetic.py, whole.py -------------------------------------------------------------------
+    # -- arithmetic: functions/arithmetic.py, whole.py ----------------------------------------------------------
 
     def __add__(self, other: Any) -> SecureArray:
         return arithmetic.add(self, self.operand(other))
@@ -331,7 +341,7 @@ class SecureArray:
         return arithmetic.matmul(self, self.operand(other))
 
     def __rmatmul__(self, other: Any) -> SecureArray:
-        return arithmetic.matmul_public(self, np.asarray(other), left=True)
+        return arithmetic.matmul_public(self, np.asarray(self.operand(other)), left=True)
 
     def dot(self, other: Any) -> SecureArray:
         """As ``@``."""
@@ -394,10 +404,10 @@ class SecureArray:
     # -- comparison and logic: functions/select.py -------------------------------------------------------------
 
     def __lt__(self, other: Any) -> SecureArray:
-        return select.negative(arithmetic.add(self, self.operand(other), -1))
+        return select.negative(arithmetic.add(self, self._compared(other), -1))
 
     def __gt__(self, other: Any) -> SecureArray:
-        return select.negative(arithmetic.add(-self, self.operand(other)))
+        return select.negative(arithmetic.add(-self, self._compared(other)))
 
     def __le__(self, other: Any) -> SecureArray:
         return ~self.__gt__(other)
@@ -406,7 +416,7 @@ class SecureArray:
         return ~self.__lt__(other)
 
     def __eq__(self, other: object) -> SecureArray:  # type: ignore[override]
-        return select.is_zero(arithmetic.add(self, self.operand(other), -1))
+        return select.is_zero(arithmetic.add(self, self._compared(other), -1))
 
     def __ne__(self, other: object) -> SecureArray:  # type: ignore[override]
         return ~(self == other)

@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import fields, replace
 from pathlib import Path
@@ -31,7 +31,17 @@ from .jobs.intersection import IntersectionReport, IntersectionTask, run_interse
 from .jobs.job import JobSpec, LinkSpec, load_job
 from .jobs.key_counts import KeySet
 from .jobs.launch import party_arguments
-from .jobs.local import EmitProgress, Event, emit, end_with_parent, run_local, stop_on_signal, write_reports
+from .jobs.local import (
+    EmitProgress,
+    Event,
+    PartyFailed,
+    emit,
+    end_with_parent,
+    run_local,
+    stop_on_signal,
+    write_reports,
+)
+from .jobs.planning import Rehearsal, memory_here
 from .jobs.program import read_program
 from .jobs.run import Interrupted, PartyReport, Task, run_party
 from .jobs.view import ViewRecorder, forget
@@ -74,6 +84,9 @@ TraceOption = Annotated[Path | None, typer.Option("--trace", help="Folder for wh
 StoreOption = Annotated[
     Path | None, typer.Option("--store", help="Folder where each party keeps shares that outlive the run.")
 ]
+PlanOption = Annotated[
+    bool, typer.Option("--plan/--no-plan", help="Plan first: refuse what cannot work before anything is shared.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 DemoOutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder for the report, result.json and data.")]
 DemoRecordOption = Annotated[bool, typer.Option(help="Record and examine what each party saw.")]
@@ -91,10 +104,12 @@ def make_task(
     trace: Path | None = None,
     store: Path | None = None,
     note: Callable[[str], None] | None = None,
+    here: int | None = 1,
 ) -> Task:
     """Read a party's own files. Raises ConfigError or UsageError before anything is connected.
 
-    ``note``: told what the owner should know of its data; None writes it to standard error.
+    ``note``: told what the owner should know of its data; None writes it to standard error. ``here``: compute parties
+    that share this machine's memory; None: the run does not plan first.
     """
     read = read_program(program)
     spec = load_job(job if job is not None else program.with_suffix(".toml"))
@@ -132,6 +147,9 @@ def make_task(
         idle_s=timeout,
         trace=trace,
         store=store,
+        rehearsal=None if here is None else Rehearsal(
+            lambda: read.load(internals=spec.internals), memory_here() // here if party in consortium.compute else 0
+        ),
     )
 
 
@@ -161,6 +179,7 @@ def run(
     store: StoreOption = None,
     start_timeout: StartOption = 30.0,
     timeout: IdleOption = 60.0,
+    plan: PlanOption = True,
     json: JsonOption = False,
 ) -> None:
     """Run a program with all parties whose keys are here, or with --party as one of them."""
@@ -177,9 +196,16 @@ def run(
         if folder is not None:
             check_writable(folder)
     progress = LiveProgress(console, program.stem)
+
+    def keep(kept: Mapping[str, PartyReport]) -> None:
+        _keep_failed(console, kept, out)
+
     if party is not None:
-        task = make_task(program, group, job, party, table, array, start_timeout, timeout, trace, store)
+        task = make_task(
+            program, group, job, party, table, array, start_timeout, timeout, trace, store, here=1 if plan else None
+        )
         with progress, redirect_stdout(sys.stderr if json else sys.stdout):  # the program may print; JSON stays alone
+            task = replace(task, failed=lambda report: keep({report.party: report}))
             reports = {party: _run_here(task, _listen_here(group, party), out if record_view else None, progress)}
     else:
         here = [p.name for p in group.parties if p.key_path is not None]
@@ -193,7 +219,10 @@ def run(
         for name in here:
             group.identity(name).certificate.check_validity(name)
         views = out if record_view else None
-        arguments = party_arguments(program, consortium, job, views, start_timeout, timeout, trace=trace, store=store)
+        arguments = party_arguments(
+            program, consortium, job, views, start_timeout, timeout, trace=trace, store=store, plan=plan,
+            here=len(group.compute),
+        )  # fmt: skip
 
         def show(name: str, line: str) -> None:
             console.print(f"{name} | {line}", markup=False, highlight=False, soft_wrap=True)
@@ -201,10 +230,12 @@ def run(
         try:
             with progress:
                 reports = run_local(group, here, arguments, progress=progress, on_print=show)
-        except BaseException:
+        except BaseException as error:
             if out is not None and record_view:
                 for name in here:
                     forget(out / name)  # also of a party that was killed and could not clean up itself
+            if isinstance(error, PartyFailed):
+                keep(error.reports)
             raise
     if out is not None:
         write_reports(out, reports)
@@ -228,26 +259,34 @@ def party_process(
     listen_fd: Annotated[int | None, typer.Option()] = None,
     start_timeout: StartOption = 30.0,
     timeout: IdleOption = 60.0,
+    plan: PlanOption = True,
+    here: Annotated[int, typer.Option(min=1)] = 1,
 ) -> None:
     """One party under a parent that reads event lines; not for people."""
     end_with_parent(None if view_folder is None else lambda: forget(view_folder / party))
+    kept: list[PartyReport] = []
+
+    def failed(error: str, kind: type[BaseException], code: int) -> NoReturn:
+        emit(Event("error", kept[-1] if kept else None, error=error, error_type=kind.__name__, exit_code=code))
+        raise SystemExit(code) from None
+
     try:
         group = load_consortium(consortium)
         task = make_task(
             program, group, job, party, table, array, start_timeout, timeout, trace, store,
             lambda text: emit(Event("said", note=text)),  # standard error of this process is shown to nobody
+            here if plan else None,
         )  # fmt: skip
+        task = replace(task, failed=kept.append)
         listener = adopt_listener(listen_fd) if listen_fd is not None else None
         report = _run_here(task, listener, view_folder, EmitProgress())
         emit(Event("report", report=report))
     except KeyboardInterrupt:
         raise SystemExit(Interrupted.exit_code) from None
     except PrivityError as error:
-        emit(Event("error", error=str(error), error_type=type(error).__name__, exit_code=error.exit_code))
-        raise SystemExit(error.exit_code) from None
+        failed(str(error), type(error), error.exit_code)
     except Exception as error:
-        emit(Event("error", error=unexpected(error), error_type=type(error).__name__, exit_code=UNEXPECTED))
-        raise SystemExit(UNEXPECTED) from None
+        failed(unexpected(error), type(error), UNEXPECTED)
 
 
 def _listen_here(group: Consortium, party: str) -> socket.socket | None:
@@ -268,6 +307,24 @@ def _run_here(task: Task, listener: socket.socket | None, view_folder: Path | No
             forget(view_folder / task.me)  # also of a view whose files were just being made
         raise
     return report
+
+
+def _keep_failed(console: Console, reports: Mapping[str, PartyReport], out: Path | None) -> None:
+    """What a run that failed had opened, which its receivers have: into their folders, or at least named."""
+    if not reports:
+        return
+    names = list(dict.fromkeys(entry["name"] for report in reports.values() for entry in report.opened))
+    where = "run with --out to keep the values of such a run"
+    if out is not None:
+        try:
+            write_reports(out, reports)
+            where = f"the values are in failed.json in the folders of {', '.join(reports)} in {out}"
+        except PrivityError as error:
+            where = str(error)
+    console.print(
+        f"opened before the failure, and so known: {', '.join(names)}; {where}",
+        markup=False, highlight=False, soft_wrap=True,
+    )  # fmt: skip
 
 
 def _show_reports(console: Console, reports: dict[str, PartyReport], out: Path | None) -> None:

@@ -126,6 +126,7 @@ class Context:
     ) -> None:
         self.me = me
         self.protocol = protocol
+        self._party = protocol.party
         self.compute = tuple(compute)
         self.parties = tuple(parties)
         self.declared = declared
@@ -273,7 +274,11 @@ class Context:
             assumed = self.observer.assumed(name)
             if assumed is not None:
                 return np.broadcast_to(np.asarray(assumed), x.shape).copy() if x.shape else assumed
-        return Withheld(name, receivers) if value is None else x.decode(value)
+        if value is None:
+            return Withheld(name, receivers)
+        shown = x.decode(value)
+        self.log.came(shown.copy() if isinstance(shown, np.ndarray) else shown)  # the program may change its own
+        return shown
 
     def _open(self, share: Share, receivers: Sequence[str], permit: Permit) -> Ring | None:
         step = self._next_event()
@@ -444,10 +449,13 @@ class Context:
     def _spent(self) -> tuple[float, float, int, int]:
         return time.perf_counter(), time.process_time(), *self._sent()
 
+    @property
+    def rounds(self) -> int:
+        """Rounds so far at a compute party, also of a session that has ended; 0 elsewhere."""
+        return 0 if self._party is None else self._party.rounds
+
     def _sent(self) -> tuple[int, int]:
-        party = self.protocol.party
-        sent = self.channel.bytes_sent if self.channel is not None else 0
-        return party.rounds if party is not None else 0, sent
+        return self.rounds, self.channel.bytes_sent if self.channel is not None else 0
 
     def start_trace(self) -> None:
         """Measure every protocol operation from here on, by the line that asked for it; see ``trace``."""

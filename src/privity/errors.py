@@ -26,11 +26,18 @@ secret value: an owner's own DataError may quote the owner's own cell to the own
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 
 class PrivityError(Exception):
-    """Base of all errors raised on purpose. ``public_reason`` is what peers may be told."""
+    """Base of all errors raised on purpose. ``public_reason`` is what peers may be told.
+
+    ``opened``: of a simulation, what had been opened before the error: name, shape, to, reason and value of each.
+    """
 
     exit_code = 1
+    opened: Sequence[Mapping[str, Any]] = ()
 
     @property
     def public_reason(self) -> str:

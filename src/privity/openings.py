@@ -125,10 +125,22 @@ def _guard_permit(flag: Share, to: tuple[str, ...]) -> Permit:
 
 
 class OpeningsLog:
-    """A ledger in memory: one entry per opening, in order."""
+    """A ledger in memory: one entry per opening, in order, and the values that this party got.
+
+    What is on its way counts as opened: an entry is made before anything is sent, its value when it has come.
+    """
 
     def __init__(self) -> None:
         self.entries: list[dict[str, Any]] = []
+        self._values: dict[int, Any] = {}
 
     def opened(self, name: str, shape: tuple[int, ...], to: tuple[str, ...], reason: str) -> None:
         self.entries.append({"name": name, "shape": list(shape), "to": list(to), "reason": reason})
+
+    def came(self, value: Any) -> None:
+        """The value of the last entry, at a party that it was opened to. Kept for the case that the run fails."""
+        self._values[len(self.entries) - 1] = value
+
+    def with_values(self) -> list[dict[str, Any]]:
+        """The entries, those whose value came here with it."""
+        return [e | ({"value": self._values[i]} if i in self._values else {}) for i, e in enumerate(self.entries)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,11 @@ def simulate(
 
     ``store``: folder under which each party has one of its own (by name) for shares that outlive the run.
 
-    Raises the first error of any party.
+    ``timeout_s``: how long a party waits for another one that gives no sign of life. One that computes gives them for
+    as long as it computes; parties that all wait for each other end at once. A program in an endless loop is ended by
+    an interrupt.
+
+    Raises the first error of any party; its ``opened`` holds what had been opened before, with the values.
     """
     compute = [f"compute_{i}" for i in range(parties)] if isinstance(parties, int) else list(parties)
     owned = {owner: as_inputs(data) for owner, data in (inputs or {}).items()}
@@ -109,7 +114,7 @@ def simulate(
     payload: dict[str, int] = {}
     traces: dict[str, Trace] = {}
     board = RangeBoard(len(compute)) if check_range else None
-    log = OpeningsLog()
+    logs = {name: OpeningsLog() for name in names}
 
     def run_party(me: str) -> None:
         network[me].party_runs_here()
@@ -129,7 +134,7 @@ def simulate(
                     own=owned.get(me, {}),
                     channel=channel,
                     gate=gate,
-                    ledger=log if me == compute[0] else OpeningsLog(),
+                    ledger=logs[me],
                     fraction_bits=fraction_bits,
                     seed=seed,
                     minimum_group=minimum_group,
@@ -156,14 +161,19 @@ def simulate(
     threads = [threading.Thread(target=run_party, args=(n,), name=f"privity {n}", daemon=True) for n in names]
     for t in threads:
         t.start()
-    for t in threads:
-        t.join()
+    try:
+        for t in threads:
+            t.join()
+    except BaseException:  # Ctrl-C: the parties end too, at their next message
+        for name in names:
+            network[name].abort("interrupted")
+        raise
     if errors:
         first = [e for e in errors.values() if not isinstance(e, PeerAborted)] or list(errors.values())
-        raise first[0]
+        raise _with_openings(first[0], [log.with_values() for log in logs.values()])
     return Simulation(
         outputs=outputs,
-        opened=log.entries,
+        opened=logs[compute[0]].entries,
         rounds=costs[compute[0]][0],
         bytes_sent={n: c[1] for n, c in costs.items()},
         compute=tuple(compute),
@@ -171,6 +181,22 @@ def simulate(
         traces={n: traces[n] for n in names if n in traces},
         ranges=board.lines() if board is not None else [],
     )
+
+
+def _with_openings(error: BaseException, logs: Sequence[Sequence[Mapping[str, Any]]]) -> BaseException:
+    """The error, with what the party that came furthest had opened, and the values wherever they came."""
+    longest = max(logs, key=len)
+    opened = [dict(entry) for entry in longest]
+    for log in logs:
+        for mine, entry in zip(opened, log, strict=False):
+            if "value" in entry and all(mine[key] == entry[key] for key in ("name", "to")):
+                mine.setdefault("value", entry["value"])
+    names = list(dict.fromkeys(entry["name"] for entry in opened))
+    if names:
+        with suppress(AttributeError):  # an exception of the program's that takes no attributes
+            error.opened = opened  # type: ignore[attr-defined]
+            error.add_note(f"opened before, and kept in this error's `opened`: {', '.join(names)}")
+    return error
 
 
 def _protocol_at(

@@ -112,3 +112,15 @@ def test_run_writes_a_trace_per_party(privity: Any, sum_job: Path) -> None:
         table = (sum_job / "traces" / party / "trace.txt").read_text()
         assert "program.py:6" in table and f"{reports[party]['rounds']:,}" in table.splitlines()[-1]
         assert "<html" in (sum_job / "traces" / party / "trace.html").read_text()
+
+
+def test_the_parties_of_a_consortium_file(call: Call, sum_job: Path) -> None:
+    code, _, err = call("consortium", "init", sum_job / "group", "--owner", "bank_a", "--receiver", "doctor",
+                        "--compute", "north", "--compute", "east", "--compute", "south")  # fmt: skip
+    assert code == 0, err
+    file = sum_job / "group" / "consortium.toml"
+    planned = plan(call, sum_job, "--consortium", file, "--rows", "bank_a.x=200x3")
+    assert list(planned["payload_sent"]) == ["north", "east", "south"]
+    assert planned["openings"][0]["to"] == ["north", "east", "south", "bank_a", "doctor"]
+    code, _, err = call("plan", sum_job / "program.py", "--consortium", file, "--rows", "bank_b.x=200x3")
+    assert code == 2 and "'bank_b', which is no owner of" in err and "its owners: bank_a" in err

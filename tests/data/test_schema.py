@@ -106,3 +106,16 @@ def test_bound_after_the_transform() -> None:
     amount = Column("amount", "number", 2.0**21, transform="signed_log")
     assert amount.shared_bound == math.log1p(2.0**21)
     assert power_of_two_bound(amount) == 16.0
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ({"kind": "float"}, "number, integer, binary, category, text"),
+        ({"kind": "number", "role": "target"}, "feature, label, key, ignore"),
+        ({"kind": "number", "transform": "log"}, "none, signed_log"),
+    ],
+)
+def test_an_unknown_word_lists_the_known_ones(field: dict[str, str], words: str) -> None:
+    with pytest.raises(ConfigError, match=f"Expected one of: {words}"):
+        TableSchema.from_mapping("t", {"columns": [{"name": "x", "bound": 1, **field}]})

@@ -24,7 +24,7 @@ def here(marker: str) -> str:
 
 
 def helper(x: Any) -> Any:
-    return pv.sigmoid(x)  # sigmoid
+    return pv.sigmoid_series(x)  # sigmoid
 
 
 def program(s: Session) -> Any:
@@ -51,7 +51,7 @@ def test_every_round_and_byte_is_attributed() -> None:
 
 def test_lines_are_the_users_own() -> None:
     lines = {(x.line, x.function): x for x in traced().traces["compute_0"].lines()}
-    assert lines[(here("sigmoid"), "sigmoid")].calls % 3 == 0
+    assert lines[(here("sigmoid"), "sigmoid_series")].calls % 3 == 0
     assert lines[(here("input"), "secret")].rounds == 1
     assert {f for at, f in lines if at == here("two functions")} == {"matmul", "gt"}
     assert (here("opening"), "reveal") in lines
@@ -62,7 +62,7 @@ def test_stacks_lead_from_the_program_to_the_operation() -> None:
     stacks = [e.stack for e in traced().traces["compute_0"].entries if e.operation == "series_and_sides"]
     assert len(stacks) == 1
     labels = [label.split()[0] for label in stacks[0]]
-    assert labels[:3] == ["program", "helper", "sigmoid"] and labels[-1] == "series_and_sides"
+    assert labels[:3] == ["program", "helper", "sigmoid_series"] and labels[-1] == "series_and_sides"
 
 
 def test_table_and_page(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_while_parties_start_and_connect(site: Any) -> None:
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_in_training(site: Any, name: str) -> None:
     site.write_job(steps=LONG)
-    running = site.start_run("--out", site.folder / "out", "--record-view")
+    running = site.start_run("--no-plan", "--out", site.folder / "out", "--record-view")
     site.until_reached()
     running.signal(signal.Signals[name])
     site.assert_failed(running.finish(), 130, "interrupted; all parties were stopped")
@@ -63,7 +63,7 @@ def test_in_training(site: Any, name: str) -> None:
 def test_in_training_to_the_whole_group_and_again(site: Any) -> None:
     """A terminal sends Ctrl-C to every process of the group, and the impatient press it twice."""
     site.write_job(steps=LONG)
-    running = site.start_run()
+    running = site.start_run("--no-plan")
     site.until_reached()
     os.killpg(running.popen.pid, signal.SIGINT)
     os.killpg(running.popen.pid, signal.SIGINT)
@@ -79,7 +79,7 @@ def test_while_reports_are_written(site: Any) -> None:
 def test_one_party_is_asked_to_stop(site: Any) -> None:
     """On hosts of their own: the peers are told, and end too."""
     site.write_job(steps=LONG)
-    parties = {name: site.start_run("--party", name) for name in (*COMPUTE, "bank_a")}
+    parties = {name: site.start_run("--no-plan", "--party", name) for name in (*COMPUTE, "bank_a")}
     site.until_reached()
     parties["compute_0"].signal(signal.SIGTERM)
     outcomes = {name: running.finish() for name, running in parties.items()}
@@ -102,7 +102,7 @@ def test_while_it_waits_for_the_others(site: Any) -> None:
 def test_the_parent_is_killed(site: Any, moment: str) -> None:
     """Nobody can tell the parties, so each must notice that its parent is gone."""
     site.write_job(steps=LONG)
-    running = site.start_run("--out", site.folder / "out", "--record-view")
+    running = site.start_run("--no-plan", "--out", site.folder / "out", "--record-view")
     if moment == "starting":
         site.until(lambda: len(site.processes()) > 2)
     else:

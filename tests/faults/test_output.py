@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 
@@ -83,3 +84,39 @@ def test_a_second_run_replaces_the_reports_of_the_first(site: Any) -> None:
     report = json.loads((out / "compute_0" / "report.json").read_text())
     assert report["party"] == "compute_0"
     assert sum(line["name"] == "range guard" for line in report["opened"]) == 4
+
+
+# ------------------------------------------------------------------------------------------------- results are not lost
+
+PARTIES = ("compute_0", "compute_1", "compute_2", "bank_a")
+LATE = """
+def program(s):
+    rows = s.table("rows")
+    total = s.reveal(rows.sums, to="bank_a", name="total", reason="the sums of the columns")
+    (rows.features[:, 0] - 5.0).assume_bound(1.0)  # the last model fails
+    return total, s.reveal(rows.features.sum(), to="all", name="state", reason="all of them")
+"""
+
+
+def test_what_was_opened_before_a_failure_is_kept(site: Any) -> None:
+    (site.folder / "program.py").write_text(LATE)
+    site.write_job(edit=lambda text: text.replace('shape = [2]\nto = "all"', 'shape = [2]\nto = "bank_a"'))
+    outcome = site.run("--out", site.folder / "out")
+    site.assert_failed(outcome, 1, "a value left the bound that the program stated at program.py:5 (|x| <= 1)")
+    assert "opened before the failure, and so known: total, range guard; the values are in failed.json" in outcome.err
+    kept = {p: json.loads((site.folder / "out" / p / "failed.json").read_text()) for p in PARTIES}
+    for party, report in kept.items():
+        assert report["opened"][0]["name"] == "total" and report["failed"], party
+        values = report["output"]["opened_before_the_failure"]
+        assert [v["name"] for v in values] == (["total"] if party == "bank_a" else [])
+    assert any("program.py:5 (|x| <= 1)" in report["failed"] for report in kept.values())  # others may just be told
+    rows = np.arange(200)
+    columns = [(rows % 900 + 0.25).sum() / 1024, (rows % 90).sum() / 128]
+    assert kept["bank_a"]["output"]["opened_before_the_failure"][0]["value"] == pytest.approx(columns, abs=1e-3)
+
+
+def test_what_a_plan_can_know_is_refused_before_anything_is_shared(site: Any) -> None:
+    site.write_job(edit=lambda text: text.replace('name = "state"', 'name = "stale"'))
+    outcome = site.run("--out", site.folder / "out")
+    site.assert_failed(outcome, 1, "the opening 'state' is not on this party's list", "before anything was shared")
+    assert not list((site.folder / "out").rglob("*")) if (site.folder / "out").exists() else True

@@ -26,7 +26,7 @@ LONG = 1_000_000
 @pytest.mark.parametrize("victim", ["compute_1", "bank_a"])
 def test_a_party_is_killed_in_the_middle(site: Any, victim: str) -> None:
     site.write_job(steps=LONG)
-    running = site.start_run("--out", site.folder / "out", "--record-view")
+    running = site.start_run("--no-plan", "--out", site.folder / "out", "--record-view")
     site.until_reached(*COMPUTE, "bank_a")
     site.kill(victim, signal.SIGKILL)
     site.assert_failed(running.finish(), 3, f"{victim} was killed (SIGKILL)", "no result was written")
@@ -34,7 +34,7 @@ def test_a_party_is_killed_in_the_middle(site: Any, victim: str) -> None:
 
 def test_a_party_hangs(site: Any) -> None:
     site.write_job(steps=LONG)
-    running = site.start_run("--timeout", "5")
+    running = site.start_run("--no-plan", "--timeout", "5")
     site.until_reached()
     site.kill("compute_1", signal.SIGSTOP)
     outcome = running.finish()
@@ -46,7 +46,7 @@ def test_a_party_hangs(site: Any) -> None:
 def test_killed_on_hosts_of_their_own(site: Any) -> None:
     """No parent sees the death: the peers find out by themselves, and say whom they lost."""
     site.write_job(steps=LONG)
-    parties = {name: site.start_run("--party", name) for name in (*COMPUTE, "bank_a")}
+    parties = {name: site.start_run("--no-plan", "--party", name) for name in (*COMPUTE, "bank_a")}
     site.until_reached()
     parties.pop("compute_2").signal(signal.SIGKILL)
     for name, running in parties.items():

@@ -10,6 +10,7 @@ import pytest
 from privity.errors import ConfigError
 from privity.jobs.consortium import load_consortium
 from privity.jobs.founding import init_consortium
+from privity.jobs.job import load_job
 from privity.net.tls import listen
 
 COMPUTE = ("compute_0", "compute_1", "compute_2")
@@ -69,7 +70,7 @@ def test_hash_covers_the_public_part_only(made: Path, tmp_path: Path) -> None:
         (r'name = "bank_a"', 'name = "compute_0"', "two parties are called compute_0"),
         (r'name = "bank_a"', "name = 7", r"Expected `str`, got `int` - at `\$.party\[3\].name`"),
         (r"name = ", "nom = ", "unknown field `nom`"),
-        (r'\["receiver"\]', '["auditor"]', "Invalid enum value 'auditor'"),
+        (r'\["receiver"\]', '["auditor"]', "Invalid enum value 'auditor'.*compute, owner, receiver"),
         (r'\["receiver"\]', "[]", "no roles"),
         (r"sha256:", "md5:", "fingerprint must be 'sha256:'"),
         (r":7002", ":7001", "endpoint 127.0.0.1:7001 is also that of compute_0"),
@@ -130,3 +131,12 @@ def test_bad_arguments(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot write into"):
         init_consortium(tmp_path / "file", COMPUTE)
+
+
+def test_a_byte_order_mark_is_no_mistake(made: Path, tmp_path: Path) -> None:
+    """Editors on Windows write one."""
+    marked = edited(made, tmp_path, r"\A", "\ufeff")
+    assert load_consortium(marked).hash() == load_consortium(made).hash()
+    job = tmp_path / "job.toml"
+    job.write_text('\ufeffname = "t"\nseed = 3\n', encoding="utf-8")
+    assert load_job(job).seed == 3

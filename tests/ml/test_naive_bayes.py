@@ -165,6 +165,6 @@ def test_wrong_settings_are_refused() -> None:
         with pytest.raises(ShapeError, match="4 columns"):
             MultinomialNB(2).fit(x, y).predict(x[:, :3])
         with pytest.raises(PrivityError, match="too few digits"):
-            GaussianNB(2, feature_bound=None).fit(x._stated(2.0**10), y).predict(x._stated(2.0**10))
+            GaussianNB(2, feature_bound=2.0**10).fit(x._stated(2.0**10), y).predict(x._stated(2.0**10))
 
     pv.simulate(program, protocol=InsecurePlain, parties=1)

@@ -252,7 +252,7 @@ def test_rounds_and_bytes_of_a_step_are_as_declared() -> None:
     assert longer[0] - large[0] <= 200
     assert abs(large[0] - small[0]) <= 30  # large batches compare in other rounds
     each = (longer[1] - large[1] - shorter[1] + small[1]) / (1000 * 65)
-    assert 10.2 < each < 14  # the sigmoid and the products with x are spread over 65 columns
+    assert 10.2 < each < 16  # the sigmoid and the products with x are spread over 65 columns
 
 
 def test_a_table_that_is_opened_reads_like_a_table() -> None:
@@ -277,7 +277,8 @@ def test_names_must_fit_and_sgd_has_no_standard_errors() -> None:
         pv.simulate(names, **PLAIN)
 
     def gradient_steps(s: pv.Session) -> None:
-        model = LogisticRegression(solver="sgd", epochs=1).fit(s.constant(np.zeros((4, 2))), s.constant(np.array([0, 1, 0, 1])))
+        y = s.constant(np.array([0, 1, 0, 1]))
+        model = LogisticRegression(solver="sgd", epochs=1).fit(s.constant(np.zeros((4, 2))), y)
         model.inference(to="all", name="x", reason="test")
 
     with pytest.raises(UsageError, match="take solver='newton'"):

@@ -36,6 +36,7 @@ def test_json_brings_back_the_same_model(model: OpenedModel) -> None:
 
 
 @by_kind
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 def test_scikit_learn_predicts_the_same(model: OpenedModel) -> None:
     if model.kind == "hazard":
         with pytest.raises(UsageError, match="no proportional hazards model"):

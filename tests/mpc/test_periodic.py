@@ -15,7 +15,7 @@ from privity.mpc import periodic
 erf = np.vectorize(math.erf)
 
 CURVES: list[tuple[str, Callable[[Any], Any], Callable[[Any], Any], float, float]] = [
-    ("sigmoid", pv.sigmoid, lambda x: 1 / (1 + np.exp(-x)), periodic.SIGMOID.limit, 2.0**-14),
+    ("sigmoid_series", pv.sigmoid_series, lambda x: 1 / (1 + np.exp(-x)), periodic.SIGMOID.limit, 2.0**-14),
     ("tanh", pv.tanh, np.tanh, periodic.TANH.limit, 2.0**-14),
     ("erf", pv.erf, erf, periodic.ERF.limit, 2.0**-14),
     ("gelu", pv.gelu, lambda x: x * (1 + erf(x / np.sqrt(2))) / 2, periodic.GATE_NORMAL.limit, 2.0**-15 + 2.0**-20),

@@ -107,6 +107,7 @@ def programs() -> Iterator[tuple[str, Callable[[Any], Any], dict[str, Any]]]:
             "rsqrt",
             "reciprocal",
             "sigmoid",
+            "sigmoid_series",
             "tanh",
             "erf",
             "gelu",

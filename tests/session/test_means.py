@@ -144,7 +144,10 @@ def test_tiny_factors_give_nothing(factor: float) -> None:
     assert np.abs(opened(lambda a: a * factor, x.astype(int), 3, 0)[0]).max() <= UNIT
 
 
-@pytest.mark.parametrize("program", [lambda a: a * 1e300, lambda a: a / 1e-300, lambda a: a / 5e-324, lambda a: a * 1e12])
+@pytest.mark.parametrize(
+    "program",
+    [lambda a: a * 1e300, lambda a: a / 1e-300, lambda a: a / 5e-324, lambda a: a * 1e12, lambda a: a * 10**30],
+)
 def test_huge_factors_are_refused_by_name(program: Callable[[pv.SecureArray], Any]) -> None:
     with pytest.raises(OverflowPlanned, match="a public factor"):
         opened(program, np.array([1.0]), 1e6)
@@ -223,7 +226,8 @@ def test_weighted_means(size: float) -> None:
         "parts": on_grid(rng.random(n)),
     }  # fmt: skip
     secret = {
-        "few": pv.Input(weights["few"], 50, 0), "flags": pv.Input(weights["flags"]), "parts": pv.Input(weights["parts"], 1.0)
+        "few": pv.Input(weights["few"], 50, 0), "flags": pv.Input(weights["flags"]),
+        "parts": pv.Input(weights["parts"], 1.0),
     }  # fmt: skip
 
     def program(s: pv.Session) -> Any:

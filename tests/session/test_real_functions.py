@@ -14,6 +14,7 @@ import pytest
 
 import privity as pv
 from privity.errors import OverflowPlanned, PrivityError, RangeViolated, ShapeError, UsageError
+from privity.functions.activation import log_one_plus_exp
 from privity.mpc.outside import Outside
 from privity.mpc.plain import InsecurePlain
 from privity.session import Session
@@ -116,8 +117,15 @@ CASES = {
     "x ** -3": Case(lambda x: x**-3, lambda x: (x**-3.0).clip(-TOP, TOP), NONZERO, relative=2.0**-15),
     "1 / x": Case(lambda x: 1 / x, lambda x: 1 / x, NONZERO, relative=2.0**-20, absolute=1.25 * ULP),
     "1000 / x": Case(lambda x: 1000.0 / x, lambda x: 1000 / x, NONZERO, relative=2.0**-20, absolute=1.25 * ULP),
-    "sigmoid": Case(pv.sigmoid, sigmoid, BOTH, absolute=2.0**-14),
-    "sigmoid of a small bound": Case(pv.sigmoid, sigmoid, signed(8.0), 8.0, absolute=2.0**-14),
+    "sigmoid": Case(pv.sigmoid, sigmoid, BOTH, 128.0, 2.0**-15, 2.0**-28),
+    "sigmoid of a small bound": Case(pv.sigmoid, sigmoid, signed(8.0), 8.0, 2.0**-15, 2.0**-28),
+    "sigmoid of a large bound": Case(pv.sigmoid, sigmoid, signed(2.0**40), 2.0**40, 2.0**-15, 2.0**-28),
+    "1 - sigmoid": Case(lambda x: 1 - pv.sigmoid(x), lambda x: sigmoid(-x), BOTH, 128.0, 2.0**-15, 2.0**-28),
+    "sigmoid_series": Case(pv.sigmoid_series, sigmoid, BOTH, absolute=2.0**-14),
+    "sigmoid_series of a small bound": Case(pv.sigmoid_series, sigmoid, signed(8.0), 8.0, absolute=2.0**-14),
+    "log(1 + e^x)": Case(
+        lambda x: log_one_plus_exp(x, 30), lambda x: np.logaddexp(0, x), BOTH, 128.0, 2.0**-15, 2.0**-28
+    ),
     "tanh": Case(pv.tanh, np.tanh, BOTH, absolute=2.0**-14),
     "erf": Case(pv.erf, erf, BOTH, absolute=2.0**-14),
     "gelu": Case(pv.gelu, lambda x: x * (1 + erf(x / 2**0.5)) / 2, BOTH, absolute=2.0**-15),
@@ -194,7 +202,10 @@ def test_error_for_bounds_of_every_size(name: str, fraction_bits: int) -> None:
 
 
 @pytest.mark.parametrize("scale", [0, 1, 3, 6, 10, 14, 24, 30])
-@pytest.mark.parametrize("name", ["sigmoid", "tanh", "erf", "gelu", "silu", "softplus", "sin", "exp", "expm1", "log1p"])
+@pytest.mark.parametrize(
+    "name",
+    ["sigmoid", "sigmoid_series", "tanh", "erf", "gelu", "silu", "softplus", "sin", "exp", "expm1", "log1p"],
+)
 def test_error_for_arrays_with_scales_of_their_own(name: str, scale: int) -> None:
     case, ulp = CASES[name], 2.0**-scale
     x = np.unique(np.rint(np.linspace(0 if name == "log1p" else -20, 20, 2001) / ulp) * ulp)

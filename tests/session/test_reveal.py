@@ -280,3 +280,37 @@ def test_names_are_plain_text() -> None:
             lambda s: s.reveal(s.secret("x", "bank"), to=[1], name="x", reason="r"),  # type: ignore[list-item]
             inputs={"bank": {"x": pv.Input(np.arange(3.0), bound=8.0)}},
         )
+
+
+def test_a_run_that_fails_keeps_what_was_opened(program_error: type[Exception] = ValueError) -> None:
+    """In the error: of each opening the name, receivers and reason, and the value as it was, wherever it came."""
+
+    def program(s: pv.Session) -> Any:
+        x = s.secret("x", "bank")
+        first = s.reveal(x, to="bank", name="first", reason="to its owner")
+        if isinstance(first, np.ndarray):
+            first[:] = 0.0  # the program's own copy
+        s.reveal(x.sum(), to="all", name="second", reason="the sum")
+        if s.parameters["fault"] == "guard":
+            (x - 5.0).assume_bound(1.0)
+        elif s.parameters["fault"] == "program":
+            raise program_error("at the last model")
+        return s.reveal(x.max(), to="all", name="third", reason="the largest")
+
+    def run(fault: str) -> Any:
+        data = {"bank": {"x": pv.Input(np.array([0.5, 1.25]), 8.0)}}
+        return pv.simulate(program, inputs=data, parameters={"fault": fault})
+
+    for fault, kind, names in (
+        ("guard", pv.PrivityError, ["first", "second", "range guard"]),
+        ("program", program_error, ["first", "second"]),
+    ):
+        with pytest.raises(kind) as caught:
+            run(fault)
+        opened = caught.value.opened  # type: ignore[attr-defined]
+        assert [entry["name"] for entry in opened] == names
+        assert opened[0]["value"].tolist() == [0.5, 1.25] and opened[0]["to"] == ["bank"]
+        assert opened[1]["value"] == pytest.approx(1.75, abs=1e-5) and opened[1]["reason"] == "the sum"
+        assert f"kept in this error's `opened`: {', '.join(names)}" in caught.value.__notes__[0]
+    assert [entry["name"] for entry in run("none").opened] == ["first", "second", "third"]
+    assert "value" not in run("none").opened[0]

@@ -98,7 +98,7 @@ def _over_tls(workload: Workload, size: int, repeat: int, inputs: Inputs) -> Par
             np.save(path, inputs[name].values, allow_pickle=False)
         arguments = party_arguments(
             Path(program.__file__), consortium.path, folder / "job.toml", None, _START_S, _IDLE_S,
-            arrays={PARTIES[0]: files},
+            arrays={PARTIES[0]: files}, plan=False,
         )
         reports = run_local(consortium, PARTIES, arguments)
     return {party: report.output for party, report in reports.items()}

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError
+from ..functions.cuts import shares_of_rows
 from ..jobs.files import locked, write_together
 from .schema import MOST_BINS, Column, TableSchema
 
@@ -174,17 +175,43 @@ class Thresholds:
 def quantile_edges(values: Floats, bins: int) -> tuple[float, ...]:
     """At most ``bins`` - 1 thresholds, ascending, each above the smallest value and at most the largest.
 
-    Quantiles of the values that are not NaN at equal distances; where at most ``bins`` different values occur, the
-    middle between neighbours, so that each has a bin. None if there is but one value.
+    Where at most ``bins`` different values occur, the middle between neighbours, so that each has a bin. None if there
+    is but one value. Else quantiles of the values that are not NaN, at ``cuts.shares_of_rows``; a value that fills more
+    than two bins has one of its own, and the others share the rest, as where columns are cut on shares
+    (``functions.cuts``).
     """
-    there = values[~np.isnan(values)]
-    different = np.unique(there)
+    there = np.sort(values[~np.isnan(values)])
+    different, counts = np.unique(there, return_counts=True)
+    middle = _between(different)
     if len(different) <= bins:
-        below, above = different[:-1], different[1:]
-        middle = below + (above - below) / 2
-        return tuple(np.where(middle > below, middle, above).tolist())
-    edges = np.unique(np.quantile(there, np.arange(1, bins) / bins))
-    return tuple(edges[edges > different[0]].tolist())
+        return tuple(middle.tolist())
+    at = shares_of_rows(bins, len(there))
+    cap = _cap(counts, float(np.diff(at, prepend=0.0, append=1.0).max()))
+    # each value counts with its first ``cap`` rows: half of them for the threshold at it, the others for that above it
+    above = np.append(middle, different[-1])
+    nth = np.arange(len(there)) - np.repeat(np.cumsum(counts) - counts, counts)
+    points = np.where(nth < (cap + 1) // 2, there, np.repeat(above, counts))[nth < cap]
+    edges = np.unique(np.quantile(points, at))
+    return tuple(edges[(edges > different[0]) & (edges <= different[-1])].tolist())
+
+
+def _between(different: Floats) -> Floats:
+    """Thresholds between ascending values."""
+    below, above = different[:-1], different[1:]
+    middle = below + (above - below) / 2
+    return np.where(middle > below, middle, above)
+
+
+def _cap(counts: npt.NDArray[np.int64], step: float) -> int:
+    """The least number of rows that is at least two steps of the rows that count, no value with more rows than that."""
+    low, high = 1, int(counts.max())
+    while low < high:
+        cap = (low + high) // 2
+        if cap >= 2 * step * np.minimum(counts, cap).sum():
+            high = cap
+        else:
+            low = cap + 1
+    return low
 
 
 def bins_of(values: Floats, edges: Sequence[float]) -> Floats:

@@ -21,7 +21,7 @@ from ..array import SecureArray
 from ..context import Context, Gate
 from ..errors import NotForMe, PrivityError, UsageError
 from ..inputs import DEFAULT_BOUND, Declared, Input
-from ..lines import is_library
+from ..lines import is_library, user_line
 from ..mpc.outside import Outside
 from ..mpc.protocol import Protocol
 from ..mpc.rep3 import Rep3
@@ -35,6 +35,7 @@ from ..types import Cost, Opening
 from .trace import Trace, Tracer
 
 NOBODY = "(planning)"
+_LOOK = 64  # operations between two looks at the limits
 REST = "(outside of stages)"
 
 
@@ -47,6 +48,26 @@ class Machine:
     multiply_adds_per_s: float = 5e9
     seconds_per_operation: float = 15e-6
     seconds_per_round: float = 60e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How far a plan goes: seconds by ``clock``, ``least_s`` and ``share`` of what the run would have taken so far; and
+    the memory of secret arrays, at one compute party, beyond which it is refused (0: none).
+    """
+
+    clock: Callable[[], float]
+    least_s: float
+    share: float
+    memory_bytes: int
+
+
+class OutOfMemory(UsageError):
+    """The program needs more memory than there is."""
+
+
+class _Enough(BaseException):
+    """The limit of time is reached: what was planned so far is the plan. No program may catch it by mistake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +146,14 @@ def plan(
     rtt_s: float = 0.001,
     bytes_per_s: float = 125e6,
     machine: Machine | None = None,
+    limits: Limits | None = None,
 ) -> Plan:
     """Run ``program`` on shapes and say what a run would cost.
 
     ``inputs``: owner -> name -> shape (reals with the default bound), :class:`Declared`, :class:`Input` or array (its
     values are not used). ``assume``: values to plan with for openings by name, where the program computes with what
     it opened. ``exact``, ``adder``: the protocol's options. ``guards``: range flags that may be opened. ``rtt_s``,
-    ``bytes_per_s``: round trip between two parties, and what one party can send.
+    ``bytes_per_s``: round trip between two parties, and what one party can send. ``limits``: how far to plan.
 
     Raises what planning a run raises (OverflowPlanned, ShapeError, OpeningRefused ...), and UsageError naming the line
     where the program needs a value that only a run knows.
@@ -159,7 +181,7 @@ def plan(
         tables=tables,
         parameters=parameters,
     )
-    meter = _Meter(shapes, machine or Machine(), rtt_s / 2, bytes_per_s, assume or {})
+    meter = _Meter(shapes, machine or Machine(), rtt_s / 2, bytes_per_s, assume or {}, limits)
     context.observer = meter
     tracer = context.tracer = Tracer(
         NOBODY, shapes, lambda: (shapes.planned.rounds, max(shapes.planned.sent, default=0))
@@ -189,6 +211,8 @@ def _run_on_shapes(program: Callable[[Session], Any], context: Context) -> None:
             f"{_line(error)}: cannot be planned, as the program computes with a value that only a run knows: {error}. "
             "Give a value to plan with (assume={name: value}; --assume NAME=VALUE), or make it a parameter of the job"
         ) from None
+    except _Enough:
+        return
     except PrivityError:
         raise
     except Exception as error:
@@ -263,13 +287,21 @@ class _Meter:
     """Follows a program on shapes: what is spent, which arrays live, and where stages begin and end."""
 
     def __init__(
-        self, shapes: Outside, machine: Machine, one_way_s: float, bytes_per_s: float, assume: Mapping[str, Any]
+        self,
+        shapes: Outside,
+        machine: Machine,
+        one_way_s: float,
+        bytes_per_s: float,
+        assume: Mapping[str, Any],
+        limits: Limits | None = None,
     ) -> None:
         self._shapes = shapes
         self._machine = machine
         self._one_way_s = one_way_s
         self._bytes_per_s = bytes_per_s
         self._assume = assume
+        self._limits = limits
+        self._began = 0.0 if limits is None else limits.clock()
         self._inside = False
         self._operations = self._elements = self._multiply_adds = self._busiest = 0
         self._live = 0
@@ -311,9 +343,23 @@ class _Meter:
             # masks, messages and intermediate results of one operation: about three times what it sends
             temporary = 3 * sent + size
             self.peak = max(self.peak, self._live + temporary)
+            if self._limits is not None:
+                self._look(self._limits)
             return result
 
         return counted
+
+    def _look(self, limits: Limits) -> None:
+        if limits.memory_bytes and self.peak > limits.memory_bytes:
+            raise OutOfMemory(
+                f"{user_line()}: the secret arrays need about {self.peak / 2**30:,.1f} GiB at one compute party, of "
+                f"{limits.memory_bytes / 2**30:,.1f} GiB that it may use here; take fewer rows or columns at "
+                "a time, run the compute parties on machines of their own, or run with --no-plan if the estimate is off"
+            )
+        if self._operations % _LOOK == 0:
+            spent_s = limits.clock() - self._began
+            if spent_s > limits.least_s + limits.share * self.seconds(self.spent()):
+                raise _Enough
 
     def created(self, x: SecureArray) -> None:
         """An array lives until its last reference goes."""

@@ -64,6 +64,9 @@ def add(x: SecureArray, other: SecureArray | Plain, sign: int = 1) -> SecureArra
     return SecureArray(context, proto.add_public(x._fitted(shape), ring), scale, x._bound + magnitude)
 
 
+_MOST_CUT = 60  # bits of a truncation
+
+
 def _product_scale(x: SecureArray, y: SecureArray, scale: int | None) -> tuple[int, int]:
     """(scale of the result, bits to cut) for a product; ``scale`` None: the session's default."""
     total = x._scale + y._scale
@@ -174,6 +177,8 @@ def matmul(
     bound = min(x._bound * y._bound * plan.inner, reach)
     x, y = _with_room(x, y, bound * max(1.0, abs(factor)))
     multiplier, bits = _as_integer_factor(factor, bound * 2.0 ** (x._scale + y._scale))
+    if bits + _product_scale(x, y, scale)[1] > _MOST_CUT:  # so small that the product has to be rounded before
+        multiplier, bits = 0, 0
     if bits or multiplier != 1:
         context.met((multiplier, bits))
     if multiplier == 0:  # no room for an exact enough multiplier before the truncation
@@ -355,7 +360,10 @@ def is_whole(c: npt.NDArray[Any]) -> bool:
 
 
 def _as_integer_factor(factor: float, magnitude: float) -> tuple[int, int]:
-    """(m, bits) with factor ~ m / 2^bits to 16 bits at least; (0, 0) if the room above ``magnitude`` is too small."""
+    """(m, bits) with factor ~ m / 2^bits to 16 bits at least; (0, 0) if the room above ``magnitude`` is too small, or
+    the factor is 0."""
+    if factor == 0.0:
+        return 0, 0
     mantissa, exponent = math.frexp(abs(factor))
     if mantissa == 0.5 and exponent <= 1:  # a power of two is a shift: exact
         return (1 if factor > 0 else -1), 1 - exponent

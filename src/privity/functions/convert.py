@@ -13,6 +13,7 @@ import numpy as np
 from ..array import SecureArray
 from ..errors import UsageError
 from ..ring import exact, layout
+from ..types import RANGE_BITS
 from . import arithmetic, whole
 from .cellwise import cellwise
 
@@ -63,18 +64,26 @@ def trunc(x: SecureArray) -> SecureArray:
 def rounded(x: SecureArray, decimals: int = 0) -> SecureArray:
     """x to ``decimals`` decimal places: fixed-point values next to multiples of 10^-decimals, halves up.
 
-    Error below 1.5 units in the last place whatever the size of x, as far as x * 10^decimals fits; to tens, hundreds
-    and so on (``decimals`` below 0) exact, as secret integers if x is. Cost: ``rint`` and a truncation, or a floor
-    quotient (``whole.floor_divide``).
+    Error below 1.5 units in the last place whatever the size of x; to tens, hundreds and so on (``decimals`` below 0)
+    exact, as secret integers. Cost: ``rint`` and a truncation (and ``floor``, where x * 10^decimals has no room), or a
+    floor quotient (``whole.floor_divide``).
     """
     x = x.numeric()
     if x.scale == 0 and decimals >= 0:
         return x
     if decimals == 0:
         return rint(x)
-    power = 10 ** abs(decimals)
+    power = int("1" + "0" * min(abs(decimals), 400))
+    if decimals > 0 and power > 2 << x.scale:  # multiples lie closer than the last places of x
+        return x
+    if decimals < 0 and power > 2 * (x.bound + 1):
+        return arithmetic.multiply(x, np.asarray(0))
     if decimals < 0:
         return arithmetic.multiply(whole.floor_divide(x + power // 2, power), np.asarray(power))
+    if x.bound * power * 2.0**x.scale >= 2.0 ** (RANGE_BITS - 1):  # what stands behind the point, by itself
+        below = floor(x).rescaled(x.scale)
+        part = arithmetic.add(x, below, -1)._stated(1.0)
+        return arithmetic.add(below, rounded(part, decimals))
     raised = arithmetic.multiply(x, np.asarray(power))
     off = arithmetic.add(rint(raised).rescaled(x.scale), raised, -1)._stated(0.5)  # exact, and small
     return arithmetic.add(x, arithmetic.multiply(off, np.asarray(exact.power_of_ten(-decimals)), x.scale))

@@ -26,7 +26,7 @@ from ..mpc import approx, orders, tables
 from ..mpc import sort as sorting
 from ..mpc.protocol import Protocol
 from ..mpc.shares import Bits, Places, Share
-from ..ring import layout
+from ..ring import exact, layout
 from .flags import as_flags
 from .order import settled
 
@@ -68,11 +68,11 @@ def cut_points(x: SecureArray, at: npt.ArrayLike, valid: SecureArray | None = No
         raise UsageError(f"cut_points: expected shares of rows between 0 and 1, got {at!r}")
     x = x.numeric()
     x = x.rescaled(max(x.scale, _PART))
-    last = math.ceil(x.bound) + 1
+    last = _beyond(x)
     if valid is not None:
         real = as_flags(valid, "cut_points: valid")
         real = real if real.ndim == 2 else real.reshape((-1, 1))
-        x = ((x - last) * real + last)._stated(float(last))
+        x = ((x - last) * real + last)._stated(last)
     width = max(1, _AT_ONCE // max(1, n * len(_caps(n, wanted))))
     parts = [
         _Lanes(x[:, low : min(low + width, d)].T, wanted, last if valid is not None else None).found()
@@ -80,7 +80,13 @@ def cut_points(x: SecureArray, at: npt.ArrayLike, valid: SecureArray | None = No
     ]
     proto = x._context.protocol
     share = parts[0] if len(parts) == 1 else proto.concatenate(parts, 1)
-    return SecureArray(x._context, share, x.scale, float(last) + 1)
+    return SecureArray(x._context, share, x.scale, last + 2.0**-x.scale)
+
+
+def _beyond(x: SecureArray) -> float:
+    """A number above the bound of x, and near it, that is exact at its scale."""
+    unit = 2.0 ** -min(x.scale, 20 - exact.log2_ceil(x.bound + 1))
+    return (math.ceil(x.bound / unit) + 2) * unit
 
 
 def _caps(n: int, at: Floats) -> list[int]:
@@ -94,7 +100,7 @@ def _caps(n: int, at: Floats) -> list[int]:
 class _Lanes:
     """Some columns, each sorted as a lane (d, n)."""
 
-    def __init__(self, x: SecureArray, at: Floats, last: int | None) -> None:
+    def __init__(self, x: SecureArray, at: Floats, last: float | None) -> None:
         """``last``: what stands in rows that do not count, beyond all values; None: all count."""
         self.at, self.shape = at, x.shape
         proto = self.proto = settled(x._context)
@@ -102,7 +108,7 @@ class _Lanes:
         self.bits = approx.bits_for(x.bound, x.scale)
         key = x._ring_share()
         self.values = sorting.sort_lanes(proto, key, self.bits, [key])[0].map(layout.reshape(x.shape))
-        self.last = None if last is None else last << x.scale
+        self.last = None if last is None else int(last * 2.0**x.scale)
 
     def found(self) -> Share:
         """Thresholds (k, d)."""
@@ -206,7 +212,7 @@ class _Lanes:
         value, gap = (pair.map(layout.take((slice(None), slice(None), side))) for side in range(2))
         weights = layout.column([1 << i for i in range(_PART)], 2)
         share = proto.mul_public(bits, weights).map(layout.total(0, False))
-        found = proto.add(value, proto.mul(gap, share.map(layout.transpose(None)), _PART))
+        found = proto.add(value, proto.mul(gap, share, _PART))
         return found.map(layout.transpose(None))
 
 

@@ -75,10 +75,11 @@ def prod(a: SecureArray, axis: int | None = None, *, keepdims: bool = False) -> 
 def average(a: Any, axis: Axis = None, weights: Any = None, *, keepdims: bool = False) -> SecureArray:
     """Mean, or sum(a * weights) / sum(weights); the weights have the shape of ``a`` or, with one axis, its length.
 
-    Error: a relative 2^-24 and one unit in the last place, where 62 bits have room for the digits of the weights; public
-    weights that are not whole are rounded to 24 digits and more, and each product with one, which together moves the
-    mean by a relative 2^-23 of that of |a| and less than a unit. Secret weights must not be negative (a guard, unless
-    they are flags); where they are all 0 the mean is 0. Public ones that add up to 0 raise ZeroDivisionError.
+    Error: a relative 2^-24 and one unit in the last place, where 62 bits have room for the digits of the weights.
+    Public weights that are not whole are rounded to 24 digits and more, and each product with one, which together
+    moves the mean by a relative 2^-23 of that of |a| and less than a unit. Secret weights must not be negative (a
+    guard, unless they are flags); where they are all 0 the mean is 0. Public ones that add up to 0 raise
+    ZeroDivisionError.
     """
     context = context_of(a, weights)
     a = secure(context, a)

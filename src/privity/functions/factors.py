@@ -39,13 +39,15 @@ def cut_bits(size: float, factors: Factors, units: float) -> int | None:
     Right: rounding the factor moves the product by ``units`` or a relative 2^-24 at most; and by no more than half a
     unit where there is room for that.
     """
-    magnitudes = np.abs(factors[factors != 0.0])
-    if magnitudes.size == 0 or size == 0.0:
+    magnitudes = np.abs(factors)
+    largest = float(magnitudes.max(initial=0.0))
+    if largest == 0.0 or size == 0.0:
         return 0
-    largest, length = float(magnitudes.max()), exact.log2_ceil(size)
+    length = exact.log2_ceil(size)
     wanted = max(length, _LEAST_DIGITS - 1 - exact.log2_floor(largest), 0)
-    precise = min(length - 1 - exact.log2_floor(units), DIGITS - exact.log2_floor(float(magnitudes.min())))
-    wanted = max(wanted, precise)
+    if units < HALF:
+        smallest = float(magnitudes.min(initial=largest, where=magnitudes > 0.0))
+        wanted = max(wanted, min(length - 1 - exact.log2_floor(units), DIGITS - exact.log2_floor(smallest)))
     room = min(RANGE_BITS - 1 - exact.log2_floor(size * largest * (1 + 2.0**-20)), _MOST_CUT)
     if wanted <= room or room == _MOST_CUT:
         return min(wanted, room)
@@ -115,7 +117,9 @@ def _in_two_parts(
     return proto.truncate(proto.add(upper, proto.truncate(lower, more - bits)), bits)
 
 
-def summed(context: Context, x: Share, size: float, factors: Factors, multiplied: Product, inner: int, least: int) -> Share:
+def summed(
+    context: Context, x: Share, size: float, factors: Factors, multiplied: Product, inner: int, least: int
+) -> Share:
     """Sums of ``inner`` products of x with factors, by a local linear ``multiplied`` (a matrix product); |x| <= size.
 
     Rounding the factors to ``least`` bits or more moves a sum by half a unit, or by 2^-24 of the largest factor times

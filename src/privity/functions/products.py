@@ -93,6 +93,8 @@ def polyval(p: Any, x: Any) -> SecureArray:
     """
     context = context_of(p, x)
     usual = context.fraction_bits
+    if not len(p):
+        return _spread(context.constant(0.0), x)
     if not isinstance(x, SecureArray) or x.kind != "fixed":
         return _spread(_horner(p, x, lambda _: usual, context), x)
     size = exact.log2_ceil(max(x.bound, 2.0**-usual))
@@ -165,4 +167,4 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> SecureArray:
     count = layout.count(tuple(x.shape[i] for i in first))
     left = x.transpose(*kept_x, *first).reshape((-1 if count else 0, count))
     right = y.transpose(*second, *kept_y).reshape((count, -1 if count else 0))
-    return (left @ right).reshape(tuple(x.shape[i] for i in kept_x) + tuple(y.shape[i] for i in kept_y))
+    return (left @ right).reshape(tuple(x.shape[i] for i in kept_x) + tuple(y.shape[i] for i in kept_y))  # type: ignore[no-any-return]

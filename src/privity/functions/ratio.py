@@ -53,7 +53,7 @@ def mean(parts: SecureArray | Sequence[SecureArray], count: SecureArray, most: f
     """
     given = [x.numeric() for x in ([parts] if isinstance(parts, SecureArray) else parts)]
     count = count.numeric()
-    context, proto = count._context, count._context.protocol
+    proto = count._context.protocol
     most = max(float(most), 2.0**-scale)
     shape = broadcast_shapes(given[0].shape, count.shape)
     bits = min(_MOST_BITS, approx.bits_for(count.bound, count.scale))
@@ -82,7 +82,7 @@ def weighted_mean(
     truncation where both bounds are long), and what ``mean`` costs.
     """
     x, weight = x.numeric(), weight.numeric()
-    context, proto = x._context, x._context.protocol
+    proto = x._context.protocol
     count = arithmetic.total(weight, axis, keepdims)
     most = max(float(most), 2.0**-scale)
     bits = min(_MOST_BITS, approx.bits_for(count.bound, count.scale))

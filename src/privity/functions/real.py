@@ -69,10 +69,11 @@ def divide(a: Any, b: Any, at_most: float | None = None) -> SecureArray:
     """
     context = context_of(a, b)
     if not isinstance(b, SecureArray):
-        public = np.asarray(b)
+        dividend = secure(context, a)
+        public = np.asarray(dividend.operand(b))
         if not np.all(public):
             raise ZeroDivisionError("division of a secret array by a public zero")
-        return arithmetic.divide_public(secure(context, a), public)
+        return arithmetic.divide_public(dividend, public)
     a, b = secure(context, a).numeric(), b.numeric()
     largest = 2.0**b.scale if at_most is None else float(at_most)
     if at_most is not None:

@@ -146,6 +146,11 @@ def clip(x: SecureArray, low: npt.ArrayLike, high: npt.ArrayLike) -> SecureArray
     if not (least <= most).all():
         raise UsageError(f"clip: expected low <= high, got {low!r} and {high!r}")
     x = x.numeric()
+    limit = float(math.floor(x._bound)) + 2.0  # what is beyond every value of x does not cut, infinities too
+    if least.dtype.kind == "f":
+        least = np.maximum(least, -limit)
+    if most.dtype.kind == "f":
+        most = np.minimum(most, limit)
     if x._scale == 0 and not (least == np.floor(least)).all() & (most == np.floor(most)).all():
         x = x.rescaled(x._context.fraction_bits)
     room = stack([x - least, most - x])

@@ -1,9 +1,9 @@
-"""Floor quotients, remainders and shifts, exact for every number within its bound: Python's and NumPy's ``//`` and ``%``.
+"""Floor quotients, remainders and shifts, exact for every number within its bound: ``//`` and ``%`` as in NumPy.
 
 A quotient by a public divisor is one exact truncation of a product where both are short: with c = 2^k / d rounded and
-2^k above |x| d, (x + 1/2) c / 2^k differs from (x + 1/2) / d by less than the 1 / 2d that lies between that and the next
-whole number. Longer numbers are divided approximately first and what is left is divided again; a last step may compare
-what is left with multiples of the divisor.
+2^k above |x| d, (x + 1/2) c / 2^k differs from (x + 1/2) / d by less than the 1 / 2d that lies between that and the
+next whole number. Longer numbers are divided approximately first and what is left is divided again; a last step may
+compare what is left with multiples of the divisor.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from . import arithmetic, factors
 Plain = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 
-_LARGEST = 2.0 ** (RANGE_BITS - 1)  # of a dividend and of a public divisor as ring integers
+_FAR = 1 << (RANGE_BITS - 1)  # of a dividend and of a public divisor as ring integers
+_LARGEST = float(_FAR)
 _MOST_CUT = 60  # bits of an exact truncation
 _LEFT = 1.625  # divisors that an approximate quotient may be off beside a relative 2^-24
 _REACH = 2.0  # divisors up to which comparisons find the quotient
@@ -48,7 +49,7 @@ def floor_divide(x: Any, divisor: Any) -> SecureArray:
 
 
 def remainder(x: Any, divisor: Any) -> SecureArray:
-    """x - divisor * floor(x / divisor), exactly: 0 or of the divisor's sign. Range, errors and cost as ``floor_divide``."""
+    """x - divisor * floor(x / divisor), exactly: 0 or of the divisor's sign. Range and cost as ``floor_divide``."""
     return divmod_(x, divisor, "%")[1]
 
 
@@ -59,11 +60,12 @@ def divmod_(x: Any, divisor: Any, sign: str = "divmod") -> tuple[SecureArray, Se
 
 
 def fmod(x: Any, divisor: Any) -> SecureArray:
-    """What is left of x when x / divisor is rounded towards zero: 0 or of the sign of x. Exact; two comparisons more."""
+    """What is left of x when x / divisor is rounded towards zero: 0 or of x's sign. Exact; two comparisons more."""
     x = secure(context_of(x, divisor), x).numeric()
     size = abs(divisor)
     rest = remainder(abs(x), size)
-    return rest - rest * (x < 0) * 2
+    signed: SecureArray = rest - rest * (x < 0) * 2
+    return signed
 
 
 def right_shift(x: SecureArray, bits: Any) -> SecureArray:
@@ -84,7 +86,7 @@ def _integers(x: SecureArray, sign: str) -> SecureArray:
 
 def _powers(x: SecureArray, bits: Any, sign: str) -> Plain:
     if isinstance(bits, SecureArray):
-        raise UsageError(f"x {sign} bits: expected a public number of bits, got {bits!r}; x * 2 ** bits takes secret ones")
+        raise UsageError(f"x {sign} bits: expected a public number of bits, got {bits!r}; x * 2**bits takes secret")
     given = np.asarray(bits)
     if given.dtype.kind not in "iu" or (given < 0).any():
         raise UsageError(f"x {sign} bits: expected whole numbers of bits that are not negative, got {bits!r}")
@@ -99,17 +101,18 @@ def _divided(x: Any, divisor: Any, sign: str) -> tuple[SecureArray, Any]:
     """(quotient, a function that makes the remainder)."""
     context = context_of(x, divisor)
     x = secure(context, x).numeric()
-    if isinstance(divisor, SecureArray):
-        return _by_secret(x, x.operand(divisor).numeric(), sign)  # type: ignore[union-attr]
-    given = np.asarray(x.operand(divisor))
+    other = x.operand(divisor)
+    if isinstance(other, SecureArray):
+        return _by_secret(x, other.numeric(), sign)
+    given = np.asarray(other)
     if not np.all(given):
         raise ZeroDivisionError(f"x {sign} d: a public divisor is 0")
     real = given.astype(np.float64)
     scale = max(x.scale, 0 if arithmetic.is_whole(given) else context.fraction_bits)
     if not np.all(np.ldexp(real, scale) == np.rint(np.ldexp(real, scale))):
         raise UsageError(
-            f"x {sign} d: expected divisors that are multiples of 2^-{scale}, as x is, got {divisor!r}: on which side of "
-            f"a multiple x lies would be chance. Make both whole, as in (x * 10) {sign} 1 for x {sign} 0.1, or take "
+            f"x {sign} d: expected divisors that are multiples of 2^-{scale}, as x is, got {divisor!r}: on which side "
+            f"of a multiple x lies would be chance. Make both whole, as in (x * 10) {sign} 1 for x {sign} 0.1, or take "
             "np.floor(x / d) where either side will do"
         )
     x = x.rescaled(scale)
@@ -140,8 +143,8 @@ def _divided(x: Any, divisor: Any, sign: str) -> tuple[SecureArray, Any]:
 def _units(divisor: Plain, scale: int) -> npt.NDArray[np.int64]:
     """Public divisors as ring integers; those beyond any dividend as 2^61: the quotient is the same."""
     if divisor.dtype.kind in "biu":
-        wide = np.asarray([max(-(1 << 61), min(1 << 61, int(v) << scale)) for v in divisor.reshape(-1).tolist()], np.int64)
-        return wide.reshape(divisor.shape)
+        whole = (int(v) << scale for v in divisor.reshape(-1).tolist())
+        return np.asarray([max(-_FAR, min(_FAR, v)) for v in whole], np.int64).reshape(divisor.shape)
     return np.clip(np.ldexp(divisor.astype(np.float64), scale), -_LARGEST, _LARGEST).astype(np.int64)
 
 

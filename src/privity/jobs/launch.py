@@ -17,8 +17,11 @@ def party_arguments(
     arrays: Mapping[str, Mapping[str, Path]] | None = None,
     trace: Path | None = None,
     store: Path | None = None,
+    plan: bool = True,
+    here: int = 1,
 ) -> Callable[[str], list[str]]:
-    """The command line of a party process; ``tables``, ``arrays``: party -> name -> file."""
+    """The command line of a party process; ``tables``, ``arrays``: party -> name -> file; ``here``: how many compute
+    parties share this machine's memory."""
 
     def arguments(party: str) -> list[str]:
         line = [str(program), "--consortium", str(consortium), "--party", party]
@@ -31,6 +34,7 @@ def party_arguments(
             line += ["--trace", str(trace)]
         if store is not None:
             line += ["--store", str(store)]
+        line += ["--here", str(here)] if plan else ["--no-plan"]
         for name, path in (tables or {}).get(party, {}).items():
             line += ["--table", f"{name}={path}"]
         for name, path in (arrays or {}).get(party, {}).items():

@@ -39,7 +39,8 @@ _TERMINATE_S = 3.0  # from SIGTERM to SIGKILL
 class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One line from a party process.
 
-    kind: 'progress', 'report', 'error', or 'said' for what its program printed or its owner should know.
+    kind: 'progress', 'report', 'error', or 'said' for what its program printed or its owner should know. report: of an
+    error, what had been opened before, if anything.
     """
 
     kind: str
@@ -55,11 +56,15 @@ class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PartyFailed(PrivityError):
-    """A party process ended with an error; the message is that of the root cause."""
+    """A party process ended with an error; the message is that of the root cause.
+
+    ``reports``: of the parties that came as far as an opening, marked as of a failed run.
+    """
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+        self.reports: dict[str, PartyReport] = {}
 
 
 @dataclass
@@ -187,7 +192,9 @@ def _watch(
         elif progress is not None and party == first:
             progress.update(event.step, event.total, event.note, event.rounds, event.bytes_sent)
     if deadline is not None:
-        raise _root_cause(processes)
+        failed = _root_cause(processes)
+        failed.reports = {p.party: p.error.report for p in processes.values() if p.error and p.error.report is not None}
+        raise failed
 
 
 def _root_cause(processes: Mapping[str, _Process]) -> PartyFailed:
@@ -303,10 +310,14 @@ def stop_on_signal() -> None:
 
 
 def write_reports(folder: Path, reports: Mapping[str, PartyReport]) -> None:
-    """``<folder>/<party>/report.json`` of every party, written whole or not at all. Raises OutputError."""
+    """``<folder>/<party>/report.json`` of every party, written whole or not at all. Raises OutputError.
+
+    The report of a run that failed is ``failed.json``, so that nobody takes it for the other.
+    """
+    names = {party: "failed.json" if report.failed else "report.json" for party, report in reports.items()}
     write_together(
         {
-            folder / party / "report.json": msgspec.json.format(msgspec.json.encode(report), indent=2)
+            folder / party / names[party]: msgspec.json.format(msgspec.json.encode(report), indent=2)
             for party, report in reports.items()
         }
     )

@@ -38,6 +38,7 @@ from .files import write_outputs
 from .job import JobSpec
 from .notes import Notes
 from .output import refuse_shares, to_plain
+from .planning import Rehearsal
 
 
 class Interrupted(PrivityError):
@@ -51,7 +52,9 @@ class Task:
     """What one party needs to run its part. ``load_inputs`` reads its own data, after the handshake.
 
     deadline_s: for all parties to come. idle_s: for any single message. trace: folder for what each line cost.
-    store: folder under which this party keeps shares that outlive the run, in one of its own name.
+    store: folder under which this party keeps shares that outlive the run, in one of its own name. failed: told what a
+    run gave that came as far as its program and failed there, before the error is raised. rehearsal: plans the run
+    before anything is shared (None: it does not plan).
     """
 
     me: str
@@ -70,6 +73,8 @@ class Task:
     recorder: Recorder | None = None
     trace: Path | None = None
     store: Path | None = None
+    failed: Callable[[PartyReport], None] | None = None
+    rehearsal: Rehearsal | None = None
 
 
 class PartyReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +83,9 @@ class PartyReport(msgspec.Struct, frozen=True, kw_only=True):
     output: the program's return value, plain (arrays as lists; ``{"withheld_from_this_party": [...]}`` for values
     opened to others). opened: the ledger's lines. stages: the program's own sections. cpu_s: user and system seconds of
     this process. bytes_sent: headers and tags included. internals: whether the job let the program reach below
-    Privity's public names. packages: versions of Python and of what the program imports.
+    Privity's public names. packages: versions of Python and of what the program imports. failed: empty; of a run that
+    failed the error, and output then holds the values that were opened to this party before, in order:
+    ``{"opened_before_the_failure": [{"name": ..., "value": ...}, ...]}``.
     """
 
     party: str
@@ -92,6 +99,7 @@ class PartyReport(msgspec.Struct, frozen=True, kw_only=True):
     kernels: str
     internals: bool = False
     packages: dict[str, str] = {}
+    failed: str = ""
 
 
 def run_party(task: Task) -> PartyReport:
@@ -100,12 +108,38 @@ def run_party(task: Task) -> PartyReport:
     kernels.keep_freed_memory()
     notes = Notes(task.progress, task.me, task.consortium.compute)
     channel = _connected(task, notes)
+    context: Context | None = None
+
+    def report(output: Any, failed: str = "") -> PartyReport:
+        assert context is not None
+        return PartyReport(
+            party=task.me,
+            output=to_plain(output),
+            opened=context.log.entries,
+            stages=context.stages,
+            rounds=context.rounds,
+            bytes_sent=channel.bytes_sent,
+            wall_s=time.monotonic() - start,
+            cpu_s=cpu_seconds(),
+            kernels=kernels.BUILD,
+            internals=task.job.internals,
+            packages=dict(task.packages),
+            failed=failed,
+        )
+
+    def keep(error: BaseException) -> None:
+        """What was opened before a failure is known, whatever comes after: it counts as opened, and is not lost."""
+        if context is not None and context.log.entries and task.failed is not None:
+            values = [{"name": e["name"], "value": e["value"]} for e in context.log.with_values() if "value" in e]
+            task.failed(report({"opened_before_the_failure": values}, str(error) or type(error).__name__))
+
     try:
         with np.errstate(over="ignore"):
             context = _open_context(task, channel, notes)
             if task.trace is not None:
                 context.start_trace()
-            output = task.program(context.session)
+            program = task.program if task.rehearsal is None else task.rehearsal.load()
+            output = program(context.session)
             context.check_guards()
         if not task.job.internals:
             refuse_shares(output)
@@ -114,29 +148,22 @@ def run_party(task: Task) -> PartyReport:
         # What a program raises itself may say what was opened to this party, whatever the class is called.
         ours = is_library(traceback.extract_tb(error.__traceback__)[-1].filename)
         channel.abort(error.public_reason if ours else "its program failed")
+        keep(error)
         raise
     except KeyboardInterrupt:
         channel.abort("interrupted")
-        raise Interrupted(f"{task.me} was interrupted; all peers were told") from None
+        stopped = Interrupted(f"{task.me} was interrupted; all peers were told")
+        keep(stopped)
+        raise stopped from None
     except (Exception, SystemExit) as error:
         known = getattr(builtins, type(error).__name__, None) is type(error)  # the names of others are a program's
         channel.abort(f"its program failed ({type(error).__name__})" if known else "its program failed")
-        raise _blame(task, error) from error
+        blamed = _blame(task, error)
+        keep(blamed)
+        raise blamed from error
     if task.trace is not None:
         write_outputs(task.trace / task.me, context.trace().files())
-    return PartyReport(
-        party=task.me,
-        output=to_plain(output),
-        opened=context.log.entries,
-        stages=context.stages,
-        rounds=context.protocol.party.rounds if context.computes else 0,
-        bytes_sent=channel.bytes_sent,
-        wall_s=time.monotonic() - start,
-        cpu_s=cpu_seconds(),
-        kernels=kernels.BUILD,
-        internals=task.job.internals,
-        packages=dict(task.packages),
-    )
+    return report(output)
 
 
 def _connected(task: Task, notes: Notes) -> Channel:
@@ -190,6 +217,8 @@ def _open_context(task: Task, channel: Channel, notes: Notes) -> Context:
     declared, minimum_group = _agree_on_inputs(
         task, channel, {n: x.declared(task.job.fraction_bits) for n, x in own.items()}
     )
+    if task.rehearsal is not None:
+        task.rehearsal.check(task.job, task.consortium, task.tables, declared, minimum_group)
     protocol = _protocol(task, channel)
     notes.tell_over(channel, [p for p in parties if p not in compute])
     if protocol.party is not None:

@@ -40,7 +40,7 @@ def class_factors(
     ``y``: flags (n,) of class 1 of two, class numbers (n,) from 0 to classes - 1, or flags (n, classes), as ``one_hot``
     gives them: pass what is there already. "balanced": rows / (classes that occur * rows of the class), both counted on
     shares among the rows that ``valid`` marks: sklearn.utils.compute_class_weight. ``weight`` (n,), at least 0: count
-    sums of weights instead of rows, as scikit-learn's LogisticRegression does (its trees and LinearSVC count rows).
+    sums of weights instead of rows, as scikit-learn's LogisticRegression and LinearSVC do (its trees count rows).
     The factor of a row that does not count is anything up to the bound.
 
     Relative error: at most 2^-19, and 2^-16 with ``weight``. Rounds: none for public weights; "balanced": about 35, 60
@@ -129,3 +129,9 @@ def check_class_weight(what: str, class_weight: ClassWeight, classes: int) -> np
     if not public.any():
         raise UsageError(f"{what}: class_weight gives every class the weight 0; at least one must count")
     return public
+
+
+def largest_mean(class_weight: ClassWeight, classes: int) -> float:
+    """What the mean over the rows of their class weights cannot pass: 1 for "balanced", else the largest weight."""
+    public = check_class_weight("class_weight", class_weight, classes)
+    return 1.0 if public is None else float(public.max())

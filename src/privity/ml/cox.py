@@ -20,7 +20,18 @@ from ..mpc.shares import Share
 from ..ring import exact, layout
 from ..table import Table
 from ..types import RANGE_BITS
-from .design import LARGEST_WEIGHT, Design, binary_target, design_of, settle, whole_target
+from .design import (
+    CLIP,
+    MEAN_SQUARE,
+    PLAIN_MEAN_SQUARE,
+    Design,
+    binary_target,
+    design_of,
+    predicted,
+    product,
+    settle,
+    whole_target,
+)
 from .estimator import Rows, rows_of, rows_with
 from .information import Information
 from .linear_model import LinearModel
@@ -28,7 +39,7 @@ from .metrics.survival import concordance_index
 
 _NAME = "CoxPHRegressor"
 _HINT = (
-    f"{_NAME}: standardise the columns (mean square at most 4); collinear or constant columns: drop one level of each "
+    f"{_NAME}: standardise the columns (mean square at most 4; {CLIP}); collinear columns: drop one level of each "
     "one-hot group, or set alpha; give y as 0 and 1 with some events; raise max_iter or linear_bound where it did not "
     "converge"
 )
@@ -49,7 +60,8 @@ class CoxPHRegressor(LinearModel):
     they differ with them).
 
     alpha: L2 strength. max_iter: Newton steps, a public number. tol: largest element of the mean gradient that is
-    accepted. feature_bound: |x| stays below it. linear_bound: |x coef| does (at most 9). coefficient_bound: and |coef|.
+    accepted. feature_bound: |x| stays below it (None: its public bound, where there is room for it). linear_bound:
+    |x coef| does (at most 9). coefficient_bound: and |coef|.
 
     The columns must be standardised over the rows. The result is certified before it is used: one flag, opened as
     'range ok', says that all bounds hold and that the gradient at the result is below ``tol``. Otherwise fit raises
@@ -67,7 +79,7 @@ class CoxPHRegressor(LinearModel):
         alpha: float = 0.0,
         max_iter: int = 7,
         tol: float = 1e-4,
-        feature_bound: float = 16.0,
+        feature_bound: float | None = None,
         linear_bound: float = 8.0,
         coefficient_bound: float = 16.0,
     ) -> None:
@@ -98,7 +110,7 @@ class CoxPHRegressor(LinearModel):
         n, d = rows.x.shape
         if d > n and not self.alpha:
             raise UsageError(f"{_NAME}: {d} coefficients cannot be told from {n} rows; set alpha > 0")
-        design = design_of(_NAME, rows, self.feature_bound)
+        design = design_of(_NAME, rows, self.feature_bound, mean_square=MEAN_SQUARE)
         context = design.x._context
         settle(context, _NAME, _HINT)
         sets = _RiskSets(design, event, times, rows.valid, self.linear_bound)
@@ -119,6 +131,7 @@ class CoxPHRegressor(LinearModel):
             errors = errors.multiply(sqrt(design.inverse), scale=errors.scale)
         settle(context, _NAME, _HINT)
         self.learnt(coef, False, rows.names)
+        self.units_ = rows.units
         self.standard_errors_ = errors
         self._baseline = sets.baseline
         return self
@@ -242,6 +255,9 @@ class _RiskSets:
         real = None if valid is None else ordered[3]
         weight = None if design.weight is None else ordered[-1]
         self.design = Design(x, weight, design.inverse)
+        self.slope_bound = min(x.bound, math.sqrt(MEAN_SQUARE))
+        # of a mean of expected events times x^2
+        self.square_bound = min(x.bound * x.bound, _EXPECTED * (MEAN_SQUARE if weight is None else PLAIN_MEAN_SQUARE))
         if real is not None:
             event = event * real
         levels = [exact.log2_ceil(j) for j in range(1, n + 1)]
@@ -257,7 +273,7 @@ class _RiskSets:
         room = RANGE_BITS - 1 - max(self.height + 7, 19)
         self.deaths = deaths if deaths.scale <= 16 else deaths.rescaled(max(8, min(16, room - 20)))
         self.inverse_bits = min(28, room - self.deaths.scale)
-        self.observed = self.design.mean(x, seen, x.bound)
+        self.observed = self.design.mean(x, seen, self.slope_bound)
         self.times, self.event = times, event
         self.baseline = Baseline(times, event, times)
 
@@ -269,10 +285,10 @@ class _RiskSets:
         sum(r A x x^T) - sum(D m m^T) with m = S1 / S0.
         """
         x = self.design.x
-        eta = x @ coef
+        eta = predicted(x, coef)
         eta = eta.assume_bound(self.limit) if certify else eta._stated(self.limit)
         risk = self.design.weighted(exp(eta))
-        largest = exact.exp(self.limit) * (LARGEST_WEIGHT if self.design.weight is not None else 1.0) * 1.01
+        largest = exact.exp(self.limit) * (1.0 if self.design.weight is None else self.design.weight.bound) * 1.01
         sums = risk._ring_share().map(layout.cumulative(0))
         mean = SecureArray(self._context, self._per_row(sums, risk.scale, _RISK_BITS), _RISK_BITS, largest)
         over = reciprocal(mean, scale=self.inverse_bits)
@@ -287,32 +303,33 @@ class _RiskSets:
             expected.assume_bound(_EXPECTED)
             at_ends = SecureArray(self._context, hazard, _HAZARD_BITS, 2.0**12)
             self.baseline = Baseline(self.times, self.event, at_ends.rescaled(24))
-        slope = self.observed - self.design.mean(x, expected, x.bound)
+        slope = self.observed - self.design.mean(x, expected, min(x.bound, math.sqrt(self.square_bound)))
         matrix = self._second(x, expected) - self._means(x, risk, over, largest)
         return slope, matrix._stated(_CURVATURE)
 
     def _second(self, x: SecureArray, expected: SecureArray) -> SecureArray:
         """sum(r A x x^T) / n."""
-        room = RANGE_BITS - 2 - x.scale - self.height - math.ceil(2 * exact.log2(x.bound))
+        room = RANGE_BITS - 2 - x.scale - self.height - math.ceil(exact.log2(max(self.square_bound, 1.0)))
         column = expected.reshape((-1, 1))._stated(_EXPECTED)
-        return self.design.mean(x, x.multiply(column, scale=min(18, room)), x.bound * x.bound)
+        return self.design.mean(x, product(x, column, min(18, room)), self.square_bound)
 
     def _means(self, x: SecureArray, risk: SecureArray, over: SecureArray, largest: float) -> SecureArray:
         """sum(D m m^T) / n, m the mean of x over a risk set, weighted with the risks."""
         proto, (n, d) = self.proto, x.shape
-        sums = (x * risk.reshape((-1, 1)))._ring_share().map(layout.cumulative(0))
-        per_row = self._per_row(sums, self._context.fraction_bits, 20)
+        each = product(x, risk.reshape((-1, 1)))
+        self._context.fits(each.bound * n, each.scale, "a sum over a risk set (state a smaller feature_bound)")
+        per_row = self._per_row(each._ring_share().map(layout.cumulative(0)), each.scale, 20)
         self._context.fits(largest * x.bound, 20, "the sum of x over a risk set")
         whole = layout.broadcast((n, d))
         spread = over._ring_share().map(layout.then(layout.reshape((n, 1)), whole))
         mean = proto.mul(per_row, spread, 20 + over.scale - 18)  # a weighted mean of x is not larger than x
         deaths = self.deaths._ring_share().map(layout.then(layout.reshape((n, 1)), whole))
-        room = RANGE_BITS - 2 - 18 - self.height - math.ceil(2 * exact.log2(x.bound))
+        room = RANGE_BITS - 2 - 18 - self.height - math.ceil(exact.log2(max(self.square_bound, 1.0)))
         cut = max(0, self.deaths.scale + 18 - min(18, room))
         heavy = proto.mul(deaths, mean, cut)
         left = SecureArray(self._context, mean, 18, x.bound * 1.01)
         right = SecureArray(self._context, heavy, self.deaths.scale + 18 - cut, x.bound * 1.01)
-        return self.design.mean(left, right, x.bound * x.bound)
+        return self.design.mean(left, right, self.square_bound)
 
     def _hazards(self, over: SecureArray) -> Share:
         """D / S0 (n,) at _HAZARD_BITS: 0 but at the last row of equal durations."""

@@ -22,6 +22,7 @@ from ..functions.ratio import fitting_scale, ratio
 from ..ring import exact, layout
 from ..table import Table
 from ..types import RANGE_BITS
+from .columns import as_learnt, units_of
 from .estimator import Estimator
 from .information import lifted
 from .points import Points, points_of, same_columns
@@ -84,7 +85,7 @@ class Decomposition(Estimator):
         """(x - centre) @ components^T."""
         self.fitted("components_")
         components: SecureArray = self.components_  # type: ignore[attr-defined]
-        given = points_of(type(self).__name__, x, feature_bound=self.feature_bound).x
+        given = points_of(type(self).__name__, as_learnt(self, x), feature_bound=self.feature_bound).x
         same_columns(type(self).__name__, given, components.shape[1])
         moved = given if centre is None else given - centre
         length = math.sqrt(given.shape[1]) * moved.bound  # no more: the components have length 1
@@ -126,7 +127,7 @@ class PCA(Decomposition):
         self.explained_variance_ = values
         self.explained_variance_ratio_ = shares.rescaled(rows._context.fraction_bits)
         self.singular_values_ = sqrt((self.explained_variance_ * (rows.total - 1))._stated(trace.bound * len(rows.x)))
-        self.names_ = rows.names
+        self.names_, self.units_ = rows.names, units_of(x)
         return self
 
     def transform(self, x: Table | SecureArray) -> SecureArray:
@@ -167,7 +168,7 @@ class TruncatedSVD(Decomposition):
         self.singular_values_ = sqrt((values * rows.total)._stated(trace.bound * len(rows.x)))
         self.explained_variance_ = variance._stated(trace.bound)
         self.explained_variance_ratio_ = ratio(self.explained_variance_, spread, 1.01)
-        self.names_ = rows.names
+        self.names_, self.units_ = rows.names, units_of(x)
         return self
 
     def transform(self, x: Table | SecureArray) -> SecureArray:

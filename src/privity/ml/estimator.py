@@ -83,6 +83,7 @@ class Rows:
 
     ``valid`` (n,): flags of the real rows (functions/flags.py), None if all are. ``weight`` (n,): secret or public
     weights of at least 0, None if all are 1. ``names``: of the d columns. ``count``: real rows, a number or secret.
+    ``units``: by which a table's numbers were divided, None for arrays: what models keep as ``units_``.
     """
 
     x: SecureArray
@@ -90,6 +91,7 @@ class Rows:
     valid: SecureArray | None
     weight: SecureArray | None
     names: tuple[str, ...]
+    units: tuple[float, ...] | None = None
 
     @property
     def count(self) -> int | SecureArray:
@@ -116,13 +118,14 @@ def rows_of(
         secret(f"{what}: valid", valid)
     if target and y is not None and not isinstance(y, str):
         secret(f"{what}: y", y)
-    from_table = isinstance(x, Table)
+    from_table, units = isinstance(x, Table), None
     if isinstance(x, Table):
         if valid is not None:
             raise UsageError(f"{what}: a table carries its own row mask; valid= goes with arrays only")
         apart = y if isinstance(y, str) else x.label_name
         names = tuple(n for n in x.feature_names if n != apart)
         x, told, sample_weight = rows_with(x, y if target else None, sample_weight, target=target)
+        units = tuple(float(x.column(n).field.unit) for n in names)
         x, valid = x.matrix(names), x.valid
     elif isinstance(x, NullableArray):
         x.refuse(f"{what}: x")
@@ -144,7 +147,7 @@ def rows_of(
     if mask is not None and not from_table:  # the rows of a table are 0 there already
         x = (x * mask.reshape((-1, 1)))._stated(x.bound)
         told = (told * mask)._stated(told.bound) if told is not None and told.ndim == 1 else told
-    return Rows(x, told, mask, weight, names)
+    return Rows(x, told, mask, weight, names, units)
 
 
 def rows_with(

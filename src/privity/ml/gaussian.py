@@ -14,6 +14,12 @@ from ..ring import exact
 from ..types import RANGE_BITS
 
 _LEAST_BITS = 10  # of what rows are multiplied with
+_WANTED_BITS = 12
+
+
+def feature_bound_for(columns: int, scale: int, least: float) -> float:
+    """The largest bound of x and means, a power of two, at which ``log_densities`` has digits enough."""
+    return exact.exp2(math.floor((RANGE_BITS - 2 - scale - _WANTED_BITS - exact.log2(2 * columns / least)) / 2))
 
 
 def log_densities(what: str, x: SecureArray, mean: SecureArray, variance: SecureArray, least: float) -> SecureArray:

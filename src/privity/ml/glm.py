@@ -94,6 +94,7 @@ class LogLinear(LinearModel):
         if not self.ratio_bound >= 2:
             raise UsageError(f"{what}: expected ratio_bound >= 2, got {self.ratio_bound}")
         rows = rows_of(what, x, y, valid=valid, sample_weight=sample_weight)
+        self.units_ = rows.units
         context = rows.x._context
         with checked(what, context, _HINT):
             given = Predictors.of(what, rows, self.fit_intercept, self.alpha > 0)
@@ -203,7 +204,7 @@ class LogLinear(LinearModel):
     def _infer(
         self, given: Predictors, family: LogLink, coef: SecureArray, scaled: Scaled, information: Information
     ) -> SecureArray | float:
-        """Standard errors; and what a decrement over 2^shift has for each squared standard error: secret (), or 2^-shift.
+        """Standard errors; and how large a decrement over 2^shift is for a squared standard error: secret, or 2^-shift.
 
         The loss is that of y over its mean, and its dispersion is not 1.
         """

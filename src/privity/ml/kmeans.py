@@ -16,8 +16,10 @@ from ..functions.ratio import fitting_scale, ratio
 from ..ring import exact
 from ..table import Table
 from ..types import RANGE_BITS
-from .estimator import Estimator, whole_numbers
-from .points import Points, points_of, same_columns
+from .columns import as_learnt
+from .estimator import Estimator, rows_of, whole_numbers
+from .information import lifted
+from .points import Points, distance_power, near, same_columns
 
 STARTS = ("k-means++", "random")
 _DRAW_BITS = 20  # of the random number that picks a row
@@ -30,7 +32,8 @@ class KMeans(Estimator):
     distance to those before; secret draws, one candidate each), "random" (different rows; by a public draw where every
     row counts once, else secret and in proportion to the weights), or the k centres (k, d), public or secret.
     n_init: starts, computed side by side; the one of least inertia is kept (given centres: 1). max_iter: steps, all
-    taken. random_state: of the public draw. feature_bound: |x| stays below it (None: the public bound of x).
+    taken. random_state: of the public draw. feature_bound: |x| stays below it (None: the public bound of x, as far as
+    there is room for it).
 
     A cluster that has no row keeps its centre. Opens: 'range ok', nothing else: not which row is where, not how many
     rows a cluster has, not when the centres stopped. Rounds per step: about 50 and 9 ceil(log2 k). Bytes per party and
@@ -67,9 +70,9 @@ class KMeans(Estimator):
     ) -> KMeans:
         """Learn from x (n, d); ``y`` is not used. Raises UsageError, ShapeError, RangeViolated."""
         self._check()
-        rows = points_of(
-            "KMeans", x, valid=valid, sample_weight=sample_weight, feature_bound=self.feature_bound
-        )  # fmt: skip
+        given = rows_of("KMeans", x, valid=valid, sample_weight=sample_weight, target=False)
+        self.power_ = distance_power(given, self.feature_bound)
+        rows = near("KMeans", given, self.feature_bound, self.power_)
         if self.n_clusters > rows.x.shape[0]:
             raise ShapeError(
                 f"KMeans: expected at most as many clusters as rows, {rows.x.shape[0]}, got {self.n_clusters}"
@@ -94,10 +97,10 @@ class KMeans(Estimator):
             centres = (best.reshape((starts, 1, 1)) * centres.reshape((starts, k, d))).sum(0)._stated(rows.x.bound)
             labels = (labels @ best.reshape((starts,)))._stated(max(k - 1, 1))
             inertia = (inertia * best.reshape((starts,))).sum()._stated(inertia.bound)
-        self.cluster_centers_ = centres
+        self.cluster_centers_ = lifted(centres, -self.power_)
         self.labels_ = labels.reshape((n,))
-        self.inertia_ = inertia.reshape(())
-        self.names_ = rows.names
+        self.inertia_ = lifted(inertia.reshape(()), -2 * self.power_)
+        self.names_, self.units_ = rows.names, given.units
         return self
 
     def fit_predict(self, x: Table | SecureArray, y: Any = None, **options: Any) -> SecureArray:
@@ -106,24 +109,35 @@ class KMeans(Estimator):
 
     def predict(self, x: Table | SecureArray) -> SecureArray:
         """The nearest centre of each row (n,), secret integers; of equally near ones the first."""
-        flags, _ = _assigned(self._rows(x), self.cluster_centers_, self.n_clusters)
+        flags, _ = _assigned(self._rows(x), self._centres(), self.n_clusters)
         return (flags * np.arange(self.n_clusters)).sum(1)._stated(max(self.n_clusters - 1, 1))
 
     def transform(self, x: Table | SecureArray) -> SecureArray:
         """Distance of each row to each centre (n, k), secret; error about 2^-17 over the distance."""
         given = self._rows(x)
-        scores = _scores(given, self.cluster_centers_) + _squares(given).reshape((-1, 1))
-        return sqrt(scores._stated(given.shape[1] * exact.square(given.bound + self.cluster_centers_.bound) + 1.0))
+        centres = self._centres()
+        scores = _scores(given, centres) + _squares(given).reshape((-1, 1))
+        away = sqrt(scores._stated(given.shape[1] * exact.square(given.bound + centres.bound) + 1.0))
+        return lifted(away, -self.power_)
+
+    def fit_transform(self, x: Table | SecureArray, y: Any = None, **options: Any) -> SecureArray:
+        """``fit``, and ``transform`` of the same rows."""
+        return self.fit(x, y, **options).transform(x)
 
     def score(self, x: Table | SecureArray, y: Any = None) -> SecureArray:
         """Minus the sum of squared distances of the rows to their nearest centre, a secret scalar."""
-        given = points_of("KMeans", x, feature_bound=self.feature_bound)
-        _, scores = _assigned(self._rows(x), self.cluster_centers_, self.n_clusters)
-        return -_inertia(given, scores.reshape((-1, 1))).reshape(())
+        given = near("KMeans", rows_of("KMeans", as_learnt(self, x), target=False), self.feature_bound, self.power_)
+        _, scores = _assigned(self._rows(x), self._centres(), self.n_clusters)
+        return lifted(-_inertia(given, scores.reshape((-1, 1))).reshape(()), -2 * self.power_)
+
+    def _centres(self) -> SecureArray:
+        """In the power of two of the rows, at their fractional bits."""
+        centres = lifted(self.cluster_centers_, self.power_)
+        return centres.rescaled(min(centres.scale, centres._context.fraction_bits))
 
     def _rows(self, x: Table | SecureArray) -> SecureArray:
         self.fitted("cluster_centers_")
-        given = points_of("KMeans", x, feature_bound=self.feature_bound).x
+        given = near("KMeans", rows_of("KMeans", as_learnt(self, x), target=False), self.feature_bound, self.power_).x
         same_columns("KMeans", given, self.cluster_centers_.shape[1])
         return given
 
@@ -134,7 +148,7 @@ class KMeans(Estimator):
             given = self.init if isinstance(self.init, SecureArray) else context.constant(np.asarray(self.init, float))
             if given.shape != (k, d):
                 raise ShapeError(f"KMeans: expected init of shape ({k}, {d}), got {given.shape}")
-            given = given.numeric().rescaled(context.fraction_bits)
+            given = lifted(given.numeric().rescaled(context.fraction_bits), self.power_).rescaled(context.fraction_bits)
             return given if given.bound <= rows.x.bound else given.assume_bound(rows.x.bound)
         if self.init == "random" and rows.weight is None:
             draw = np.random.default_rng(self.random_state)

@@ -7,38 +7,47 @@ same rounds, but for correlated columns ten times as many of them.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
+from dataclasses import replace
 from typing import Any, final
 
 import numpy as np
 
 from ..array import SecureArray
 from ..errors import UsageError
-from ..functions import concatenate, stack
-from ..ring import layout
+from ..functions import concatenate, rsqrt, stack
+from ..functions.arithmetic import matmul
+from ..functions.ratio import ratio
+from ..ring import exact, layout
 from ..table import Table
+from ..types import RANGE_BITS
+from .classifier import Regressor
+from .design import product
 from .estimator import Rows, rows_of
-from .information import Information, lifted
+from .information import SMALLEST_DIAGONAL, Information, lifted
 from .least_squares import in_units
 from .linear_model import LinearModel, check_positive
 from .newton import Predictors, checked, weighted_products, weighted_sums
 
-_PULL = 0.1  # weight of the tie between the two copies of the coefficients, times the columns' mean square
+_PULL = 0.1  # weight of the tie between the two copies of the coefficients, in units of their columns' deviations
 _RELAXATION = 1.6
 _BITS = 26
 _LEAST = 2.0**-10  # eigenvalues: the tie keeps them above
+_LARGEST = 2.0**7  # of a coefficient times its column's deviation, in units of the target's bound
 _HINT = (
-    "the steps did not settle. Columns must have a mean square of about 1: standardise them. Else raise max_iter, or "
-    "coefficient_bound, which counts in units of the target's bound"
+    "the steps did not settle. Columns that vary little beside their public bound: state a tighter one, or standardise "
+    "them. Else raise max_iter, or coefficient_bound, which counts in units of the target's bound"
 )
 
 
-class Proximal(LinearModel):
+class Proximal(LinearModel, Regressor):
     """What Lasso and ElasticNet share.
 
-    Minimises |y - X coef|^2 / (2 sum of weights) + l1 |coef|_1 + l2 / 2 |coef|^2, as scikit-learn. Columns should be
-    standardised. ``max_iter``: steps, always all of them; about 14 rounds and 120 bytes a coefficient each. ``tol``:
-    what a coefficient may change in the last step, in units of y's public bound; more raises RangeViolated.
+    Minimises |y - X coef|^2 / (2 sum of weights) + l1 |coef|_1 + l2 / 2 |coef|^2, as scikit-learn. Steps see columns
+    centred and over their deviation, so that units do not matter; a constant one has coefficient 0. ``max_iter``:
+    steps, always all of them; about 14 rounds and 120 bytes a coefficient each. ``tol``: what a coefficient times its
+    column's deviation may change in the last step, in units of y's public bound; more raises RangeViolated.
     Coefficients below the threshold are exactly 0. Error: measured below 1e-4 of the target's deviation, 3e-3 for
     columns with variance inflation factors of thousands.
 
@@ -70,45 +79,103 @@ class Proximal(LinearModel):
             coefficient_bound=float(self.coefficient_bound),
         )  # fmt: skip
         rows = rows_of(what, x, y, valid=valid, sample_weight=sample_weight)
+        self.units_ = rows.units
         with checked(what, rows.x._context, _HINT):
-            coef, lift, names = self._steps(rows, absolute, squared)
-        self.learnt(lifted(coef, lift), self.fit_intercept, names)
+            coef, intercept = self._steps(rows, absolute, squared)
+        whole = concatenate([coef, intercept.reshape((1,))]) if self.fit_intercept else coef
+        self.learnt(whole, self.fit_intercept, (*rows.names, "intercept") if self.fit_intercept else rows.names)
+        self.coef_, self.intercept_ = coef, intercept  # each under its own bound
         return self
 
     def predict(self, x: Table | SecureArray) -> SecureArray:
         """x @ coef_ + intercept_ (n,), secret."""
         return self.decision_function(x)
 
-    def _steps(self, rows: Rows, absolute: float, squared: float) -> tuple[SecureArray, int, tuple[str, ...]]:
-        target, lift = in_units(type(self).__name__, rows)
-        given = Predictors.of(type(self).__name__, rows, self.fit_intercept, True)
-        context, slopes = target._context, given.slopes()
-        proto, d = context.protocol, given.columns
+    def _steps(self, rows: Rows, absolute: float, squared: float) -> tuple[SecureArray, SecureArray]:
+        """(coefficients (d,), intercept ()), in the target's units."""
+        what = type(self).__name__
+        target, lift = in_units(what, rows)
+        power = 4 - exact.log2_ceil(max(rows.x.bound, 2.0**-30))
+        x = lifted(rows.x.numeric(), power)  # within 16, exactly
+        x = x.rescaled(min(x.scale, (RANGE_BITS - 1 - exact.log2_ceil(256 * x.shape[0])) // 2))
+        centre = middle = None
+        if self.fit_intercept:
+            x, centre = _centred(rows, x)
+            target, middle = _centred(rows, target)
+        weight = rows.weight  # their size does not matter, as the penalties count in their sum
+        weight = None if weight is None else lifted(weight, -exact.log2_ceil(max(weight.bound, 2.0**-30)))
+        given = Predictors.of(what, replace(rows, x=x, weight=weight), False, True, heaviest=0.5)
+        context, d = target._context, given.columns
+        proto = context.protocol
         gram, moments = weighted_products(given, None, 1.0), weighted_sums(given, target)
-        gram = gram + _scaled(given, _PULL, gram.scale) * np.eye(d, dtype=np.int64)
-        if squared:
-            gram = gram + _scaled(given, squared, gram.scale) * np.diag(slopes)
-        information = Information(gram, _LEAST)
+        if squared:  # |coef|^2 is that of x, not of x * 2^power
+            gram = gram + _scaled(given, squared * 4.0**power, gram.scale) * np.eye(d, dtype=np.int64)
+        roots, unit = _unit_diagonal(gram)
+        information = Information(unit + np.eye(d) * _PULL, _LEAST)
         information.guard()
-        inverse = information.covariance(_BITS, 2.0**6)  # 1 / (pull * total), and total is at least a 64th
-        best = information.solve(moments, _BITS, self.coefficient_bound).multiply(_RELAXATION, scale=_BITS)
-        tied = inverse.multiply(_scaled(given, _PULL * _RELAXATION, _BITS), scale=_BITS)._stated(_RELAXATION * 1.01)
+        inverse = information.covariance(_BITS, 2.0**4)
+        share = proto.mul(moments._ring_share(), roots._ring_share(), moments.scale + roots.scale - _BITS)
+        slope = SecureArray(context, share, _BITS, 2.0)  # correlations with a target within 2
+        best = information.solve(slope, _BITS, _LARGEST).multiply(_RELAXATION, scale=_BITS)
+        tied = inverse.multiply(_PULL * _RELAXATION, scale=_BITS)._stated(_RELAXATION * 1.01)
         both = concatenate([tied - np.eye(d) * (_RELAXATION - 1), -tied], axis=1)  # of the coefficients and multipliers
-        threshold = slopes * (absolute / _PULL * 2.0**-lift)
-        bound = self.coefficient_bound
-        coef = rest = context.constant(np.zeros(d), scale=_BITS)._stated(bound)
+        threshold = roots * _scaled(given, min(absolute / _PULL * exact.exp2(power - lift), 2.0**16), 20).reshape((1,))
+        coef = rest = context.constant(np.zeros(d), scale=_BITS)._stated(_LARGEST)
         for step in range(self.max_iter):
             column = concatenate([coef, rest])._ring_share().map(layout.reshape((2 * d, 1)))
             share = proto.matmul(both._ring_share(), column, _BITS).map(layout.reshape((d,)))
-            free = best + SecureArray(context, share, _BITS, 2 * bound)
-            point = (free + rest)._stated(2 * bound)
+            free = best + SecureArray(context, share, _BITS, 2 * _LARGEST)
+            point = (free + rest)._stated(2 * _LARGEST)
             outside = stack([point - threshold, -point - threshold])
             kept = (outside > 0) * outside
-            before, coef = coef, (kept[0] - kept[1])._stated(bound)
-            rest = (point - coef)._stated(bound)
+            before, coef = coef, (kept[0] - kept[1])._stated(_LARGEST)
+            rest = (point - coef)._stated(_LARGEST + threshold.bound)
             context.progress(step + 1, self.max_iter, f"step {step + 1}/{self.max_iter}")
         concatenate([free - coef, coef - before]).assume_bound(self.tol)
-        return coef.assume_bound(bound), lift, given.names
+        share = proto.mul(coef._ring_share(), roots._ring_share(), roots.scale)
+        found = SecureArray(context, share, _BITS, _LARGEST * roots.bound)
+        found = lifted(found, power).assume_bound(self.coefficient_bound)
+        if centre is None or middle is None:
+            return lifted(found, lift), context.constant(0.0)
+        pulled = product(found, lifted(centre, -power)).sum()
+        return lifted(found, lift), lifted((middle - pulled), lift)
+
+
+def _centred(rows: Rows, x: SecureArray) -> tuple[SecureArray, SecureArray]:
+    """x (n,) or (n, d) less its weighted mean over the rows that count (0 in the others), and that mean."""
+    weight = rows.weight
+    if weight is not None:
+        weight = lifted(weight, -exact.log2_ceil(max(weight.bound, 2.0**-30)))
+        weight = weight.rescaled(min(weight.scale, 30))
+    if rows.valid is not None:
+        weight = rows.valid if weight is None else weight * rows.valid
+    if weight is None:
+        mean = x.mean(0)
+    else:
+        room = RANGE_BITS - 2 - exact.log2_ceil(max(weight.bound * x.bound * x.shape[0], 1.0)) - weight.scale
+        sums = matmul(weight, x.rescaled(min(x.scale, max(room, 1))))
+        mean = ratio(sums, weight.sum(), x.bound, scale=x.scale)
+    mean = mean.rescaled(x.scale)._stated(x.bound)
+    moved = (x - mean)._stated(2 * x.bound)
+    if rows.valid is not None:
+        moved = (moved * rows.valid.reshape((-1, *[1] * (x.ndim - 1))))._stated(moved.bound)
+    return moved, mean
+
+
+def _unit_diagonal(gram: SecureArray) -> tuple[SecureArray, SecureArray]:
+    """(roots (d,), roots_i gram_ij roots_j, with a diagonal of 1 but for rounding). A constant column has root 0."""
+    context, d = gram._context, gram.shape[0]
+    proto, index = context.protocol, np.arange(d)
+    diagonal = gram[index, index]
+    varies = (diagonal >= SMALLEST_DIAGONAL).numeric()
+    roots = (rsqrt(diagonal)._stated(1.001 / math.sqrt(SMALLEST_DIAGONAL)) * varies)._stated(2.0**12 * 1.001)
+    square = layout.broadcast((d, d))
+    rows, columns = (roots._ring_share().map(layout.then(layout.reshape(s), square)) for s in ((d, 1), (1, d)))
+    # below the root of the matrix' bound, then below 1, by the Cauchy-Schwarz inequality
+    half = proto.mul(rows, gram._ring_share(), max(0, gram.scale + roots.scale - _BITS - 4))
+    have = min(_BITS + 4, gram.scale + roots.scale)
+    share = proto.mul(half, columns, have + roots.scale - _BITS)
+    return roots, SecureArray(context, share, _BITS, 1.01)
 
 
 def _scaled(given: Predictors, factor: float, scale: int) -> SecureArray:

@@ -55,6 +55,7 @@ class LeastSquares(LinearModel):
         what = type(self).__name__
         check_positive(what, alpha=float(self.strength()), coefficient_bound=float(self.coefficient_bound))
         rows = rows_of(what, x, y, valid=valid, sample_weight=sample_weight)
+        self.units_ = rows.units
         target, lift = in_units(what, rows)
         context = target._context
         alpha = float(self.strength())

@@ -18,6 +18,7 @@ from ..functions.ratio import fitting_scale, ratio
 from ..table import Table
 from ..types import RANGE_BITS
 from .class_weight import ClassWeight, class_factors
+from .classifier import Classifier
 from .design import OTHER_LABELS
 from .estimator import Rows, rows_of, with_intercept
 from .family import Binomial
@@ -33,8 +34,8 @@ _LEAST = 2.0**-17  # of eigenvalues with a penalty: of columns that repeat each 
 _SGD = {"learning_rate": 0.1, "epochs": 5, "batch_size": 1024}
 _HINT = (
     "the steps did not end at one finite optimum. Collinear columns: drop one level of each one-hot group, or set "
-    "alpha. Columns that tell the classes apart without error, or one class only: set alpha, or give other rows. Large "
-    "values: standardise the columns. Else raise max_iter or coefficient_bound"
+    "alpha or C. Columns that tell the classes apart without error, or one class only: set alpha or C, or give "
+    "other rows. Large values: standardise the columns. Else raise max_iter or coefficient_bound"
 )
 Order = list[npt.NDArray[np.int64]]
 
@@ -71,7 +72,7 @@ class SGDState:
     alpha: float = 0.0
 
 
-class LogisticRegression(LinearModel):
+class LogisticRegression(LinearModel, Classifier):
     """Binary logistic regression on shares: by Newton's method with standard errors, or by mini-batch gradient descent.
 
     Loss: sum over the rows of w(y) * log-loss, plus |coef|^2 / (2 C), as in scikit-learn, whose default C = 1 is taken
@@ -116,7 +117,7 @@ class LogisticRegression(LinearModel):
         on_epoch: Callable[[int, SecureArray], str | None] | None = None,
         solver: str = "auto",
         max_iter: int = 12,
-        tol: float | None = 1e-3,
+        tol: float | None = 1e-4,
         C: float | None = None,
     ) -> None:
         self.learning_rate = learning_rate
@@ -150,6 +151,7 @@ class LogisticRegression(LinearModel):
         ``valid`` (n,) marks real rows. ``order`` replaces the order of the rows of "sgd" (``batch_order``).
         """
         rows = rows_of(_NAME, x, y, valid=valid, sample_weight=sample_weight)
+        self.units_ = rows.units
         target = self._target(rows)
         factor = class_factors(
             _NAME, self.class_weight, 2, target, valid=rows.valid,
@@ -266,7 +268,7 @@ class LogisticRegression(LinearModel):
         return SGDState(coef, state.step + 1, squared, state.alpha)
 
     def predict_proba(self, x: Table | SecureArray) -> SecureArray:
-        """Probability of class 1 for each row, secret; p and 1 - p to a relative 2^-15 plus 2^-28, beside the scores' error."""
+        """Probability of class 1 for each row, secret; error of ``sigmoid`` beside that of the scores."""
         return sigmoid(self.decision_function(x))
 
     def predict(self, x: Table | SecureArray) -> SecureArray:
@@ -364,7 +366,7 @@ def _share(y: SecureArray, weight: SecureArray | None) -> SecureArray:
 
 
 def _settled(moved: SecureArray, rates: float, share: SecureArray | None) -> SecureArray:
-    """Whether an epoch that moved the coefficients by ``moved``, at these learning rates in all, had small gradients."""
+    """Whether an epoch that moved coefficients by ``moved``, at ``rates`` in all, had small gradients in the mean."""
     context, most = moved._context, rates * _SETTLED
     if share is None:
         limit = context.constant(most / 4, scale=28)

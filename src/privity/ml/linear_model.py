@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from ..array import SecureArray
 from ..errors import ShapeError, UsageError
 from ..functions import concatenate
 from ..openings import Withheld
 from ..table import Table
+from .columns import as_learnt
+from .design import predicted
 from .estimator import Estimator, rows_of
 from .inference import Inference, open_inference
 
@@ -17,8 +22,9 @@ from .inference import Inference, open_inference
 class LinearModel(Estimator):
     """After ``fit``: ``coef_`` (d,), ``intercept_`` (), ``coefficients_`` (d + 1,) with the intercept last, all secret.
 
-    ``names_``: of ``coefficients_``. Where the method gives them: ``standard_errors_``, like ``coefficients_``, and
-    ``freedom_``, degrees of freedom for t statistics (None: normal).
+    ``names_``: of ``coefficients_``. ``units_``: by which the columns of the table were divided that it was fitted on,
+    None for arrays; the coefficients go with the divided columns. Where the method gives them: ``standard_errors_``,
+    like ``coefficients_``, and ``freedom_``, degrees of freedom for t statistics (None: normal).
     """
 
     coef_: SecureArray
@@ -27,6 +33,7 @@ class LinearModel(Estimator):
     standard_errors_: SecureArray | None = None
     freedom_: SecureArray | float | None = None
     names_: tuple[str, ...]
+    units_: tuple[float, ...] | None = None
 
     def learnt(self, coefficients: SecureArray, intercept: bool, names: Sequence[str]) -> None:
         """Store what was learnt; ``coefficients`` have the intercept last where there is one."""
@@ -40,13 +47,16 @@ class LinearModel(Estimator):
         """x @ coef_ + intercept_ (n,), secret. Three rounds."""
         self.fitted("coef_")
         what = type(self).__name__
-        rows = rows_of(what, x, target=False)
+        rows = rows_of(what, as_learnt(self, x), target=False)
         if rows.x.shape[1] != self.coef_.shape[0]:
             raise ShapeError(f"{what}: expected x with {self.coef_.shape[0]} columns as in fit, got {rows.x.shape}")
-        return rows.x @ self.coef_ + self.intercept_
+        slopes = predicted(rows.x.numeric(), self.coef_)
+        return slopes + self.intercept_.rescaled(min(self.intercept_.scale, slopes.scale))
 
     def inference(self, *, to: str | Sequence[str], name: str, reason: str) -> Inference | Withheld:
         """Open coefficients and standard errors as one array (2, k) named ``name`` (k: with the intercept).
+
+        They are for columns in their own units, whatever the table divided them by.
 
         With a secret number of rows a third row opens the degrees of freedom, where the model has some. Raises
         UsageError for a model without standard errors, and what ``Session.reveal`` raises.
@@ -54,9 +64,15 @@ class LinearModel(Estimator):
         self.fitted("coef_")
         if self.standard_errors_ is None:
             raise UsageError(f"{type(self).__name__}: this fit has no standard errors; {self._instead()}")
-        return open_inference(
+        found = open_inference(
             self.coefficients_, self.standard_errors_, self.names_, to=to, name=name, reason=reason,
             freedom=self.freedom_,
+        )  # fmt: skip
+        if self.units_ is None or isinstance(found, Withheld):
+            return found
+        units = np.append(self.units_, np.ones(len(self.names_) - len(self.units_)))
+        return replace(
+            found, coefficients=found.coefficients / units, standard_errors=found.standard_errors / units
         )  # fmt: skip
 
     def _instead(self) -> str:

@@ -14,11 +14,13 @@ from ..functions.nearest import nearest_one
 from ..functions.ratio import ratio
 from ..ring import exact
 from ..table import Table
-from .estimator import Estimator
-from .gaussian import log_densities
+from ..types import RANGE_BITS
+from .columns import as_learnt, units_of
+from .estimator import Estimator, rows_of
+from .gaussian import feature_bound_for, log_densities
 from .kmeans import KMeans
 from .naive_bayes import class_sums
-from .points import Points, points_of, same_columns
+from .points import Points, points, same_columns
 
 _BITS = 24  # fractional bits of means, variances and shares
 
@@ -30,7 +32,7 @@ class GaussianMixture(Estimator):
     scikit-learn, since fixed point has fewer digits. means_init (k, d), weights_init (k,), precisions_init (k, d),
     public or secret: where to start; without means from k-means (10 steps of one k-means++ start), as in scikit-learn;
     with means alone from equal weights and variances of 1. random_state is not needed: draws are secret. feature_bound:
-    |x| stays below it. Columns should be standardised.
+    |x| stays below it (None: its public bound, or as far as there are digits for it). Columns should be standardised.
 
     Opens: 'range ok', nothing else. Rounds per step: about 300. Bytes per party and step: about n (270 k + 11 d + 170)
     and 1000 k d. A component that loses all rows has weight and mean 0. After fit, all secret: ``weights_`` (k,),
@@ -46,7 +48,7 @@ class GaussianMixture(Estimator):
         weights_init: Any = None,
         means_init: Any = None,
         precisions_init: Any = None,
-        feature_bound: float | None = 16.0,
+        feature_bound: float | None = None,
     ) -> None:
         self.n_components = n_components
         self.max_iter = max_iter
@@ -59,7 +61,8 @@ class GaussianMixture(Estimator):
     def fit(self, x: Table | SecureArray, y: Any = None, *, valid: SecureArray | None = None) -> GaussianMixture:
         """Learn from x (n, d); ``y`` is not used. Raises UsageError, ShapeError, RangeViolated."""
         self._check()
-        rows = points_of("GaussianMixture", x, valid=valid, feature_bound=self.feature_bound)
+        self.units_ = None
+        rows = self._points(x, valid=valid)
         if self.n_components > rows.x.shape[0]:
             raise ShapeError(
                 f"GaussianMixture: expected at most as many components as rows, {rows.x.shape[0]}, "
@@ -71,13 +74,17 @@ class GaussianMixture(Estimator):
             shares = softmax(self._joint(rows.x), axis=1)
             self._maximise(rows, squares, rows.weighted(shares))
             rows._context.progress(step + 1, self.max_iter, f"step {step + 1}/{self.max_iter}")
-        self.names_ = rows.names
+        self.names_, self.units_ = rows.names, units_of(x)
         return self
 
     def predict(self, x: Table | SecureArray) -> SecureArray:
         """The likeliest component of each row (n,), secret integers."""
         flags, _ = nearest_one(-self._joint(self._rows(x).x))
         return (flags * np.arange(self.n_components)).sum(1)._stated(max(self.n_components - 1, 1))
+
+    def fit_predict(self, x: Table | SecureArray, y: Any = None, **options: Any) -> SecureArray:
+        """``fit``, and the likeliest component of each of its rows (n,)."""
+        return self.fit(x, y, **options).predict(x)
 
     def predict_proba(self, x: Table | SecureArray) -> SecureArray:
         """Probability of each component for each row (n, k), secret."""
@@ -89,15 +96,22 @@ class GaussianMixture(Estimator):
 
     def score(self, x: Table | SecureArray, y: Any = None, *, valid: SecureArray | None = None) -> SecureArray:
         """Mean log density of the rows that count, a secret scalar."""
-        rows = points_of("GaussianMixture", x, valid=valid, feature_bound=self.feature_bound)
+        rows = self._points(x, valid=valid)
         each = logsumexp(self._joint(self._rows(x).x), axis=1)
         if rows.weight is None:
             return each.mean()
         return ratio((each * rows.weight).sum(), rows.weight.sum(), each.bound)
 
+    def _points(self, x: Table | SecureArray, valid: SecureArray | None = None) -> Points:
+        rows = rows_of("GaussianMixture", as_learnt(self, x), valid=valid, target=False)
+        bound = self.feature_bound
+        if bound is None:
+            bound = feature_bound_for(rows.x.shape[1], rows.x._context.fraction_bits, self.reg_covar / 2)
+        return points("GaussianMixture", rows, bound)
+
     def _rows(self, x: Table | SecureArray) -> Points:
         self.fitted("means_")
-        given = points_of("GaussianMixture", x, feature_bound=self.feature_bound)
+        given = self._points(x)
         same_columns("GaussianMixture", given.x, self.means_.shape[1])
         return given
 
@@ -113,7 +127,8 @@ class GaussianMixture(Estimator):
         means = ratio(sums, total.reshape((-1, 1)), bound, scale=_BITS)._stated(bound)
         sums, over = class_sums(shares, squares)
         second = ratio(sums, over.reshape((-1, 1)), bound * bound, scale=_BITS)
-        spread = second - means.multiply(means, scale=_BITS)
+        narrow = means.rescaled(min(_BITS, (RANGE_BITS - 2 - 2 * exact.log2_ceil(max(bound, 1.0))) // 2))
+        spread = second - narrow.multiply(narrow, scale=_BITS)
         self.covariances_ = (spread + self.reg_covar)._stated(bound * bound + self.reg_covar)
         self.means_ = means.rescaled(bits)._stated(bound)
         self.weights_ = ratio(total, total.sum(), 1.0, scale=_BITS)

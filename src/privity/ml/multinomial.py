@@ -12,8 +12,11 @@ from ..array import SecureArray
 from ..errors import UsageError
 from ..functions import argmax, one_hot, softmax
 from ..table import Table
-from .design import MEAN_SQUARE, Design, design_of, settle, whole_target
-from .estimator import Estimator, rows_of
+from .class_weight import ClassWeight, check_class_weight, class_factors, largest_mean
+from .classifier import Classifier
+from .columns import as_learnt
+from .design import CLIP, MEAN_SQUARE, Design, certify, design_of, predicted, product, settle, whole_target
+from .estimator import rows_of
 from .information import Information
 
 SOLVERS = ("auto", "newton", "accelerated")
@@ -23,12 +26,12 @@ _STEP = 0.95  # of the accelerated method: its metric is known up to rounding
 _LEAST = 2.0**-16  # of eigenvalues of a matrix with unit diagonal that is inverted
 _INVERSE_BITS = 22
 _HINT = (
-    "MultinomialLogisticRegression: standardise the columns (mean square at most 4), give y as integers from 0 to "
-    "classes - 1, or raise alpha or max_iter where it did not converge"
+    f"MultinomialLogisticRegression: standardise the columns ({CLIP}), give y as integers from "
+    "0 to classes - 1, or raise alpha or max_iter where it did not converge"
 )
 
 
-class MultinomialLogisticRegression(Estimator):
+class MultinomialLogisticRegression(Classifier):
     """Softmax regression with L2: scikit-learn's ``LogisticRegression`` with C = 1 / (alpha * rows).
 
     Minimises mean(w log-loss) + alpha / 2 |coef|^2; the intercepts are not penalised and sum to 0, as the weights of
@@ -38,7 +41,9 @@ class MultinomialLogisticRegression(Estimator):
     for all classes * (d + 1) weights at once; "accelerated" takes gradient steps with momentum in the metric of
     the columns' covariance, the momentum dropped (by a secret flag) where it would lead uphill; "auto" takes Newton's
     method up to 256 weights. max_iter: public number of steps (None: 8 or 100). tol: largest element of the gradient
-    that is accepted. feature_bound: |x| stays below it. coefficient_bound: every weight does.
+    that is accepted. class_weight: {class: weight}, a weight for each class, "balanced" or None (see
+    ``class_factors``; sample weights count). feature_bound: |x| stays below it (None: its public bound, where there is
+    room for it). coefficient_bound: every weight does.
 
     The result is certified before it is used: one flag, opened as 'range ok', says that all bounds hold and that the
     gradient at the result is below ``tol``. Otherwise fit raises RangeViolated.
@@ -58,7 +63,8 @@ class MultinomialLogisticRegression(Estimator):
         max_iter: int | None = None,
         fit_intercept: bool = True,
         tol: float = 1e-3,
-        feature_bound: float = 16.0,
+        class_weight: ClassWeight = None,
+        feature_bound: float | None = None,
         coefficient_bound: float = 32.0,
     ) -> None:
         self.classes = classes
@@ -67,6 +73,7 @@ class MultinomialLogisticRegression(Estimator):
         self.max_iter = max_iter
         self.fit_intercept = fit_intercept
         self.tol = tol
+        self.class_weight = class_weight
         self.feature_bound = feature_bound
         self.coefficient_bound = coefficient_bound
 
@@ -83,31 +90,35 @@ class MultinomialLogisticRegression(Estimator):
         what = "MultinomialLogisticRegression"
         rows = rows_of(what, x, y, valid=valid, sample_weight=sample_weight)
         target = whole_target(what, rows)
-        design = design_of(what, rows, self.feature_bound, 1.0 if self.fit_intercept else None)
-        context, width = design.x._context, design.x.shape[1]
         hot = one_hot(target, self.classes)
         missed = 1 - hot.sum(axis=1)  # 1 where y is no class
         missed = missed if rows.valid is None else missed * rows.valid
+        context = rows.x._context
         context.guard(missed.sum()._ring_share(), f"{what}: y holds whole numbers from 0 to classes - 1")
+        factor = class_factors(
+            what, self.class_weight, self.classes, hot, valid=rows.valid, weight=rows.weight
+        )  # fmt: skip
+        mean = largest_mean(self.class_weight, self.classes)
+        design = design_of(what, rows, self.feature_bound, 1.0 if self.fit_intercept else None, factor, mean)
+        width = design.x.shape[1]
         newton = self.solver == "newton" or (self.solver == "auto" and self.classes * width <= _NEWTON_SIZE)
-        penalty = np.full(width, self.alpha)
-        if self.fit_intercept:
-            penalty[-1] = 0.0
-        problem = _Problem(design, hot, penalty, self.coefficient_bound)
+        # class weights lift the mean weight to their largest, and beside it alpha counts for less
+        least = self.alpha / max(1.0, mean)
+        problem = _Problem(design, hot, least, self.fit_intercept, self.alpha, self.coefficient_bound)
         steps = self.max_iter or _DEFAULT_STEPS["newton" if newton else "accelerated"]
-        weights = (_newton if newton else _accelerated)(problem, steps)
+        weights, roots = (_newton if newton else _accelerated)(problem, steps)
         weights = weights.assume_bound(self.coefficient_bound)
-        problem.gradient(weights, problem.probabilities(weights)).assume_bound(self.tol)
+        certify(what, problem.gradient(weights, problem.probabilities(weights)), roots, self.tol)
         settle(context, what, _HINT)
         self.coef_ = weights.T[:, : rows.x.shape[1]]
         self.intercept_ = weights[-1] if self.fit_intercept else context.constant(np.zeros(self.classes))
-        self.names_ = rows.names
+        self.names_, self.units_ = rows.names, rows.units
         return self
 
     def decision_function(self, x: Table | SecureArray) -> SecureArray:
         """x @ coef^T + intercept (n, classes), secret."""
         self.fitted("coef_")
-        rows = rows_of("MultinomialLogisticRegression", x, target=False)
+        rows = rows_of("MultinomialLogisticRegression", as_learnt(self, x), target=False)
         return rows.x @ self.coef_.T + self.intercept_
 
     def predict_proba(self, x: Table | SecureArray) -> SecureArray:
@@ -126,32 +137,48 @@ class MultinomialLogisticRegression(Estimator):
             raise UsageError(f"{name}: expected solver to be one of {', '.join(SOLVERS)}, got {self.solver!r}")
         if not self.alpha > 0 or not self.tol > 0 or (self.max_iter is not None and self.max_iter < 1):
             raise UsageError(f"{name}: expected alpha > 0, tol > 0 and max_iter >= 1 or None")
+        check_class_weight(name, self.class_weight, self.classes)
 
 
 class _Problem:
-    """Loss over rows: weights (d, classes), ``penalty`` (d,) the L2 strength of each row of them."""
+    """Loss over rows: weights (d, classes), the last row of which has no penalty where there is an ``intercept``.
 
-    def __init__(self, design: Design, hot: SecureArray, penalty: npt.NDArray[np.float64], bound: float) -> None:
+    ``least``: what the L2 strength is known to reach.
+    """
+
+    def __init__(
+        self, design: Design, hot: SecureArray, least: float, intercept: bool, alpha: float, bound: float
+    ) -> None:
         self.design = design
         self.hot = hot
-        self.penalty = penalty
+        self.ridge = design.ridge(alpha)
         self.bound = bound
-        self.least = float(penalty.max()) * 0.5  # no curvature that counts is smaller
+        self.least = least * 0.5  # no curvature that counts is smaller
         self.width, self.classes = design.x.shape[1], hot.shape[1]
+        self.slopes = np.ones(self.width, np.int64)
+        self.slopes[self.width - intercept :] = 0
         self._context = design.x._context
 
     def start(self) -> SecureArray:
         return self._context.constant(np.zeros((self.width, self.classes)))._stated(self.bound)
 
     def probabilities(self, weights: SecureArray) -> SecureArray:
-        return softmax(self.design.x @ weights, axis=1)
+        return softmax(predicted(self.design.x, weights), axis=1)
 
     def gradient(self, weights: SecureArray, probabilities: SecureArray) -> SecureArray:
         """x^T w (p - y) / n + penalty * weights."""
         rest = self.design.weighted((probabilities - self.hot)._stated(1.001))
-        return self.design.mean(self.design.x, rest, math.sqrt(MEAN_SQUARE)) + weights.multiply(
-            self.penalty.reshape((-1, 1)), scale=26
-        )
+        loss = self.design.mean(self.design.x, rest, math.sqrt(self.design.mean_square))
+        if isinstance(self.ridge, SecureArray):
+            return loss + weights.multiply(self.ridge.reshape((1, 1)), scale=26) * self.slopes.reshape((-1, 1))
+        return loss + weights.multiply(self.ridge * self.slopes.reshape((-1, 1)), scale=26)
+
+    def penalties(self, copies: int, scale: int) -> SecureArray | npt.NDArray[np.float64]:
+        """The penalty's curvature, ``copies`` times down the diagonal; secret where the strength is."""
+        shape = np.kron(np.eye(copies, dtype=np.int64), np.diag(self.slopes))
+        if isinstance(self.ridge, SecureArray):
+            return self.ridge.rescaled(min(self.ridge.scale, scale)).reshape((1, 1)) * shape
+        return np.asarray(self.ridge * shape)
 
     def hessian(self, probabilities: SecureArray) -> SecureArray:
         """Second derivative, weights ordered class by class: blocks x^T diag(w p_a ([a = b] - p_b)) x / n.
@@ -163,43 +190,47 @@ class _Problem:
         same = (first == second).astype(np.float64)
         curvature = probabilities[:, first] * (same - probabilities[:, second])
         each = self.design.weighted(curvature._stated(0.251)).reshape((-1, len(first), 1))
-        sides = (each * x.reshape((-1, 1, d))).reshape((x.shape[0], len(first) * d))
-        flat = self.design.mean(x, sides, MEAN_SQUARE / 4 * 1.01)
+        sides = product(each, x.reshape((-1, 1, d))).reshape((x.shape[0], len(first) * d))
+        flat = self.design.mean(x, sides, self.design.mean_square / 4 * 1.01)
         where = np.zeros((k, k), np.int64)
         where[first, second] = where[second, first] = np.arange(len(first))
         blocks = flat.reshape((d, len(first), d))[:, where, :].transpose(1, 0, 2, 3).reshape((k * d, k * d))
-        free = np.diag((self.penalty == 0).astype(np.float64))
-        return blocks + (np.kron(np.eye(k), np.diag(self.penalty)) + np.kron(np.full((k, k), 1.0 / k), free))
+        free = np.diag(1.0 - self.slopes)
+        return blocks + self.penalties(k, blocks.scale) + np.kron(np.full((k, k), 1.0 / k), free)
 
 
-def _newton(problem: _Problem, steps: int) -> SecureArray:
+def _newton(problem: _Problem, steps: int) -> tuple[SecureArray, SecureArray]:
+    """Weights, and for each 1 over the root of its curvature."""
     weights = problem.start()
     shape = (problem.classes, problem.width)
+    square = problem.design.mean_square
     least = max(_LEAST, problem.least / (MEAN_SQUARE / 4 + 2 * problem.least + 1))
     for step in range(steps):
         p = problem.probabilities(weights)
-        gradient = problem.gradient(weights, p)._stated(2 * math.sqrt(MEAN_SQUARE))
+        gradient = problem.gradient(weights, p)._stated(2 * math.sqrt(square))
         information = Information(problem.hessian(p), least)
         move = information.solve(gradient.T.reshape((-1,)), weights.scale, 2 * problem.bound)
         weights = (weights - move.reshape(shape).T)._stated(problem.bound)
         problem._context.progress(step + 1, steps, f"Newton step {step + 1}/{steps}")
-    return weights
+    return weights, information.roots.reshape(shape).T
 
 
-def _accelerated(problem: _Problem, steps: int) -> SecureArray:
+def _accelerated(problem: _Problem, steps: int) -> tuple[SecureArray, SecureArray]:
     """Nesterov's method in the metric of A = x^T w x / (2 n) + penalty, which bounds the curvature from above
     (Boehning 1992). Momentum k / (k + 3), 0 where the gradient points against the last step (O'Donoghue and Candes
     2015, gradient restart): that flag stays secret.
     """
     design, context, bound = problem.design, problem._context, problem.bound
-    top = design.mean(design.weighted(design.x), design.x, MEAN_SQUARE) * 0.5
-    ridge = np.where(problem.penalty > 0, problem.penalty, problem.least)
+    square = design.mean_square
+    top = design.mean(design.weighted(design.x), design.x, square) * 0.5
+    ridge = problem.penalties(1, top.scale) + np.diag((1 - problem.slopes) * problem.least)
     least = max(_LEAST, problem.least / (MEAN_SQUARE / 2 + problem.least))
-    inverse = Information(top + np.diag(ridge), least).covariance(_INVERSE_BITS, 1.0 / problem.least)
+    information = Information(top + ridge, least)
+    inverse = information.covariance(_INVERSE_BITS, 1.0 / problem.least)
     metric = inverse.multiply(_STEP, scale=_INVERSE_BITS)._ring_share()
     last = ahead = problem.start()
     for step in range(steps):
-        slope = problem.gradient(ahead, problem.probabilities(ahead))._stated(4 * MEAN_SQUARE)
+        slope = problem.gradient(ahead, problem.probabilities(ahead))._stated(4 * square)
         # sums of products have room, as no step is longer than weights can be
         share = context.protocol.matmul(metric, slope._ring_share(), _INVERSE_BITS + slope.scale - ahead.scale)
         now = (ahead - SecureArray(context, share, ahead.scale, 2 * bound))._stated(bound)
@@ -209,4 +240,4 @@ def _accelerated(problem: _Problem, steps: int) -> SecureArray:
         ahead = (now + momentum - momentum * uphill)._stated(bound)
         last = now
         context.progress(step + 1, steps, f"step {step + 1}/{steps}")
-    return last
+    return last, information.roots.reshape((-1, 1)) + context.constant(np.zeros(last.shape))

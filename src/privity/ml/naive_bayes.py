@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, final
 
 import numpy as np
@@ -19,15 +20,19 @@ from ..functions.ratio import ratio
 from ..ring import exact
 from ..table import Table
 from ..types import RANGE_BITS
+from .classifier import Classifier
+from .columns import as_learnt
 from .design import whole_target
-from .estimator import Estimator, Rows, real_numbers, rows_of, rows_with, whole_numbers
-from .gaussian import log_densities
+from .estimator import Rows, real_numbers, rows_of, rows_with, whole_numbers
+from .gaussian import feature_bound_for, log_densities
+from .information import lifted
 from .points import Points, points, same_columns
 
 _SHARE_BITS = 24  # of class shares, means and variances
+_LEAST_VARIANCE = 2.0**-4  # of the column that varies most, after x * 2^power
 
 
-class NaiveBayes(Estimator):
+class NaiveBayes(Classifier):
     """What all naive Bayes models share. ``classes``: public number of classes; y holds 0 to classes - 1 (guarded).
 
     Opens: 'range ok', nothing else: neither counts nor which classes there are. Predictions are secret. A class without
@@ -91,7 +96,8 @@ class GaussianNB(NaiveBayes):
     var_smoothing: share of the largest column variance that is added to every variance; the variances of scikit-learn's
     default 1e-9 are below what fixed point can tell from 0, so the default is larger. With sample weights that largest
     variance is weighted too (scikit-learn's is not). priors: public class probabilities, None: learnt. feature_bound:
-    |x| stays below it. Columns should be standardised: the largest variance is at least 1/16, guarded.
+    |x| stays below it (None: its public bound, or as far as there are digits for it; see ``gaussian``). The deviation
+    of the column that varies most is at least 1/4, and 1/64 of the public bound of x where that is below 16; guarded.
 
     Rounds: about 140 to fit, 130 to predict. Bytes per party and row: about 10 classes + 18 d to fit, 35 classes + 10 d
     to predict. After fit, all secret: ``theta_``, ``var_`` (classes, d), ``class_prior_`` (classes,), ``epsilon_``.
@@ -103,7 +109,7 @@ class GaussianNB(NaiveBayes):
         *,
         priors: Sequence[float] | None = None,
         var_smoothing: float = 1e-3,
-        feature_bound: float | None = 16.0,
+        feature_bound: float | None = None,
     ) -> None:
         self.classes = classes
         self.priors = priors
@@ -121,7 +127,8 @@ class GaussianNB(NaiveBayes):
         """Learn from x (n, d) and y (n,), or a table. Raises UsageError, ShapeError, RangeViolated."""
         self.checked(var_smoothing=self.var_smoothing)
         rows = rows_of("GaussianNB", x, y, valid=valid, sample_weight=sample_weight)
-        given = points("GaussianNB", rows, self.feature_bound)
+        self.power_ = max(0, 4 - exact.log2_ceil(max(rows.x.bound, 2.0**-10)))
+        given = self._points(rows)
         hot, weighted = self.flags(rows, given)
         context, bound = given._context, given.x.bound
         count = weighted.sum(0)
@@ -134,20 +141,35 @@ class GaussianNB(NaiveBayes):
         variance = ratio(squares, over.reshape((-1, 1)), most, scale=_SHARE_BITS)._stated(most)
         self.class_count_ = count
         share = ratio(count, count.sum(), 1.0, scale=_SHARE_BITS)
-        self.epsilon_ = _largest_variance(share, mean, variance).multiply(np.asarray(self.var_smoothing), scale=30)
-        self.epsilon_ = self.epsilon_.rescaled(_SHARE_BITS)
-        self.theta_, self.var_ = mean, (variance + self.epsilon_)._stated(most)
+        largest = _largest_variance(share, mean, variance)
+        hint = "GaussianNB: the columns vary too little beside their public bound; standardise them (StandardScaler)"
+        context.guard((largest < _LEAST_VARIANCE).numeric()._ring_share(), hint)
+        smooth = largest.multiply(np.asarray(self.var_smoothing), scale=30).rescaled(_SHARE_BITS)
+        self.epsilon_ = lifted(smooth, -2 * self.power_)
+        self.theta_, self.var_ = lifted(mean, -self.power_), lifted((variance + smooth)._stated(most), -2 * self.power_)
         self.class_prior_ = share if self.priors is None else context.constant(self._priors(), scale=_SHARE_BITS)
-        self.names_ = rows.names
+        self.names_, self.units_ = rows.names, rows.units
         return self
 
     def joint(self, x: Table | SecureArray) -> SecureArray:
         """Log of prior times density (n, classes), secret."""
         self.fitted("theta_")
-        given = points("GaussianNB", rows_of("GaussianNB", x, target=False), self.feature_bound).x
+        rows = rows_of("GaussianNB", as_learnt(self, x), target=False)
+        given = self._points(rows).x
         same_columns("GaussianNB", given, self.theta_.shape[1])
-        densities = log_densities("GaussianNB", given, self.theta_, self.var_, self.var_smoothing / 16)
-        return densities + log(self.class_prior_)
+        mean, variance = lifted(self.theta_, self.power_), lifted(self.var_, 2 * self.power_)
+        densities = log_densities("GaussianNB", given, mean, variance, self.var_smoothing * _LEAST_VARIANCE)
+        shift = given.shape[1] * self.power_ * exact.ln(2)  # densities of x, not of x * 2^power
+        return densities + log(self.class_prior_) + shift
+
+    def _points(self, rows: Rows) -> Points:
+        """x * 2^power_, exactly: small bounds are brought to 16, where variances have digits."""
+        x = lifted(rows.x.numeric(), self.power_) if self.power_ else rows.x
+        if self.feature_bound is not None:
+            return points("GaussianNB", replace(rows, x=x), self.feature_bound * 2.0**self.power_)
+        least = self.var_smoothing * _LEAST_VARIANCE
+        room = feature_bound_for(x.shape[1], x._context.fraction_bits, least)
+        return points("GaussianNB", replace(rows, x=x), room)
 
     def _priors(self) -> Any:
         given = np.asarray(self.priors, np.float64)
@@ -220,13 +242,13 @@ class CountedBayes(NaiveBayes):
             self.class_log_prior_ = log(share)
         else:
             self.class_log_prior_ = counted._context.constant(np.full(self.classes, -exact.ln(self.classes)))
-        self.names_ = rows.names
+        self.names_, self.units_ = rows.names, rows.units
         return self
 
     def joint(self, x: Table | SecureArray) -> SecureArray:
         """Log of prior times probability (n, classes), secret."""
         self.fitted("feature_log_prob_")
-        _, counted = self.columns(x, None, target=False)
+        _, counted = self.columns(as_learnt(self, x), None, target=False)
         same_columns(type(self).__name__, counted, self.feature_log_prob_.shape[1])
         given = self.class_log_prior_
         slopes = self.feature_log_prob_
@@ -340,7 +362,7 @@ class CategoricalNB(CountedBayes):
         if len(sizes) != rows.x.shape[1] or min(sizes) < 1:
             raise ShapeError(f"{what}: expected n_categories for {rows.x.shape[1]} columns, got {sizes}")
         if names:
-            rows = Rows(rows.x, rows.y, rows.valid, rows.weight, names)
+            rows = Rows(rows.x, rows.y, rows.valid, rows.weight, names, (1.0,) * len(names))
         self.starts_ = tuple(int(s) for s in np.cumsum([0, *sizes]))
         hot = one_hot(rows.x, max(sizes))
         return rows, concatenate([hot[:, j, :c] for j, c in enumerate(sizes)], axis=1)

@@ -14,9 +14,12 @@ from ..functions.arithmetic import matmul
 from ..functions.nearest import nearest_few, nearest_one
 from ..ring import exact
 from ..table import Table
+from .classifier import Classifier, Regressor
+from .columns import as_learnt
 from .design import whole_target
 from .estimator import Estimator, rows_of
-from .points import points, same_columns
+from .information import lifted
+from .points import distance_power, near, same_columns
 
 _AT_ONCE = 1 << 20  # distances in memory at a time
 
@@ -43,19 +46,20 @@ class Neighbors(Estimator):
         """Keep x (n, d) and y (n,), or a table. Raises UsageError, ShapeError, RangeViolated."""
 
     def keep(self, x: Any, y: Any, valid: Any, whole: bool) -> None:
-        """The rows as ``x_`` (n, d), ``y_`` (n,), ``half_`` (n,): half of their squared lengths, and ``names_``."""
+        """The rows times 2^``power_`` as ``x_`` (n, d), ``y_`` (n,), ``half_`` (n,): half of their squared lengths."""
         what = type(self).__name__
         if not isinstance(self.n_neighbors, int) or self.n_neighbors < 1:
             raise UsageError(f"{what}: expected n_neighbors >= 1, a public whole number, got {self.n_neighbors!r}")
         rows = rows_of(what, x, y, valid=valid)
-        given = points(what, rows, self.feature_bound)
+        self.power_ = distance_power(rows, self.feature_bound)
+        given = near(what, rows, self.feature_bound, self.power_)
         (n, d), context, target = given.x.shape, given._context, rows.y
         if self.n_neighbors > n:
             raise ShapeError(f"{what}: expected at most as many neighbours as rows, {n}, got {self.n_neighbors}")
         assert target is not None
         if target.ndim != 1:
             raise ShapeError(f"{what}: expected y of shape (n,), got {target.shape}")
-        self.x_, self.names_ = given.x, rows.names
+        self.x_, self.names_, self.units_ = given.x, rows.names, rows.units
         self.y_ = whole_target(what, rows) if whole else target.numeric()
         most = d * exact.square(given.x.bound)
         context.fits(2 * most, 2 * given.x.scale, "a squared length (state a smaller feature_bound)")
@@ -78,7 +82,7 @@ class Neighbors(Estimator):
         most = given.shape[1] * exact.square(given.bound)
         length = SecureArray(context, share, given.scale, most + 2.0**-given.scale)
         squares = half * 2 + length.reshape((-1, 1))
-        return sqrt(squares), places
+        return lifted(sqrt(squares), -self.power_), places
 
     def found(self, x: Table | SecureArray) -> SecureArray:
         """Targets of the k nearest rows (m, k)."""
@@ -87,7 +91,7 @@ class Neighbors(Estimator):
 
     def _rows(self, x: Table | SecureArray) -> SecureArray:
         what = type(self).__name__
-        given = points(what, rows_of(what, x, target=False), self.feature_bound).x
+        given = near(what, rows_of(what, as_learnt(self, x), target=False), self.feature_bound, self.power_).x
         same_columns(what, given, self.x_.shape[1])
         return given
 
@@ -107,7 +111,7 @@ class Neighbors(Estimator):
 
 
 @final
-class KNeighborsClassifier(Neighbors):
+class KNeighborsClassifier(Neighbors, Classifier):
     """The class of most of the k nearest rows; of equally many the first. See Neighbors.
 
     classes: public number of classes; y holds 0 to classes - 1 (guarded).
@@ -145,7 +149,7 @@ class KNeighborsClassifier(Neighbors):
 
 
 @final
-class KNeighborsRegressor(Neighbors):
+class KNeighborsRegressor(Neighbors, Regressor):
     """The mean target of the k nearest rows. See Neighbors."""
 
     def __init__(self, n_neighbors: int = 5, *, feature_bound: float | None = None) -> None:

@@ -4,8 +4,9 @@ One evaluation at the coefficients b gives the gradient X^T r / n and the expect
 inverts it. The line search looks at the slope of the loss along the last direction, which the gradient at the new
 point gives for a product of two vectors: the loss is convex, so where the slope there is not steeper uphill than it was
 downhill at the start, the step is taken; else the step is cut to a quarter. Where the slope still has a quarter of its
-first size downhill, the next step is doubled: where classes are apart, each of Newton's steps moves the margins by about
-1 only. Costs two comparisons of two numbers, opens nothing. No loss is computed: that would cost a logarithm a row.
+first size downhill, the next step is doubled: where classes are apart, each of Newton's steps moves the margins by
+about 1 only. It costs two comparisons of two numbers and opens nothing; computing the loss would cost a logarithm a
+row.
 """
 
 from __future__ import annotations
@@ -369,7 +370,7 @@ def _products_reach(design: Predictors, bound: float) -> float:
 
 
 def shortened(design: Predictors, bound: float, wanted: int) -> SecureArray:
-    """``weighted`` with so few bits that x times its weight keeps ``wanted`` beside it: rare classes have small weights.
+    """``weighted`` with so few bits that x times its weight keeps ``wanted``: rare classes have small weights.
 
     Its own rounding is averaged over the rows, so 10 are enough. Where the bound leaves room it is ``weighted``; else
     a truncation, once for a fit: 10 bytes an element.

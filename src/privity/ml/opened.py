@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import msgspec
@@ -15,6 +15,10 @@ from ..errors import ShapeError, UsageError
 from ..functions import concatenate, stack
 from ..openings import Withheld
 from .estimator import Estimator
+from .preprocessing.encode import OneHotEncoder, OrdinalEncoder
+from .preprocessing.pipeline import Pipeline
+from .preprocessing.scaling import StandardScaler
+from .preprocessing.transform import Transform
 
 Floats = npt.NDArray[np.float64]
 
@@ -43,10 +47,22 @@ def open_model(
 ) -> OpenedModel | Withheld:
     """Open a fitted model's parameters as one array called ``name``: an OpenedModel at the receivers.
 
+    It works on columns in their own units: what a table divided them by is taken into its coefficients. A Pipeline of
+    ``OneHotEncoder``, ``OrdinalEncoder`` and ``StandardScaler`` (without ``clip``) becomes a model of the columns
+    before all of them; its standard errors are not opened.
+
     Its shape on the openings list: (d + 1,), the intercept last (0 if there is none); (classes, d + 1) for softmax;
     (2, d + 1) with ``standard_errors``, which are the second row. Raises UsageError for a model that is not fitted, not
     linear or without standard errors, and what ``Session.reveal`` raises.
     """
+    steps: list[tuple[str, Transform, dict[str, float]]] = []
+    if isinstance(model, Pipeline):
+        steps = model.transforms()
+        if len(steps) == len(model.steps):
+            raise UsageError("open_model: the last step of this Pipeline is no model")
+        if steps and standard_errors:
+            raise UsageError("open_model: a Pipeline's standard errors are those of its model; open that, model[name]")
+        model = model.steps[-1][1]
     what = type(model).__name__
     kind = KINDS.get(what)
     if kind is None:
@@ -55,6 +71,13 @@ def open_model(
     coef: SecureArray = model.coef_  # type: ignore[attr-defined]
     intercept: SecureArray = model.intercept_  # type: ignore[attr-defined]
     names = tuple(model.names_)[: coef.shape[-1]]  # type: ignore[attr-defined]
+    units = np.asarray(getattr(model, "units_", None) or np.ones(len(names)))
+    encoded, raw = _encodings(steps), dict(zip(names, units, strict=True))
+    for step, transform, before in reversed(steps):
+        if isinstance(transform, StandardScaler):
+            coef, intercept = _unscaled(step, transform, coef, intercept, names)
+            raw |= {n: before[n] for n in transform.columns_}
+    units = np.asarray([raw[n] for n in names])
     secret = concatenate([coef, intercept.reshape((*coef.shape[:-1], 1))], axis=-1)
     if standard_errors:
         errors = getattr(model, "standard_errors_", None)
@@ -66,15 +89,121 @@ def open_model(
     opened = secret._context.reveal(secret, to=to, name=name, reason=reason)
     if isinstance(opened, Withheld):
         return opened
-    values, deviations = (opened[0], opened[1]) if standard_errors else (opened, None)
-    return OpenedModel(kind, values[..., :-1], values[..., -1], names, deviations)
+    values, deviations = (opened[0], opened[1] / np.append(units, 1.0)) if standard_errors else (opened, None)
+    return OpenedModel(kind, values[..., :-1] / units, values[..., -1], names, deviations, encoded)
+
+
+def _encodings(steps: Sequence[tuple[str, Transform, Any]]) -> dict[str, Encoded]:
+    """How columns of the model come from categories. Raises UsageError for a transform that has no opened form."""
+    found: dict[str, Encoded] = {}
+    for name, step, _ in steps:
+        if isinstance(step, OneHotEncoder) and not step.missing_level:
+            for column, levels in step.categories_.items():
+                found |= {f"{column}_{v}": Encoded(column, levels, v) for v in levels[1 if step.drop else 0 :]}
+        elif isinstance(step, OrdinalEncoder):
+            found |= {column: Encoded(column, levels) for column, levels in step.categories_.items()}
+        elif not isinstance(step, StandardScaler) or step.clip is not None:
+            raise UsageError(
+                f"open_model: step {name!r} of the Pipeline, {step!r}, has no opened form; those that have: "
+                "OneHotEncoder, OrdinalEncoder and StandardScaler without clip. Open the last step alone, and bring "
+                "its columns as the other steps make them"
+            )
+    return found
+
+
+def _unscaled(
+    step: str, scaler: StandardScaler, coef: SecureArray, intercept: SecureArray, names: tuple[str, ...]
+) -> tuple[SecureArray, SecureArray]:
+    """Coefficients (.., d) and intercepts for the columns before ``scaler``, in the units of its table."""
+    gone = [n for n in scaler.columns_ if n not in names]
+    if gone:
+        raise UsageError(f"open_model: step {step!r} scales {', '.join(gone)}, which a later step changes")
+    at = np.array([names.index(n) for n in scaler.columns_], np.int64)
+    rest = np.array([i for i in range(len(names)) if i not in at], np.int64)
+    order = np.argsort(np.append(at, rest))
+    bits = coef._context.fraction_bits
+    flat, ends = (v.rescaled(min(v.scale, bits)) for v in (coef.reshape((-1, len(names))), intercept.reshape((-1, 1))))
+    rows, made = [], []
+    for k in range(flat.shape[0]):
+        rows.append(scaler.unscale(concatenate([flat[k][at], ends[k]])))
+        slopes = rows[-1][:-1]
+        made.append((concatenate([slopes, flat[k][rest]]) if rest.size else slopes)[order])
+    return stack(made).reshape(coef.shape), stack([row[-1] for row in rows]).reshape(intercept.shape)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A column of a model that is made of a ``column`` of ``categories``: 1 where it is ``level``, or the number of the
+    category if ``level`` is None.
+    """
+
+    column: str
+    categories: tuple[str, ...]
+    level: str | None = None
+
+    def of(self, cells: Any) -> Floats:
+        """The column from cells (n,) of text. Raises UsageError for other categories."""
+        given = np.asarray(cells).astype(str)
+        unknown = sorted(set(given.tolist()) - set(self.categories))
+        if unknown:
+            raise UsageError(
+                f"column {self.column!r} holds {unknown[0]!r}, which is none of its categories: "
+                f"{', '.join(self.categories)}"
+            )
+        if self.level is not None:
+            return (given == self.level).astype(np.float64)
+        codes = {v: float(k) for k, v in enumerate(self.categories)}
+        return np.array([codes[v] for v in given.tolist()])
+
+
+def rows_by_name(
+    x: Any, names: Sequence[str], encoded: dict[str, Encoded] | None = None, *, gaps: bool = False
+) -> Floats:
+    """Rows (n, d) in the order of ``names``: of a DataFrame by name, whatever else it holds; of an array as it is.
+
+    Raises UsageError, naming the column, for one that is missing, holds no numbers or, without ``gaps``, has an empty
+    cell; ShapeError for an array of another shape.
+    """
+    known = {} if encoded is None else encoded
+    if not (hasattr(x, "columns") and hasattr(x, "__getitem__")):
+        rows = np.asarray(x, np.float64)
+        if rows.ndim != 2 or rows.shape[1] != len(names):
+            raise ShapeError(f"expected x of shape (n, {len(names)}): {', '.join(names)}; got {rows.shape}")
+        return rows
+    have = [str(c) for c in x.columns]
+    twice = [n for n in names if have.count(n) > 1]
+    missing = [n for n in names if n not in have and (n not in known or known[n].column not in have)]
+    if missing or twice:
+        what = f"no column {', '.join(missing)}" if missing else f"the column {twice[0]} twice"
+        wanted = f"the model wants {', '.join(names)}, they have {', '.join(have)}"
+        raise UsageError(f"the rows to predict have {what}; {wanted}")
+    columns = []
+    for name in names:
+        if name in known and (name not in have or known[name].column == name):
+            cells = np.asarray(x[known[name].column])
+            columns.append(cells.astype(np.float64) if cells.dtype.kind in "biuf" else known[name].of(cells))
+            continue
+        try:
+            columns.append(np.asarray(x[name]).astype(np.float64))
+        except (TypeError, ValueError):
+            raise UsageError(f"column {name!r} of the rows to predict holds something else than numbers") from None
+    rows = np.column_stack(columns) if columns else np.zeros((len(x), 0))
+    empty = [] if gaps else [n for n, c in zip(names, columns, strict=True) if np.isnan(c).any()]
+    if empty:
+        raise UsageError(f"column {', '.join(empty)} of the rows to predict has empty cells (NaN); fill them in first")
+    return rows
 
 
 @dataclass(frozen=True)
 class OpenedModel:
-    """Plain parameters. ``coef`` (d,) or (classes, d); ``intercept`` () or (classes,); ``names`` of the d columns.
+    """Plain parameters. ``coef`` (d,) or (classes, d); ``intercept`` () or (classes,); ``names`` of the d columns, in
+    their own units.
 
     ``kind``: one of the values of ``KINDS``. ``standard_errors`` (d + 1,) with the intercept's last, or None.
+    ``encoded``: name of a column -> the column of categories that it is made of.
+
+    Rows to predict: a DataFrame, whose columns are found by name (those of categories as text), or an array (n, d) in
+    the order of ``names``. Both are refused where a column is missing.
     """
 
     kind: str
@@ -82,15 +211,16 @@ class OpenedModel:
     intercept: Floats
     names: tuple[str, ...]
     standard_errors: Floats | None = None
+    encoded: dict[str, Encoded] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Arrays of float64. Raises UsageError for an unknown kind, ShapeError where shapes do not fit."""
         if self.kind not in KINDS.values():
             raise UsageError(f"an opened model of kind {self.kind!r}; known: {', '.join(sorted(set(KINDS.values())))}")
-        for field in ("coef", "intercept", "standard_errors"):
-            value = getattr(self, field)
+        for part in ("coef", "intercept", "standard_errors"):
+            value = getattr(self, part)
             if value is not None:
-                object.__setattr__(self, field, np.asarray(value, np.float64))
+                object.__setattr__(self, part, np.asarray(value, np.float64))
         d = len(self.names)
         expected = (self.intercept.shape[0], d) if self.kind == "softmax" and self.intercept.ndim == 1 else (d,)
         if self.coef.shape != expected or (self.kind != "softmax" and self.intercept.shape != ()):
@@ -101,14 +231,12 @@ class OpenedModel:
         if self.standard_errors is not None and self.standard_errors.shape != (d + 1,):
             raise ShapeError(f"expected standard errors of shape ({d + 1},), got {self.standard_errors.shape}")
 
-    def decision_function(self, x: npt.ArrayLike) -> Floats:
-        """x @ coef^T + intercept: (n,), or (n, classes) for softmax. ``x`` (n, d) as the model was trained on."""
-        rows = np.asarray(x, np.float64)
-        if rows.ndim != 2 or rows.shape[1] != len(self.names):
-            raise ShapeError(f"expected x of shape (n, {len(self.names)}): {', '.join(self.names)}; got {rows.shape}")
+    def decision_function(self, x: Any) -> Floats:
+        """x @ coef^T + intercept: (n,), or (n, classes) for softmax. Raises as ``rows_by_name``."""
+        rows = rows_by_name(x, self.names, self.encoded)
         return np.asarray(rows @ self.coef.T + self.intercept)
 
-    def predict(self, x: npt.ArrayLike) -> npt.NDArray[Any]:
+    def predict(self, x: Any) -> npt.NDArray[Any]:
         """Classes as integers; numbers for identity and log; the log of the relative hazard."""
         linear = self.decision_function(x)
         if self.kind == "softmax":
@@ -117,7 +245,7 @@ class OpenedModel:
             return (linear > 0).astype(np.int64)
         return np.exp(linear) if self.kind == "log" else linear
 
-    def predict_proba(self, x: npt.ArrayLike) -> Floats:
+    def predict_proba(self, x: Any) -> Floats:
         """Probabilities (n, classes); (n, 2) for logistic. Raises UsageError for models without."""
         linear = self.decision_function(x)
         if self.kind == "logistic":
@@ -138,7 +266,7 @@ class OpenedModel:
                 f"expected mean and scale of shape ({len(self.names)},), got {centre.shape}, {width.shape}"
             )
         coef = np.where(width == 0, 0.0, self.coef / np.where(width == 0, 1.0, width))
-        return OpenedModel(self.kind, coef, self.intercept - coef @ centre, self.names)
+        return replace(self, coef=coef, intercept=self.intercept - coef @ centre, standard_errors=None)
 
     # -- ways out ------------------------------------------------------------------------------------------------
 
@@ -146,7 +274,8 @@ class OpenedModel:
         """The model as JSON text; ``from_json`` reads it. Numbers keep every digit."""
         errors = None if self.standard_errors is None else self.standard_errors.tolist()
         rows = self.coef.reshape(-1, len(self.names)).tolist()
-        text = _Text(self.kind, list(self.names), rows, self.intercept.reshape(-1).tolist(), errors)
+        encoded = {n: _Level(e.column, list(e.categories), e.level) for n, e in self.encoded.items()}
+        text = _Text(self.kind, list(self.names), rows, self.intercept.reshape(-1).tolist(), errors, encoded)
         return msgspec.json.encode(text).decode()
 
     @classmethod
@@ -160,7 +289,8 @@ class OpenedModel:
         if read.kind != "softmax" and len(coef) == 1 and len(intercept) == 1:
             coef, intercept = coef[0], intercept[0]
         errors = None if read.standard_errors is None else np.array(read.standard_errors, np.float64)
-        return cls(read.kind, coef, np.asarray(intercept), tuple(read.names), errors)
+        encoded = {n: Encoded(e.column, tuple(e.categories), e.level) for n, e in read.encoded.items()}
+        return cls(read.kind, coef, np.asarray(intercept), tuple(read.names), errors, encoded)
 
     def to_sklearn(self) -> Any:
         """A fitted scikit-learn estimator with the same predictions (log: a PoissonRegressor).
@@ -182,6 +312,7 @@ class OpenedModel:
         }
         made = kinds[self.kind]()
         made.n_features_in_ = len(self.names)
+        made.feature_names_in_ = np.array(self.names, dtype=object)
         if self.kind in _CLASSIFIERS:
             made.coef_ = self.coef.reshape(-1, len(self.names)).copy()
             made.intercept_ = self.intercept.reshape(-1).copy()
@@ -256,7 +387,13 @@ class OpenedModel:
         return flat, [helper.make_tensor_value_info("prediction", types.DOUBLE, ["n"])]
 
 
-class _Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="privity model 1"):
+class _Level(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    column: str
+    categories: list[str]
+    level: str | None = None
+
+
+class _Text(msgspec.Struct, omit_defaults=True, frozen=True, forbid_unknown_fields=True, tag="privity model 1"):
     """The JSON form; ``coef`` one row per class (one row for models without classes)."""
 
     kind: str
@@ -264,3 +401,4 @@ class _Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="privit
     coef: list[list[float]]
     intercept: list[float]
     standard_errors: list[float] | None = None
+    encoded: dict[str, _Level] = {}

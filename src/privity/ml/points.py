@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..array import SecureArray
 from ..context import Context
 from ..errors import ShapeError, UsageError
 from ..functions.ratio import fitting_scale
+from ..functions.select import outside_count
+from ..ring import exact
 from ..table import Table
+from ..types import RANGE_BITS
 from .estimator import Rows, rows_of
+from .information import lifted
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ def points(what: str, rows: Rows, feature_bound: float | None) -> Points:
         raise UsageError(f"{what}: expected feature_bound above 0 or None, got {feature_bound!r}")
     x = rows.x.numeric().rescaled(context.fraction_bits)
     if feature_bound is not None and x.bound > feature_bound:
-        x = x.assume_bound(feature_bound)
+        x = within(what, x, feature_bound)
     weight = rows.weight
     if weight is not None and weight.bound > 0:
         context.guard((weight < 0).numeric().sum()._ring_share(), f"{what}: weights of at least 0")
@@ -72,6 +76,35 @@ def points(what: str, rows: Rows, feature_bound: float | None) -> Points:
     if rows.valid is not None:
         weight = rows.valid if weight is None else weight * rows.valid
     return Points(x, weight, rows.names)
+
+
+def within(what: str, x: SecureArray, bound: float) -> SecureArray:
+    """x under a smaller bound, guarded, with a message that says how to keep it."""
+    hint = f"{what}: |x| <= {bound:g}, its feature_bound; cut values far out with StandardScaler(clip=), or raise it"
+    x._context.guard(outside_count(x, float(bound)), hint)
+    return x._stated(float(bound))
+
+
+def distance_power(rows: Rows, feature_bound: float | None) -> int:
+    """k so that squared distances between rows of x * 2^k have digits, and room: bounds below 4 are brought there, and
+    those for which squared distances would pass 62 bits below that.
+    """
+    size = exact.log2_ceil(max(min(rows.x.bound, feature_bound or rows.x.bound), 2.0**-30))
+    room = (RANGE_BITS - 3 - 2 * rows.x._context.fraction_bits - exact.log2_ceil(rows.x.shape[1])) // 2
+    return min(max(0, 2 - size), room - size)
+
+
+def near(what: str, rows: Rows, feature_bound: float | None, power: int) -> Points:
+    """Points between which distances are taken, times 2^power: exactly, but for fractional bits that have no room.
+
+    |x| stays below ``feature_bound``, or if that is None below what there is room for; guarded where its public bound
+    is larger.
+    """
+    x = lifted(rows.x.numeric(), power) if power else rows.x
+    if feature_bound is None:
+        room = RANGE_BITS - 3 - 2 * rows.x._context.fraction_bits - exact.log2_ceil(rows.x.shape[1])
+        return points(what, replace(rows, x=x), exact.exp2(room // 2))
+    return points(what, replace(rows, x=x), feature_bound * exact.exp2(power))
 
 
 def same_columns(what: str, x: SecureArray, columns: int) -> None:

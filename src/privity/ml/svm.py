@@ -11,26 +11,30 @@ from ..array import SecureArray
 from ..errors import UsageError
 from ..functions.arithmetic import matmul
 from ..table import Table
-from .design import MEAN_SQUARE, Design, binary_target, design_of, settle
+from .class_weight import ClassWeight, check_class_weight, class_factors, largest_mean
+from .classifier import Classifier
+from .design import CLIP, Design, binary_target, certify, design_of, predicted, product, settle
 from .estimator import rows_of
 from .information import Information
 from .linear_model import LinearModel
 
 _COEF_BITS = 22
+_REACH = 2.0**14  # of curvature times coefficients: near the optimum it is the mean of the columns inside the margin
 _HINT = (
-    "LinearSVC: standardise the columns (mean square at most 4), give y as 0 and 1, or raise alpha or max_iter where "
-    "it did not converge"
+    f"LinearSVC: standardise the columns ({CLIP}), give y as 0 and 1, or raise alpha or "
+    "max_iter where it did not converge"
 )
 
 
-class LinearSVC(LinearModel):
+class LinearSVC(LinearModel, Classifier):
     """Minimises mean(w max(0, 1 - s f)^2) + alpha / 2 |coef|^2 with s = 2 y - 1, f = x coef + intercept: scikit-learn's
     ``LinearSVC`` (squared hinge, L2) with C = 1 / (alpha * rows).
 
     alpha: L2 strength, above 0. max_iter: Newton steps, a public number. fit_intercept: by a last column with the
     value ``intercept_scaling`` whose weight is penalised too, as in scikit-learn; raise it towards 2, its largest, to
-    penalise the intercept less. tol: largest element of the gradient that is accepted. feature_bound: |x| stays below
-    it. coefficient_bound: |coef| does.
+    penalise the intercept less. tol: largest element of the gradient that is accepted (see ``certify``). class_weight:
+    {class: weight}, (for 0, for 1), "balanced" or None (see ``class_factors``; sample weights count). feature_bound:
+    |x| stays below it (None: its public bound, where there is room for it). coefficient_bound: |coef| does.
 
     Every step solves for the minimum of the quadratic through the rows whose margin is violated now, so the last is
     exact once that set of rows no longer changes (about 5 to 12 steps). The result is certified before it is used: one
@@ -49,7 +53,8 @@ class LinearSVC(LinearModel):
         fit_intercept: bool = True,
         intercept_scaling: float = 1.0,
         tol: float = 1e-3,
-        feature_bound: float = 16.0,
+        class_weight: ClassWeight = None,
+        feature_bound: float | None = None,
         coefficient_bound: float = 32.0,
     ) -> None:
         self.alpha = alpha
@@ -57,6 +62,7 @@ class LinearSVC(LinearModel):
         self.fit_intercept = fit_intercept
         self.intercept_scaling = intercept_scaling
         self.tol = tol
+        self.class_weight = class_weight
         self.feature_bound = feature_bound
         self.coefficient_bound = coefficient_bound
 
@@ -71,23 +77,26 @@ class LinearSVC(LinearModel):
         """Learn from x (n, d) and y (n,) of 0 and 1. Raises UsageError, ShapeError, RangeViolated (see the class)."""
         self._check()
         rows = rows_of("LinearSVC", x, y, valid=valid, sample_weight=sample_weight)
+        self.units_ = rows.units
         target = binary_target("LinearSVC", rows)
-        design = design_of(
-            "LinearSVC", rows, self.feature_bound, self.intercept_scaling if self.fit_intercept else None
-        )
+        factor = class_factors("LinearSVC", self.class_weight, 2, target, valid=rows.valid, weight=rows.weight)
+        constant = self.intercept_scaling if self.fit_intercept else None
+        mean = largest_mean(self.class_weight, 2)
+        design = design_of("LinearSVC", rows, self.feature_bound, constant, factor, mean)
         context = design.x._context
         sign = (target * 2 - 1)._stated(1.0)
         signed = (design.x * sign.reshape((-1, 1)))._stated(design.x.bound)
         coef = context.constant(np.zeros(signed.shape[1]), scale=_COEF_BITS)
         matrix, vector = self._quadratic(design, signed, coef)
         for step in range(self.max_iter):
-            slope = matmul(matrix, coef, scale=26) - vector
-            move = Information(matrix).solve(slope, _COEF_BITS, self.coefficient_bound)
+            slope = matmul(matrix, coef, scale=26, reach=_REACH) - vector
+            information = Information(matrix)
+            move = information.solve(slope, _COEF_BITS, self.coefficient_bound)
             coef = (coef - move)._stated(self.coefficient_bound)
             matrix, vector = self._quadratic(design, signed, coef)
             context.progress(step + 1, self.max_iter, f"Newton step {step + 1}/{self.max_iter}")
         coef = coef.assume_bound(self.coefficient_bound)
-        (matrix @ coef - vector).assume_bound(self.tol)
+        certify("LinearSVC", matmul(matrix, coef, scale=26, reach=_REACH) - vector, information.roots, self.tol)
         settle(context, "LinearSVC", _HINT)
         if self.fit_intercept and self.intercept_scaling != 1.0:
             coef = coef * np.r_[np.ones(coef.size - 1), self.intercept_scaling]
@@ -100,17 +109,21 @@ class LinearSVC(LinearModel):
 
     def _quadratic(self, design: Design, signed: SecureArray, coef: SecureArray) -> tuple[SecureArray, SecureArray]:
         """(A, b) of the quadratic through the rows inside the margin at ``coef``: its gradient is A coef - b."""
-        inside = (1 - signed @ coef) > 0
+        inside = (1 - predicted(signed, coef)) > 0
         active = design.weighted(inside.numeric())
-        kept = signed * active.reshape((-1, 1))
+        kept = product(signed, active.reshape((-1, 1)))
         width = signed.shape[1]
-        matrix = design.mean(kept, signed, MEAN_SQUARE, scale=24) * 2
+        matrix = design.mean(kept, signed, design.mean_square, scale=24) * 2
         ones = signed._context.constant(np.ones(design.rows, np.int64))
-        vector = design.mean(kept, ones, math.sqrt(MEAN_SQUARE)) * 2
-        return matrix + np.eye(width) * self.alpha, vector
+        vector = design.mean(kept, ones, math.sqrt(design.mean_square)) * 2
+        ridge = design.ridge(self.alpha)
+        if isinstance(ridge, SecureArray):
+            return matrix + ridge.rescaled(matrix.scale).reshape((1, 1)) * np.eye(width, dtype=np.int64), vector
+        return matrix + np.eye(width) * ridge, vector
 
     def _check(self) -> None:
         if not self.alpha > 0 or self.max_iter < 1 or not self.tol > 0:
             raise UsageError("LinearSVC: expected alpha > 0, max_iter >= 1 and tol > 0")
+        check_class_weight("LinearSVC", self.class_weight, 2)
         if not 0 < self.intercept_scaling <= 2:
             raise UsageError(f"LinearSVC: expected 0 < intercept_scaling <= 2, got {self.intercept_scaling}")

@@ -1,4 +1,4 @@
-"""Weights of any size brought to a mean of about 1, by a secret power of four: sums over rows have room for them then."""
+"""Weights of any size brought to a mean of about 1, by a secret power of four: sums over rows have room then."""
 
 from __future__ import annotations
 
@@ -50,5 +50,5 @@ def evened(what: str, weight: SecureArray, shift: int, room: int) -> tuple[Secur
     share = approx.shifted_product(proto, half, root.map(wide), scale + over - out)
     light = proto.msb(proto.add_public(total, layout.constant(-max(1, (1 << have) >> 14))), bits)
     context.guard(proto.b2a(light), f"{what}: the mean of all weights is above 2^-14; multiply them by a number")
-    unit = Unit(SecureArray(context, root, over // 2, _LARGEST), SecureArray(context, power, over, _LARGEST**2))
+    unit = Unit(SecureArray(context, root, over // 2, _LARGEST), SecureArray(context, power, over, _LARGEST * _LARGEST))
     return SecureArray(context, share, out, 2.0**shift), unit

@@ -88,8 +88,10 @@ class Inverse:
 
 
 def inverted(proto: Protocol, x: Share, scale: int, bits: int, least: int = 0) -> Inverse:
-    """|x| < 2^bits ring integers at ``scale``, to divide by. ``least`` above 0: a ring integer that x is known to reach;
-    where it does not, quotients are anything."""
+    """|x| < 2^bits ring integers at ``scale``, to divide by.
+
+    ``least`` above 0: a ring integer that x is known to reach; where it does not, quotients are anything.
+    """
     place = approx.leading(proto, x, bits, signed=True, least=least)
     power = approx.power_of_two(proto, place.digits, place.valid)
     return Inverse(_inverse(proto, _normal(proto, x, power, bits)), power, scale, bits)

@@ -49,16 +49,13 @@ class Watch:
             if not events:
                 raise source.timeout()
             deadline = time.monotonic() + self._idle_s
-            readable = False
-            for descriptor, _ in events:
-                connection = self._by_descriptor[descriptor]
-                if connection is source:
-                    readable = True
-                elif not connection.pump():
-                    self._poll.unregister(descriptor)
-                    self._paused.append(descriptor)
-            if readable:
-                return
+            ready = [self._by_descriptor[descriptor] for descriptor, _ in events]
+            if source in ready:
+                return  # what has come comes before what others say: an abort must not hide an opening that is here
+            for connection in ready:
+                if not connection.pump():
+                    self._poll.unregister(connection)
+                    self._paused.append(connection.fileno())
 
 
 class SealedChannel:

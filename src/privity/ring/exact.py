@@ -101,7 +101,7 @@ def normal(draw: np.random.Generator, shape: tuple[int, ...]) -> Floats:
 def total(values: npt.NDArray[Any], axis: int | tuple[int, ...], keepdims: bool) -> npt.NDArray[Any]:
     """Sums over axes: of integers exactly, of floats correctly rounded (``math.fsum``)."""
     if values.dtype.kind in "biu":
-        return np.asarray(np.add.reduce(values.astype(np.int64), axis=axis, keepdims=keepdims))
+        return np.asarray(values.astype(np.int64).sum(axis=axis, keepdims=keepdims))
     axes = sorted(a % values.ndim for a in ((axis,) if isinstance(axis, int) else axis))
     rows = np.moveaxis(values.astype(np.float64), axes, range(len(axes)))
     kept = rows.shape[len(axes) :]

@@ -77,7 +77,10 @@ def public_constant(values: npt.ArrayLike, scale: int) -> tuple[Ring, float]:
 
 def _need_range(magnitude: float, scale: int) -> None:
     if magnitude >= 2**RANGE_BITS:
-        raise UsageError(f"a public operand needs more than {RANGE_BITS} bits at {scale} fractional bits")
+        raise UsageError(
+            f"a public operand needs more than {RANGE_BITS} bits at {scale} fractional bits: numbers that are added to "
+            f"secrets stay below 2^{RANGE_BITS - scale}, got {float(magnitude) * 2.0**-scale:.3g}"
+        )
 
 
 def reached(bound: float, scale: int) -> float:

@@ -18,9 +18,9 @@ _UNIT = 28  # fractional bits of columns of length 1
 
 @of_columns(by_cell=True)
 def mean(x: SecureArray, *, valid: SecureArray | None = None) -> Estimate:
-    """Mean of each column: x (n,) or (n, d), ``valid`` (n,) or like x. Error: 2 ulp, with a mask 2^-20 relative.
+    """Mean of each column: x (n,) or (n, d), ``valid`` (n,) or like x. Error: 2^-24 relative and one ulp.
 
-    Rounds: a truncation; with a mask a product and a division (46).
+    For any bound, and sums that pass 62 bits. Rounds: a truncation; with a mask a product and a division (50).
     """
     given = cells("mean", x, valid)
     return given.estimate(given.mean())

@@ -258,8 +258,8 @@ def test_constant_columns_and_one_class() -> None:
     (DecisionTreeClassifier(min_samples_leaf=0), "min_samples_leaf=0"),
     (DecisionTreeClassifier(max_features="all"), "max_features"),
     (DecisionTreeClassifier(class_weight="even"), "balanced"),
-    (DecisionTreeClassifier(class_weight={2: 1.0}), "classes 0 to 1"),
-    (DecisionTreeClassifier(class_weight={0: 0.0, 1: 0.0}), "not all 0"),
+    (DecisionTreeClassifier(class_weight={2: 1.0}), "from 0 to 1"),
+    (DecisionTreeClassifier(class_weight={0: 0.0, 1: 0.0}), "at least one must count"),
     (RandomForestClassifier(n_estimators=0), "n_estimators=0"),
     (RandomForestClassifier(max_samples=0.0), "max_samples"),
     (RandomForestRegressor(max_depth=2.5), "max_depth=2.5"),  # type: ignore[arg-type]

@@ -18,7 +18,10 @@ def check_rows(what: str, *arrays: SecureArray) -> int:
     """Number of rows of one-dimensional arrays. Raises ShapeError unless all have the same, at least one."""
     public = [type(a).__name__ for a in arrays if not isinstance(a, SecureArray)]
     if public:
-        raise UsageError(f"{what}: expected secret arrays of shape (n,), got {public[0]}")
+        raise UsageError(
+            f"{what}: expected secret arrays of shape (n,), got {public[0]}; session.constant(values) makes one of "
+            "public values"
+        )
     first = arrays[0].shape
     if any(a.shape != first for a in arrays) or len(first) != 1 or first[0] == 0:
         shapes = " and ".join(str(a.shape) for a in arrays)
@@ -70,7 +73,8 @@ def binary(what: str, y: SecureArray, name: str, valid: SecureArray | None = Non
             f"{what}: expected {name} as secret booleans or 0/1 integers, got {y!r}; compare: {name} > 0.5"
         )
     among = None if valid is None else as_flags(valid, f"{what}: valid")
-    return as_flags(y, f"{what}: {name}", among=among, advice=f"for other labels, such as -1 and 1, pass {name} > 0")
+    advice = f"for other labels pass {name} == L, where L counts as 1: {name} == 1 of -1 and 1, {name} == 2 of 1 and 2"
+    return as_flags(y, f"{what}: {name}", among=among, advice=advice)
 
 
 def probability(p: SecureArray) -> SecureArray:

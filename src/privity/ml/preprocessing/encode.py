@@ -10,7 +10,8 @@ import numpy as np
 
 from ...array import SecureArray
 from ...errors import UsageError
-from ...functions import one_hot, quantile, stack
+from ...functions import one_hot, stack
+from ...functions.cuts import cut_points
 from ...table import Field, SecureColumn, Table
 from .scaling import MinMaxScaler
 from .transform import Transform, chosen, filled, is_number, present_cells, swapped
@@ -121,18 +122,24 @@ def one_hot_batch(table: Table, codes: Mapping[str, SecureArray], levels: int) -
 
 
 class OrdinalEncoder(Transform):
-    """Categories as whole numbers 0, 1, 2 ... in the order of the schema. Local. An empty cell stays empty."""
+    """Categories as whole numbers 0, 1, 2 ... in the order of the schema. Local. An empty cell stays empty.
+
+    After fit: ``categories_``, column -> its categories; other tables must have the same.
+    """
 
     def __init__(self, columns: Sequence[str] | None = None) -> None:
         self.columns = columns
 
     def fit(self, table: Table) -> OrdinalEncoder:
         self.columns_ = chosen(self, table, _is_category, "categories")
+        self.categories_ = {n: table.column(n).field.categories for n in self.columns_}
+        self.meant_ = meanings(table, self.columns_)
         self.feature_names_out_ = table.feature_names
         return self
 
     def transform(self, table: Table) -> Table:
-        self.fitted("columns_")
+        self.fitted("categories_")
+        same_meanings("OrdinalEncoder", table, self.meant_)
         made: dict[str, list[SecureColumn]] = {}
         for name in self.columns_:
             column = table.column(name)
@@ -145,9 +152,11 @@ class OrdinalEncoder(Transform):
 class KBinsDiscretizer(Transform):
     """Numbers as ``n_bins`` categories "bin 0", "bin 1" ..., by secret edges: quantiles of all rows, or equal widths.
 
-    A value on an edge belongs to the bin above it. Equal edges (few different values) leave bins empty, as which edges
-    are equal stays secret. Empty cells stay empty. Cost: a sort a column ("quantile") or two tournaments ("uniform"),
-    and n_bins - 1 comparisons a value. After fit: ``bin_edges_`` (n_bins - 1, k), secret and in units.
+    A value on an edge belongs to the bin above it. A value that fills more than a bin has one of its own, and the
+    others share the rest (functions/cuts.py); without such values edges are those of ``numpy.quantile``. Fewer values
+    than bins leave bins empty, as which edges are equal stays secret. Empty cells stay empty. Cost: ``cuts.cut_points``
+    ("quantile") or two tournaments a column ("uniform"), and n_bins - 1 comparisons a value. After fit: ``bin_edges_``
+    (n_bins - 1, k), secret and in units.
     """
 
     def __init__(
@@ -170,7 +179,7 @@ class KBinsDiscretizer(Transform):
         inner = np.arange(1, self.n_bins) / self.n_bins
         if self.strategy == "quantile":
             x = table.block(self.columns_)
-            self.bin_edges_ = quantile(x, inner, axis=0, valid=filled(table, self.columns_))._stated(x.bound)
+            self.bin_edges_ = cut_points(x, inner, filled(table, self.columns_))
         else:
             ends = MinMaxScaler(self.columns_).fit(table)
             width = ends.data_max_ - ends.data_min_

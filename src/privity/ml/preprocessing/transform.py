@@ -53,6 +53,11 @@ class Transform(Estimator, ABC):
 def chosen(transform: Transform, table: Table, suits: Callable[[Field], bool], what: str) -> tuple[str, ...]:
     """The columns to transform. ``what``: which columns suit, for the error about one that does not."""
     name = type(transform).__name__
+    if not isinstance(table, Table):
+        raise UsageError(
+            f"{name}: expected a table (session.table), got {type(table).__name__}; a Pipeline makes one of an array"
+        )
+    _check_columns(transform, name, table)
     if transform.columns is None:
         return tuple(f.name for f in table.fields if suits(f))
     for column in transform.columns:
@@ -62,6 +67,24 @@ def chosen(transform: Transform, table: Table, suits: Callable[[Field], bool], w
         if not suits(field):
             raise UsageError(f"{name}: {column!r} is of kind {field.kind!r}, but this works on {what}")
     return tuple(transform.columns)
+
+
+def _check_columns(transform: Transform, name: str, table: Table) -> None:
+    """Raise UsageError unless ``columns`` are names: scikit-learn's first argument is another one in some of these."""
+    columns = transform.columns
+    names = isinstance(columns, Sequence) and not isinstance(columns, str)
+    if columns is None or (names and all(isinstance(c, str) for c in columns)):
+        return
+    word = _FIRST.get(name)
+    instead = f"columns=[{columns!r}]" if isinstance(columns, str) and columns in table.columns else "columns=None"
+    if word is not None and not (isinstance(columns, str) and columns in table.columns):
+        instead = f"{name}({word}={columns!r}); all but the columns go by name here"
+    expected = "expected columns as a list of names, or None for all that suit"
+    raise UsageError(f"{name}: {expected}, got {columns!r}; write {instead}")
+
+
+_FIRST = {"KBinsDiscretizer": "n_bins", "MinMaxScaler": "feature_range", "PowerTransformer": "method"}
+"""Transforms whose first argument in scikit-learn is not the columns."""
 
 
 def is_number(field: Field) -> bool:

@@ -18,7 +18,8 @@ import numpy.typing as npt
 from ...array import SecureArray
 from ...context import Context
 from ...errors import UsageError
-from ...functions import concatenate, one_hot, quantile, rint, sort, stack
+from ...functions import concatenate, stack
+from ...functions.cuts import cut_points, shares_of_rows
 from ...functions.flags import both, neither
 from ...mpc import approx, tables
 from ...mpc.shares import Bits
@@ -32,7 +33,6 @@ EDGE_ROWS = 8192
 """Rows from which thresholds are learnt; all, if there are fewer."""
 IN_MEMORY = 1 << 31
 """Bytes of bins at a party up to which they stay in memory; more lie in nameless temporary files."""
-_AT_ONCE = 1 << 22  # elements of the one-hot places of quantiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +61,13 @@ class Bins:
 
 
 class Binner:
-    """Thresholds at quantiles of all owners' rows, secret; between neighbours, where a column's values are few.
+    """Thresholds at quantiles of all owners' rows, secret; a frequent value has a bin of its own (functions/cuts.py).
 
     Whole numbers from 0 below ``max_bins`` (categories, bins that an owner made) are their own bins, and so are the
     columns of a table whose schema says that they are categories, binary or whole numbers of a small range. Quantiles
-    are those of at most ``EDGE_ROWS`` rows at equal distances. Cost of ``fit``: a sort of these rows a column; where
-    cells may be empty also 24 bytes per party for each of them and threshold. Of ``transform``: one comparison a value
-    and threshold (25 bytes); of whole numbers one decomposition and 8 bytes a threshold.
+    are those of at most ``EDGE_ROWS`` rows at equal distances, closer together at both ends (``cuts.shares_of_rows``).
+    Cost of ``fit``: that of ``cuts.cut_points`` for these rows. Of ``transform``: one comparison a value and threshold
+    (25 bytes); of whole numbers one decomposition and 8 bytes a threshold.
     """
 
     def __init__(self, max_bins: int) -> None:
@@ -113,45 +113,24 @@ class Binner:
         if free:
             count = min(x.shape[0], EDGE_ROWS)
             rows = np.unique(np.arange(count, dtype=np.int64) * (x.shape[0] - 1) // max(1, count - 1))
-            found = self._quantiles(
-                x.numeric()[rows][:, free],
-                None if valid is None else valid[rows],
-                None if gaps is None else gaps[rows][:, free],
-            )
+            real = None if valid is None else valid[rows]
+            if gaps is not None:
+                here = neither(gaps[rows][:, free])
+                real = here if real is None else both(here, real.reshape((-1, 1)))
+            found = cut_points(x.numeric()[rows][:, free], shares_of_rows(self.max_bins, len(rows)), real)
             place = np.full(d, len(free))
             place[free] = np.arange(len(free))
             nothing = x._context.constant(np.zeros((thresholds, 1)), scale=found.scale)
             self.edges = concatenate([found, nothing], axis=1)[:, place] + public
         else:
             self.edges = x._context.constant(public, scale=max(x.scale, 1))
-        self.edges = self.edges._stated(x.bound + 1)
+        self.edges = self.edges._stated(max(x.bound + 1, self.edges.bound if free else 0.0))
         self.used = None if used.all() else used
         return self
 
     def whole_numbers(self) -> tuple[int, ...]:
         """``counts``, also where thresholds were put in without ``fit``."""
         return self.counts or (self.max_bins if self.edges is None else 0,) * self.columns
-
-    def _quantiles(self, x: SecureArray, valid: SecureArray | None, gaps: SecureArray | None) -> SecureArray:
-        """(max_bins - 1, d). With gaps the value at the place, without: the mean of the two around it."""
-        at = np.arange(1, self.max_bins) / self.max_bins
-        if gaps is None:
-            return quantile(x, at, axis=0, valid=valid)
-        n, d = x.shape
-        real = neither(gaps)
-        real = real if valid is None else both(real, valid.reshape((-1, 1)))
-        last = math.ceil(x.bound) + 1
-        behind = ((x - last) * real + last)._stated(2.0 * last)
-        width = max(1, _AT_ONCE // (n * len(at)))
-        made = []
-        for low in range(0, d, width):
-            part = slice(low, min(low + width, d))
-            ordered = sort(behind[:, part], axis=0)
-            place = (real[:, part].sum(axis=0) - 1).reshape((1, -1)).multiply(at.reshape((-1, 1)), scale=16)
-            hot = one_hot(rint(place)._stated(float(n)), n).numeric()  # not drawn: the same rows give the same edges
-            found = hot.transpose(1, 0, 2).matmul(ordered.T.reshape((-1, n, 1)))
-            made.append(found.reshape((ordered.shape[1], len(at))).T._stated(2.0 * last))
-        return concatenate(made, axis=1)
 
     def transform(
         self,

@@ -22,14 +22,15 @@ from ...errors import UsageError
 from ...functions import argmax, concatenate, exp, sigmoid, softmax, stack
 from ...table import Table
 from ..class_weight import ClassWeight, check_class_weight, class_factors
+from ..columns import as_learnt
 from ..design import settle
 from ..estimator import Estimator, real_numbers, whole_numbers
 from .bins import ROWS, Bins
 from .grower import Growth, Trees, _Units, grow
 from .objectives import NAMES, Logistic, Objective, Poisson, Softmax, SquaredError, Tweedie
-from .rows import DEEPEST, TreeRows, bins_again, learn_bins, tree_rows
+from .rows import DEEPEST, TreeRows, bins_again, learn_bins, tree_rows, whole_labels
 from .target import BITS, Target
-from .weights import in_common
+from .weights import both, in_common
 
 _HINT = (
     "Targets: 0 and 1 for binary:logistic, 0 to classes - 1 for multi:softmax, at least 0 for count:poisson and "
@@ -51,8 +52,9 @@ class GradientBoosting(Estimator):
     reg_alpha, gamma, min_child_weight: as in XGBoost; reg_lambda + min_child_weight above 0. subsample,
     colsample_bytree: shares of rows and columns that a tree learns from, drawn publicly by ``random_state``.
     monotone_constraints: -1, 0 or 1 for each column, or by name. max_delta_step: largest weight of a leaf, before
-    learning_rate; None: 0.7 for count:poisson, else 0, no limit but that leaves are cut at 64 (8 for reg:tweedie),
-    where a probability is 0 or 1 to the last digit. base_score: the first prediction (a probability or a mean), None:
+    learning_rate; None: 0.7 for count:poisson, else 0: none but that no tree moves a margin by more than 6 beyond the
+    size of the first one (leaves of reg:tweedie are cut at 8), which keeps rare, separated classes from overshooting to
+    where nothing can be learnt any more. base_score: the first prediction (a probability or a mean), None:
     the mean target, secret, as in XGBoost. Empty cells of a table go to the side that serves best, as in XGBoost.
 
     ``fit`` opens one flag 'range ok', and another before columns are sorted. After fit, all secret: ``splits_`` (a list
@@ -105,7 +107,8 @@ class GradientBoosting(Estimator):
         limit = objective.clipped if self.max_delta_step is None else self.max_delta_step or None
         growth = Growth(
             self.max_depth, self.reg_lambda, self.reg_alpha, self.gamma, self.min_child_weight, monotone,
-            objective.steep, self.learning_rate, objective.largest, limit, factor, total, objective.inverse,
+            objective.steep, self.learning_rate, objective.cut(self.base_, self.learning_rate), limit, factor, total,
+            objective.inverse,
         )  # fmt: skip
         self._rounds(bins, objective, weight, growth)
         if isinstance(objective, SquaredError):
@@ -168,7 +171,7 @@ class GradientBoosting(Estimator):
     def _margins(self, x: Table | SecureArray) -> SecureArray:
         """(lanes, n)."""
         what = type(self).__name__
-        rows = tree_rows(what, x, target=False)
+        rows = tree_rows(what, as_learnt(self, x), target=False)
         if isinstance(x, Table) and rows.names != tuple(self.names_):
             raise UsageError(
                 f"{what}: expected the columns {', '.join(self.names_)} as in fit, got {', '.join(rows.names)}"
@@ -335,7 +338,7 @@ class GradientBoostingClassifier(GradientBoosting):
             raise UsageError(f"{what}: expected scale_pos_weight > 0, got {self.scale_pos_weight}")
         if y.kind == "fixed":
             raise UsageError(
-                f"{what}: expected y as integers or booleans, got fixed-point values; {_labels(self.classes)}"
+                f"{what}: expected y as integers or booleans, got fixed-point values; {whole_labels(self.classes)}"
             )
         whole = y.numeric()
         if self.classes == 2:
@@ -351,7 +354,7 @@ class GradientBoostingClassifier(GradientBoosting):
         by_class = class_factors(type(self).__name__, self.class_weight, self.classes, flags, valid=rows.valid)
         for factor in (by_class, two.factor() if two is not None else None):
             if factor is not None:
-                weight = factor if weight is None else _times(factor, weight)
+                weight = factor if weight is None else both(factor, weight)
         return weight
 
 
@@ -428,14 +431,9 @@ class GradientBoostingRegressor(GradientBoosting):
 
 
 def _times(values: SecureArray, weight: SecureArray) -> SecureArray:
-    """Values (rows,) or (lanes, rows) times the rows' weights, with as many fractional bits as the finer has, ``BITS`` at most."""
-    rows = weight if values.ndim == 1 else weight.reshape((1, -1))
+    """Values (lanes, rows) times the rows' weights, with the finer one's fractional bits, ``BITS`` at most."""
     bits = min(BITS, max(values.scale, weight.scale))
-    return values.multiply(rows, scale=bits)._stated(values.bound * weight.bound)
-
-
-def _labels(classes: int) -> str:
-    return "pass y > 0.5 for labels 0 and 1" if classes == 2 else "use y.astype('int')"
+    return values.multiply(weight.reshape((1, -1)), scale=bits)._stated(values.bound * weight.bound)
 
 
 def _drawn(generator: np.random.Generator, share: float, n: int) -> npt.NDArray[np.int64] | None:

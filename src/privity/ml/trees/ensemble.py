@@ -11,13 +11,16 @@ import numpy as np
 from ...array import SecureArray
 from ...errors import UsageError
 from ...functions import concatenate
+from ...functions.ratio import fitting_scale
 from ...table import Table
+from ..columns import as_learnt
 from ..design import settle
 from ..estimator import Estimator, whole_numbers
 from .bins import Bins
 from .draws import Integers, columns_of_nodes, columns_to_try, times_drawn
 from .impurity import VALUE, Draw, Grown, Limits, Sums, averaged, grow_by_impurity
 from .rows import DEEPEST, TreeRows, bins_again, learn_bins, tree_rows
+from .weights import in_common
 
 _AT_ONCE = 1 << 23  # numbers that the trees of one batch hold at their last level
 _LIGHT = 2.0**-4  # least weight of a leaf where rows have weights
@@ -41,8 +44,11 @@ class Forest(Estimator):
         """Grow all trees: ``base`` (n,) weights or None, ``targets`` (k, n), |target| <= largest. The rows' bins."""
         context, n = rows._context, rows.rows
         bins, self.binner_ = learn_bins(rows, self.max_bins)
-        weighted = base is not None
+        weighted, factor, sum_of = base is not None, None, float(n)
         weight = base if base is not None else context.constant(np.ones(n, np.int64))
+        if weight.scale + weight.bound > 1:  # more than a mask
+            weight, factor = in_common(weight, _LIGHT)
+            sum_of = weight.bound
         whole = weight.scale == 0
         if weighted:
             total = weight.sum()
@@ -64,7 +70,7 @@ class Forest(Estimator):
             sums = Sums(
                 (weight * times)._stated(weight.bound * times.max()),
                 (values.reshape((-1, 1, n)) * times)._stated(values.bound * times.max()),
-                max(1.0, float(times.sum(axis=1).max()) * weight.bound),
+                max(1.0, float(times.sum(axis=1).max()) * weight.bound if factor is None else sum_of * times.max()),
                 largest,
                 None if counted is None else (counted * (times > 0).astype(np.int64))._stated(1.0),
                 bits,
@@ -74,6 +80,9 @@ class Forest(Estimator):
         self.splits_ = [concatenate([g.splits[k] for g in made]) for k in range(self.max_depth)]
         self.values_ = concatenate([g.values for g in made], axis=1)
         self.covers_ = concatenate([g.covers for g in made])
+        if factor is not None:
+            most = n * base.bound * float(2 * n) if base is not None else 0.0
+            self.covers_ = factor.undone(self.covers_, most, fitting_scale(most, 18, 58))
         self.names_, self.units_ = rows.names, rows.units
         settle(context, type(self).__name__, _HINT)
         return bins
@@ -82,7 +91,7 @@ class Forest(Estimator):
         """Sum over the trees of the values of the leaves where rows fall, (k, rows)."""
         self.fitted("values_")
         what = type(self).__name__
-        rows = tree_rows(what, x, target=False)
+        rows = tree_rows(what, as_learnt(self, x), target=False)
         bins = bins_again(what, rows, self.binner_, sums=False)
         if isinstance(x, Table) and rows.names != tuple(self.names_):
             raise UsageError(

@@ -11,10 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ...array import SecureArray
-from ...errors import ShapeError, UsageError
+from ...errors import UsageError
 from ...functions import concatenate, stack
+from ...functions.ratio import fitting_scale
 from ...openings import Withheld
 from ..estimator import Estimator
+from ..opened import rows_by_name
 from .boosting import GradientBoosting
 from .compact import CompactTree, ensemble
 from .ensemble import Forest
@@ -68,8 +70,14 @@ def open_trees(
     forest = isinstance(model, Forest)
     if isinstance(model, Forest):
         leaves = model.values_
-        if hasattr(model, "centre_"):  # what all trees together add to goes to the first one
-            leaves = leaves + model.centre_ * (np.arange(leaves.shape[1]) == 0).astype(np.int64).reshape((1, -1, 1))
+        if hasattr(model, "centre_"):  # from which all trees together predict: to each its part, what is left to one
+            trees, centre = model.n_estimators, model.centre_
+            part = centre
+            if trees > 1:
+                coarse = centre.rescaled(fitting_scale(centre.bound, centre.scale, 36))
+                part = coarse.multiply(np.asarray(1.0 / trees), scale=coarse.scale)
+            first = (np.arange(trees) == 0).astype(np.int64).reshape((1, -1, 1))
+            leaves = leaves + part + (centre - part * trees) * first
         reveal("_leaves", leaves)
     else:
         sides = stack([model.left_, model.right_], axis=1)
@@ -345,10 +353,7 @@ class OpenedTrees:
         return bytes(model.SerializeToString())
 
     def _rows(self, x: npt.ArrayLike) -> Floats:
-        rows = np.asarray(x, np.float64)
-        if rows.ndim != 2 or rows.shape[1] != len(self.names):
-            raise ShapeError(f"expected x of shape (n, {len(self.names)}): {', '.join(self.names)}; got {rows.shape}")
-        return rows
+        return rows_by_name(x, self.names, gaps=True)
 
     def _trees(self) -> Iterator[CompactTree]:
         """All trees, compact: a node that does not split is its left child. Two children stand side by side."""

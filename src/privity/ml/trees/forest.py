@@ -2,44 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from ...array import SecureArray
 from ...errors import UsageError
-from ...functions import argmax, concatenate, minimum, one_hot
-from ...functions.flags import as_flags
-from ...functions.ratio import ratio
+from ...functions import argmax, concatenate, one_hot
+from ...functions.flags import as_flags, neither
 from ...table import Table
+from ..class_weight import ClassWeight, check_class_weight, class_factors
 from ..design import OTHER_LABELS
 from ..estimator import whole_numbers
 from ..metrics import accuracy_score, r2_score
 from .ensemble import Forest
 from .impurity import VALUE
 from .objectives import mean as weighted_mean
-from .rows import tree_rows
+from .rows import TreeRows, tree_rows, whole_labels
 from .target import BITS, Target
-
-_LARGEST_CLASS_WEIGHT = 64.0
-
+from .weights import both
 
 # -- classes ----------------------------------------------------------------------------------------------------------
 
 
 class _Classifier(Forest):
     classes: int
-    class_weight: Mapping[int, float] | str | None
+    class_weight: ClassWeight
 
     def _fit(self, x: Table | SecureArray, y: SecureArray | str | None, valid: Any, sample_weight: Any) -> None:
         what = type(self).__name__
         self._check_trees()
         whole_numbers(what, least=2, classes=self.classes)
+        check_class_weight(what, self.class_weight, self.classes)
         rows = tree_rows(what, x, y, valid=valid, sample_weight=sample_weight)
         assert rows.y is not None
         if rows.y.kind == "fixed":
-            raise UsageError(f"{what}: expected y as integers or booleans, got fixed-point values; use y.astype('int')")
+            raise UsageError(
+                f"{what}: expected y as integers or booleans, got fixed-point values; {whole_labels(self.classes)}"
+            )
         context = rows._context
         if self.classes == 2:
             hot = as_flags(rows.y, f"{what}: y", advice=OTHER_LABELS).reshape((1, -1))
@@ -49,37 +49,20 @@ class _Classifier(Forest):
             missed = missed if rows.valid is None else missed * rows.valid
             context.guard(missed.sum()._ring_share(), f"{what}: y holds whole numbers from 0 to classes - 1")
             hot = every.T[1:]
-        bins = self._learn(rows, self._weights(rows.counted(), hot), hot, 1.0, 30)
+        bins = self._learn(rows, self._weights(rows, hot), hot, 1.0, 30)
         if self.oob_score:
             others, valid = self._out_of_bag(bins, rows)
             self.oob_decision_function_ = self._shares(others)
             self.oob_score_ = accuracy_score(rows.y, self._likeliest(others), valid=valid)
 
-    def _weights(self, base: SecureArray | None, hot: SecureArray) -> SecureArray | None:
-        """Rows' weights times those of their classes."""
-        wanted, n = self.class_weight, hot.shape[1]
-        if wanted is None:
-            return base
-        ones = hot._context.constant(np.ones(n, np.int64)) if base is None else base
-        every = concatenate([(1 - hot.sum(axis=0)).reshape((1, n)), hot])._stated(1.0)
-        factor: SecureArray
-        if isinstance(wanted, str):
-            if wanted != "balanced":
-                raise UsageError(f"class_weight: expected 'balanced', a dictionary or None, got {wanted!r}")
-            found = every @ ones
-            share = ratio(found.sum(), found * self.classes, max(1.0, n * ones.bound))
-            factor = minimum(share, _LARGEST_CLASS_WEIGHT)._stated(_LARGEST_CLASS_WEIGHT) @ every
-            return (factor._stated(_LARGEST_CLASS_WEIGHT) * ones)._stated(_LARGEST_CLASS_WEIGHT * ones.bound)
-        if not isinstance(wanted, Mapping):
-            raise UsageError(f"class_weight: expected 'balanced', a dictionary or None, got {wanted!r}")
-        wrong = set(wanted) - set(range(self.classes))
-        public = np.asarray([float(wanted.get(k, 1.0)) for k in range(self.classes)])
-        if wrong or not (public >= 0).all() or not np.isfinite(public).all() or not public.any():
-            raise UsageError(
-                f"class_weight: expected weights of at least 0, not all 0, for classes 0 to {self.classes - 1}"
-            )
-        factor = (every * public.reshape((-1, 1))).sum(axis=0)._stated(float(public.max()))
-        return factor if base is None else (factor * ones)._stated(float(public.max()) * ones.bound)
+    def _weights(self, rows: TreeRows, hot: SecureArray) -> SecureArray | None:
+        """Rows' weights times those of their classes; ``hot`` (classes - 1, n): flags of all classes but the first."""
+        base = rows.counted()
+        flags = hot[0]
+        if self.classes > 2:
+            flags = concatenate([neither(hot.sum(axis=0)).reshape((1, -1)), hot]).T._stated(1.0)
+        factor = class_factors(type(self).__name__, self.class_weight, self.classes, flags, valid=rows.valid)
+        return base if factor is None else factor if base is None else both(factor, base)
 
     def predict_proba(self, x: Table | SecureArray) -> SecureArray:
         """Probabilities (n, classes), secret: the mean over the trees of the shares of classes in the leaf."""
@@ -105,8 +88,9 @@ class DecisionTreeClassifier(_Classifier):
     classes: public number of classes; y holds 0 to classes - 1. max_depth: levels of splits, at least 1; the tree is
     complete, so its shape says nothing. max_bins: thresholds for a column, plus 1 (see ``bins.Binner``).
     min_samples_leaf: rows on both sides of a split. max_features: columns tried at a node, drawn by the public
-    ``random_state``: a number, a share, "sqrt", "log2" or None for all. class_weight: {class: weight}, "balanced"
-    (at most 64) or None. With weights both sides of a split must also weigh 1/16 at least.
+    ``random_state``: a number, a share, "sqrt", "log2" or None for all. class_weight: {class: weight}, a
+    weight for each class, "balanced" or None. With weights both sides of a split must weigh a sixteenth of a row of
+    ordinary weight at least.
 
     Opens: 'range ok', nothing else. After fit, all secret: ``splits_``, ``values_``, ``covers_`` (see
     ``impurity.Grown``), ``binner_``; public: ``names_``, ``units_``.
@@ -120,7 +104,7 @@ class DecisionTreeClassifier(_Classifier):
         max_bins: int = 32,
         min_samples_leaf: int = 1,
         max_features: int | float | str | None = None,
-        class_weight: Mapping[int, float] | str | None = None,
+        class_weight: ClassWeight = None,
         random_state: int = 0,
     ) -> None:
         self.classes = classes
@@ -167,7 +151,7 @@ class RandomForestClassifier(_Classifier):
         bootstrap: bool = True,
         max_samples: int | float | None = None,
         oob_score: bool = False,
-        class_weight: Mapping[int, float] | str | None = None,
+        class_weight: ClassWeight = None,
         random_state: int = 0,
     ) -> None:
         self.classes = classes

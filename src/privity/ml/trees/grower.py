@@ -42,8 +42,9 @@ class Growth:
     XGBoost, lambda + min_child_weight above 0. ``monotone``: per column -1, 0 or 1; None for none. ``steep``: |G| is at
     most this times H, as for squared errors; None: nothing is known. ``shrink``: factor on the leaves' weights.
     ``clipped``: largest weight of a candidate, larger ones are cut (XGBoost's max_delta_step). ``largest``: of a leaf,
-    which is cut there. None: neither. ``factor``: by which rows' weights were multiplied, and ``total``: the largest
-    that their sum can be then; None: as many as rows. ``inverse``: by which gradients were multiplied.
+    before ``shrink``, which is cut there; may be secret, (trees,). None: neither. ``factor``: by which rows' weights
+    were multiplied, and ``total``: the largest that their sum can be then; None: as many as rows. ``inverse``: by which
+    gradients were multiplied.
     """
 
     depth: int
@@ -54,7 +55,7 @@ class Growth:
     monotone: tuple[int, ...] | None = None
     steep: float | None = None
     shrink: float = 1.0
-    largest: float | None = None
+    largest: float | SecureArray | None = None
     clipped: float | None = None
     factor: Factor | None = None
     total: float | None = None
@@ -208,7 +209,12 @@ class _Units:
             w = w.rescaled(w.scale - scale)
             scale = 0
         out = SecureArray(w._context, (-w)._ring_share(), scale, w.bound * 2.0**shift)
-        if growth.largest is not None and out.bound > growth.largest:
+        if isinstance(growth.largest, SecureArray):
+            most = growth.largest.rescaled(min(growth.largest.scale, out.scale))
+            nodes = layout.then(layout.reshape((-1, 1)), layout.broadcast((most.size, w.shape[1] // most.size)))
+            most = most._rearranged(nodes).reshape((1, -1))
+            out = minimum(maximum(out, -most), most)._stated(min(out.bound, most.bound))
+        elif growth.largest is not None and out.bound > growth.largest:
             out = out.clip(-growth.largest, growth.largest)
         bits = min(scale, BITS)
         out = out.rescaled(bits)

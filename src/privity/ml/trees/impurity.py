@@ -104,7 +104,8 @@ def grow_by_impurity(bins: Bins, sums: Sums, limits: Limits, draw: Draw) -> Grow
     if sums.count is not None:
         parts.append(sums.count.rescaled(sums.weight.scale).reshape((1, count, rows)))
     every = concatenate(parts)._stated(max(p.bound for p in parts))
-    found, totals = _histogram(bins, every), every.sum(axis=2)
+    most = _largest(sums)
+    found, totals = _histogram(bins, every, most), every.sum(axis=2)._stated(most)
     walk = Walk(bins)
     splits: list[SecureArray] = []
     for depth in range(limits.depth):
@@ -112,7 +113,8 @@ def grow_by_impurity(bins: Bins, sums: Sums, limits: Limits, draw: Draw) -> Grow
         splits.append(level.chosen)
         if depth < limits.depth - 1:
             right = carried(every, walk.counted(level.chosen))
-            found, totals = children(found, _histogram(bins, right)), children(totals, right.sum(axis=2))
+            found = children(found, _histogram(bins, right, most))
+            totals = children(totals, right.sum(axis=2)._stated(most))
     values, covers = level.leaves()
     return Grown(splits, values.reshape((values.shape[0], count, -1)), covers.reshape((count, -1)))
 

@@ -27,6 +27,8 @@ _FINE = 26  # of second derivatives where classes may be rare
 _LEAST_MEAN = 2.0**-10  # of a target that is at least 0, where margins are logarithms
 _LEAST_COUNT = 2.0**-10  # rows that are added to each class where margins are logarithms of their shares
 _LARGEST_LOG = 9.0  # of |margin| where means are e^margin
+_LARGEST_LEAF = 8.0  # of a leaf, where means are e^margin
+_BEYOND = 6.0  # of a margin, beyond the size of the first: a probability of 1 in 400
 _LEAST_LOG = -7.0  # below, gradients stay what they are there
 
 Derivatives = tuple[SecureArray, SecureArray, SecureArray | None]
@@ -35,13 +37,12 @@ Derivatives = tuple[SecureArray, SecureArray, SecureArray | None]
 class Objective(ABC):
     """Bounds are public. ``lanes``: trees of a round.
 
-    ``largest``: leaves are cut there, None: nowhere. ``clipped``: the default of XGBoost's max_delta_step, where all
+    ``clipped``: the default of XGBoost's max_delta_step, where all
     candidates are cut. ``margin``: of all margins, guarded each round; None: they are only added up. ``steep``: as in
     ``Growth``; ``inverse``: 1 over the secret unit of margins.
     """
 
     lanes: int = 1
-    largest: float | None = 64.0
     clipped: float | None = None
     margin: float | None = None
     steep: float | None = None
@@ -50,6 +51,10 @@ class Objective(ABC):
     @abstractmethod
     def start(self, weight: SecureArray | None, score: float | None) -> SecureArray:
         """The first margin of each lane, (lanes,), from a public mean ``score`` or (None) the weighted mean target."""
+
+    @abstractmethod
+    def cut(self, start: SecureArray, rate: float) -> float | SecureArray | None:
+        """``Growth.largest`` for the first margins ``start`` (lanes,) and a learning rate."""
 
     @abstractmethod
     def derivatives(self, margin: SecureArray) -> Derivatives:
@@ -85,6 +90,16 @@ def sums(flags: SecureArray, weight: SecureArray | None) -> SecureArray:
     if weight is None:
         return flags.sum(axis=1)
     return (flags * weight.reshape((1, -1))).sum(axis=1)._stated(flags.shape[1] * weight.bound)
+
+
+def _reach(start: SecureArray, rate: float) -> SecureArray:
+    """The largest leaf (lanes,): no tree moves a row by more than |start| + 6.
+
+    A leaf of rare rows alone has G / (H + lambda) of up to 1 / p. Where it is added in full, rows that are there by
+    chance have second derivatives of 0 and the next tree sends them beyond all others.
+    """
+    most = start.abs() + _BEYOND
+    return most.multiply(np.asarray(1.0 / rate), scale=max(most.scale, _BITS))._stated(most.bound / rate * 1.01)
 
 
 def _log_shares(flags: SecureArray, weight: SecureArray | None) -> SecureArray:
@@ -130,6 +145,9 @@ class Logistic(Objective):
         logs = _log_shares(stack([1 - self.y, self.y]), weight)
         return (logs[1:] - logs[:1])._stated(logs.bound)
 
+    def cut(self, start: SecureArray, rate: float) -> SecureArray:
+        return _reach(start, rate)
+
     def derivatives(self, margin: SecureArray) -> Derivatives:
         p, y = sigmoid(margin)._stated(1.0), self.y.reshape((1, -1))
         return (p - y)._stated(1.001), p.multiply(1 - p, scale=_FINE)._stated(0.2505), (p + y)._stated(2.0)
@@ -156,6 +174,9 @@ class Softmax(Objective):
         middle = logs.sum().multiply(np.asarray(1.0 / self.lanes), scale=logs.scale)
         return (logs - middle)._stated(logs.bound)
 
+    def cut(self, start: SecureArray, rate: float) -> SecureArray:
+        return _reach(start, rate)
+
     def derivatives(self, margin: SecureArray) -> Derivatives:
         p = softmax(margin, axis=0)._stated(1.001)
         return (p - self.hot)._stated(1.001), (p.multiply(1 - p) * 2)._stated(0.501), (p + self.hot)._stated(2.0)
@@ -167,7 +188,6 @@ class SquaredError(Objective):
     centre.
     """
 
-    largest = None
     margin = 3.0
     steep = 4.0
 
@@ -185,6 +205,9 @@ class SquaredError(Objective):
         if self.known:
             return values._context.constant(np.zeros(1), scale=BITS)
         return mean(values, weight, BITS).reshape((1,)).rescaled(BITS)._stated(1.01)
+
+    def cut(self, start: SecureArray, rate: float) -> None:
+        return None
 
     def derivatives(self, margin: SecureArray) -> Derivatives:
         gradient = margin.rescaled(BITS) - self.target.values.reshape((1, -1))
@@ -211,6 +234,9 @@ class _LogLink(Objective):
             return self.y._context.constant(np.asarray([exact.ln(score)]))
         found = clip(mean(self.y, weight).reshape((1,)), _LEAST_MEAN, max(self.y.bound, 2 * _LEAST_MEAN))
         return log(found)._stated(_LARGEST_LOG)
+
+    def cut(self, start: SecureArray, rate: float) -> float:
+        return _LARGEST_LEAF
 
     def _powers(self, margin: SecureArray, *factors: float) -> list[SecureArray]:
         """e^(factor * margin) for each factor, in one batch; margins count as at least -7 and at most ``top``."""
@@ -239,8 +265,6 @@ class Poisson(_LogLink):
 @final
 class Tweedie(_LogLink):
     """reg:tweedie, 1 < power < 2: e^((2 - power) f) - y e^((1 - power) f) and its derivative."""
-
-    largest = 8.0
 
     def __init__(self, y: SecureArray, power: float) -> None:
         if not 1 < power < 2:

@@ -93,6 +93,11 @@ def tree_rows(
     return TreeRows(rows.x, gaps, rows.y, real, rows.weight, names, units, fields, codes)
 
 
+def whole_labels(classes: int) -> str:
+    """What to pass as y where it has fractional bits, for errors."""
+    return "pass y > 0.5 for labels 0 and 1" if classes == 2 else "pass y.astype('int') for labels 0, 1, 2, ..."
+
+
 def learn_bins(rows: TreeRows, max_bins: int) -> tuple[Bins, dict[str, Any]]:
     """Bins of rows, and what ``bins_again`` needs for others: plain values and secret arrays, which can be saved.
 

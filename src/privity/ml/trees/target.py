@@ -37,9 +37,6 @@ class Target:
     centre: SecureArray
     bound: float
     inverse: Factor
-    _unit: approx.Power
-    _log_unit: int
-    """The unit is the power over 2 to this, in last places of ``centre``."""
 
     @staticmethod
     def of(
@@ -66,8 +63,6 @@ class Target:
         bits = bits + 1 if floor else bits
         place = approx.leading(proto, reach, bits, signed=False)
         lift = approx.power_of_two(proto, place.digits, place.valid)
-        turned = [proto.add_public(proto.neg(d), layout.constant(1)) for d in place.digits]
-        unit = approx.power_of_two(proto, turned, place.valid)
         whole = approx.lifted(proto, proto.public(layout.constants([1])), lift, 0)
         each = whole.map(layout.broadcast(apart.shape))
         share = approx.shifted_product(proto, apart._ring_share(), each, bits - BITS)
@@ -81,21 +76,12 @@ class Target:
             )
         values = SecureArray(context, share, BITS, 1.0)
         log, farthest = bits - y.scale, bits - max(1, floor.bit_length())
-        inverse = Factor(
-            SecureArray(context, whole.map(layout.reshape(())), 0, 2.0**farthest), log, -log, farthest - log
-        )
-        return Target(values, centre, y.bound, inverse, unit, (1 << len(turned)) - 1 - bits)
+        inverse = Factor.of(place, SecureArray(context, whole.map(layout.reshape(())), 0, 2.0**farthest), log)
+        return Target(values, centre, y.bound, inverse)
 
     def back(self, x: SecureArray, scale: int) -> SecureArray:
         """x * unit for x at ``BITS`` and |x| <= 2^6, at ``scale`` fractional bits; without the centre."""
-        proto = x._context.protocol
-        wide = layout.broadcast(x.shape)
-        unit = approx.Power(self._unit.low.map(layout.then(layout.reshape((1,) * x.ndim), wide)), None)
-        if self._unit.top is not None:
-            unit = approx.Power(unit.low, self._unit.top.map(layout.then(layout.reshape((1,) * x.ndim), wide)))
-        shift = x.scale + self._log_unit + self.centre.scale - scale
-        share = approx.times_power(proto, x._ring_share(), unit, shift)
-        return SecureArray(x._context, share, scale, x.bound * self.most)
+        return self.inverse.undone(x, x.bound * self.most, scale)
 
     @property
     def most(self) -> float:

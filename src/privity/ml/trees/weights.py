@@ -31,6 +31,27 @@ class Factor:
     log: int
     low: int
     high: int
+    _turned: approx.Power
+    _turned_log: int
+    """1 / factor is the power over 2 to this."""
+
+    def undone(self, x: SecureArray, bound: float, scale: int) -> SecureArray:
+        """x / factor at ``scale`` fractional bits, where it is known not to pass ``bound``."""
+        shape = layout.then(layout.reshape((1,) * x.ndim), layout.broadcast(x.shape))
+        top = self._turned.top
+        power = approx.Power(self._turned.low.map(shape), None if top is None else top.map(shape))
+        proto = x._context.protocol
+        share = approx.times_power(proto, x._ring_share(), power, x.scale + self._turned_log - scale)
+        return SecureArray(x._context, share, scale, bound)
+
+    @staticmethod
+    def of(place: approx.Leading, whole: SecureArray, log: int) -> Factor:
+        """2^distance over 2^``log``, for the distance of a leading bit, which ``whole`` is 2 to: at most its bound."""
+        proto = whole._context.protocol
+        turned = [proto.add_public(proto.neg(d), layout.constant(1)) for d in place.digits]
+        power = approx.power_of_two(proto, turned, place.valid)
+        farthest = exact.log2_ceil(whole.bound)
+        return Factor(whole, log, -log, farthest - log, power, (1 << len(turned)) - 1 - log)
 
     def times(self, value: float | SecureArray, log: int, scale: int) -> SecureArray:
         """value * factor / 2^log at ``scale`` fractional bits, (), for a ``value`` of at least 0.
@@ -54,6 +75,15 @@ class Factor:
         return SecureArray(context, share, scale, value * 2.0 ** (self.high - log) + 2.0**-scale)
 
 
+def both(first: SecureArray, second: SecureArray) -> SecureArray:
+    """The product of two weights of each row (n,), with as many fractional bits as fit, 24 at most."""
+    bound = first.bound * second.bound
+    room = 60 - exact.log2_ceil(max(bound, 1.0))
+    fine = second.rescaled(min(second.scale, max(8, room - first.scale)))
+    other = first.rescaled(min(first.scale, max(0, room - fine.scale)))
+    return other.multiply(fine, scale=min(24, max(other.scale, fine.scale)))._stated(bound * 1.01)
+
+
 def in_common(weight: SecureArray, least: float) -> tuple[SecureArray, Factor]:
     """Weights (n,) of at least 0 times the factor, with a sum of at most 2^ceil(log2 n); the factor.
 
@@ -63,8 +93,7 @@ def in_common(weight: SecureArray, least: float) -> tuple[SecureArray, Factor]:
     m = max(1, (n - 1).bit_length())
     least = max(least, _LEAST)
     reach = n * weight.bound + least
-    fine = weight.rescaled(max(weight.scale, 8))
-    fine = fine.rescaled(min(fine.scale, fitting_scale(reach, fine.scale, _WIDE - _DIGITS - 2)))
+    fine = weight.rescaled(fitting_scale(reach, max(weight.scale, 8), _WIDE - _DIGITS - 2))
     bits = approx.bits_for(reach, fine.scale)
     floor = max(1, round(least * 2.0**fine.scale))
     total = proto.add_public(fine.sum()._ring_share(), layout.constant(floor)).map(layout.reshape((1,)))
@@ -72,10 +101,10 @@ def in_common(weight: SecureArray, least: float) -> tuple[SecureArray, Factor]:
     power = approx.power_of_two(proto, place.digits)
     whole = approx.lifted(proto, proto.public(layout.constants([1])), power, 0)
     farthest = bits - floor.bit_length()
-    lift = SecureArray(context, whole.map(layout.reshape(())), 0, 2.0**farthest)
     log = bits - m - fine.scale
+    factor = Factor.of(place, SecureArray(context, whole.map(layout.reshape(())), 0, 2.0**farthest), log)
     scale = min(_FINE, _ROOM - m)
     share = approx.shifted_product(
         proto, fine._ring_share(), whole.map(layout.broadcast((n,))), fine.scale + log - scale
     )
-    return SecureArray(context, share, scale, 2.0**m), Factor(lift, log, -log, farthest - log)
+    return SecureArray(context, share, scale, 2.0**m), factor

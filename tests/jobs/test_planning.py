@@ -1,0 +1,122 @@
+"""A run plans first: what its program cannot do is refused before any owner shares anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import privity as pv
+from privity.debug.plan import OutOfMemory
+from privity.errors import OpeningRefused, OverflowPlanned, ShapeError
+from privity.inputs import Declared
+from privity.jobs import planning
+from privity.jobs.consortium import Consortium, Party
+from privity.jobs.job import JobSpec, OpeningSpec
+from privity.jobs.planning import Rehearsal, memory_here
+from privity.jobs.program import read_program
+
+COMPUTE = ("c0", "c1", "c2")
+
+
+def consortium() -> Consortium:
+    compute = [Party(name, ("compute",), "", Path()) for name in COMPUTE]
+    return Consortium((*compute, Party("bank", ("owner",), "", Path())), Path("consortium.toml"))
+
+
+def check(load: Callable[[], Callable[[pv.Session], Any]], *opens: str, memory: int = 0, rows: int = 8) -> None:
+    declared: Mapping[str, Mapping[str, Declared]] = {"bank": {"x": Declared((rows,), 1000.0, 18)}, "c0": {}}
+    job = JobSpec("t", openings=[OpeningSpec(name, "all") for name in opens])
+    Rehearsal(load, memory).check(job, consortium(), {}, declared, 10)
+
+
+def opening(s: pv.Session, x: Any, name: str) -> Any:
+    return s.reveal(x.sum(), to="all", name=name, reason="the sum")
+
+
+def test_an_opening_that_is_not_listed_at_the_end() -> None:
+    def program(s: pv.Session) -> Any:
+        opening(s, s.secret("x", "bank"), "first")
+        return opening(s, s.secret("x", "bank"), "last")
+
+    check(lambda: program, "first", "last")
+    with pytest.raises(OpeningRefused, match=r"'last' is not on this party's list .*before anything was shared"):
+        check(lambda: program, "first")
+
+
+def test_a_bound_that_leaves_the_range() -> None:
+    def program(s: pv.Session) -> Any:
+        x = s.secret("x", "bank")
+        return opening(s, x * x * x * x, "total")
+
+    with pytest.raises(OverflowPlanned, match=r"test_planning.py:\d+: .*before anything was shared") as caught:
+        check(lambda: program, "total")
+    assert caught.value.public_reason == "OverflowPlanned"
+
+
+def test_shapes_that_do_not_fit() -> None:
+    with pytest.raises(ShapeError, match="before anything was shared"):
+        check(lambda: lambda s: s.secret("x", "bank") + s.constant([1.0, 2.0]))
+
+
+def test_more_memory_than_there_is() -> None:
+    def program(s: pv.Session) -> Any:
+        x = s.secret("x", "bank")
+        square = x.reshape((-1, 1)) * x.reshape((1, -1))
+        return opening(s, square[0], "total")
+
+    check(lambda: program, "total", memory=1 << 30, rows=1000)
+    with pytest.raises(OutOfMemory, match=r"test_planning.py:\d+: .* need about 39\.\d GiB .* of 1\.0 GiB"):
+        check(lambda: program, "total", memory=1 << 30, rows=30_000)
+    check(lambda: program, "total", rows=30_000)  # who does not compute holds no shares
+    assert memory_here() > 1 << 28
+
+
+def test_what_only_a_run_knows_is_left_to_it() -> None:
+    """Values that were opened, other parties, files: the plan ends there, and so do its findings."""
+
+    def computes(s: pv.Session) -> Any:
+        total = opening(s, s.secret("x", "bank"), "total")
+        for _ in range(int(total)):
+            opening(s, s.secret("x", "bank"), "not listed")
+
+    def breaks(s: pv.Session) -> Any:
+        raise ValueError("no file")
+
+    for program in (computes, breaks):
+        check(lambda program=program: program, "total")  # type: ignore[misc]
+
+
+def test_a_plan_takes_no_longer_than_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the clock of its own thread, which stands still while others run; here it is counted instead."""
+    seconds = iter(range(1_000_000))
+    monkeypatch.setattr(planning.time, "thread_time", lambda: float(next(seconds)))
+    done = 0
+
+    def program(s: pv.Session) -> Any:
+        nonlocal done
+        x = s.secret("x", "bank")
+        for _ in range(10_000):
+            x = (x * 0.5)._stated(1000.0)
+            done += 1
+        opening(s, x, "not listed")
+
+    check(lambda: program)
+    assert done <= 256
+
+
+def test_nothing_that_a_program_keeps_or_prints_in_a_plan_is_seen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "keeps.py"
+    file.write_text(
+        "seen = []\n\n\ndef program(s):\n    seen.append(s.me)\n    print('here')\n    x = s.secret('x', 'bank')\n"
+        "    s.reveal(x.sum(), to='all', name='total', reason=', '.join(seen))\n    return seen\n"
+    )
+    read = read_program(file)
+    check(read.load, "total")
+    assert capsys.readouterr().out == ""
+    done = pv.simulate(read.load(), inputs={"bank": {"x": [1.0]}})
+    assert "(planning)" not in done.output
