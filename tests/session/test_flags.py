@@ -203,8 +203,8 @@ def public_arguments() -> set[tuple[str, str]]:
 
 INSIDE = {  # shared by functions that are listed
     "rows_of", "tree_rows", "points_of", "row_weights", "binary", "cells", "curve_of", "ones", "pairs_in_order",
-    "varying", "learn_bins", "guard_low", "with_intercept", "as_flags", "class_sums", "Objective", "Logistic", "Softmax",
-    "SquaredError", "counted", "booleans",
+    "varying", "learn_bins", "guard_low", "with_intercept", "as_flags", "class_sums", "Objective", "Logistic",
+    "Softmax", "SquaredError", "counted", "booleans",
 }  # fmt: skip
 
 
