@@ -357,11 +357,11 @@ class SecureArray:
 
     def var(self, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> SecureArray:
         """Variance: the mean of squared deviations."""
-        return arithmetic.variance(self, axis, keepdims, ddof)
+        return spread.variance(self, axis, keepdims, ddof)
 
     def std(self, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> SecureArray:
         """Standard deviation: the square root of the variance."""
-        return real.sqrt(arithmetic.variance(self, axis, keepdims, ddof))
+        return spread.deviation(self, axis, keepdims, ddof)
 
     def prod(self, axis: int | None = None, keepdims: bool = False) -> SecureArray:
         """Product of all elements or along an axis, by halves."""
@@ -514,7 +514,19 @@ def secure(context: Context, value: Any) -> SecureArray:
 
 
 # They build on the class above.
-from .functions import arithmetic, convert, derived, dispatch, exponential, order, real, select, tables, whole  # noqa: E402
+from .functions import (  # noqa: E402
+    arithmetic,
+    convert,
+    derived,
+    dispatch,
+    exponential,
+    order,
+    real,
+    select,
+    spread,
+    tables,
+    whole,
+)
 
 from .functions import nullable  # noqa: E402  # isort: skip
 

@@ -263,7 +263,7 @@ class Table:
 
     @property
     def squares(self) -> SecureArray:
-        """Sum of the squares of each feature, (d,), in units; empty cells do not count."""
+        """Sum of the squares of each feature, (d,), in units, to 2^-28; empty cells do not count."""
         return self.moments(self.feature_names)[1]
 
     def moments(self, names: Sequence[str]) -> SecureArray:
@@ -271,8 +271,12 @@ class Table:
 
         What the owners brought where rows are as they brought them, else from the shares: one product a value.
         """
-        if names and all(n in self._moments for n in names):
-            return stack([self._moments[n] for n in names], axis=1)
+        words = self._exact_sums(names)
+        if words is not None:
+            share, rows = words._ring_share(), float(max(1, self.rows))
+            total, high = (SecureArray(self._context, share.map(layout.take(i)), FEATURE_BITS, rows) for i in (0, 3))
+            squares = SecureArray(self._context, high._ring_share(), FEATURE_BITS - 2, rows)  # of 32 bits of 60
+            return stack([total, squares.rescaled(FEATURE_BITS), words[1]._stated(rows)])
         values = [self.column(n) for n in names]
         x = self.block(names).T
         # each square is cut before the sum: a sum of products at twice the scale would soon pass 62 bits
@@ -280,6 +284,13 @@ class Table:
         full = self.valid.sum() if self.valid is not None else self._context.constant(self.rows)
         present = [full if c.missing is None else full - c.missing.sum() for c in values]
         return stack([x.sum(axis=1), square, stack(present)])
+
+    def _exact_sums(self, names: Sequence[str]) -> SecureArray | None:
+        """What the owners brought of these columns (``functions.spread.exact_sums``), (4, k) whole numbers in units of
+        2^-FEATURE_BITS; None where rows or columns are no longer as they were brought."""
+        if not names or not all(n in self._moments for n in names):
+            return None
+        return stack([self._moments[n] for n in names], axis=1)
 
     # -- other tables --------------------------------------------------------------------------------------------------
 

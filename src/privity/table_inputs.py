@@ -9,7 +9,8 @@ as a mask beside a 0. In rows that are not real every value is 0. Masks and bina
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from .errors import DataError
 from .fields import FEATURE_BITS, WHOLE_BITS, Field, TableInfo
 from .frames import cells_by_name, is_frame
+from .functions.spread import exact_sums
 from .inputs import Declared, Input
 from .ring import prg
 
@@ -32,6 +34,7 @@ def table_inputs(
     features: Any,
     label: Any = None,
     keys: npt.NDArray[np.uint64] | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> dict[str, Input]:
     """What an owner shares for its rows.
 
@@ -39,7 +42,8 @@ def table_inputs(
     with columns as in ``info.fields``: numbers in their own units, codes of categories, numbers of bins, NaN for an
     empty cell. Columns of a frame are taken *by name*, in any order; others are left alone; categories are words of the
     schema, and None, NaN, NA and NaT are empty cells. ``label`` (rows,): None for the frame's own column of that name.
-    ``keys`` (rows, 2): fingerprints; padding rows get random ones, which match nothing.
+    ``keys`` (rows, 2): fingerprints; padding rows get random ones, which match nothing. ``note`` is told of
+    bounds that are far too large (None: a UserWarning); it stays with the owner.
 
     Raises DataError if there are more rows than the capacity, for a column that the frame lacks, an empty cell in a
     column without gaps, a cell beyond its column's bound, a whole number that is none or passes 2^53, a word that is no
@@ -64,6 +68,7 @@ def table_inputs(
             )
         _check_cells(info, field, column)
     filled = np.where(gaps, 0.0, cells)
+    _tell_loose_bounds(info, filled, label, note)
     at = {f.name: i for i, f in enumerate(info.fields)}
 
     def block(fields: Sequence[Field], values: npt.NDArray[Any], dtype: Any) -> npt.NDArray[Any]:
@@ -75,11 +80,12 @@ def table_inputs(
     if info.numbers:
         units = block(info.numbers, filled / np.asarray([f.unit for f in info.fields]), np.float64)
         present = rows - gaps[:, [at[f.name] for f in info.numbers]].sum(0)
-        moments = np.stack([units.sum(0), (units**2).sum(0), present])
+        # as other numbers are encoded
+        rounded = np.rint(np.ldexp(np.clip(units, -1, 1), FEATURE_BITS)).astype(np.int64)
         # a whole number k is the ring integer k: at FEATURE_BITS fractional bits that is k / 2^FEATURE_BITS
         shared = units * np.asarray([f.unit / _shared_unit(f) for f in info.numbers])
         inputs["features"] = Input(shared, bound=_largest_shared(info), scale=FEATURE_BITS)
-        inputs["moments"] = Input(moments, bound=float(max(1, capacity)), scale=FEATURE_BITS)
+        inputs["moments"] = Input(exact_sums(rounded, present), bound=_largest_sum(capacity))
     if info.coded:
         inputs["codes"] = Input(block(info.coded, filled, np.int64), bound=_largest_code(info))
     if info.gappy:
@@ -110,7 +116,7 @@ def table_shapes(info: TableInfo, rows: int) -> dict[str, Declared]:
     shapes: dict[str, Declared] = {}
     if d:
         shapes["features"] = Declared((capacity, d), _largest_shared(info), FEATURE_BITS)
-        shapes["moments"] = Declared((3, d), float(max(1, capacity)), FEATURE_BITS)
+        shapes["moments"] = Declared((4, d), _largest_sum(capacity), 0)
     if info.coded:
         shapes["codes"] = Declared((capacity, len(info.coded)), _largest_code(info), 0)
     if info.gappy:
@@ -132,6 +138,10 @@ def _shared_unit(field: Field) -> float:
 def _largest_shared(info: TableInfo) -> float:
     """Bound on what is shared of all numbers: 1, or more for whole numbers beyond 2^FEATURE_BITS."""
     return float(max([1.0, *(f.unit / _shared_unit(f) for f in info.numbers)]))
+
+
+def _largest_sum(rows: int) -> float:
+    return float(max(4, rows)) * 2.0**FEATURE_BITS
 
 
 def _largest_code(info: TableInfo) -> float:
@@ -159,6 +169,34 @@ def _check_cells(info: TableInfo, field: Field, cells: npt.NDArray[np.float64]) 
         f"table {info.name!r}, column {field.name!r}: expected {expected}, found {float(cells[found[0]])!r} in row "
         f"{int(found[0]) + 1} ({len(found)} such rows); correct them, or have the schema changed for all owners"
     )
+
+
+LOOSE = 1000.0
+"""A bound of more than this many times a column's largest value is told to its owner."""
+
+
+def _tell_loose_bounds(
+    info: TableInfo,
+    features: npt.NDArray[np.float64],
+    label: npt.NDArray[np.float64] | None,
+    note: Callable[[str], None] | None,
+) -> None:
+    """Tell the owner, and nobody else, of bounds that are far above all its values: digits of the unit are lost."""
+    columns = [(f, features[:, i]) for i, f in enumerate(info.fields)]
+    if info.label is not None and label is not None:
+        columns.append((info.label, np.asarray(label, np.float64)))
+    for field, values in columns:
+        largest = float(np.abs(values).max(initial=0.0))
+        if field.kind in ("number", "integer") and 0 < largest * LOOSE < field.bound:
+            text = (
+                f"table {info.name!r}, column {field.name!r}: its bound is {field.bound:g}, but the largest value "
+                f"here is {largest:g}; numbers are shared in units of 2^-{FEATURE_BITS} of the bound. If no owner has "
+                "larger ones, agree on a smaller bound"
+            )
+            if note is None:
+                warnings.warn(text, UserWarning, stacklevel=3)
+            else:
+                note(text)
 
 
 def _label_input(info: TableInfo, field: Field, label: npt.NDArray[np.float64], capacity: int) -> Input:

@@ -70,6 +70,7 @@ class Design:
             self.fields = [Field(n, "number", power_of_two(b), b) for n, b in zip(self.names, self.bounds, strict=True)]
             self.raw = raw
             seen = np.stack([cells(raw[:, j], f.unit) for j, f in enumerate(self.fields)], 1)
+            self.seen = seen
             self.z = (seen - seen.mean(0)) / seen.std(0)
             self.loose = max(b / np.abs(raw[:, j]).max() for j, b in enumerate(self.bounds))
             self.fine = all(seen[:, j].std() > 2.0**-18 * f.unit for j, f in enumerate(self.fields))
@@ -186,7 +187,7 @@ def newton(z: Any, y: Any, w: Any, alpha: float) -> tuple[Any, Any, bool]:
             step = np.linalg.lstsq(h, x.T @ (w * (y - p)) - ridge @ beta, rcond=None)[0]
             beta = beta + np.clip(step, -2, 2)
     p = 1 / (1 + np.exp(-x @ beta))
-    errors = np.sqrt(np.abs(np.diag(np.linalg.pinv(h, hermitian=True))))
+    errors = np.sqrt(np.abs(np.diag(np.linalg.inv(h + 1e-9 * np.eye(len(h))))))
     return beta, errors, bool(np.abs(beta).max() < 8 and errors.max() < 8 and np.abs(step).max() < 1e-6)
 
 

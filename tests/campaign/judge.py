@@ -110,7 +110,10 @@ def _verdict(case: Case, kind: str, want: Any, refuses: str, seed: int) -> tuple
     except Exception as error:
         return BARE, _at(error)
     if case.check is not None:
-        wrong = case.check(got)
+        try:
+            wrong = case.check(got)
+        except Exception as error:
+            return BROKEN, _at(error)
         return (WRONG, wrong) if wrong else (RIGHT, "")
     if refuses:
         return WRONG, f"answers {_short(got)} where {refuses}"

@@ -169,7 +169,7 @@ def mixture(draw: Draw) -> Case:
     g = Design(draw, rows=(40, 200), columns=(1, 3), weights=False, forms=("array", "masked", "table"))
     k = g.rows
     m, steps = draw.whole(1, 3), 5
-    start = shared(draw.rng.normal(size=(m, g.d)))
+    start = shared(np.clip(draw.rng.normal(size=(m, g.d)), g.z.min(), g.z.max()))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         right = GaussianMixture(

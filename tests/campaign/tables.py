@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
 import privity as pv
 from privity import stats
@@ -306,6 +307,45 @@ def nullable(draw: Draw) -> Case:
         owners=draw.owners(),
         limits=(Limit("empty|needs 0 <= ddof < rows", PAGE),) if right != right or p.n < 2 else (),
         words=(way.split(".")[-1],),
+    )
+
+
+@entry("tables", "ties of columns", weight=1)
+def ties(draw: Draw) -> Case:
+    """Equal cells stay equal whatever the unit: ranks, different values, groups by a number."""
+    n = draw.rows(4, 150, 0.0)
+    c = draw.column(n, low=-6, high=8, bounded=2.0**40)
+    values = draw.rng.choice(c.values[: max(1, n // 5)], n)
+    name = draw.names(1)[0]
+    f = draw.field(name, c)
+    x = cells(values, f.unit)
+    found, times = np.unique(x, return_counts=True)
+    way = draw.one("rank", "unique_count", "group_by", "==")
+
+    def program(s: Any, v: Any) -> Any:
+        t = s.table("t")
+        if way == "rank":
+            return pv.rank(t[name])
+        if way == "unique_count":
+            return pv.unique_count(t[name])
+        if way == "==":
+            return (t[name] == t[name][0]).sum()
+        return t.group_by(name).agg(capacity=len(found), n="count")["n"]
+
+    want: Any = {
+        "rank": lambda: rankdata(x),
+        "unique_count": lambda: len(found),
+        "group_by": lambda: times,
+        "==": lambda: int((x == x[0]).sum()),
+    }[way]()
+    return Case(
+        program,
+        want,
+        exact(f"{PAGE}: equal cells are equal"),
+        sheets=[table("t", [f], values)],
+        note=f"{way}, {len(found)} of {n} different: {c.note}",
+        owners=draw.owners(),
+        words=(way, "capacity"),
     )
 
 

@@ -353,7 +353,7 @@ def test_an_empty_column_is_found() -> None:
         filled = SimpleImputer().fit_transform(s.table("t"))
         return s.reveal(filled["b"].sum(), to="all", name="sum", reason="test")
 
-    with pytest.raises(RangeViolated, match=r"test_preprocessing.py:\d+ \(a, b: a column is empty in nearly all"):
+    with pytest.raises(RangeViolated, match=r"test_preprocessing.py:\d+ \(mean: of a, b, one has no value in any"):
         pv.simulate(program, inputs={"o": table_inputs(info, data)}, tables={"t": info})
 
 

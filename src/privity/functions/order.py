@@ -22,7 +22,6 @@ from ..mpc.protocol import Protocol
 from ..mpc.shares import Flags, Places, Share
 from ..ring import exact, layout
 from ..types import RANGE_BITS
-from . import arithmetic
 from .cellwise import cellwise
 from .flags import as_flags
 from .join import concatenate
@@ -318,12 +317,16 @@ def _masked_quantile(
     ahead = (place - np.arange(n)).clip(0.0, 1.0)
     some = (count > 0).numeric().reshape((1, -1, 1)) * np.ones((asked.size, 1, 1), np.int64)
     weights = concatenate([some, ahead[:, :, :-1]], axis=2) - ahead
-    if count.shape[0] == 1:
-        total = arithmetic.matmul(weights.reshape((asked.size, n)), ordered.T, reach=last)  # a mean of two, for any n
-    else:
-        total = (ordered * weights).sum(axis=2)
-    result = total._stated(last + n * 2.0 ** (1 - total.scale))
-    return result.reshape((*wanted.shape, *lanes.shape))
+    # A mean of two values, for any n, so the sum has room whatever the bounds of single products; it keeps their
+    # digits.
+    scale = max(a.scale, a._context.fraction_bits)
+    cut = ordered.scale + weights.scale - scale
+    a._context.fits(last, ordered.scale + weights.scale, "a quantile (before it is rounded)")
+    shape = (asked.size, *ordered.shape)
+    rows = (asked.size * ordered.shape[0], n)
+    left, right = (v._fitted(shape).map(layout.reshape(rows)) for v in (weights, ordered.reshape((1, *ordered.shape))))
+    total = SecureArray(a._context, a._context.protocol.dot(left, right, cut), scale, last + 2.0**-scale)
+    return total.reshape((*wanted.shape, *lanes.shape))
 
 
 def median(a: SecureArray, axis: int | None = None) -> SecureArray:

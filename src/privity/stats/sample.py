@@ -16,6 +16,7 @@ from ..functions import stack
 from ..functions.flags import as_flags, secret
 from ..functions.nullable import NullableArray, counted
 from ..functions.ratio import fitting_scale, mean, sums
+from ..functions.spread import Centred, centred
 from ..lines import named_as
 from ..table import Table
 
@@ -56,14 +57,11 @@ class Cells:
         rows = (self.x * self.mask)._stated(self.x.bound)
         return mean(sums(rows), counts, self.x.bound, self.x.scale)
 
-    def centred(self) -> SecureArray:
-        """Deviations from the mean, 0 in cells that do not count, at as many bits as squares leave room for."""
-        bound = 2 * self.x.bound
-        deviation = (self.x - self.mean())._stated(bound)
-        if self.mask is not None:
-            deviation = (deviation * self.mask)._stated(bound)
-        scale = fitting_scale(bound * bound * self.x.shape[0], 2 * deviation.scale, 58) // 2
-        return deviation if scale == deviation.scale else deviation.rescaled(scale)
+    def centred(self) -> Centred:
+        """Deviations from the mean, 0 in cells that do not count, exact to a 64th of a unit of x where there is
+        room."""
+        counts = self.counts
+        return centred(self.x, self.mask, None if isinstance(counts, int) else counts)
 
     def shaped(self, value: SecureArray) -> SecureArray:
         """(d,) as it was given: () for a vector."""
