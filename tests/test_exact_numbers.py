@@ -61,6 +61,7 @@ ALLOWED = {
 POWERS = {
     "jobs.view": "a test of the bytes that a party received", "ml.trees.compact": "opened trees",
     "stats.survival": "intervals of opened curves",
+    "functions.nullable": "the operator, which reaches that of secret arrays",
     "functions.order": "whole numbers",
     "stats.compare": "whole numbers: the number of rows",
     

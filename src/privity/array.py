@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import wraps
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from .context import Context
 from .errors import SecretUseError, ShapeError, UsageError
+from .lines import named_as
 from .mpc.shares import Bits, Share
 from .ring import fixed, layout
 from .types import Ring
@@ -500,6 +502,9 @@ def context_of(*values: Any) -> Context:
     for v in values:
         if isinstance(v, SecureArray):
             return v._context
+    for v in values:
+        if isinstance(v, nullable.NullableArray):
+            v.refuse("this function")
     raise UsageError("expected at least one secret array; for public arrays use NumPy")
 
 
@@ -522,3 +527,21 @@ from .functions import (  # noqa: E402
     tables,
     whole,
 )
+
+from .functions import nullable  # noqa: E402  # isort: skip
+
+
+def _beside_columns(operator: Any) -> Any:
+    """A binary operator that leaves a column with a mask of its own, on its right, to that column's."""
+
+    @wraps(operator)
+    def operated(self: SecureArray, other: Any) -> Any:
+        return NotImplemented if isinstance(other, nullable.NullableArray) else operator(self, other)
+
+    return named_as(operated, operator)
+
+
+_ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow")
+for _name in (*_ARITHMETIC, "lt", "le", "gt", "ge", "eq", "ne", "and", "or", "xor"):
+    if f"__{_name}__" in vars(SecureArray):
+        setattr(SecureArray, f"__{_name}__", _beside_columns(vars(SecureArray)[f"__{_name}__"]))

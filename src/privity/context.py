@@ -246,6 +246,7 @@ class Context:
         Raises OpeningRefused before anything is sent; RangeViolated if a guard failed before.
         """
         from .array import SecureArray
+        from .functions.nullable import NullableArray
 
         name, reason = _text(name, "name"), _text(reason, "reason")
         asked = [_text(r, "to") for r in ((to,) if isinstance(to, str) else to)]
@@ -256,6 +257,8 @@ class Context:
             raise UsageError(f"reveal({name!r}): unknown receiver {unknown or '(none)'}; parties: {known}")
         if name == RANGE_GUARD:
             raise UsageError(f"reveal: the name {name!r} is that of the session's own flags; open values under another")
+        if isinstance(x, NullableArray):
+            x = x.opened_as(f"reveal({name!r})")
         if not isinstance(x, SecureArray):
             raise UsageError(
                 f"reveal({name!r}): expected a secret array, got {type(x).__name__}; reveal the arrays one by one, "

@@ -67,7 +67,7 @@ def run(body: Callable[[Table], Any], *, gaps: bool = False, padded: bool = Fals
         if isinstance(made, Table):
             opened: dict[str, Any] = {"rows": made.rows}
             for n in made.feature_names:
-                opened[n] = s.reveal(made[n], to="all", name=n, reason="test")
+                opened[n] = s.reveal(made.column(n).natural, to="all", name=n, reason="test")
                 if made.column(n).missing is not None:
                     opened[f"no {n}"] = s.reveal(made.column(n).missing, to="all", name=n, reason="test")
             return opened
@@ -232,7 +232,7 @@ def test_rounds_do_not_grow_with_the_columns(
             with s.stage("curve"):
                 made = curve.clone().fit_transform(table)
             bounds = {n: made[n].bound for n in names}
-            opened = {n: s.reveal(made[n], to="all", name=n, reason="test")[:40] for n in names}
+            opened = {n: s.reveal(made.column(n).natural, to="all", name=n, reason="test")[:40] for n in names}
             return opened, bounds, s.stages[0].rounds
 
         return pv.simulate(program, inputs={"o": table_inputs(info, x[:, at])}, tables={"t": info}).output

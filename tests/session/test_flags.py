@@ -175,7 +175,7 @@ FLAGS = {
 # Those that take booleans only, or no flags.
 OTHERWISE: dict[tuple[str, str], str] = {
     ("where", "mask"): "booleans only", ("segmented_sum", "starts"): "booleans only",
-    ("Table.filter", "mask"): "booleans only",
+    ("Table.filter", "mask"): "booleans, or columns of kind binary, which are tested",
     ("accuracy_score", "y_true"): "classes, compared", ("accuracy_score", "y_pred"): "classes, compared",
     **{(n, a): "numbers" for n in _REGRESSION for a in ("y_true", "y_pred")},
 }  # fmt: skip
@@ -206,6 +206,7 @@ INSIDE = {  # shared by functions that are listed
     "rows_of", "truth_of", "class_factors", "Classifier", "Regressor", "tree_rows", "points_of", "row_weights",
     "binary", "cells", "curve_of", "ones", "pairs_in_order", "varying", "learn_bins", "guard_low", "with_intercept",
     "as_flags", "class_sums", "Objective", "Logistic", "Softmax", "SquaredError", "centred",
+    "counted", "booleans",
 }  # fmt: skip
 
 
@@ -435,7 +436,7 @@ def test_pending_guards_are_checked_before_rows_move() -> None:
 VOUCHED = {
     "Flags": {
         "mpc/shares.py": 1, "mpc/tables.py": 4, "mpc/linkage.py": 5, "functions/flags.py": 1, "functions/order.py": 1,
-        "functions/tables.py": 1,
+        "functions/groups.py": 1,
     },
     "Places": {
         "mpc/orders.py": 1, "mpc/radix.py": 1, "mpc/sort.py": 1, "mpc/tables.py": 1, "mpc/linkage.py": 1,
@@ -444,7 +445,8 @@ VOUCHED = {
     },
 }  # fmt: skip
 MARKED = {
-    "array.py": 1, "functions/flags.py": 1, "functions/linkage.py": 3, "functions/tables.py": 2, "relations.py": 1,
+    "array.py": 1, "functions/flags.py": 1, "functions/linkage.py": 3, "functions/tables.py": 1,
+    "functions/groups.py": 1, "functions/nullable.py": 1, "relations.py": 1,
     "ml/preprocessing/transform.py": 1, "ml/metrics/ranking.py": 1,
 }  # fmt: skip
 

@@ -73,7 +73,7 @@ def _field(column: Column, cut_as: str) -> Field:
     assert column.kind != "text"
     return Field(
         column.name,
-        column.kind,
+        "number" if column.transform != "none" else column.kind,
         1.0 if as_it_is else power_of_two_bound(column),
         column.shared_bound,
         column.categories,

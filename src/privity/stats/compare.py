@@ -13,6 +13,7 @@ from ..disclosure import opened_where
 from ..errors import ShapeError
 from ..functions import stack, where
 from ..functions.flags import as_flags, secret
+from ..functions.nullable import listwise
 from ..functions.ratio import fitting_scale, ratio
 from ..functions.spread import spread_of, standardised
 from ..ml.metrics.ranking import curve_of, pairs_in_order
@@ -56,6 +57,7 @@ class TTest:
         return opened_result(value, read)
 
 
+@listwise
 def ttest(
     x: SecureArray, group: SecureArray, *, valid: SecureArray | None = None, equal_var: bool = False
 ) -> TTest:
@@ -190,6 +192,7 @@ class MannWhitney:
         return opened_result(value, read)
 
 
+@listwise
 def mannwhitneyu(x: SecureArray, group: SecureArray, *, valid: SecureArray | None = None) -> MannWhitney:
     """Mann-Whitney U test of x (n,) in group 1 against group 0, with ties and continuity correction.
 

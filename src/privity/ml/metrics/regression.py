@@ -8,6 +8,7 @@ from typing import Any
 from ...array import SecureArray
 from ...functions import concatenate, sqrt, stack
 from ...functions.flags import as_flags
+from ...functions.nullable import listwise
 from ...functions.ratio import fitting_scale, ratio
 from ...functions.spread import about_zero, centred, spread_of, standardised
 from ...mpc.spread import long_product
@@ -15,6 +16,7 @@ from ...ring import exact, layout
 from .sample import check_rows, row_weights, squared, weighted_mean
 
 
+@listwise
 def mean_squared_error(
     y_true: SecureArray, y_pred: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
 ) -> SecureArray:
@@ -32,6 +34,7 @@ def mean_squared_error(
     return _size("mean_squared_error", y_true, y_pred, valid, sample_weight, root=False)
 
 
+@listwise
 def root_mean_squared_error(
     y_true: SecureArray, y_pred: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
 ) -> SecureArray:
@@ -76,6 +79,7 @@ def _size(
     return SecureArray(context, made, scale, (1 if root else error.bound) * error.bound * 1.01).reshape(())
 
 
+@listwise
 def mean_absolute_error(
     y_true: SecureArray, y_pred: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
 ) -> SecureArray:
@@ -85,6 +89,7 @@ def mean_absolute_error(
     return weighted_mean(abs(y_pred.numeric() - y_true), weight)
 
 
+@listwise
 def r2_score(
     y_true: SecureArray, y_pred: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
 ) -> SecureArray:
