@@ -20,7 +20,7 @@ from ..array import SecureArray
 from ..errors import SecretUseError, ShapeError, UsageError
 from ..lines import named_as
 from ..ring import exact
-from . import dispatch, order, ratio, real
+from . import dispatch, order, ratio, spread
 from .flags import as_flags, neither
 from .ratio import fitting_scale
 
@@ -465,21 +465,24 @@ class NullableArray:
         self._whole("var", axis, keepdims)
         if not 0 <= ddof < max(self.size, 1):
             raise ShapeError(f"var with ddof={ddof} needs 0 <= ddof < rows, got {self.size} rows")
-        x, n = self._values.numeric(), self.size
-        x = x if x.scale else x.rescaled(fitting_scale(x.bound, x._context.fraction_bits, 44))
-        reach = 2 * self.bound
-        deviation = ((x - self.mean())._stated(reach) * self.present)._stated(reach)
-        square = exact.square(reach)
-        scale = fitting_scale(square * n, 2 * deviation.scale, 58) // 2
-        deviation = deviation if scale == deviation.scale else deviation.rescaled(scale)
-        total = deviation.multiply(deviation, scale=2 * scale).sum()._stated(square * n)
-        less = (self.count() - ddof)._stated(float(n))
-        less = less if ddof == 0 else (less * (less > 0))._stated(float(n))
-        return ratio.ratio(total, less, 2 * square, fitting_scale(2 * square, 40, 46))
+        found, scale = self._spread(ddof)
+        finest = spread.result_scale(exact.square(found.most()), 2 * scale, scale, self._values._context.fraction_bits)
+        return found.variance(finest).reshape(())
+
+    def _spread(self, ddof: int) -> tuple[spread.Spread, int]:
+        x = self._values.numeric()
+        x = x if x.scale else x.rescaled(fitting_scale(x.bound, x._context.fraction_bits, 59))
+        flags, counts = self.present.reshape((-1, 1)), self.count().reshape((1,))
+        return spread.spread_of(spread.centred(x.reshape((-1, 1)), flags, counts), ddof), x.scale
 
     def std(self, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> SecureArray:
         """The square root of ``var``."""
-        return real.sqrt(self.var(axis, keepdims, ddof))
+        self._whole("std", axis, keepdims)
+        if not 0 <= ddof < max(self.size, 1):
+            raise ShapeError(f"std with ddof={ddof} needs 0 <= ddof < rows, got {self.size} rows")
+        found, scale = self._spread(ddof)
+        usual = self._values._context.fraction_bits
+        return found.deviation(spread.result_scale(found.most(), scale + spread.EXTRA, scale, usual)).reshape(())
 
     def min(self, axis: Any = None, keepdims: bool = False) -> SecureArray:
         """Smallest of the cells that are there, exactly; 0 where there is none."""
