@@ -73,7 +73,7 @@ class Design:
             self.seen = seen
             self.z = (seen - seen.mean(0)) / seen.std(0)
             self.loose = max(b / np.abs(raw[:, j]).max() for j, b in enumerate(self.bounds))
-            self.fine = all(seen[:, j].std() > 2.0**-18 * f.unit for j, f in enumerate(self.fields))
+            self.fine = all(seen[:, j].std() > 2.0**-27 * f.unit for j, f in enumerate(self.fields))
         else:
             k = self.keep
             self.z = shared((x - x[k].mean(0)) / np.where(x[k].std(0) > 0, x[k].std(0), 1.0))
