@@ -21,6 +21,7 @@ from sklearn.metrics import r2_score, roc_auc_score
 
 import privity as pv
 from privity.bench.datasets import SETS, DataSet
+from privity.data.thresholds import quantile_edges
 from privity.ml.trees.bins import EDGE_ROWS, own_edges
 from privity.ml.trees.boosting import GradientBoostingClassifier, GradientBoostingRegressor
 
@@ -41,7 +42,7 @@ def in_bins(data: DataSet, test: npt.NDArray[np.bool_]) -> npt.NDArray[np.float6
     made = np.full(data.x.shape, np.nan)
     for k, field in enumerate(data.fields):
         own = own_edges(field, BINS - 1)
-        edges = np.nanquantile(training[:, k], np.arange(1, BINS) / BINS) if own is None else own * field.unit
+        edges = np.asarray(quantile_edges(training[:, k], BINS) if own is None else own * field.unit)
         full = ~np.isnan(data.x[:, k])
         made[full, k] = np.searchsorted(np.unique(edges), data.x[full, k], side="right")
     return made

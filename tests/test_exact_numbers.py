@@ -60,7 +60,8 @@ ALLOWED = {
 }
 POWERS = {
     "jobs.view": "a test of the bytes that a party received", "ml.trees.compact": "opened trees",
-    "stats.survival": "intervals of opened curves", "table": "an owner's own cells",
+    "stats.survival": "intervals of opened curves",
+    "functions.nullable": "the operator, which reaches that of secret arrays",
     "functions.order": "whole numbers",
     "stats.compare": "whole numbers: the number of rows",
     

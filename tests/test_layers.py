@@ -18,7 +18,7 @@ LAYERS = {
     3: ("mpc", "psi"),
     4: (
         *("inputs", "openings", "terms", "common_numbers", "context", "session", "array", "functions"),
-        *("simulation", "table", "relations", "debug", "disclosure"),
+        *("simulation", "fields", "frames", "table_inputs", "table", "grouping", "relations", "debug", "disclosure"),
     ),
     5: ("ml", "stats", "torch"),
     6: ("jobs",),

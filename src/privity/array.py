@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import wraps
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from .context import Context
 from .errors import SecretUseError, ShapeError, UsageError
+from .lines import named_as
 from .mpc.shares import Bits, Share
 from .ring import fixed, layout
 from .types import Ring
@@ -355,11 +357,11 @@ class SecureArray:
 
     def var(self, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> SecureArray:
         """Variance: the mean of squared deviations."""
-        return arithmetic.variance(self, axis, keepdims, ddof)
+        return spread.variance(self, axis, keepdims, ddof)
 
     def std(self, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> SecureArray:
         """Standard deviation: the square root of the variance."""
-        return real.sqrt(arithmetic.variance(self, axis, keepdims, ddof))
+        return spread.deviation(self, axis, keepdims, ddof)
 
     def prod(self, axis: int | None = None, keepdims: bool = False) -> SecureArray:
         """Product of all elements or along an axis, by halves."""
@@ -500,6 +502,9 @@ def context_of(*values: Any) -> Context:
     for v in values:
         if isinstance(v, SecureArray):
             return v._context
+    for v in values:
+        if isinstance(v, nullable.NullableArray):
+            v.refuse("this function")
     raise UsageError("expected at least one secret array; for public arrays use NumPy")
 
 
@@ -509,4 +514,34 @@ def secure(context: Context, value: Any) -> SecureArray:
 
 
 # They build on the class above.
-from .functions import arithmetic, convert, derived, dispatch, exponential, order, real, select, tables, whole  # noqa: E402
+from .functions import (  # noqa: E402
+    arithmetic,
+    convert,
+    derived,
+    dispatch,
+    exponential,
+    order,
+    real,
+    select,
+    spread,
+    tables,
+    whole,
+)
+
+from .functions import nullable  # noqa: E402  # isort: skip
+
+
+def _beside_columns(operator: Any) -> Any:
+    """A binary operator that leaves a column with a mask of its own, on its right, to that column's."""
+
+    @wraps(operator)
+    def operated(self: SecureArray, other: Any) -> Any:
+        return NotImplemented if isinstance(other, nullable.NullableArray) else operator(self, other)
+
+    return named_as(operated, operator)
+
+
+_ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow")
+for _name in (*_ARITHMETIC, "lt", "le", "gt", "ge", "eq", "ne", "and", "or", "xor"):
+    if f"__{_name}__" in vars(SecureArray):
+        setattr(SecureArray, f"__{_name}__", _beside_columns(vars(SecureArray)[f"__{_name}__"]))

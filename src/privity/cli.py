@@ -76,7 +76,7 @@ StartOption = Annotated[
     float, typer.Option("--start-timeout", help="Seconds for all parties to come.", min=0.1, max=1e6)
 ]
 IdleOption = Annotated[
-    float, typer.Option("--timeout", help="Seconds to wait for any single message.", min=0.1, max=1e6)
+    float, typer.Option("--timeout", help="Seconds to wait for a party without a sign of life.", min=0.1, max=1e6)
 ]
 TableOption = Annotated[list[str], typer.Option("--table", help="NAME=FILE: a table of this party (with --party).")]
 ArrayOption = Annotated[list[str], typer.Option("--array", help="NAME=FILE.npy: an array of it (with --party).")]

@@ -44,6 +44,8 @@ OUTSIDE_STEP = 1 << 31  # messages with owners and receivers are numbered apart 
 
 _BEYOND = "a value left the bound that the program stated at"
 _UNTRUE = "what the program needs does not hold at"
+_EITHER = "what the program stated or needs does not hold at"
+_MOST_BOUNDS = 3  # bare bounds of one line that a message lists
 _ADVICE = " State a larger bound where |x| is asked, or scale the data"
 _RANGE = 2.0**RANGE_BITS
 _ARRAYS = (np.ndarray, np.generic)
@@ -244,6 +246,7 @@ class Context:
         Raises OpeningRefused before anything is sent; RangeViolated if a guard failed before.
         """
         from .array import SecureArray
+        from .functions.nullable import NullableArray
 
         name, reason = _text(name, "name"), _text(reason, "reason")
         asked = [_text(r, "to") for r in ((to,) if isinstance(to, str) else to)]
@@ -254,6 +257,8 @@ class Context:
             raise UsageError(f"reveal({name!r}): unknown receiver {unknown or '(none)'}; parties: {known}")
         if name == RANGE_GUARD:
             raise UsageError(f"reveal: the name {name!r} is that of the session's own flags; open values under another")
+        if isinstance(x, NullableArray):
+            x = x.opened_as(f"reveal({name!r})")
         if not isinstance(x, SecureArray):
             raise UsageError(
                 f"reveal({name!r}): expected a secret array, got {type(x).__name__}; reveal the arrays one by one, "
@@ -487,10 +492,20 @@ def _asked(guards: Sequence[tuple[str, str]]) -> tuple[list[str], str, str]:
     by_line: dict[str, list[str]] = {}
     for line, hint in sorted(set(guards)):
         by_line.setdefault(line, []).extend([hint] if hint else [])
-    where = [f"{line} ({', or '.join(hints)})" if hints else line for line, hints in by_line.items()]
+    where = [f"{line} ({', or '.join(_shortened(hints))})" if hints else line for line, hints in by_line.items()]
     bounds = [hint for _, hint in guards if not hint or hint.startswith("|")]
     advice = any(": " not in hint for hint in bounds)
-    return where, _BEYOND if len(bounds) == len(guards) else _UNTRUE, _ADVICE if advice else ""
+    begin = _UNTRUE if not bounds else _BEYOND if len(bounds) == len(guards) else _EITHER
+    return where, begin, _ADVICE if advice else ""
+
+
+def _shortened(hints: Sequence[str]) -> list[str]:
+    """A line that fits a model asks for many bounds that only the model knows: they become one."""
+    bare = [hint for hint in hints if hint.startswith("|x| <= ") and "," not in hint and ": " not in hint]
+    if len(bare) <= _MOST_BOUNDS:
+        return list(hints)
+    values = sorted(float(hint.removeprefix("|x| <= ")) for hint in bare)
+    return [h for h in hints if h not in bare] + [f"one of {len(bare)} bounds on |x|, {values[0]:g} to {values[-1]:g}"]
 
 
 def _text(value: Any, what: str) -> str:

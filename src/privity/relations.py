@@ -69,7 +69,7 @@ def link(
         for column in _columns(table):
             values = next(made)
             missing = next(made) if column.missing is not None else None
-            if absent is not None and column.field.name != table.label_name:
+            if absent is not None:
                 missing = absent if missing is None else missing + absent  # values of absent rows are 0, gaps too
                 # never both, as the guard of ``link_rows`` finds
                 missing = SecureArray(context, missing._ring_share(), 0, 1.0, flags=True)

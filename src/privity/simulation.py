@@ -117,7 +117,6 @@ def simulate(
     logs = {name: OpeningsLog() for name in names}
 
     def run_party(me: str) -> None:
-        network[me].party_runs_here()
         channel: Channel = network[me]
         if wrap is not None:
             channel = wrap(channel)
@@ -159,6 +158,8 @@ def simulate(
             channel.abort(error.public_reason if isinstance(error, PrivityError) else type(error).__name__)
 
     threads = [threading.Thread(target=run_party, args=(n,), name=f"privity {n}", daemon=True) for n in names]
+    for name, t in zip(names, threads, strict=True):
+        network[name].party_runs_in(t)
     for t in threads:
         t.start()
     try:

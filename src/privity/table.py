@@ -1,15 +1,12 @@
 """Tables on shares: columns agreed in a schema, a public number of rows, a secret mask of those that are real.
 
-An owner divides each number by its column's public unit (a power of two at least as large as the column's bound), so
-that shared numbers lie in [-1, 1], and shares its local counts, sums and sums of squares beside the rows: these are
-exact in float64 at the owner, and nothing can overflow. Categories travel as whole codes, empty cells as a mask beside
-a 0. In rows that are not real every value is 0. Masks and binary labels are booleans, so that they are 0 or 1 whatever
-an owner puts in.
+What everybody knows of a column is in fields.py, what owners share in table_inputs.py, and what a column gives that has
+empty cells, or rows that do not count, in functions/nullable.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -18,206 +15,20 @@ import numpy.typing as npt
 
 from .array import SecureArray
 from .context import Context
-from .errors import DataError, ShapeError, UsageError
-from .functions import concatenate, matmul, one_hot, stack
-from .functions.flags import as_flags, secret
-from .functions.tables import Groups, group_by
-from .inputs import Declared, Input
-from .ring import exact, prg
+from .errors import ShapeError, UsageError
+from .fields import FEATURE_BITS, Field, Kind, TableInfo, numbers
+from .functions import concatenate, stack
+from .functions.flags import as_flags, both, neither, secret
+from .functions.nullable import NullableArray, same
+from .grouping import GroupBy
+from .ring import exact, layout
 from .session import Session
+from .table_inputs import KEY_BITS, table_inputs, table_shapes
 
-FEATURE_BITS = 30
-"""Fractional bits of shared numbers: they lie in [-1, 1], and a column may use a small part of that range."""
-
-KEY_BITS = 48
-"""Bits in each of the two words of a key's fingerprint."""
-
-Kind = Literal["number", "integer", "binary", "category"]
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """What everybody knows of a column.
-
-    ``unit``: the power of two by which numbers were divided (1 for categories). ``bound``: on |x|, in the column's own
-    unit. ``categories``: what the codes 0, 1, 2 ... stand for. ``missing``: whether cells may be empty. ``owners``: who
-    brought it.
-
-    Numbers that their owner cut into bins are categories in order. ``edges``: the thresholds, where they are agreed on
-    and public; ``cut``: the table whose thresholds these are, where the owner learnt them and nobody else knows them.
-    """
-
-    name: str
-    kind: Kind = "number"
-    unit: float = 1.0
-    bound: float = 1.0
-    categories: tuple[str, ...] = ()
-    missing: bool = False
-    owners: tuple[str, ...] = ()
-    edges: tuple[float, ...] = ()
-    cut: str = ""
-
-    @property
-    def coded(self) -> bool:
-        """Whether its values are codes of categories."""
-        return self.kind == "category"
-
-    @property
-    def cut_at(self) -> str:
-        """Where an owner cut it into bins: equal words if and only if equal bins mean the same; "" if nobody did."""
-        if self.edges:
-            return f"at the agreed {', '.join(format(edge, '.17g') for edge in self.edges)}"
-        return f"where {' and '.join(self.owners)} cut the table {self.cut!r}" if self.cut else ""
-
-
-@dataclass(frozen=True, slots=True)
-class TableInfo:
-    """The public description of a table: what owners agree on before anybody opens a file.
-
-    ``label``: the column to predict, or None. ``capacity``: rows per owner after padding, or None if the true row
-    counts are public. ``owners``: who must bring it, or None. ``keyed``: whether its rows can be linked.
-    """
-
-    name: str
-    fields: tuple[Field, ...]
-    label: Field | None = None
-    capacity: int | None = None
-    owners: tuple[str, ...] | None = None
-    keyed: bool = False
-
-    @property
-    def numbers(self) -> tuple[Field, ...]:
-        """Features that are not categories."""
-        return tuple(f for f in self.fields if not f.coded)
-
-    @property
-    def coded(self) -> tuple[Field, ...]:
-        """Features that are categories."""
-        return tuple(f for f in self.fields if f.coded)
-
-    @property
-    def gappy(self) -> tuple[Field, ...]:
-        """Features whose cells may be empty."""
-        return tuple(f for f in self.fields if f.missing)
-
-
-def numbers(names: Iterable[str], units: Iterable[float]) -> tuple[Field, ...]:
-    """Fields of plain numbers, each with its unit as bound."""
-    return tuple(Field(n, "number", u, u) for n, u in zip(names, units, strict=True))
-
-
-# -- at the owner ------------------------------------------------------------------------------------------------------
-
-
-def table_inputs(
-    info: TableInfo,
-    features: npt.NDArray[np.float64],
-    label: npt.NDArray[np.float64] | None = None,
-    keys: npt.NDArray[np.uint64] | None = None,
-) -> dict[str, Input]:
-    """What an owner shares for its rows.
-
-    ``features`` (rows, d), columns as in ``info.fields``: numbers in their own units, codes of categories, numbers of
-    bins, NaN for an empty cell. ``label`` (rows,). ``keys`` (rows, 2): fingerprints; padding rows get random ones,
-    which match nothing.
-
-    Raises DataError if there are more rows than the capacity, an empty cell in a column without gaps, or a label that
-    does not fit its kind.
-    """
-    features = np.asarray(features, np.float64).reshape(len(features), len(info.fields))
-    rows = len(features)
-    capacity = rows if info.capacity is None else info.capacity
-    if rows > capacity:
-        raise DataError(f"table {info.name!r}: {rows} rows, but the agreed capacity is {capacity} rows per owner")
-    gaps = np.isnan(features)
-    for field, empty in zip(info.fields, gaps.T, strict=True):
-        if empty.any() and not field.missing:
-            raise DataError(
-                f"table {info.name!r}, column {field.name!r}: {int(empty.sum())} empty cells, but its schema does not "
-                "say missing = true; fill them in or have the schema changed for all owners"
-            )
-    filled = np.where(gaps, 0.0, features)
-    at = {f.name: i for i, f in enumerate(info.fields)}
-
-    def block(fields: Sequence[Field], values: npt.NDArray[Any], dtype: Any) -> npt.NDArray[Any]:
-        padded = np.zeros((capacity, len(fields)), dtype)
-        padded[:rows] = values[:, [at[f.name] for f in fields]]
-        return padded
-
-    scaled = filled / np.asarray([f.unit for f in info.fields])
-    inputs: dict[str, Input] = {}
-    if info.numbers:
-        units = block(info.numbers, scaled, np.float64)
-        present = rows - gaps[:, [at[f.name] for f in info.numbers]].sum(0)
-        moments = np.stack([units.sum(0), (units**2).sum(0), present])
-        inputs["features"] = Input(units, bound=1.0, scale=FEATURE_BITS)
-        inputs["moments"] = Input(moments, bound=float(max(1, capacity)), scale=FEATURE_BITS)
-    if info.coded:
-        inputs["codes"] = Input(block(info.coded, filled, np.int64), bound=_largest_code(info))
-    if info.gappy:
-        inputs["missing"] = Input(block(info.gappy, gaps, np.bool_))
-    if info.capacity is not None:
-        inputs["valid"] = Input(np.arange(capacity) < rows)
-    if info.label is not None:
-        assert label is not None
-        inputs["label"] = _label_input(info, info.label, label, capacity)
-    if info.keyed:
-        assert keys is not None
-        random = prg.Stream(prg.new_seed()).words(2 * capacity).reshape(capacity, 2)
-        words = (random >> np.uint64(64 - KEY_BITS)).astype(np.int64)
-        words[:rows] = keys
-        inputs["keys"] = Input(words, bound=2.0**KEY_BITS)
-    return {f"{info.name}.{part}": x for part, x in inputs.items()}
-
-
-def _label_input(info: TableInfo, field: Field, label: npt.NDArray[np.float64], capacity: int) -> Input:
-    whole = np.isin(label, (0.0, 1.0)) if field.kind == "binary" else label == np.rint(label)
-    allowed = whole | (field.kind == "number")
-    wrong = np.flatnonzero(np.isnan(label) | ~(np.abs(label) <= field.bound) | ~allowed)
-    if len(wrong):
-        expected = {"binary": "0 or 1", "number": "a number", "integer": "a whole number"}.get(field.kind, "a category")
-        raise DataError(
-            f"table {info.name!r}, label {field.name!r}: expected {expected}, found {float(label[wrong[0]])!r} in row "
-            f"{int(wrong[0]) + 1} ({len(wrong)} such rows); correct them, or correct the label's kind and bound"
-        )
-    kinds: dict[str, Any] = {"number": np.float64, "binary": np.bool_}
-    padded: npt.NDArray[Any] = np.zeros(capacity, kinds.get(field.kind, np.int64))
-    padded[: len(label)] = label / field.unit
-    return Input(padded, *_label_form(field)[:2])
-
-
-def _label_form(field: Field) -> tuple[float, int, bool]:
-    """Bound and scale of a label's shares, and whether they are those of booleans."""
-    if field.kind == "number":
-        return 1.0, FEATURE_BITS, False
-    if field.kind == "binary":
-        return 1.0, 0, True
-    return float(max(1, len(field.categories) - 1)) if field.coded else max(field.bound / field.unit, 1.0), 0, False
-
-
-def _largest_code(info: TableInfo) -> float:
-    return float(max([1, *(len(f.categories) - 1 for f in info.coded)]))
-
-
-def table_shapes(info: TableInfo, rows: int) -> dict[str, Declared]:
-    """What an owner of ``rows`` rows would declare: ``table_inputs`` without the data."""
-    capacity = rows if info.capacity is None else info.capacity
-    d = len(info.numbers)
-    shapes: dict[str, Declared] = {}
-    if d:
-        shapes["features"] = Declared((capacity, d), 1.0, FEATURE_BITS)
-        shapes["moments"] = Declared((3, d), float(max(1, capacity)), FEATURE_BITS)
-    if info.coded:
-        shapes["codes"] = Declared((capacity, len(info.coded)), _largest_code(info), 0)
-    if info.gappy:
-        shapes["missing"] = Declared((capacity, len(info.gappy)), 1.0, 0, True)
-    if info.capacity is not None:
-        shapes["valid"] = Declared((capacity,), 1.0, 0, True)
-    if info.label is not None:
-        shapes["label"] = Declared((capacity,), *_label_form(info.label))
-    if info.keyed:
-        shapes["keys"] = Declared((capacity, 2), 2.0**KEY_BITS, 0)
-    return {f"{info.name}.{part}": shape for part, shape in shapes.items()}
+__all__ = [
+    "FEATURE_BITS", "KEY_BITS", "Field", "Kind", "SecureColumn", "Table", "TableInfo", "natural", "numbers", "read",
+    "table_inputs", "table_shapes",
+]  # fmt: skip
 
 
 # -- on shares ---------------------------------------------------------------------------------------------------------
@@ -225,7 +36,10 @@ def table_shapes(info: TableInfo, rows: int) -> dict[str, Declared]:
 
 @dataclass(frozen=True, slots=True)
 class SecureColumn:
-    """One column on shares: ``values`` (n,) in units (``field.unit``) or codes; ``missing`` (n,) flags or None."""
+    """One column on shares: ``values`` (n,) in units (``field.unit``) or codes; ``missing`` (n,) flags or None.
+
+    Whole numbers in the unit 2^u have u fractional bits, others as many as they were shared or made with.
+    """
 
     field: Field
     values: SecureArray
@@ -233,8 +47,22 @@ class SecureColumn:
 
     @property
     def natural(self) -> SecureArray:
-        """The values in the column's own unit, (n,). Local for units up to 2^30."""
+        """The values in the column's own unit, (n,), 0 in empty cells; whole numbers as integers.
+
+        Local for units up to 2^30, and for whole numbers.
+        """
         return natural(self.values, self.field.unit)
+
+    @property
+    def whole(self) -> bool:
+        """Whether its values are whole numbers of the unit 2^u at u fractional bits: exact at any number of more."""
+        return self.values.numeric().scale == self.field.whole_bits
+
+    @property
+    def fine(self) -> SecureArray:
+        """``values``, whole numbers with as many fractional bits as other columns have. Local."""
+        values = self.values.numeric()
+        return values.rescaled(FEATURE_BITS) if self.whole and values.scale < FEATURE_BITS else values
 
 
 def natural(values: SecureArray, unit: float) -> SecureArray:
@@ -246,12 +74,19 @@ def natural(values: SecureArray, unit: float) -> SecureArray:
     return values * unit
 
 
+def in_units(values: SecureArray, unit: float) -> SecureArray:
+    """values / unit for a power of two of at least 1: more fractional bits for the same shares. Local."""
+    bits = exact.log2_floor(unit)
+    return SecureArray(values._context, values._ring_share(), values.scale + bits, values.bound / unit, values._flags)
+
+
 class Table:
     """Rows on shares: columns by name, a secret row mask, a public number of rows (padding included).
 
     Made by ``Session.table``, ``privity.link``, ``privity.concat`` and by transforms. ``table["age"]`` is the secret
-    column in its own unit; ``table[["age", "sex"]]`` a table of some columns. ``valid`` (n,): 0/1 integers, None when
-    every row is real; a cell is empty in real rows only. ``label``: the secret column to predict, or None.
+    column in its own unit, with its masks if cells may be empty or rows do not count (``NullableArray``);
+    ``table[["age", "sex"]]`` a table of some columns. ``valid`` (n,): 0/1 integers, None when every row is real; a cell
+    is empty in real rows only. ``label``: the secret column to predict, or None.
     """
 
     def __init__(
@@ -349,11 +184,17 @@ class Table:
             raise UsageError(f"table {self.name!r} has no column {name!r}; its columns: {have}") from None
 
     def __getitem__(self, name: str | Sequence[str]) -> Any:
-        return self.column(name).natural if isinstance(name, str) else self.select(name)
+        if not isinstance(name, str):
+            return self.select(name)
+        column = self.column(name)
+        if column.missing is None and self.valid is None:
+            return column.natural
+        what = f"column {name!r} of table {self.name!r}"
+        return NullableArray(column.natural, what, missing=column.missing, valid=self.valid, clean=True)
 
     @property
-    def label(self) -> SecureArray | None:
-        """The column to predict in its own unit (codes for categories), (n,), or None."""
+    def label(self) -> Any:
+        """The column to predict in its own unit (codes for categories), (n,), as ``table[name]``, or None."""
         return None if self.label_name is None else self[self.label_name]
 
     @property
@@ -393,15 +234,23 @@ class Table:
 
     def block(self, names: Sequence[str]) -> SecureArray:
         """``matrix`` without its checks: codes as they are, 0 for an empty cell."""
-        values = [self.column(n).values.numeric() for n in names]
-        scales = [v.scale for v in values if v.scale]
+        columns = [self.column(n) for n in names]
+        values = [c.values.numeric() for c in columns]
+        scales = [v.scale for v, c in zip(values, columns, strict=True) if v.scale and not c.whole]
+        if not scales and any(v.scale for v in values):
+            scales = [FEATURE_BITS]
         common = min(scales, default=0)
         if common != max(scales, default=0):
             common = max(common, self._context.fraction_bits)
+        # whole numbers have the fewest bits that hold them, and any more for nothing
+        for i, column in enumerate(columns):
+            if column.whole and values[i].scale < common:
+                values[i] = values[i].rescaled(common)
         finer = [i for i, v in enumerate(values) if v.scale > common]
-        if finer:
-            cut = stack([values[i] for i in finer], axis=1).rescaled(common)
-            for k, i in enumerate(finer):
+        for scale in sorted({values[i].scale for i in finer}):
+            alike = [i for i in finer if values[i].scale == scale]
+            cut = stack([values[i] for i in alike], axis=1).rescaled(common)
+            for k, i in enumerate(alike):
                 values[i] = cut[:, k]._stated(values[i].bound + 2.0**-common)
         return stack(values, axis=1)
 
@@ -414,7 +263,7 @@ class Table:
 
     @property
     def squares(self) -> SecureArray:
-        """Sum of the squares of each feature, (d,), in units; empty cells do not count."""
+        """Sum of the squares of each feature, (d,), in units, to 2^-28; empty cells do not count."""
         return self.moments(self.feature_names)[1]
 
     def moments(self, names: Sequence[str]) -> SecureArray:
@@ -422,8 +271,12 @@ class Table:
 
         What the owners brought where rows are as they brought them, else from the shares: one product a value.
         """
-        if names and all(n in self._moments for n in names):
-            return stack([self._moments[n] for n in names], axis=1)
+        words = self._exact_sums(names)
+        if words is not None:
+            share, rows = words._ring_share(), float(max(1, self.rows))
+            total, high = (SecureArray(self._context, share.map(layout.take(i)), FEATURE_BITS, rows) for i in (0, 3))
+            squares = SecureArray(self._context, high._ring_share(), FEATURE_BITS - 2, rows)  # of 32 bits of 60
+            return stack([total, squares.rescaled(FEATURE_BITS), words[1]._stated(rows)])
         values = [self.column(n) for n in names]
         x = self.block(names).T
         # each square is cut before the sum: a sum of products at twice the scale would soon pass 62 bits
@@ -431,6 +284,13 @@ class Table:
         full = self.valid.sum() if self.valid is not None else self._context.constant(self.rows)
         present = [full if c.missing is None else full - c.missing.sum() for c in values]
         return stack([x.sum(axis=1), square, stack(present)])
+
+    def _exact_sums(self, names: Sequence[str]) -> SecureArray | None:
+        """What the owners brought of these columns (``functions.spread.exact_sums``), (4, k) whole numbers in units of
+        2^-FEATURE_BITS; None where rows or columns are no longer as they were brought."""
+        if not names or not all(n in self._moments for n in names):
+            return None
+        return stack([self._moments[n] for n in names], axis=1)
 
     # -- other tables --------------------------------------------------------------------------------------------------
 
@@ -477,38 +337,100 @@ class Table:
             self.column(name)
         return self.replaced(list(self._columns.values()), label=name)
 
-    def with_column(self, name: str, values: SecureArray, *, bound: float | None = None) -> Table:
+    def with_column(
+        self, name: str, values: SecureArray | NullableArray, *, bound: float | None = None
+    ) -> Table:
         """One more column (or another in its place): secret numbers, whole numbers or booleans, (n,).
 
-        ``bound``: on |values|, where it is smaller than that of the array; guarded.
+        A column with masks of its own (such as ``table["x"] * 2``) keeps its empty cells; in rows that did not count
+        where it came from, and do here, it is empty too. ``bound``: on |values|, where it is smaller than that of the
+        array; guarded.
         """
+        missing = None
+        if isinstance(values, NullableArray):
+            missing, values = self._empty_cells(values)
+        if not isinstance(values, SecureArray):
+            raise UsageError(f"table {self.name!r}: expected secret values for {name!r}, got {type(values).__name__}")
         if values.shape != (self.rows,):
             raise ShapeError(f"table {self.name!r}: expected {self.rows} values for {name!r}, got shape {values.shape}")
         kind: Kind = "binary" if values.kind == "bool" else "integer" if values.kind == "int" else "number"
         cells = values.numeric()
         if bound is not None and bound < cells.bound:
             cells = cells.assume_bound(bound)
-        made = SecureColumn(Field(name, kind, 1.0, bound or values.bound), cells)
+        made = SecureColumn(Field(name, kind, 1.0, bound or values.bound, missing=missing is not None), cells, missing)
         if self.valid is not None:
             (made,) = _masked([made], self.valid)
         return self.replaced([*(c for n, c in self._columns.items() if n != name), made])
 
-    def filter(self, mask: SecureArray) -> Table:
+    def _empty_cells(self, values: NullableArray) -> tuple[SecureArray | None, SecureArray]:
+        """Flags of the cells that are empty in this table, or None, and the values, 0 there."""
+        if values.valid is None or same(values.valid, self.valid):
+            return values.missing, values.filled(0)
+        return neither(values.present), values.filled(0)
+
+    def dropna(self, subset: Sequence[str] | str | None = None) -> Table:
+        """The rows without an empty cell in these columns (None: all, the label too); the others become padding.
+
+        Nobody learns how many. One product a value, and one for each further column with empty cells.
+        """
+        names = self.columns if subset is None else [subset] if isinstance(subset, str) else subset
+        gaps = [m for m in (self.column(n).missing for n in names) if m is not None]
+        if not gaps:
+            return self
+        keep = neither(gaps[0])
+        for gap in gaps[1:]:
+            keep = both(keep, neither(gap))
+        left = self.filter(keep)
+        return left.replaced([left._full(c) if c.field.name in names else c for c in left._columns.values()])
+
+    @staticmethod
+    def _full(column: SecureColumn) -> SecureColumn:
+        return SecureColumn(replace(column.field, missing=False), column.values)
+
+    def fillna(self, value: float | str | Mapping[str, float | str]) -> Table:
+        """``value`` in empty cells: a number in the column's own unit, or a category; or one for each column by name.
+
+        A number for all fills columns of numbers, a word those that have it as a category. Local. Raises UsageError for
+        a value that the column's kind, bound or categories do not allow.
+        """
+        gappy = [n for n, c in self._columns.items() if c.missing is not None]
+        if isinstance(value, Mapping):
+            for name in value:
+                self.column(name)
+            wanted = {n: value[n] for n in gappy if n in value}
+        else:
+            wanted = {n: value for n in gappy if self._columns[n].field.coded == isinstance(value, str)}
+        made = [self._filled(c, wanted[n]) if n in wanted else c for n, c in self._columns.items()]
+        return self.replaced(made)
+
+    def _filled(self, column: SecureColumn, value: float | str) -> SecureColumn:
+        field, values = column.field, column.values.numeric()
+        fill = field.fill(value, f"table {self.name!r}: fillna")
+        assert column.missing is not None
+        whole = column.whole or field.coded
+        units = round(fill) if whole else fill / field.unit
+        added = column.missing * units if whole else column.missing.multiply(units, scale=values.scale)
+        if whole:
+            added = in_units(added, field.unit)
+        filled = (values + added.rescaled(values.scale))._stated(max(values.bound, abs(fill) / field.unit))
+        return SecureColumn(replace(field, missing=False), filled)
+
+    def filter(self, mask: SecureArray | NullableArray) -> Table:
         """The rows where the secret boolean ``mask`` (n,) is true; the others become padding: nobody learns how many.
 
-        What is made of booleans and binary labels alone, by products and complements, will do too. One product per
-        value.
+        What is made of booleans and binary labels alone, by products and complements, will do too, and so do columns of
+        kind binary, which are checked to hold 0 and 1. An empty cell is false. One product per value.
         """
         what = f"table {self.name!r}: filter"
         secret(what, mask)
-        if mask.kind != "bool" and not mask._flags:
+        if mask.kind != "bool" and not mask._flags and not (mask.kind == "int" and mask.bound <= 1):
             raise UsageError(
                 f"{what}: expected a secret boolean mask, got {mask!r}; compare it with something first, "
                 'as in table["x"] > 0.5 for a column of 0 and 1'
             )
         if mask.shape != (self.rows,):
             raise ShapeError(f"table {self.name!r}: expected a mask of shape ({self.rows},), got {mask.shape}")
-        keep = as_flags(mask, what)
+        keep = mask.as_mask(what, self.valid) if isinstance(mask, NullableArray) else as_flags(mask, what)
         valid = keep if self.valid is None else keep * self.valid
         return Table(
             self._context, self.name, _masked(list(self._columns.values()), keep), rows=self.rows,
@@ -545,89 +467,49 @@ class Table:
         order = np.random.default_rng(seed).permutation(self.rows)  # a public choice
         return self.take(np.sort(order[held:])), self.take(np.sort(order[:held]))
 
-    def group_by(self, *names: str) -> GroupBy:
-        """Groups of rows with equal values in these columns: ``.agg(...)`` gives one row for each."""
+    def group_by(self, *names: str, keep_missing: bool = False) -> GroupBy:
+        """Groups of rows with equal values in these columns: ``.agg(...)`` gives one row for each.
+
+        Rows with an empty cell in one of them are left out; with ``keep_missing`` they are groups of their own, after
+        the others.
+        """
         if not names:
             raise UsageError("group_by: name at least one column")
-        return GroupBy(self, names)
+        return GroupBy(self, names, keep_missing)
 
     def to_arrays(
         self, target: str | None = None
     ) -> tuple[SecureArray, SecureArray | None, SecureArray | None, tuple[str, ...]]:
         """Features (n, d) in units, the target (n,) or None, the row mask (n,) or None, and the features' names.
 
-        ``target``: the column to predict, None for the label. Raises UsageError as ``matrix`` does.
+        ``target``: the column to predict, None for the label. Where its cells may be empty, rows without a target do
+        not count: the mask leaves them out, and all else is 0 in them. Raises UsageError as ``matrix`` does.
         """
         name = target or self.label_name
         names = tuple(n for n in self.feature_names if n != name)
-        return self.matrix(names), None if name is None else self[name], self.valid, names
+        if name is None:
+            return self.matrix(names), None, self.valid, names
+        told = self.with_target(name)
+        return told.matrix(names), told.column(name).natural, told.valid, names
+
+    def with_target(self, name: str) -> Table:
+        """The rows that have a value in this column; the others become padding. The table itself where all have."""
+        return self.dropna([name])
 
 
 def _masked(columns: Sequence[SecureColumn], keep: SecureArray) -> list[SecureColumn]:
-    """Columns and their masks, 0 where ``keep`` is 0: one product for all of a scale."""
-    parts = [(i, part) for i, c in enumerate(columns) for part in ("values", "missing") if getattr(c, part) is not None]
-    made: dict[tuple[int, str], SecureArray] = {}
-    for scale in sorted({getattr(columns[i], part).numeric().scale for i, part in parts}):
-        same = [(i, p) for i, p in parts if getattr(columns[i], p).numeric().scale == scale]
-        given = [getattr(columns[i], p).numeric() for i, p in same]
-        product = stack(given) * keep  # a whole number times anything keeps its scale
-        for k, key in enumerate(same):
-            made[key] = product[k]._stated(given[k].bound)
-            made[key]._flags = given[k]._flags and keep._flags
-    return [
-        SecureColumn(c.field, made[i, "values"], None if c.missing is None else made[i, "missing"])
-        for i, c in enumerate(columns)
-    ]
-
-
-class GroupBy:
-    """What ``Table.group_by`` gives."""
-
-    def __init__(self, table: Table, names: Sequence[str]) -> None:
-        self._table, self._names = table, tuple(names)
-        self._keys = [table.column(n) for n in names]
-
-    def agg(self, capacity: int | None = None, **aggregates: tuple[str, str] | str) -> Groups:
-        """Aggregates per group: ``mean_age=("age", "mean")``, ``n="count"``. All stays secret until it is opened.
-
-        A single column of categories has one row per category, in the schema's order, and costs a product with its
-        one-hot form. Else ``capacity`` is the public number of rows of the result, and the cost that of a sort.
-        """
-        wanted: dict[str, tuple[str, SecureArray | None]] = {}
-        for name, how in aggregates.items():
-            if how == "count":
-                wanted[name] = ("count", None)
-            elif isinstance(how, tuple) and len(how) == 2:
-                column = self._table.column(how[0])
-                if column.missing is not None:
-                    raise UsageError(f"group_by: {how[0]!r} may have empty cells; fill them in first (SimpleImputer)")
-                wanted[name] = (how[1], column.natural)
-            else:
-                raise UsageError(f'group_by: expected {name}=("column", "mean") or {name}="count", got {how!r}')
-        single = self._keys[0]
-        simple = all(how in ("sum", "count", "mean") for how, _ in wanted.values())
-        if len(self._keys) == 1 and single.field.coded and single.missing is None and simple:
-            return self._by_category(single, wanted)
-        if capacity is None:
-            raise UsageError("group_by: state capacity=, a public number of rows that holds all groups")
-        return group_by([k.natural for k in self._keys], wanted, capacity=capacity, valid=self._table.valid)
-
-    def _by_category(self, key: SecureColumn, wanted: Mapping[str, tuple[str, SecureArray | None]]) -> Groups:
-        table, levels = self._table, len(key.field.categories)
-        hot = one_hot(key.values, levels).numeric()
-        if table.valid is not None:
-            hot = hot * table.valid.reshape((-1, 1))
-        count = hot.sum(axis=0)._stated(float(table.rows))
-        out: dict[str, SecureArray] = {}
-        for name, (how, values) in wanted.items():
-            if values is None:
-                out[name] = count
-                continue
-            total = matmul(values.reshape((1, -1)), hot).reshape((levels,))._stated(values.bound * max(1, table.rows))
-            # an empty group has the sum 0, so its mean is 0 whatever it is divided by
-            out[name] = total if how == "sum" else total / (count + (count == 0).numeric())
-        codes = table._context.constant(np.arange(levels))
-        return Groups((codes,), count > 0, out)
+    """Columns and their masks, 0 where ``keep`` is 0: one product for all, of whatever scale."""
+    parts = [x.numeric() for c in columns for x in (c.values, c.missing) if x is not None]
+    if not parts:
+        return []
+    proto = keep._context.protocol
+    stacked = proto.stack([x._ring_share() for x in parts], 0)
+    product = proto.mul(stacked, keep._ring_share().map(layout.broadcast(stacked.shape)))
+    made = iter([
+        SecureArray(x._context, product.map(layout.take(i)), x.scale, x.bound, x._flags and keep._flags)
+        for i, x in enumerate(parts)
+    ])  # fmt: skip
+    return [SecureColumn(c.field, next(made), None if c.missing is None else next(made)) for c in columns]
 
 
 def read(context: Context, info: TableInfo, owners: Sequence[str] | None = None) -> Table:
@@ -669,7 +551,7 @@ def read(context: Context, info: TableInfo, owners: Sequence[str] | None = None)
         shared = brought_by_all("features")
         for i, field in enumerate(info.numbers):
             moments[field.name] = total[:, i]
-            values[field.name] = shared[:, i]._stated(field.bound / field.unit)
+            values[field.name] = _cells_of(shared[:, i], field)
     if info.coded:
         codes = brought_by_all("codes")
         for i, field in enumerate(info.coded):
@@ -682,7 +564,10 @@ def read(context: Context, info: TableInfo, owners: Sequence[str] | None = None)
         gaps = {field.name: empty[:, i] for i, field in enumerate(info.gappy)}
     columns = [SecureColumn(replace(f, owners=tuple(names)), values[f.name], gaps.get(f.name)) for f in info.fields]
     if info.label is not None:
-        columns.append(SecureColumn(replace(info.label, owners=tuple(names)), brought_by_all("label").numeric()))
+        cells = brought_by_all("label").numeric()
+        if info.label.kind == "integer":
+            cells = _cells_of(cells, info.label)
+        columns.append(SecureColumn(replace(info.label, owners=tuple(names)), cells))
     keys = brought_by_all("keys") if info.keyed else None
     each_brought = [(o, context.declared[o][first].shape[0]) for o in names]
     return Table(
@@ -696,3 +581,11 @@ def read(context: Context, info: TableInfo, owners: Sequence[str] | None = None)
         keys=keys,
         moments=moments,
     )
+
+
+def _cells_of(shared: SecureArray, field: Field) -> SecureArray:
+    """A column in units from what owners shared of it: whole numbers as they are, others divided by the unit."""
+    bits, bound = field.whole_bits, field.bound / field.unit
+    if bits is None:
+        return shared._stated(bound)
+    return SecureArray(shared._context, shared._ring_share(), bits, bound)

@@ -152,6 +152,8 @@ def run(
 
     threads = [threading.Thread(target=compute_party, args=(i,), daemon=True) for i in range(count)]
     threads += [threading.Thread(target=outside_party, args=item, daemon=True) for item in (outside or {}).items()]
+    for name, t in zip(network, threads, strict=True):
+        network[name].party_runs_in(t)
     for t in threads:
         t.start()
     for t in threads:

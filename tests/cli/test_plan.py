@@ -61,7 +61,7 @@ def test_a_table_is_planned_from_its_schema(call: Call, tmp_path: Path) -> None:
         "[plan.bank_a]\nt = 50\n[plan.bank_b]\nt = 70\n"
     )
     planned = plan(call, tmp_path)
-    assert planned["dealt"]["bank_a"] == 64 + 16 * 50 + 64 + 16 * 3  # values, moments
+    assert planned["dealt"]["bank_a"] == 64 + 16 * 50 + 64 + 16 * 4  # values, sums
     assert planned["openings"][-1]["to"] == ["auditor"]
     code, _, err = call("plan", tmp_path / "program.py", "--rows", "bank_a.t=5x5")
     assert code == 2 and "number of rows" in err

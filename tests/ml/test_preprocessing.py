@@ -67,7 +67,7 @@ def run(body: Callable[[Table], Any], *, gaps: bool = False, padded: bool = Fals
         if isinstance(made, Table):
             opened: dict[str, Any] = {"rows": made.rows}
             for n in made.feature_names:
-                opened[n] = s.reveal(made[n], to="all", name=n, reason="test")
+                opened[n] = s.reveal(made.column(n).natural, to="all", name=n, reason="test")
                 if made.column(n).missing is not None:
                     opened[f"no {n}"] = s.reveal(made.column(n).missing, to="all", name=n, reason="test")
             return opened
@@ -232,7 +232,7 @@ def test_rounds_do_not_grow_with_the_columns(
             with s.stage("curve"):
                 made = curve.clone().fit_transform(table)
             bounds = {n: made[n].bound for n in names}
-            opened = {n: s.reveal(made[n], to="all", name=n, reason="test")[:40] for n in names}
+            opened = {n: s.reveal(made.column(n).natural, to="all", name=n, reason="test")[:40] for n in names}
             return opened, bounds, s.stages[0].rounds
 
         return pv.simulate(program, inputs={"o": table_inputs(info, x[:, at])}, tables={"t": info}).output
@@ -353,7 +353,7 @@ def test_an_empty_column_is_found() -> None:
         filled = SimpleImputer().fit_transform(s.table("t"))
         return s.reveal(filled["b"].sum(), to="all", name="sum", reason="test")
 
-    with pytest.raises(RangeViolated, match=r"test_preprocessing.py:\d+ \(a, b: a column is empty in nearly all"):
+    with pytest.raises(RangeViolated, match=r"test_preprocessing.py:\d+ \(mean: of a, b, one has no value in any"):
         pv.simulate(program, inputs={"o": table_inputs(info, data)}, tables={"t": info})
 
 

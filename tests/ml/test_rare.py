@@ -209,6 +209,16 @@ def test_the_default_is_scikit_learns_default(name: str) -> None:
     assert abs(roc_auc_score(y, mine) - roc_auc_score(y, theirs)) < 1e-3
 
 
+@pytest.mark.parametrize("offset", [30.0, 100.0])
+def test_columns_far_from_0_are_right_or_refused(offset: float) -> None:
+    """Variance inflation of the intercept beyond 10,000; by default the intercept passes its bound."""
+    x, y = rare(400, 200, 13)
+    coef, errors = optimum(x + offset, y, penalty=1.0)
+    close(fitted(x + offset, y, coefficient_bound=2048.0), coef, errors)
+    with pytest.raises(RangeViolated, match="columns far from 0"):
+        fitted(x + 100, y)
+
+
 def test_classes_told_apart_need_a_penalty() -> None:
     x, y = separated()
     with pytest.raises(RangeViolated, match="without error"):

@@ -91,9 +91,9 @@ def test_a_rare_level_of_distances_and_densities() -> None:
         mixture.fit(PLAIN)
     model = GaussianMixture(2, means_init=starts, max_iter=4)
     assert np.abs(run(lambda z, _: model.clone().fit(z.features).means_) - mixture.means_).max() < 1e-2
-    near = PlainNeighbors(3).fit(PLAIN, Y).predict(PLAIN[:20])
-    got = run(lambda z, _: KNeighborsClassifier(2, 3).fit(z).predict(z.take(np.arange(20))))
-    assert (got == near).mean() >= 0.95
+    near = PlainNeighbors(15).fit(PLAIN, Y).predict_proba(PLAIN[1:20])
+    got = run(lambda z, _: KNeighborsClassifier(2, 15).fit(z).predict_proba(z.take(np.arange(1, 20))))
+    assert np.abs(got - near).max() < 0.2  # the last of 15 neighbours may be another that is as near
 
 
 def test_what_a_stated_bound_says() -> None:

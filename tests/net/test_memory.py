@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
+import privity as pv
 from privity.errors import PeerAborted, PeerTimeout, PrivityError, UsageError, WireError
 from privity.net.link import EmulatedLink
-from privity.net.memory import memory_network
+from privity.net.memory import MemoryChannel, memory_network
 from privity.net.wire import Declare, Digest, ProgressNote, wire_bytes
 
 
@@ -88,8 +89,8 @@ def test_names_must_differ() -> None:
         memory_network(["a", "a"])
 
 
-def together(*programs: Callable[[], Any]) -> list[BaseException | None]:
-    """Each in a thread of its own; what each raised."""
+def together(*programs: Callable[[], Any], channels: Sequence[MemoryChannel] = ()) -> list[BaseException | None]:
+    """Each in a thread of its own, which is the party of its channel; what each raised."""
     raised: list[BaseException | None] = [None] * len(programs)
 
     def guarded(i: int, program: Callable[[], Any]) -> None:
@@ -99,6 +100,8 @@ def together(*programs: Callable[[], Any]) -> list[BaseException | None]:
             raised[i] = error
 
     threads = [threading.Thread(target=guarded, args=item, daemon=True) for item in enumerate(programs)]
+    for channel, thread in zip(channels, threads, strict=False):
+        channel.party_runs_in(thread)
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -112,7 +115,6 @@ def test_who_computes_is_waited_for_however_long() -> None:
     net = memory_network(["a", "b", "c"], idle_s=0.005)
 
     def computes() -> None:
-        net["a"].party_runs_here()
         threading.Event().wait(0.25)
         net["a"].send("b", 1, b"x")
 
@@ -124,14 +126,13 @@ def test_who_computes_is_waited_for_however_long() -> None:
     def waits() -> None:
         net["c"].receive("b", 1, np.empty(1, np.uint8))
 
-    for channel in ("a", "b"):
-        net[channel].party_runs_here()  # until their own threads say so: else the first look could come before them
-    assert together(waits, relays, computes) == [None, None, None]
+    channels = [net[name] for name in "cba"]
+    assert together(waits, relays, computes, channels=channels) == [None, None, None]
 
 
 def test_who_has_ended_without_a_word_is_not() -> None:
     net = memory_network(["a", "b"], idle_s=0.02)
-    assert together(net["a"].party_runs_here) == [None]
+    assert together(lambda: None, channels=[net["a"]]) == [None]
     with pytest.raises(PeerTimeout, match=r"b waited 0.02 s for step 4 from a without a sign of life; .*timeout_s"):
         net["b"].receive("a", 4, np.empty(1))
 
@@ -168,3 +169,16 @@ def test_parties_that_wait_for_each_other_end_at_once(ring: list[str], latency: 
     text = next(str(error) for error in raised if isinstance(error, PeerTimeout))
     assert "nothing is on its way, so nobody can go on" in text
     assert all(f"{me} waits for step 2 from {ring[i - 1]}" in text for i, me in enumerate(ring))
+
+
+def test_a_simulation_may_compute_for_longer_than_its_timeout() -> None:
+    """An owner that is no compute party waits for all of it."""
+
+    def program(s: pv.Session) -> Any:
+        x = s.secret("x", "bank")
+        if s.me.startswith("compute"):
+            threading.Event().wait(0.3)
+        return s.reveal(x.sum(), to="all", name="x", reason="the sum")
+
+    done = pv.simulate(program, inputs={"bank": {"x": np.array([1.0, 2.0])}}, timeout_s=0.01)
+    assert done.outputs["bank"] == pytest.approx(3.0, abs=1e-4)

@@ -281,7 +281,7 @@ def test_pooling(compute: Compute, shape: Any, kernel: Any, stride: Any, padding
 def test_what_would_not_fit_is_refused_before_it_runs() -> None:
     def program(s: Session) -> None:
         x = s.secret("x", "compute_0")
-        for fn in (linear.norm, lambda x: x @ x, lambda x: linear.einsum("ij,jk", x, x), linear.cov):
+        for fn in (linear.norm, lambda x: x @ x, lambda x: linear.einsum("ij,jk", x, x)):
             with pytest.raises(OverflowPlanned, match="assume_bound"):
                 fn(x)
 

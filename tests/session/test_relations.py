@@ -58,7 +58,7 @@ def run(program: Any, **options: Any) -> Any:
 
 
 def shown(s: pv.Session, table: Table) -> dict[str, Any]:
-    out = {n: s.reveal(table[n], to="all", name=n, reason="test") for n in table.columns}
+    out = {n: s.reveal(table.column(n).natural, to="all", name=n, reason="test") for n in table.columns}
     for name in table.columns:
         gaps = table.column(name).missing
         if gaps is not None:

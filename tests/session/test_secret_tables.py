@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from privity.errors import RangeViolated, ShapeError, UsageError
-from privity.functions import order, tables
+from privity.functions import groups, order, tables
 from privity.functions.tables import Permutation
 
 RNG = np.random.default_rng(6)
@@ -104,12 +104,12 @@ def test_groups(compute: Callable[..., list[Any]], n: int, names: int, capacity:
     valid = {"no mask": np.ones(n, bool), "mask": RNG.random(n) < 0.6, "nothing valid": np.zeros(n, bool)}[masked]
 
     def fn(k: Any, x: Any, m: Any, v: Any) -> list[Any]:
-        groups = tables.group_by(
+        found = groups.group_by(
             k, {"total": ("sum", x), "rows": ("count", None), "largest": ("max", x), "smallest": ("min", x),
                 "top": ("max", m), "average": ("mean", x)},
             capacity=capacity, valid=None if masked == "no mask" else v == 1,
         )  # fmt: skip
-        return [*groups.keys, groups.valid, *(groups[w] for w in WHAT), groups["average"]]
+        return [*found.keys, found.valid, *(found[w] for w in WHAT), found["average"]]
 
     *got, mean = compute(fn, k, x, m, valid.astype(int))
     *want, average = grouped(k, x, m, capacity, valid)
@@ -121,8 +121,8 @@ def test_groups_by_several_keys(compute: Callable[..., list[Any]]) -> None:
     a, b, x = RNG.integers(0, 3, 30), RNG.integers(0, 2, 30), RNG.integers(-9, 9, 30)
 
     def fn(a: Any, b: Any, x: Any) -> list[Any]:
-        groups = tables.group_by([a, b == 1], {"x": ("sum", x)}, capacity=10)
-        return [*groups.keys, groups.valid, groups["x"]]
+        found = groups.group_by([a, b == 1], {"x": ("sum", x)}, capacity=10)
+        return [*found.keys, found.valid, found["x"]]
 
     pairs = np.unique(np.stack([a, b], 1), axis=0)
     sums = [x[(a == p) & (b == q)].sum() for p, q in pairs]
@@ -133,7 +133,7 @@ def test_groups_by_several_keys(compute: Callable[..., list[Any]]) -> None:
 
 def test_more_groups_than_the_capacity_are_found(computing: Any) -> None:
     def fn(k: Any) -> Any:
-        return tables.group_by(k, {"rows": ("count", None)}, capacity=3)["rows"]
+        return groups.group_by(k, {"rows": ("count", None)}, capacity=3)["rows"]
 
     same(computing()(fn, np.array([5, 5, 6, 7, 7])), [[2, 1, 2]])
     with pytest.raises(RangeViolated):
@@ -143,13 +143,12 @@ def test_more_groups_than_the_capacity_are_found(computing: Any) -> None:
 @pytest.mark.parametrize(
     ("use", "error"),
     [
-        (lambda x: tables.group_by(x, {"a": ("median", x)}, capacity=3)["a"], UsageError),
-        (lambda x: tables.group_by(x, {"a": ("sum", None)}, capacity=3)["a"], UsageError),
-        (lambda x: tables.group_by(x, {"a": ("count", x)}, capacity=3)["a"], UsageError),
-        (lambda x: tables.group_by(x, {"a": ("sum", x)}, capacity=0)["a"], UsageError),
-        (lambda x: tables.group_by(x[:0], {"a": ("sum", x[:0])}, capacity=1)["a"], UsageError),
-        (lambda x: tables.group_by(x, {"a": ("sum", x[1:])}, capacity=3)["a"], ShapeError),
-        (lambda x: tables.group_by(x.reshape(-1, 1), {"a": ("sum", x)}, capacity=3)["a"], ShapeError),
+        (lambda x: groups.group_by(x, {"a": ("median", x)}, capacity=3)["a"], UsageError),
+        (lambda x: groups.group_by(x, {"a": ("sum", None)}, capacity=3)["a"], UsageError),
+        (lambda x: groups.group_by(x, {"a": ("sum", x)}, capacity=0)["a"], UsageError),
+        (lambda x: groups.group_by(x[:0], {"a": ("sum", x[:0])}, capacity=1)["a"], UsageError),
+        (lambda x: groups.group_by(x, {"a": ("sum", x[1:])}, capacity=3)["a"], ShapeError),
+        (lambda x: groups.group_by(x.reshape(-1, 1), {"a": ("sum", x)}, capacity=3)["a"], ShapeError),
         (lambda x: tables.histogram(x, [1.0]), UsageError),
         (lambda x: tables.one_hot(x * 0.5, 3), UsageError),
         (lambda x: tables.one_hot(x, 0), UsageError),

@@ -152,10 +152,25 @@ def test_t(rows: np.ndarray, equal_var: bool, group: str) -> None:
         np.testing.assert_allclose([got.p_value, got.df], [want.pvalue, want.df], rtol=3e-3)
 
 
-def test_a_bound_that_leaves_no_digits_is_found() -> None:
-    given = {"x": pv.Input(DATA[:, 4], 300.0), "y": pv.Input(Y, 1)}
-    with pytest.raises(RangeViolated):
-        run(lambda s: stats.ttest(s["x"], s["y"]), given, check_range=False)
+@pytest.mark.parametrize("offset", [0.0, 1e7])
+def test_t_does_not_depend_on_bound_and_offset(offset: float) -> None:
+    x = np.round(2.0**17 * DATA[:, 4]) / 2.0**17 + offset  # a deviation of 0.014
+    want = plain.ttest_ind(x[Y == 1], x[Y == 0], equal_var=False)
+    for bound in (offset + 1.0, 1e9):
+        given = {"x": pv.Input(x, bound), "y": pv.Input(Y, 1)}
+        got = run(lambda s: stats.ttest(s["x"], s["y"]), given, check_range=False)
+        np.testing.assert_allclose([got.statistic, got.df], [want.statistic, want.df], rtol=5e-4)
+
+
+def test_values_without_digits_are_refused_by_name() -> None:
+    x = np.arange(N) % 2 * 2.0**-18
+    given = {"x": pv.Input(np.column_stack([x, Y]), 300.0), "y": pv.Input(Y, 1)}
+    for fn, name in (
+        (lambda s: stats.ttest(s["x"][:, 0], s["y"]), "ttest: x: the values vary by less than 4 units"),
+        (lambda s: stats.correlation(s["x"]), "correlation: the values vary by less than 4 units"),
+    ):
+        with pytest.raises(RangeViolated, match=name):
+            run(fn, given, check_range=False)
 
 
 def test_mann_whitney(rows: np.ndarray) -> None:

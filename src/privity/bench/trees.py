@@ -57,7 +57,7 @@ class Case:
         """
         bins: Bins = secrets["bins"]
         margin = secrets["margin"].reshape((1, -1))
-        gradient, hessian = Logistic(secrets["y"], 1.0).derivatives(margin)
+        gradient, hessian, _ = Logistic(secrets["y"], 1.0).derivatives(margin)
         trees, values = grow(bins, gradient, hessian, Growth(self.depth, largest=64.0))
         change = stack([(values * gradient).mean(), (values * values * hessian).mean()])
         return concatenate([change, trees.splits[0].reshape((-1,)).rescaled(change.scale)])

@@ -73,7 +73,7 @@ def _field(column: Column, cut_as: str) -> Field:
     assert column.kind != "text"
     return Field(
         column.name,
-        column.kind,
+        "number" if column.transform != "none" else column.kind,
         1.0 if as_it_is else power_of_two_bound(column),
         column.shared_bound,
         column.categories,
@@ -140,7 +140,7 @@ def load_inputs(
             if len(kept) < len(table.values):
                 note(f"table {name!r}: {len(table.values) - len(kept)} rows repeat a key and are left out")
         values = _cut(schema, values, table.digest, thresholds, note)
-        inputs.update(table_inputs(table_info(schema), values, label, keys))
+        inputs.update(table_inputs(table_info(schema), values, label, keys, note))
         if schema.keys and log is not None:
             brought = KeySet(table.keys)
             log.check(brought, f"{owner}: the file of table {name!r}")

@@ -15,6 +15,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from privity.data.keys import Kind, readable
 from privity.data.schema import Column, TableSchema
 from privity.data.text import NotText, advice, any_length, composed, malformed, text_of
 from privity.errors import DataError
+from privity.fields import WHOLE_BITS
 
 MOST_PROBLEMS = 5
 """Problems listed in one message; the rest are counted no further, so that a wrong file fails fast."""
@@ -31,6 +33,7 @@ MOST_PROBLEMS = 5
 Parsed = tuple[npt.NDArray[np.float64], tuple[tuple[str, ...], ...]]
 """Values (rows, columns), and the cells of each key column."""
 
+_LARGEST_WHOLE = 1 << WHOLE_BITS
 _LONGEST_QUOTE = 40
 _MOST_LISTED = 8
 _NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*", re.ASCII)
@@ -321,6 +324,8 @@ def _fast_column(column: Column, cells: Sequence[str], gaps: Sequence[str]) -> n
         return None
     fits = bool(np.all(np.abs(found) <= max(column.bound, len(column.categories))))  # False for NaN and infinity too
     whole = column.kind == "number" or not np.any(found != np.rint(found))
+    # at 2^53 float64 no longer says whether the cell is one more
+    whole = whole and not (column.kind == "integer" and np.any(np.abs(found) >= _LARGEST_WHOLE))
     if not fits or not whole or (column.kind == "binary" and np.any(found < 0)):
         return None
     values = np.full(len(empty), math.nan)
@@ -350,6 +355,8 @@ def _check_cell(column: Column, cell: str, gaps: Sequence[str]) -> tuple[str | N
         return f"a magnitude of at most {column.bound:.17g} (the column's public bound)", value
     if column.kind == "integer" and not value.is_integer():
         return _expected(column), value
+    if column.kind == "integer" and abs(value) >= _LARGEST_WHOLE and abs(Decimal(text)) > _LARGEST_WHOLE:
+        return f"a whole number of at most 2^{WHOLE_BITS} (larger ones have no exact float64)", value
     return None, value
 
 

@@ -18,6 +18,7 @@ from .convert import ceil, floor, rint, trunc
 from .convolution import avg_pool1d, avg_pool2d, conv1d, conv2d, max_pool1d, max_pool2d
 from .decompose import cholesky, inv, lstsq, solve, top_eigenvectors
 from .exponential import exp, exp2, expm1, log, log1p, log2, logit, power
+from .groups import Groups, group_by
 from .join import concatenate, stack
 from .linear import corrcoef, cov, diagonal, dot, einsum, matmul, norm, outer, trace, tril, triu
 from .order import (
@@ -39,17 +40,7 @@ from .order import max_ as max
 from .order import min_ as min
 from .real import divide, reciprocal, rsqrt, sqrt
 from .select import absolute, clip, maximum, minimum, where
-from .tables import (
-    Groups,
-    Permutation,
-    cumsum,
-    group_by,
-    histogram,
-    lookup,
-    one_hot,
-    segmented_sum,
-    shuffle,
-)
+from .tables import Permutation, cumsum, histogram, lookup, one_hot, segmented_sum, shuffle
 from .trigonometric import cos, sin
 
 __all__ = [

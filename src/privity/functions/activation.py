@@ -15,6 +15,7 @@ from ..mpc.shares import Share
 from ..ring import exact
 from ..types import RANGE_BITS
 from . import arithmetic, exponential, real
+from .cellwise import cellwise
 from .order import max_
 
 _FINE = 24  # fractional bits of softmax numerators and of gates
@@ -22,6 +23,7 @@ _TAIL = 29  # fractional bits of a probability
 _GRID = 10  # fewest fractional bits of x at which the ends of a curve are near enough to where it was fitted
 
 
+@cellwise
 def sigmoid(x: SecureArray, factor: float = 1.0) -> SecureArray:
     """factor / (1 + e^-x) for every value the ring holds, precise in both tails; at 29 fractional bits.
 
@@ -46,11 +48,13 @@ def sigmoid_series(x: SecureArray, factor: float = 1.0) -> SecureArray:
     return _curve(x, periodic.SIGMOID, x._context.fraction_bits, factor)
 
 
+@cellwise
 def tanh(x: SecureArray) -> SecureArray:
     """Hyperbolic tangent for every value the ring holds; absolute error at most 2^-14. Cost as ``sigmoid_series``."""
     return _curve(x, periodic.TANH, x._context.fraction_bits)
 
 
+@cellwise
 def erf(x: SecureArray) -> SecureArray:
     """Error function for every value the ring holds; absolute error at most 2^-14. Cost as ``sigmoid_series``."""
     return _curve(x, periodic.ERF, x._context.fraction_bits)
@@ -75,6 +79,7 @@ def _curve(x: SecureArray, of: Curve, out: int, factor: float = 1.0) -> SecureAr
     return SecureArray(x._context, share, out, abs(factor) * 1.001)
 
 
+@cellwise
 def gelu(x: SecureArray) -> SecureArray:
     """x (1 + erf(x / sqrt 2)) / 2, the exact form. Absolute error at most 2^-15 plus 2^-23 |x| up to |x| = 4.5.
 
@@ -83,6 +88,7 @@ def gelu(x: SecureArray) -> SecureArray:
     return _gated(x, periodic.GATE_NORMAL)
 
 
+@cellwise
 def silu(x: SecureArray) -> SecureArray:
     """x sigmoid(x). Absolute error at most 2^-14; beyond |x| = 12.5 it is x or 0. Cost as ``gelu``."""
     return _gated(x, periodic.GATE_LOGISTIC)
@@ -95,6 +101,7 @@ def _gated(x: SecureArray, of: Curve) -> SecureArray:
     return SecureArray(x._context, result._ring_share(), result.scale, x.bound + 2.0**-13)
 
 
+@cellwise
 def relu(x: SecureArray) -> SecureArray:
     """max(x, 0), exactly. The rounds of a comparison and 1, or 3 in a large batch.
 
@@ -105,6 +112,7 @@ def relu(x: SecureArray) -> SecureArray:
     return SecureArray(x._context, (positive * x)._ring_share(), x.scale, x.bound)
 
 
+@cellwise
 def softplus(x: SecureArray) -> SecureArray:
     """log(1 + e^x) for every value the ring holds; absolute error at most 2^-14.
 

@@ -343,17 +343,6 @@ def divide_public(x: SecureArray, divisor: Plain, scale: int | None = None) -> S
     return _multiply_public(x, factor, scale, factors_of.FINE)
 
 
-def variance(x: SecureArray, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> SecureArray:
-    """Variance as the mean of squared deviations (not E[x^2] - E[x]^2, which cancels)."""
-    centre = mean(x, axis, keepdims=True)
-    deviation = add(x, centre, -1)
-    squares = total(multiply(deviation, deviation), axis, keepdims)
-    terms = x.size // max(1, centre.size)
-    if terms <= ddof:
-        raise ShapeError(f"var with ddof={ddof} needs more than {ddof} values along the axis, got {terms}")
-    return divided(squares, terms - ddof, squares.scale)
-
-
 def is_whole(c: npt.NDArray[Any]) -> bool:
     """Whether public numbers are whole, of whatever type."""
     return c.dtype.kind in "biu" or bool(np.all(c == np.rint(c)))

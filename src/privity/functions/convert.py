@@ -15,6 +15,7 @@ from ..errors import UsageError
 from ..ring import exact, layout
 from ..types import RANGE_BITS
 from . import arithmetic, whole
+from .cellwise import cellwise
 
 
 def _whole(x: SecureArray, offset: int) -> SecureArray:
@@ -26,6 +27,7 @@ def _whole(x: SecureArray, offset: int) -> SecureArray:
     return SecureArray(context, proto.truncate_nearest(shifted, d), 0, float(math.ceil(x.bound)))
 
 
+@cellwise
 def floor(x: SecureArray) -> SecureArray:
     """Largest integer not above x, as secret integers; exact for every x that fits. Cost: one ``truncate_nearest``
     of the fractional bits (at 18 bits 10 rounds and at most 30 bytes per element and party)."""
@@ -33,18 +35,21 @@ def floor(x: SecureArray) -> SecureArray:
     return x if x.scale == 0 else _whole(x, 0)
 
 
+@cellwise
 def ceil(x: SecureArray) -> SecureArray:
     """Smallest integer not below x, as secret integers; exact. Cost as ``floor``."""
     x = x.numeric()
     return x if x.scale == 0 else _whole(x, (1 << x.scale) - 1)
 
 
+@cellwise
 def rint(x: SecureArray) -> SecureArray:
     """Nearest integer, as secret integers; exact; halves go up (NumPy: to the even neighbour). Cost as ``floor``."""
     x = x.numeric()
     return x if x.scale == 0 else _whole(x, 1 << (x.scale - 1))
 
 
+@cellwise
 def trunc(x: SecureArray) -> SecureArray:
     """The integer part (towards zero) as secret integers; exact. Cost: ``floor`` and a comparison (about 19 rounds)."""
     x = x.numeric()

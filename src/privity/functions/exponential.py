@@ -12,6 +12,7 @@ from ..mpc.polynomial import WORK
 from ..ring import exact, layout
 from ..types import RANGE_BITS
 from . import arithmetic, real
+from .cellwise import cellwise
 from .join import stack
 from .select import clip
 
@@ -19,6 +20,7 @@ _LOG2_E = exact.log2(math.e)
 _FINE = 24  # fractional bits of log2 x where it is multiplied by an exponent
 
 
+@cellwise
 def exp(x: SecureArray) -> SecureArray:
     """e^x. Relative error at most 2^-16 plus one unit in the last place, for every x up to the largest result.
 
@@ -29,11 +31,13 @@ def exp(x: SecureArray) -> SecureArray:
     return power_of(x, _LOG2_E, x._context.fraction_bits)
 
 
+@cellwise
 def exp2(x: SecureArray) -> SecureArray:
     """2^x for x up to 43; error, clamp and cost as ``exp``."""
     return power_of(x, 1.0, x._context.fraction_bits)
 
 
+@cellwise
 def expm1(x: SecureArray) -> SecureArray:
     """e^x - 1, precise near 0 too: relative error at most 2^-15 plus 1.25 units in the last place, plus 2^-21.
 
@@ -84,6 +88,7 @@ def _shifted(proto: Any, x: Any, shift: int) -> Any:
     return proto.truncate(x, shift) if shift >= 0 else proto.mul_public(x, layout.constant(1 << -shift))
 
 
+@cellwise
 def log(x: SecureArray) -> SecureArray:
     """Natural logarithm for x > 0; x <= 0 counts as one unit in the last place of x.
 
@@ -95,11 +100,13 @@ def log(x: SecureArray) -> SecureArray:
     return _logarithm(x, exponential.NATURAL, x._context.fraction_bits)
 
 
+@cellwise
 def log2(x: SecureArray) -> SecureArray:
     """Logarithm to base 2; range, error and cost as ``log``."""
     return _logarithm(x, exponential.BINARY, x._context.fraction_bits)
 
 
+@cellwise
 def log1p(x: SecureArray) -> SecureArray:
     """log(1 + x) for x > -1; x <= -1 counts as one unit in the last place above -1. Cost as ``log``.
 
@@ -109,6 +116,7 @@ def log1p(x: SecureArray) -> SecureArray:
     return log(x + 1)
 
 
+@cellwise
 def logit(p: SecureArray) -> SecureArray:
     """log(p / (1 - p)) for 0 < p < 1; p and 1 - p count as one unit in the last place at least. Error at most 2^-15.
 
@@ -131,6 +139,7 @@ def _logarithm(x: SecureArray, of: exponential.Logarithm, out: int) -> SecureArr
     return SecureArray(x._context, share, out, bound)
 
 
+@cellwise
 def power(x: SecureArray, exponent: Any) -> SecureArray:
     """x to a public real number, or to a secret array of exponents.
 

@@ -21,7 +21,8 @@ _PUBLIC = "session.constant(values) makes one of public values"
 def as_flags(x: Any, what: str, *, among: SecureArray | None = None, advice: str = "") -> SecureArray:
     """``x`` as marked 0/1 integers; a guard with the hint "``what`` holds 0 and 1 only" if that must be tested.
 
-    ``what``: function and argument, "quantile: valid". ``among``: flags of the rows (first axis) in which it matters;
+    A column with masks of its own is 1 where a value is there and true. ``what``: function and argument, "quantile:
+    valid". ``among``: flags of the rows (first axis) in which it matters;
     elsewhere x may be anything. ``advice``: what to pass instead, for errors. The outcome is checked at the next
     opening, and before anything is sorted (``order.settled``).
 
@@ -29,6 +30,8 @@ def as_flags(x: Any, what: str, *, among: SecureArray | None = None, advice: str
     and a zero test of 64 bits: 10 rounds and 49 bytes per element at the busiest party, and 8 rounds for the guard.
     Reals cost a zero test more. Raises UsageError for what is no secret array.
     """
+    if isinstance(x, nullable.NullableArray):
+        return x.as_mask(what)
     if not isinstance(x, SecureArray):
         raise UsageError(
             f"{what}: expected secret booleans or secret 0/1 integers, got {type(x).__name__}; {_PUBLIC}"
@@ -57,7 +60,7 @@ def as_flags(x: Any, what: str, *, among: SecureArray | None = None, advice: str
 
 def secret(what: str, x: Any) -> None:
     """Raise UsageError, naming ``what``, unless x is a secret array."""
-    if not isinstance(x, SecureArray):
+    if not isinstance(x, SecureArray | nullable.NullableArray):
         raise UsageError(f"{what}: expected a secret array, got {type(x).__name__}; {_PUBLIC}")
 
 
@@ -86,3 +89,6 @@ def neither(x: SecureArray) -> SecureArray:
 def both(x: SecureArray, y: SecureArray) -> SecureArray:
     """1 where both flags are. One round."""
     return (x * y)._stated(1.0)
+
+
+from . import nullable  # noqa: E402  (it builds on the functions above)

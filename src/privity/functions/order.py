@@ -22,7 +22,7 @@ from ..mpc.protocol import Protocol
 from ..mpc.shares import Flags, Places, Share
 from ..ring import exact, layout
 from ..types import RANGE_BITS
-from . import arithmetic
+from .cellwise import cellwise
 from .flags import as_flags
 from .join import concatenate
 
@@ -90,6 +90,7 @@ class _Lanes:
 # -- sign and extremes -----------------------------------------------------------------------------------------------
 
 
+@cellwise
 def sign(x: SecureArray) -> SecureArray:
     """-1, 0 or 1 as secret integers, exactly; both comparisons in one batch.
 
@@ -178,11 +179,15 @@ def max_(a: SecureArray, axis: int | None = None, keepdims: bool = False) -> Sec
     Up to 32 elements in at most 8192 pairs: those of one sign, ceil(log2(n - 1)) and 3. For |x| <= 128 at 18 bits 25
     bytes per party and element in a large batch, up to 60 in a small one.
     """
+    if isinstance(a, nullable.NullableArray):
+        return a.max(axis, keepdims)
     return _extreme(a, axis, keepdims, True, False, "max")
 
 
 def min_(a: SecureArray, axis: int | None = None, keepdims: bool = False) -> SecureArray:
     """Smallest value along an axis or of all, exactly. Cost as ``max``."""
+    if isinstance(a, nullable.NullableArray):
+        return a.min(axis, keepdims)
     return _extreme(a, axis, keepdims, False, False, "min")
 
 
@@ -263,6 +268,8 @@ def quantile(
     their number stays hidden. Then the error grows by 2^-17 of the gap between the two values around, and the result is
     0 where nothing counts.
     """
+    if isinstance(a, nullable.NullableArray) or isinstance(valid, nullable.NullableArray):
+        valid, (a,) = nullable.counted("quantile", valid, a)
     if valid is not None:
         return _masked_quantile(a.numeric(), np.asarray(q, np.float64), axis, as_flags(valid, "quantile: valid"))
     lanes = _Lanes(a, axis, "quantile")
@@ -310,12 +317,16 @@ def _masked_quantile(
     ahead = (place - np.arange(n)).clip(0.0, 1.0)
     some = (count > 0).numeric().reshape((1, -1, 1)) * np.ones((asked.size, 1, 1), np.int64)
     weights = concatenate([some, ahead[:, :, :-1]], axis=2) - ahead
-    if count.shape[0] == 1:
-        total = arithmetic.matmul(weights.reshape((asked.size, n)), ordered.T, reach=last)  # a mean of two, for any n
-    else:
-        total = (ordered * weights).sum(axis=2)
-    result = total._stated(last + n * 2.0 ** (1 - total.scale))
-    return result.reshape((*wanted.shape, *lanes.shape))
+    # A mean of two values, for any n, so the sum has room whatever the bounds of single products; it keeps their
+    # digits.
+    scale = max(a.scale, a._context.fraction_bits)
+    cut = ordered.scale + weights.scale - scale
+    a._context.fits(last, ordered.scale + weights.scale, "a quantile (before it is rounded)")
+    shape = (asked.size, *ordered.shape)
+    rows = (asked.size * ordered.shape[0], n)
+    left, right = (v._fitted(shape).map(layout.reshape(rows)) for v in (weights, ordered.reshape((1, *ordered.shape))))
+    total = SecureArray(a._context, a._context.protocol.dot(left, right, cut), scale, last + 2.0**-scale)
+    return total.reshape((*wanted.shape, *lanes.shape))
 
 
 def median(a: SecureArray, axis: int | None = None) -> SecureArray:
@@ -374,6 +385,7 @@ def rank(x: SecureArray, method: str = "average") -> SecureArray:
     return SecureArray(context, back_again, scale, float(max(n, 1)))
 
 
+@cellwise
 def isin(element: SecureArray, test_elements: npt.ArrayLike) -> SecureArray:
     """Whether each element is among the public ``test_elements``: secret booleans. Rounds of one zero test.
 
@@ -475,3 +487,6 @@ def searchsorted(a: npt.ArrayLike, v: SecureArray, side: str = "left") -> Secure
         spread = orders.scatter(proto, rows, [tables.cumulative(edges)])[0]
         places = spread.map(layout.then(layout.take(slice(count, None)), layout.reshape(v.shape)))
     return SecureArray(context, places, 0, float(count))
+
+
+from . import nullable  # noqa: E402  (it builds on the functions above)

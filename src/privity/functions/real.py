@@ -13,11 +13,13 @@ from ..mpc import approx, roots
 from ..ring import exact, layout
 from ..types import RANGE_BITS
 from . import arithmetic, ratio
+from .cellwise import cellwise
 
 _MOST_BITS = 60  # of an argument that is normalised by its leading bit
 _ROOT_BITS = 57  # of an argument of a square root
 
 
+@cellwise
 def reciprocal(x: SecureArray, at_most: float | None = None, scale: int | None = None) -> SecureArray:
     """1 / x; 0 where x is 0. Relative error at most 2^-20 plus one unit in the last place of ``scale`` bits.
 
@@ -51,6 +53,7 @@ def _guard_from_zero(x: SecureArray, largest: float) -> None:
     x._context.guard(proto.b2a((low[0] & low[1])._bit_share()).map(layout.total(None, False)), hint)
 
 
+@cellwise
 def divide(a: Any, b: Any, at_most: float | None = None) -> SecureArray:
     """a / b; 0 where a secret b is 0. Relative error at most 2^-20 plus 1.25 units in the last place.
 
@@ -100,6 +103,7 @@ def quotient(a: SecureArray, b: SecureArray, largest: float) -> SecureArray:
     return SecureArray(context, share, out, a.bound * largest * 1.01)
 
 
+@cellwise
 def sqrt(x: SecureArray) -> SecureArray:
     """Square root for x >= 0; 0 where x <= 0. Relative error at most 2^-20 plus 1.25 units in the last place.
 
@@ -118,6 +122,7 @@ def sqrt(x: SecureArray) -> SecureArray:
     return SecureArray(context, share, context.fraction_bits, math.sqrt(x.bound) * 1.0001 + 2.0**-context.fraction_bits)
 
 
+@cellwise
 def rsqrt(x: SecureArray) -> SecureArray:
     """1 / sqrt(x) for x > 0; 0 where x <= 0. Relative error at most 2^-20 plus one unit in the last place.
 

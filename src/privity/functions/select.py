@@ -15,6 +15,7 @@ from ..mpc import approx
 from ..mpc.shares import Share
 from ..ring import fixed, layout
 from ..types import RANGE_BITS
+from .cellwise import cellwise
 from .join import stack
 
 
@@ -67,6 +68,7 @@ def outside_count(x: SecureArray, bound: float) -> Share:
     return proto.b2a(proto.msb(both, RANGE_BITS + 1)).map(layout.total(None, False))
 
 
+@cellwise
 def where(mask: SecureArray, a: Any, b: Any) -> SecureArray:
     """Elementwise a where the secret ``mask`` is true, else b: b + mask * (a - b), exactly.
 
@@ -98,6 +100,7 @@ def _booleans(context: Context, value: Any) -> SecureArray:
     return SecureArray(context, proto.a2bits(proto.public(np.asarray(value).astype(np.uint64))))
 
 
+@cellwise
 def maximum(a: Any, b: Any) -> SecureArray:
     """Elementwise maximum: b + [a - b > 0] (a - b), exactly. Either operand may be public, at no cost.
 
@@ -107,6 +110,7 @@ def maximum(a: Any, b: Any) -> SecureArray:
     return _extreme(a, b, largest=True)
 
 
+@cellwise
 def minimum(a: Any, b: Any) -> SecureArray:
     """Elementwise minimum: b + [a - b < 0] (a - b), exactly. Either operand may be public; cost as ``maximum``."""
     return _extreme(a, b, largest=False)
@@ -124,6 +128,7 @@ def _extreme(a: Any, b: Any, largest: bool) -> SecureArray:
     return chosen._stated(min(chosen.bound, fixed.reached(max(a._bound, magnitude), chosen.scale)))
 
 
+@cellwise
 def absolute(x: SecureArray) -> SecureArray:
     """|x|: x - 2 [x < 0] x, exactly. Cost as ``maximum``."""
     x = x.numeric()
@@ -131,6 +136,7 @@ def absolute(x: SecureArray) -> SecureArray:
     return SecureArray(x._context, result._ring_share(), x._scale, x._bound)
 
 
+@cellwise
 def clip(x: SecureArray, low: npt.ArrayLike, high: npt.ArrayLike) -> SecureArray:
     """x limited to [low, high] (public numbers or arrays, rounded to x's fractional bits), exactly.
 

@@ -1,9 +1,8 @@
-"""Tables of secret rows: secret orders, running sums, groups, histograms, look-up by secret row number."""
+"""Tables of secret rows: secret orders, running sums, histograms, look-up by secret row number."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,15 +13,11 @@ from ..context import Context
 from ..errors import ShapeError, UsageError
 from ..mpc import approx, orders, tables
 from ..mpc import sort as sorting
-from ..mpc.shares import Bits, Flags, Places, Share
+from ..mpc.shares import Bits, Places, Share
 from ..ring import fixed, layout
 from ..session import Session, context_of
-from . import ratio
-from .flags import as_flags, moving, secret
+from .flags import moving
 from .order import at_least, merged, prefer_sort, settled, sort_key, thresholds
-
-AGGREGATES = ("sum", "count", "mean", "min", "max")
-
 
 # -- secret orders ---------------------------------------------------------------------------------------------------
 
@@ -156,165 +151,6 @@ def segmented_sum(x: SecureArray, starts: SecureArray) -> SecureArray:
     rows._context.fits(bound, rows.scale, "this running sum")
     (share,) = tables.running_sums(rows._context.protocol, moving(flags), [rows._ring_share()])
     return SecureArray(rows._context, share, rows.scale, bound)
-
-
-# -- groups ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Groups:
-    """One row per group, groups in ascending order of their keys, then empty rows up to the public capacity.
-
-    ``keys``: the secret keys. ``valid``: secret booleans, true for groups, false for the empty rows, in which all else
-    is 0. ``groups["name"]``: an aggregate.
-    """
-
-    keys: tuple[SecureArray, ...]
-    valid: SecureArray
-    aggregates: Mapping[str, SecureArray]
-
-    def __getitem__(self, name: str) -> SecureArray:
-        return self.aggregates[name]
-
-
-def group_by(
-    keys: SecureArray | Sequence[SecureArray],
-    aggregates: Mapping[str, tuple[str, SecureArray | None]],
-    *,
-    capacity: int,
-    valid: SecureArray | None = None,
-) -> Groups:
-    """Aggregates of rows with equal keys; nobody learns the keys, the sizes or the number of groups.
-
-    ``aggregates``: name -> (one of sum, count, mean, min, max; a secret column, None for count). ``capacity``: public
-    number of rows of the result; more groups are found by a guard (RangeViolated at the next opening). ``valid``:
-    secret booleans, or integers that are checked to be 0 or 1; other rows are left out. Sums, counts, minima and maxima
-    are exact; a mean has the error of a division.
-
-    Cost: one ``sort`` (one more for each further column with min or max), about 10 rounds, and those of a division.
-    """
-    listed = [keys] if isinstance(keys, SecureArray) else list(keys)
-    columns = [c for _, c in aggregates.values() if c is not None]
-    wrong = [n for n, (how, c) in aggregates.items() if how not in AGGREGATES or (c is None) != (how == "count")]
-    if wrong:
-        raise UsageError(f"group_by: {wrong[0]!r}: expected (one of {', '.join(AGGREGATES)}; a column, None for count)")
-    if valid is not None:
-        secret("group_by: valid", valid)
-    if any(a.ndim != 1 for a in [*listed, *columns, *([valid] if valid is not None else [])]):
-        raise ShapeError("group_by: expected one-dimensional keys, columns and mask")
-    given = _same_rows("group_by", [*listed, *columns, *([valid] if valid is not None else [])])
-    if len(given[0]) == 0 or capacity < 1:
-        raise UsageError(f"group_by: expected rows and a capacity of at least 1, got {len(given[0])} and {capacity}")
-    return _Grouping(listed, valid, capacity).result(aggregates)
-
-
-class _Grouping:
-    """The steps of one group_by: sorted rows, the last row of each group, and these rows brought to the front."""
-
-    def __init__(self, keys: Sequence[SecureArray], valid: SecureArray | None, capacity: int) -> None:
-        self.keys = [k.numeric() for k in keys]
-        self._context = self.keys[0]._context
-        mask = None if valid is None else as_flags(valid, "group_by: valid")
-        self.proto = settled(self._context)
-        self.n, self.capacity = len(self.keys[0]), capacity
-        self.order = [sort_key(k) for k in self.keys]
-        self.mask: Share | None = None
-        if mask is not None:
-            self.mask = mask._ring_share()
-            hidden = self.proto.add_public(self.proto.neg(self.mask), layout.constant(1))
-            self.order.insert(0, (hidden, 1))  # rows that do not count come last
-
-    def result(self, aggregates: Mapping[str, tuple[str, SecureArray | None]]) -> Groups:
-        proto = self.proto
-        sums: dict[int, SecureArray] = {}
-        ranked: dict[int, SecureArray] = {}
-        for how, column in aggregates.values():
-            if column is not None:
-                (sums if how in ("sum", "mean") else ranked)[id(column)] = column.numeric()
-        summed, sorted_by = list(sums.values()), list(ranked.values())
-        for x in summed:
-            self._context.fits(x.bound * self.n, x.scale, "the sum of a group")
-        key_rows, values, rest = self._sorted(sorted_by[:1], summed)
-        ends = self._ends(key_rows)
-        running = [tables.cumulative(x) for x in rest]
-        position = proto.public(layout.constants(range(1, self.n + 1)))
-        extremes = [(v, tables.previous(v, -1)) for v in values]  # largest of this group, smallest of the next
-        for column in sorted_by[1:]:
-            _, (more,), _ = self._sorted([column], [])
-            extremes.append((more, tables.previous(more, -1)))
-        keys = key_rows[len(key_rows) - len(self.keys) :]
-        flat = [*keys, position, *running, *(v for pair in extremes for v in pair)]
-        front = tables.in_front(proto, ends, [ends.share, *flat])
-        self._guard_capacity(front[0])
-        front = [self._first_rows(c) for c in front]
-        flags, body = front[0], front[1:]
-        k = len(keys)
-        counts = [proto.sub(c, tables.previous(c)) for c in body[k : k + 1 + len(running)]]
-        pairs = body[k + 1 + len(running) :]
-        largest = pairs[0::2]
-        smallest = [self._next_first(c, v) for c, v in zip(pairs[1::2], [e[0] for e in extremes], strict=True)]
-        clean = tables.masked(proto, flags, [*body[:k], *counts, *largest, *smallest])
-        made = dict(zip(sums, clean[k + 1 : k + 1 + len(summed)], strict=True))
-        at = k + 1 + len(summed)
-        top = dict(zip(ranked, clean[at : at + len(sorted_by)], strict=True))
-        bottom = dict(zip(ranked, clean[at + len(sorted_by) :], strict=True))
-        count = SecureArray(self._context, clean[k], 0, float(self.n))
-        kept = SecureArray(self._context, flags, 0, 1.0, flags=True)
-        out: dict[str, SecureArray] = {}
-        for name, (how, column) in aggregates.items():
-            if column is None:
-                out[name] = count
-                continue
-            x, at_id = column.numeric(), id(column)
-            if how in ("min", "max"):
-                out[name] = SecureArray(self._context, (top if how == "max" else bottom)[at_id], x.scale, x.bound)
-            else:
-                total = SecureArray(self._context, made[at_id], x.scale, x.bound * self.n)
-                out[name] = total if how == "sum" else _mean(total, count, kept, x.bound)
-        names = [SecureArray(self._context, s, x.scale, x.bound) for s, x in zip(clean[:k], self.keys, strict=True)]
-        return Groups(tuple(names), SecureArray(self._context, proto.a2bits(flags)), out)
-
-    def _sorted(
-        self, by: Sequence[SecureArray], carried: Sequence[SecureArray]
-    ) -> tuple[list[Share], list[Share], list[Share]]:
-        """Key columns (the mask's among them), ``by`` and ``carried``, ordered by keys and then ``by``."""
-        columns = [s for s, _ in self.order] + [x._ring_share() for x in [*by, *carried]]
-        out = sorting.sort(self.proto, [*self.order, *(sort_key(x) for x in by)], columns)
-        k = len(self.order)
-        return out[:k], out[k : k + len(by)], out[k + len(by) :]
-
-    def _ends(self, keys: Sequence[Share]) -> Flags:
-        """1 in the last row of each group that counts."""
-        bits = [b for _, b in self.order]
-        ends = tables.ends_of_runs(self.proto, list(zip(keys, bits, strict=True)))
-        if self.mask is None:
-            return ends
-        # the first key is [does not count], a bit, in the order of the sort
-        return tables.both(self.proto, ends, tables.neither(self.proto, Flags(keys[0])))
-
-    def _guard_capacity(self, flags: Share) -> None:
-        if self.n > self.capacity:
-            beyond = flags.map(layout.then(layout.take(slice(self.capacity, None)), layout.total(None, False)))
-            self._context.guard(beyond, f"group_by: capacity={self.capacity} holds all groups")
-
-    def _first_rows(self, column: Share) -> Share:
-        """The first ``capacity`` rows, zeros if there are fewer."""
-        column = column.map(layout.take(slice(self.capacity)))
-        missing = self.capacity - column.shape[0]
-        if missing <= 0:
-            return column
-        return self.proto.concatenate([column, self.proto.public(layout.zeros((missing,)))], 0)
-
-    def _next_first(self, column: Share, values: Share) -> Share:
-        """Smallest values: the group's first row stands after the last row of the group before; row 0 for the first."""
-        later = tables.previous(column)
-        head = values.map(layout.take(slice(1)))
-        return self.proto.concatenate([head, later.map(layout.take(slice(1, None)))], 0)
-
-
-def _mean(total: SecureArray, count: SecureArray, valid: SecureArray, bound: float) -> SecureArray:
-    """total / count, and 0 / 1 in empty rows; a mean is not larger than the largest value."""
-    return ratio.mean(total, count + 1 - valid, bound, max(total.scale, total._context.fraction_bits))
 
 
 # -- histograms ------------------------------------------------------------------------------------------------------

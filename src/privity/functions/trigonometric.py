@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from ..array import SecureArray
 from ..mpc import approx, periodic
+from .cellwise import cellwise
 
 
+@cellwise
 def sin(x: SecureArray) -> SecureArray:
     """Sine of x in radians, any number of periods away from 0; absolute error at most 2^-16 for |x| <= 2^(38 - b).
 
@@ -15,6 +17,7 @@ def sin(x: SecureArray) -> SecureArray:
     return _wave(x, cosine=False)
 
 
+@cellwise
 def cos(x: SecureArray) -> SecureArray:
     """Cosine of x in radians; range, error and cost as ``sin``."""
     return _wave(x, cosine=True)

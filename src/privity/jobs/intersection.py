@@ -28,7 +28,7 @@ class IntersectionTask:
     """What one owner needs. ``items``: its keys, normalised; ``keys``: as they stand in its file, for the count.
 
     steps: the names of the normalisation, which must be the same at both. log: where runs are counted. say: takes lines
-    for the terminal. deadline_s: for the peer to come. idle_s: for any single message.
+    for the terminal. deadline_s: for the peer to come. idle_s: for one without a sign of life.
     """
 
     me: str

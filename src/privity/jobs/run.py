@@ -51,7 +51,7 @@ class Interrupted(PrivityError):
 class Task:
     """What one party needs to run its part. ``load_inputs`` reads its own data, after the handshake.
 
-    deadline_s: for all parties to come. idle_s: for any single message. trace: folder for what each line cost.
+    deadline_s: for all parties to come. idle_s: for one without a sign of life. trace: folder for what each line cost.
     store: folder under which this party keeps shares that outlive the run, in one of its own name. failed: told what a
     run gave that came as far as its program and failed there, before the error is raised. rehearsal: plans the run
     before anything is shared (None: it does not plan).

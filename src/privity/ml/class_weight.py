@@ -59,8 +59,10 @@ def class_factors(
         bits = 0 if (public == np.rint(public)).all() else _digits(public)
         top = float(public.max()) + 2.0**-_BITS
         public = public if bits else public.astype(np.int64)
+        factor: SecureArray
         if flags.ndim == 1:
-            return (flags.multiply(public[1] - public[0], scale=bits) + public[0])._stated(top)
+            factor = flags.multiply(public[1] - public[0], scale=bits) + public[0]
+            return factor._stated(top)
         return flags.multiply(public, scale=bits).sum(-1)._stated(top)
     each = _balanced(what, flags, valid, weight)
     if flags.ndim == 1:

@@ -14,6 +14,7 @@ from ..array import SecureArray
 from ..disclosure import opened_where
 from ..errors import ShapeError, UsageError
 from ..functions import exp, reciprocal, segmented_sum, sort_by, sqrt, stack
+from ..functions.nullable import NullableArray, counted
 from ..mpc import approx, tables
 from ..mpc.shares import Share
 from ..ring import exact, layout
@@ -31,7 +32,7 @@ from .design import (
     settle,
     whole_target,
 )
-from .estimator import Rows, rows_of
+from .estimator import Rows, rows_of, rows_with
 from .information import Information
 from .linear_model import LinearModel
 from .metrics.survival import concordance_index
@@ -195,10 +196,13 @@ def _rows(
 ) -> tuple[Rows, SecureArray]:
     """Rows without the duration among the columns, and the durations (n,)."""
     if isinstance(x, Table) and isinstance(duration, str):
-        times = x[duration]
+        x = x.with_target(duration)
+        times = x.column(duration).natural
         x = x.drop([duration])
-    elif isinstance(duration, SecureArray):
-        times = duration
+    elif isinstance(x, Table) and isinstance(duration, SecureArray | NullableArray):
+        x, _, times = rows_with(x, None, duration, target=False)
+    elif isinstance(duration, SecureArray | NullableArray):
+        valid, (times, y) = counted(_NAME, valid, duration, y)
     else:
         raise UsageError(f"{_NAME}: no durations; give duration= as a secret array, or the name of a table's column")
     rows = rows_of(_NAME, x, y, valid=valid, sample_weight=sample_weight)

@@ -19,6 +19,8 @@ from ..functions import concatenate, reciprocal, rsqrt, sqrt
 from ..functions.arithmetic import matmul
 from ..functions.nearest import nearest_one
 from ..functions.ratio import fitting_scale, ratio
+from ..functions.spread import EXTRA, Centred, Spread, about_zero, centred, result_scale, spread_of, standardised
+from ..mpc.spread import Over, long_product
 from ..ring import exact, layout
 from ..table import Table
 from ..types import RANGE_BITS
@@ -29,10 +31,8 @@ from .points import Points, points_of, same_columns
 
 SMALLEST_SHARE = 2.0**-12
 """Every component must stand for this share of the (mean square) variance at least; guarded."""
-_SMALLEST_MOMENT = 2.0**-22
-"""The mean second moment of the columns must be this at least, 16 units of the matrix; guarded. Less is roundings."""
 _VECTOR = 28  # fractional bits of a unit vector, and of a matrix of trace 1
-_MOMENT = 26  # of second moments
+_MOST_BITS = 30  # of the rows
 _LOADING = 24  # of components that rows are multiplied with
 _SQUARE = 30  # of a square before its trace becomes 1 again
 _FACTOR = 20
@@ -75,7 +75,7 @@ class Decomposition(Estimator):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise UsageError(f"{what}: expected {name} to be a public whole number of at least 1, got {value!r}")
-        given = points_of(what, x, valid=valid, feature_bound=self.feature_bound)
+        given = points_of(what, x, valid=valid, feature_bound=self.feature_bound, most_bits=_MOST_BITS)
         n, d = given.x.shape
         if self.n_components > min(n, d):
             raise ShapeError(f"{what}: expected n_components of at most min(rows, columns), {min(n, d)}")
@@ -85,12 +85,11 @@ class Decomposition(Estimator):
         """(x - centre) @ components^T."""
         self.fitted("components_")
         components: SecureArray = self.components_  # type: ignore[attr-defined]
-        given = points_of(type(self).__name__, as_learnt(self, x), feature_bound=self.feature_bound).x
+        given = points_of(
+            type(self).__name__, as_learnt(self, x), feature_bound=self.feature_bound, most_bits=_MOST_BITS
+        ).x
         same_columns(type(self).__name__, given, components.shape[1])
-        moved = given if centre is None else given - centre
-        length = math.sqrt(given.shape[1]) * moved.bound  # no more: the components have length 1
-        share = given._context.protocol.matmul(moved._ring_share(), components.T._ring_share(), components.scale)
-        return SecureArray(given._context, share, moved.scale, length * 1.01)
+        return _placed(given if centre is None else given - centre, components, given.scale)
 
     def restored(self, x: SecureArray) -> SecureArray:
         """x @ components: (n, d) from (n, k)."""
@@ -117,16 +116,13 @@ class PCA(Decomposition):
         rows = self.rows(x, valid)
         if rows.x.shape[0] < 2:
             raise ShapeError("PCA: expected at least two rows, got 1")
-        mean = means(rows)
-        centred = rows.weighted(rows.x - mean)._stated(2 * rows.x.bound)
-        covariance = moments(centred, rows.total, less=1)
-        vectors, shares, trace = leading_vectors("PCA", covariance, self.n_components, self.squarings)
-        values = _amounts(shares, trace)
-        self.mean_ = mean
+        given = centred(rows.x, *_mask(rows), joint=True)
+        total, matrix = _second_moments("PCA", given, 1)
+        vectors, shares = leading_vectors("PCA", matrix, self.n_components, self.squarings)
+        self.mean_ = _known(given.centre)
         self.components_ = vectors.T
-        self.explained_variance_ = values
+        self.explained_variance_, self.singular_values_ = _amounts(shares, total)
         self.explained_variance_ratio_ = shares.rescaled(rows._context.fraction_bits)
-        self.singular_values_ = sqrt((self.explained_variance_ * (rows.total - 1))._stated(trace.bound * len(rows.x)))
         self.names_, self.units_ = rows.names, units_of(x)
         return self
 
@@ -156,18 +152,19 @@ class TruncatedSVD(Decomposition):
     def fit(self, x: Table | SecureArray, y: Any = None, *, valid: SecureArray | None = None) -> TruncatedSVD:
         """Learn from x (n, d); ``y`` is not used."""
         rows = self.rows(x, valid)
-        bits = rows._context.fraction_bits
-        squares = moments(rows.x, rows.total)
-        vectors, shares, trace = leading_vectors("TruncatedSVD", squares, self.n_components, self.squarings)
-        values = _amounts(shares, trace)
-        mean = means(rows)
-        seen = (vectors.T @ mean)._stated(math.sqrt(rows.x.shape[1]) * mean.bound * 1.01)
-        variance = values - seen * seen
-        spread = (trace.rescaled(bits) - (mean * mean).sum())._stated(trace.bound)
+        mask, counts = _mask(rows)
+        given = about_zero(rows.x, counts)
+        total, matrix = _second_moments("TruncatedSVD", given, 0)
+        vectors, shares = leading_vectors("TruncatedSVD", matrix, self.n_components, self.squarings)
         self.components_ = vectors.T
-        self.singular_values_ = sqrt((values * rows.total)._stated(trace.bound * len(rows.x)))
-        self.explained_variance_ = variance._stated(trace.bound)
-        self.explained_variance_ratio_ = ratio(self.explained_variance_, spread, 1.01)
+        _, self.singular_values_ = _amounts(shares, total)
+        # variances about the means, of the rows in their new places and of the columns
+        places = _placed(rows.x, vectors.T)
+        spreads = [spread_of(centred(v, mask, counts, joint=j), joint=j) for v, j in ((places, False), (rows.x, True))]
+        scale = _amount_scale(spreads[1])
+        variance, whole = (spread.variance(scale) for spread in spreads)
+        self.explained_variance_ = variance._stated(whole.bound)
+        self.explained_variance_ratio_ = ratio(self.explained_variance_, whole, 1.01)
         self.names_, self.units_ = rows.names, units_of(x)
         return self
 
@@ -183,30 +180,37 @@ class TruncatedSVD(Decomposition):
 # -- moments --------------------------------------------------------------------------------------------------------
 
 
-def means(rows: Points) -> SecureArray:
-    """Means of the columns over rows that count (d,)."""
+def _mask(rows: Points) -> tuple[SecureArray | None, SecureArray | None]:
+    """(flags (n, 1) of the rows that count, their number (1,)), None for all."""
     if rows.weight is None:
-        return rows.x.mean(0)._stated(rows.x.bound)
-    sums = rows.weighted(rows.x).sum(0)
-    return ratio(sums, rows.weight.sum(), rows.x.bound)._stated(rows.x.bound)
+        return None, None
+    return rows.weight.reshape((-1, 1)), rows.weight.sum().reshape((1,))
 
 
-def moments(x: SecureArray, total: int | SecureArray, less: int = 0) -> SecureArray:
-    """x^T x / (total - less) for x (n, d), 0 in rows that do not count; at up to 26 fractional bits."""
-    n, context = x.shape[0], x._context
-    size = exact.log2_ceil(n * exact.square(max(x.bound, 1.0)))
-    low = x.rescaled(max(1, min(x.scale, (RANGE_BITS - 1 - size) // 2)))
-    context.fits(exact.square(low.bound) * n, 2 * low.scale, "a sum of squares (state a smaller feature_bound)")
-    scale = min(2 * low.scale, _MOMENT + 2)
-    share = context.protocol.matmul(low.T._ring_share(), low._ring_share(), 2 * low.scale - scale)
-    sums = SecureArray(context, share, scale, exact.square(low.bound) * n * 1.01)
-    most = exact.square(x.bound) * 1.02 * n / max(1, n - less)
-    if isinstance(total, SecureArray):
-        return ratio(sums, (total - less).rescaled(2), exact.square(x.bound) * 2.02, scale=_MOMENT)
-    lift = exact.log2_ceil(n)
-    mean = lifted(sums, -lift)
-    mean = mean.rescaled(min(mean.scale, _MOMENT + 4))
-    return mean.multiply(np.asarray(2.0**lift / (total - less)), scale=_MOMENT).rescaled(_MOMENT)._stated(most)
+def _placed(moved: SecureArray, components: SecureArray, most: int | None = None) -> SecureArray:
+    """moved @ components^T for components (k, d) of length 1, at ``most`` fractional bits."""
+    length = math.sqrt(moved.shape[1]) * moved.bound * 1.01  # no more: the components have length 1
+    scale = fitting_scale(length, moved.scale, RANGE_BITS - 1 - components.scale)
+    moved = moved if scale == moved.scale else moved.rescaled(scale)
+    scale = scale if most is None else min(scale, most)
+    cut = moved.scale + components.scale - scale
+    share = moved._context.protocol.matmul(moved._ring_share(), components.T._ring_share(), cut)
+    return SecureArray(moved._context, share, scale, length)
+
+
+def _known(x: SecureArray | None) -> SecureArray:
+    assert x is not None
+    return x
+
+
+def _second_moments(what: str, given: Centred, less: int) -> tuple[Spread, SecureArray]:
+    """(sum of all squares, matrix of second moments (d, d) of trace 1): all columns are divided by one secret number,
+    so that neither bounds nor units nor offsets matter."""
+    spread = spread_of(given, less, joint=True)
+    spread.refuse(what)
+    rows = standardised(given, spread, _VECTOR, unit=True)._ring_share()
+    share = given._context.protocol.matmul(rows.map(layout.transpose(None)), rows, _VECTOR)
+    return spread, SecureArray(given._context, share, _VECTOR, 1.01)
 
 
 # -- eigenvectors ---------------------------------------------------------------------------------------------------
@@ -214,18 +218,16 @@ def moments(x: SecureArray, total: int | SecureArray, less: int = 0) -> SecureAr
 
 def leading_vectors(
     what: str, matrix: SecureArray, count: int, squarings: int
-) -> tuple[SecureArray, SecureArray, SecureArray]:
-    """(vectors (d, count), their shares of the trace (count,), trace) of a positive semidefinite matrix (d, d).
+) -> tuple[SecureArray, SecureArray]:
+    """(vectors (d, count), their shares of the trace (count,)) of a positive semidefinite matrix (d, d) of trace 1.
 
     Largest eigenvalue first; a vector's largest entry is positive. RangeViolated later where a share is below 2^-12.
     """
     context = matrix._context
-    trace = _trace(matrix)._stated(matrix.shape[0] * matrix.bound)
-    rest = ratio(matrix, trace, 1.0, scale=_VECTOR)._stated(1.01)
+    rest = matrix
+    hint = f"{what}: every component stands for 2^-12 of the variance at least; ask for fewer, drop constant columns"
     vectors: list[SecureArray] = []
     shares: list[SecureArray] = []
-    hint = f"{what}: every component stands for 2^-12 of the variance at least; ask for fewer, drop constant columns"
-    context.guard((trace < _SMALLEST_MOMENT * matrix.shape[0]).numeric()._ring_share(), hint)
     for number in range(count):
         left = _trace(rest)
         vector = _one_vector(rest if number == 0 else ratio(rest, left, 1.0, scale=_VECTOR), squarings)
@@ -249,7 +251,7 @@ def leading_vectors(
         shares.append(share.reshape((1,)))
         context.progress(number + 1, count, f"component {number + 1}/{count}")
     found = concatenate(vectors, axis=1).rescaled(_LOADING)._stated(1.01)
-    return found, concatenate(shares), trace
+    return found, concatenate(shares)
 
 
 def _one_vector(matrix: SecureArray, squarings: int) -> SecureArray:
@@ -267,11 +269,25 @@ def _one_vector(matrix: SecureArray, squarings: int) -> SecureArray:
     return column.multiply(root, scale=_VECTOR)._stated(1.01)
 
 
-def _amounts(shares: SecureArray, trace: SecureArray) -> SecureArray:
-    """shares * trace at the session's fractional bits."""
-    bits = trace._context.fraction_bits
-    low = shares.rescaled(min(_VECTOR, fitting_scale(trace.bound, _VECTOR, RANGE_BITS - 2 - bits)))
-    return low.multiply(trace.rescaled(bits), scale=bits)._stated(trace.bound)
+def _amounts(shares: SecureArray, total: Spread) -> tuple[SecureArray, SecureArray]:
+    """(variances, singular values) from shares of the sum of squares."""
+    context, proto = total.context, total.context.protocol
+    scale = _amount_scale(total)
+    variance = total.variance(scale)
+    amount = long_product(proto, shares._ring_share(), variance._fitted(shares.shape), _VECTOR)
+    lift = 6  # the root of a share as small as 2^-12 has digits
+    part = lifted(sqrt(lifted(shares._stated(1.01), 2 * lift)), -lift)
+    bound = total.bound * math.sqrt(total.count.public)
+    bits = fitting_scale(bound, max(context.fraction_bits, min(total.scale, 30)), 50)
+    size = total.normal.deviation(proto, bits - total.scale, Over(1))
+    root = long_product(proto, part._ring_share(), size.map(layout.broadcast(shares.shape)), part.scale)
+    return SecureArray(context, amount, scale, variance.bound), SecureArray(context, root, bits, bound * 1.01)
+
+
+def _amount_scale(total: Spread) -> int:
+    """Fractional bits of a variance: more than the session's where values have more, fewer where they do not fit."""
+    usual = total.context.fraction_bits
+    return min(50, result_scale(exact.square(total.most()) * 4, 2 * total.scale, total.scale - EXTRA, usual))
 
 
 def _product(x: SecureArray, y: SecureArray, scale: int = _VECTOR) -> SecureArray:

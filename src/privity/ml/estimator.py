@@ -17,6 +17,7 @@ from ..array import SecureArray
 from ..errors import ShapeError, UsageError
 from ..functions import concatenate
 from ..functions.flags import as_flags, secret
+from ..functions.nullable import NullableArray, counted, same
 from ..table import Table
 
 Same = TypeVar("Same", bound="Estimator")
@@ -108,9 +109,10 @@ def rows_of(
 ) -> Rows:
     """Rows from a table (its features, its label or the column named ``y``, its row mask) or from secret arrays.
 
-    ``what`` names the estimator in errors. ``target``: whether a target is needed. Raises UsageError if there is none
-    or two masks were given, ShapeError if shapes do not fit or there are no rows. Arrays with a mask cost one round and
-    8 bytes per party and element: what stands in rows that do not count becomes 0.
+    Rows whose target or weight is an empty cell do not count. ``what`` names the estimator in errors. ``target``:
+    whether a target is needed. Raises UsageError if there is none or two masks were given, and for columns of x with
+    empty cells, ShapeError if shapes do not fit or there are no rows. Arrays with a mask cost one round and 8 bytes per
+    party and element, and so do tables with an empty target: what stands in rows that do not count becomes 0.
     """
     if valid is not None:
         secret(f"{what}: valid", valid)
@@ -120,28 +122,50 @@ def rows_of(
     if isinstance(x, Table):
         if valid is not None:
             raise UsageError(f"{what}: a table carries its own row mask; valid= goes with arrays only")
-        features, label, real, names = x.to_arrays(y if isinstance(y, str) else None)
-        y = y if isinstance(y, SecureArray) else label
+        apart = y if isinstance(y, str) else x.label_name
+        names = tuple(n for n in x.feature_names if n != apart)
+        x, told, sample_weight = rows_with(x, y if target else None, sample_weight, target=target)
         units = tuple(float(x.column(n).field.unit) for n in names)
-        x, valid = features, real
+        x, valid = x.matrix(names), x.valid
+    elif isinstance(x, NullableArray):
+        x.refuse(f"{what}: x")
     else:
         if isinstance(y, str):
             raise UsageError(f"{what}: a target by name ({y!r}) needs a table; give the secret array of its values")
+        valid, (told, sample_weight) = counted(what, valid, y if target else None, sample_weight)
         names = tuple(f"x{i}" for i in range(x.shape[1] if x.ndim == 2 else 0))
     if x.ndim != 2 or 0 in x.shape:
         raise ShapeError(f"{what}: expected x of shape (rows, columns) with at least one of each, got {x.shape}")
     n = x.shape[0]
-    if target and y is None:
+    if target and told is None:
         raise UsageError(f"{what}: no target; give y=, or a table whose schema has a column with the role 'label'")
     weight = None if sample_weight is None else _weights(what, x, sample_weight)
-    for name, given in (("y", y if target else None), ("valid", valid), ("sample_weight", weight)):
+    for name, given in (("y", told), ("valid", valid), ("sample_weight", weight)):
         if given is not None and given.shape[:1] != (n,):
             raise ShapeError(f"{what}: expected {name} with {n} rows like x, got {given.shape}")
     mask = None if valid is None else as_flags(valid, f"{what}: valid")
     if mask is not None and not from_table:  # the rows of a table are 0 there already
         x = (x * mask.reshape((-1, 1)))._stated(x.bound)
-        y = (y * mask)._stated(y.bound) if y is not None and y.ndim == 1 else y
-    return Rows(x, y if target else None, mask, weight, names, units)
+        told = (told * mask)._stated(told.bound) if told is not None and told.ndim == 1 else told
+    return Rows(x, told, mask, weight, names, units)
+
+
+def rows_with(
+    table: Table, y: SecureArray | NullableArray | str | None, *columns: Any, target: bool = True
+) -> list[Any]:
+    """The table without the rows in which the target or one of ``columns`` is an empty cell (they become padding), the
+    target as a plain array or None, and the columns as plain arrays. Local where there are no such cells.
+
+    ``y``: a column by name, values, or None for the label; with ``target`` False the label is left alone.
+    """
+    name = y if isinstance(y, str) else table.label_name if y is None and target else None
+    if name is not None:
+        table = table.with_target(name)
+        y = table.column(name).natural
+    mask, plain = counted("rows", table.valid, y, *columns)
+    if mask is not None and not same(mask, table.valid):
+        table = table.filter(mask)
+    return [table, *plain]
 
 
 def _weights(what: str, x: SecureArray, weights: Any) -> SecureArray:

@@ -23,6 +23,7 @@ LEAST = 2.0**-12
 """Eigenvalues of the matrix with unit diagonal must reach this: variance inflation factors up to 4096."""
 SMALLEST_DIAGONAL = 2.0**-24
 """A column whose diagonal element is smaller counts as constant."""
+_INFLATION = 4.0  # times 1 / least: the largest variance inflation factor that is accepted
 _UNIT = 25  # fractional bits of the matrix with unit diagonal
 _ROOT_BITS = 56  # of a diagonal element whose root is taken
 _FINEST = 28  # fractional bits of the first, small iterates
@@ -50,7 +51,8 @@ class Information:
 
     ``kept`` (d,): 1 for the columns that take part, 0 for constant ones, whose row of the inverse is 0; None: those
     count as constant whose diagonal element is below 2^-24. Nothing is opened here; ``guard`` adds to the session's
-    range flag whether the matrix was (nearly) singular, and whether a column that is kept has a smaller element.
+    range flag whether the matrix was (nearly) singular, a variance inflation factor passed 4 / ``least``, or a column
+    that is kept has a smaller element.
 
     Error: S Y differs from 1 by at most about 2^-24 sqrt(d) |Y|, so a variance is off by a relative 2^-12 at worst
     (where an eigenvalue of S is as small as ``least``), and below 2^-20 where columns are hardly correlated.
@@ -73,6 +75,7 @@ class Information:
         roots = rsqrt(diagonal)._stated(1.001 / math.sqrt(SMALLEST_DIAGONAL))
         self.roots = (varies * roots)._stated(roots.bound)
         self._unit = self._with_unit_diagonal(matrix, varies)
+        self._least = least
         self._inverse, self._inverse_scale = self._inverted(least)
 
     def solve(self, gradient: SecureArray, scale: int, bound: float) -> SecureArray:
@@ -99,7 +102,7 @@ class Information:
         """Diagonal of the inverse of the matrix with unit diagonal (d,): variance inflation factors. Local."""
         index = np.arange(self.size)
         share = self._inverse.map(layout.take((index, index)))
-        return SecureArray(self._context, share, self._inverse_scale, 1.0 / LEAST * 1.01)
+        return SecureArray(self._context, share, self._inverse_scale, _INFLATION / self._least)
 
     def standard_errors(self, factor: float, dispersion: SecureArray | None = None) -> SecureArray:
         """sqrt(factor * dispersion * diag(matrix^-1)) (d,), 0 for constant columns; ``dispersion``: secret scalar or 1.
@@ -131,8 +134,16 @@ class Information:
         index = np.arange(n)
         both = concatenate([rest.reshape((-1,)), rest[index, index].sum().reshape((1,))])
         both.assume_bound(_TOLERANCE)
+        wide = SecureArray(self._context, self.diagonal()._ring_share(), self._inverse_scale, self._room())
+        inflated = (wide > _INFLATION / self._least).numeric().sum()._ring_share()
+        most = _INFLATION / self._least
+        self._context.guard(inflated, f"no column follows from the others: variance inflation at most {most:,.0f}")
         if self._lost is not None:
             self._context.guard(self._lost._ring_share(), "no column varies so little that it cannot be resolved")
+
+    def _room(self) -> float:
+        """What an element of the inverse cannot pass in the ring."""
+        return 2.0 ** (RANGE_BITS - 2 - self._inverse_scale)
 
     # -- inside --------------------------------------------------------------------------------------------------
 

@@ -109,7 +109,7 @@ class Proximal(LinearModel, Regressor):
         proto = context.protocol
         gram, moments = weighted_products(given, None, 1.0), weighted_sums(given, target)
         if squared:  # |coef|^2 is that of x, not of x * 2^power
-            gram = gram + _scaled(given, squared * 4.0**power, gram.scale) * np.eye(d, dtype=np.int64)
+            gram = gram + _scaled(given, squared * exact.exp2(2 * power), gram.scale) * np.eye(d, dtype=np.int64)
         roots, unit = _unit_diagonal(gram)
         information = Information(unit + np.eye(d) * _PULL, _LEAST)
         information.guard()

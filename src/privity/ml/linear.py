@@ -35,7 +35,8 @@ _SGD = {"learning_rate": 0.1, "epochs": 5, "batch_size": 1024}
 _HINT = (
     "the steps did not end at one finite optimum. Collinear columns: drop one level of each one-hot group, or set "
     "alpha or C. Columns that tell the classes apart without error, or one class only: set alpha or C, or give "
-    "other rows. Large values: standardise the columns. Else raise max_iter or coefficient_bound"
+    "other rows. Large values, or columns far from 0 beside their spread, which move the intercept: standardise the "
+    "columns. Else raise max_iter or coefficient_bound"
 )
 Order = list[npt.NDArray[np.int64]]
 

@@ -23,7 +23,7 @@ from ..types import RANGE_BITS
 from .classifier import Classifier
 from .columns import as_learnt
 from .design import whole_target
-from .estimator import Rows, real_numbers, rows_of, whole_numbers
+from .estimator import Rows, real_numbers, rows_of, rows_with, whole_numbers
 from .gaussian import feature_bound_for, log_densities
 from .information import lifted
 from .points import Points, points, same_columns
@@ -346,8 +346,11 @@ class CategoricalNB(CountedBayes):
             table, label = x, y if isinstance(y, str) else x.label_name
             names = tuple(n for n in table.feature_names if n != label)
             sizes = [_categories(table, name) for name in names]
-            y = table[label] if label is not None and not isinstance(y, SecureArray) else y
-            x, options = stack([table[n] for n in names]).T, {**options, "valid": table.valid}
+            table, y, weight = rows_with(
+                table, y, options.get("sample_weight"), target=options.get("target", True)
+            )
+            x = stack([table.column(n).natural for n in names]).T
+            options = {**options, "valid": table.valid, "sample_weight": weight}
         elif self.n_categories is None:
             raise UsageError(f"{what}: for arrays state n_categories, the public number of codes of each column")
         else:

@@ -120,7 +120,8 @@ def _unscaled(
         raise UsageError(f"open_model: step {step!r} scales {', '.join(gone)}, which a later step changes")
     at = np.array([names.index(n) for n in scaler.columns_], np.int64)
     rest = np.array([i for i in range(len(names)) if i not in at], np.int64)
-    order = np.argsort(np.append(at, rest))
+    order = np.zeros(len(names), np.int64)
+    order[np.append(at, rest)] = np.arange(len(names))
     bits = coef._context.fraction_bits
     flat, ends = (v.rescaled(min(v.scale, bits)) for v in (coef.reshape((-1, len(names))), intercept.reshape((-1, 1))))
     rows, made = [], []
@@ -151,7 +152,7 @@ class Encoded:
                 f"{', '.join(self.categories)}"
             )
         if self.level is not None:
-            return (given == self.level).astype(np.float64)
+            return np.asarray(given == self.level, np.float64)
         codes = {v: float(k) for k, v in enumerate(self.categories)}
         return np.array([codes[v] for v in given.tolist()])
 

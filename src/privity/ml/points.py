@@ -52,20 +52,24 @@ def points_of(
     valid: SecureArray | None = None,
     sample_weight: Any = None,
     feature_bound: float | None = None,
+    most_bits: int = 0,
 ) -> Points:
     """Rows of a table or of an array as Points. Errors as ``rows_of``; RangeViolated later for a negative weight.
 
     ``feature_bound``: |x| stays below it, guarded where the public bound of x is larger; None: that bound.
+    ``most_bits``: x keeps as many fractional bits, where it has them; else it has the session's.
     """
-    return points(what, rows_of(what, x, valid=valid, sample_weight=sample_weight, target=False), feature_bound)
+    rows = rows_of(what, x, valid=valid, sample_weight=sample_weight, target=False)
+    return points(what, rows, feature_bound, most_bits)
 
 
-def points(what: str, rows: Rows, feature_bound: float | None) -> Points:
+def points(what: str, rows: Rows, feature_bound: float | None, most_bits: int = 0) -> Points:
     """The same from rows that were read before."""
     context = rows.x._context
     if feature_bound is not None and not feature_bound > 0:
         raise UsageError(f"{what}: expected feature_bound above 0 or None, got {feature_bound!r}")
-    x = rows.x.numeric().rescaled(context.fraction_bits)
+    x = rows.x.numeric()
+    x = x.rescaled(max(context.fraction_bits, min(x.scale, most_bits)))
     if feature_bound is not None and x.bound > feature_bound:
         x = within(what, x, feature_bound)
     weight = rows.weight

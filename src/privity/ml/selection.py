@@ -22,7 +22,7 @@ from ..errors import ShapeError, UsageError
 from ..functions import shuffle as secret_order
 from ..functions import sort_by, stack
 from ..table import Table
-from .estimator import Estimator, rows_of
+from .estimator import Estimator, rows_of, rows_with
 from .metrics.scorers import Scorer, scorer_of
 
 Places = npt.NDArray[np.int64]
@@ -163,7 +163,7 @@ class _Data:
         strata = isinstance(folds, StratifiedKFold)
         moves = strata or (isinstance(folds, KFold) and folds.secret)
         if isinstance(x, Table):
-            target = y if y is not None else x.label
+            x, target, sample_weight = rows_with(x, y, sample_weight)
             if valid is not None or not isinstance(target, SecureArray) or moves or target.shape != (x.rows,):
                 raise UsageError(
                     f"{what}: a table carries its own row mask and needs a label (or y as a secret array of its rows); "

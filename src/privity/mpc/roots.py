@@ -45,7 +45,7 @@ def _constant(value: float) -> Any:
     return layout.constant(round(value * 2.0**WORK))
 
 
-def _inverse(proto: Protocol, b: Share) -> Share:
+def inverse(proto: Protocol, b: Share) -> Share:
     """1 / b on [1/2, 1] at WORK bits, relative error below 2^-21.2. Four products; polynomial, then r (2 - b r)."""
     t = proto.add_public(proto.mul_public(b, layout.constant(4)), _constant(-3))
     r = polynomial(proto, t, WORK, _RECIPROCAL, WORK)
@@ -53,7 +53,7 @@ def _inverse(proto: Protocol, b: Share) -> Share:
     return proto.mul(r, rest, WORK)
 
 
-def _inverse_root(proto: Protocol, b: Share) -> Share:
+def inverse_root(proto: Protocol, b: Share) -> Share:
     """1 / sqrt(b) on [1/4, 1] at WORK bits, relative error below 2^-20.5. Six products; y (3 - b y^2) / 2."""
     t = proto.add_public(proto.mul_public(b, layout.constant(2)), _constant(-1.25))
     y = polynomial(proto, t, WORK, _RSQRT, WORK)
@@ -68,7 +68,7 @@ def reciprocal(proto: Protocol, x: Share, scale: int, bits: int, out_scale: int,
     """
     place = approx.leading(proto, x, bits, signed)
     power = approx.power_of_two(proto, place.digits, place.valid)
-    r = _inverse(proto, _normal(proto, x, power, bits))
+    r = inverse(proto, _normal(proto, x, power, bits))
     # 1 / x = r * 2^distance * 2^(scale - bits)
     return approx.times_power(proto, r, power, WORK + bits - scale - out_scale)
 
@@ -94,7 +94,7 @@ def inverted(proto: Protocol, x: Share, scale: int, bits: int, least: int = 0) -
     """
     place = approx.leading(proto, x, bits, signed=True, least=least)
     power = approx.power_of_two(proto, place.digits, place.valid)
-    return Inverse(_inverse(proto, _normal(proto, x, power, bits)), power, scale, bits)
+    return Inverse(inverse(proto, _normal(proto, x, power, bits)), power, scale, bits)
 
 
 def divided(proto: Protocol, a: Share, a_scale: int, by: Inverse, out_scale: int, result_bits: int) -> Share:
@@ -137,7 +137,7 @@ def rsqrt(proto: Protocol, x: Share, scale: int, bits: int, out_scale: int) -> S
     """
     bits = _even(bits, scale)
     root, b, _ = _halved(proto, x, bits)
-    y = _inverse_root(proto, b)
+    y = inverse_root(proto, b)
     # 1 / sqrt(x) = y * root * 2^((scale - bits) / 2)
     return approx.shifted_product(proto, y, root, WORK + (bits - scale) // 2 - out_scale)
 
@@ -156,7 +156,7 @@ def sqrt(proto: Protocol, x: Share, scale: int, bits: int, out_scale: int) -> Sh
     """
     bits = _even(bits, scale)
     _, b, product = _halved(proto, x, bits)
-    y = _inverse_root(proto, b)
+    y = inverse_root(proto, b)
     return approx.wide_product(proto, product, bits, y, WORK + 2, WORK + (bits + scale) // 2 - out_scale)
 
 

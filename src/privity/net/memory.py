@@ -110,7 +110,7 @@ class _Board:
         if end is None:
             return True  # a ring: ``stuck`` decides
         thread = self.threads[end]
-        alive = thread is not None and thread.is_alive() and thread is not threading.current_thread()
+        alive = thread is not None and thread is not threading.current_thread() and not _has_ended(thread)
         return alive or self._moves(chain)  # in this order: what a thread that has ended sent was sent before
 
     def _moves(self, chain: list[tuple[str, _Wait]]) -> bool:
@@ -121,6 +121,10 @@ class _Board:
             if held or line.sent != line.taken:
                 return True
         return any(self.waits[party] is not wait for party, wait in chain)
+
+
+def _has_ended(thread: threading.Thread) -> bool:
+    return thread.ident is not None and not thread.is_alive()  # without a number it has not started yet
 
 
 class MemoryChannel:
@@ -159,12 +163,12 @@ class MemoryChannel:
         """Bytes that a socket would have carried so far, headers and tags included."""
         return self._bytes_sent
 
-    def party_runs_here(self) -> None:
-        """The calling thread is this party: while it runs and waits for nobody, it computes. Said once, at its start.
+    def party_runs_in(self, thread: threading.Thread) -> None:
+        """``thread`` is this party: until it ends, while it waits for nobody, it computes. Said before it starts.
 
         Without it, the thread that first receives counts as the party.
         """
-        self._board.threads[self._me] = threading.current_thread()
+        self._board.threads[self._me] = thread
 
     def holds(self, messages: int) -> None:
         """An emulated network took over this many messages of this party (negative: delivered them)."""
@@ -256,7 +260,7 @@ class MemoryChannel:
         """The next item of a line that was empty. Only time in which nobody computes counts."""
         board = self._board
         if board.threads[self._me] is None:
-            self.party_runs_here()
+            self.party_runs_in(threading.current_thread())
         deadline = time.monotonic() + self._idle_s
         while True:
             now = time.monotonic()

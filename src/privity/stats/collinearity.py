@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ..array import SecureArray
 from ..errors import ShapeError
-from ..functions import arithmetic
+from ..functions.spread import correlations, spread_of
 from ..ml.information import Information, matrix_scale
-from ..ring import exact
-from .sample import Estimate, cells
+from .sample import Estimate, cells, of_columns
 
 
+@of_columns(by_cell=False)
 def variance_inflation(x: SecureArray, *, valid: SecureArray | None = None) -> Estimate:
     """1 / (1 - R^2) of each column of x (n, d) regressed on the others: (d,); ``valid`` (n,). 1 for a constant column.
 
@@ -19,11 +19,11 @@ def variance_inflation(x: SecureArray, *, valid: SecureArray | None = None) -> E
     if x.ndim != 2 or x.shape[1] < 2:
         raise ShapeError(f"variance_inflation: expected x of shape (n, d) with at least two columns, got {x.shape}")
     given = cells("variance_inflation", x, valid, by_cell=False)
-    deviation = given.centred()
-    rows = 1 << max(1, (x.shape[0] - 1).bit_length())
-    bound = exact.square(deviation.bound)
-    gram = arithmetic.matmul(deviation.T, deviation, 1.0 / rows, matrix_scale(bound))._stated(bound)
-    information = Information(gram)
+    centred = given.centred()
+    found = spread_of(centred)
+    found.refuse("variance_inflation")
+    # Correlations; a constant column has 0 on the diagonal too, which Information takes as such.
+    information = Information(correlations(centred, found, matrix_scale(1.01)))
     information.guard()
     counts = given.counts
     return Estimate(information.diagonal(), counts if isinstance(counts, int) else counts.reshape(()))

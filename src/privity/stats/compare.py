@@ -11,14 +11,17 @@ import numpy as np
 from ..array import SecureArray
 from ..disclosure import opened_where
 from ..errors import ShapeError
-from ..functions import stack
+from ..functions import stack, where
 from ..functions.flags import as_flags, secret
+from ..functions.nullable import listwise
 from ..functions.ratio import fitting_scale, ratio
+from ..functions.spread import spread_of, standardised
 from ..ml.metrics.ranking import curve_of, pairs_in_order
 from ..ml.metrics.sample import binary
 from ..ring import layout
+from ..types import RANGE_BITS
 from . import pvalues
-from .sample import TestResult, both_enough, opened_result
+from .sample import TestResult, both_enough, cells, opened_result
 
 _FINE = 36  # fractional bits of shares in [0, 1] that stand for a statistic
 _NAN = float("nan")
@@ -54,6 +57,7 @@ class TTest:
         return opened_result(value, read)
 
 
+@listwise
 def ttest(
     x: SecureArray, group: SecureArray, *, valid: SecureArray | None = None, equal_var: bool = False
 ) -> TTest:
@@ -61,9 +65,9 @@ def ttest(
 
     As ``scipy.stats.ttest_ind(x[group == 1], x[group == 0], equal_var=...)``; the default is Welch's. Opened are t and
     the degrees of freedom, not means, deviations or sizes of the groups. NaN where both groups are constant.
-    Error: t to 1e-3 (relative above 1), 2e-4 where the stated bound of x is at most 100 standard deviations. A bound so
-    large that the variance has no digits left (some thousand deviations) is found by a guard: RangeViolated at the next
-    opening; then state a smaller bound or scale the data. Rounds: about 300.
+    Whatever the bound and the offset of x: error of t 2^-12 (relative above 1), and what a deviation below 2^10 units
+    in the last place of x loses. RangeViolated at the next opening where x is not constant, and varies by less than 4
+    units in the last place, or where the groups vary by less than 2^-12 of what all rows do. Rounds: about 400.
     """
     secret("ttest: group", group)
     if valid is not None:
@@ -78,28 +82,31 @@ def ttest(
     mask = stack([one, zero], axis=1)
     if valid is not None:
         mask = (mask * as_flags(valid, "ttest: valid").reshape((-1, 1)))._stated(1.0)
-    values = x.numeric()
-    values = (values if values.scale else values.rescaled(x._context.fraction_bits)).reshape((-1, 1))
     counts = mask.sum(axis=0)
-    bound = 2 * values.bound
-    fine = fitting_scale(values.bound, 30, 44)
-    means = ratio((values * mask)._stated(values.bound).sum(axis=0), counts, values.bound, fine)
-    deviation = ((values - means.rescaled(values.scale)) * mask)._stated(bound)
-    scale = fitting_scale(bound * bound * n, 2 * deviation.scale, 58) // 2
+    values = _scores(x, valid)
+    root = values.bound
+    fine = fitting_scale(root, 30, 44)
+    means = ratio((values * mask)._stated(root).sum(axis=0), counts, root, fine)
+    deviation = ((values - means.rescaled(values.scale)) * mask)._stated(2 * root)
+    scale = fitting_scale(4.1 * n, 2 * deviation.scale, 58) // 2
     deviation = deviation if scale == deviation.scale else deviation.rescaled(scale)
-    squares = deviation.multiply(deviation, scale=2 * scale).sum(axis=0)  # (2,)
-    most = 2 * bound * bound
+    # all squares together are n at most, as those of the scores are
+    each = x._context.protocol.mul(deviation._ring_share(), deviation._ring_share()).map(layout.total(0, False))
+    most = 1.01 * n
+    squares = SecureArray(x._context, each, 2 * scale, most)  # (2,)
+    squares = squares.rescaled(fitting_scale(2 * most * n, squares.scale, 60))
     degrees = (counts - 1)._stated(counts.bound)
-    wide = fitting_scale(most * 4 * n, 40, 46)
     if equal_var:
-        within = ratio(squares.sum()._stated(bound * bound * n), degrees.sum()._stated(float(n)), most, wide)
+        within = ratio(squares.sum()._stated(most), degrees.sum()._stated(float(n)), most, 40)
         df = degrees.sum().rescaled(x._context.fraction_bits)
     else:
-        spread = ratio(squares, degrees, most, wide)
-        crossed = (spread * counts[np.array([1, 0])])._stated(most * n)  # each variance times the other's rows
-        weighed = crossed.sum()
-        within = ratio(weighed, counts.sum()._stated(float(n)), most, wide)
-        part = ratio(crossed[0], weighed, 1.0, 28)
+        # each variance times the other's part of the rows
+        bits = fitting_scale(most, 60, 60)
+        parts = ratio(counts, counts.sum()._stated(float(n)), 1.0, min(30, bits // 2))
+        spread = ratio(squares, degrees, most, bits - parts.scale)
+        crossed = spread.multiply(parts[np.array([1, 0])], scale=min(40, fitting_scale(most, 40, 58)))._stated(most)
+        within = crossed.sum()._stated(2 * most)
+        part = ratio(crossed[0], within, 1.0, 28)
         rest = (1 - part)._stated(1.0)
         shares = stack([part * part, rest * rest])
         df = ratio(
@@ -108,16 +115,39 @@ def ttest(
             float(n),
         )
     within, df = _resolved(within, df)
-    # K se^2 with K the public number of rows, so that it is of the size of a variance
+    # t^2 = K between / within with K the public number of rows: between is the gap's part of the mean square, 1 at most
     product = (counts[0] * counts[1])._stated(float(n * n))
-    portion = ratio(product, (counts.sum() * n)._stated(float(n * n)), 1.0, 40)
-    error = ratio(within, portion, 4 * most * n, 40)
-    gap = (means[0] - means[1])._stated(bound)
-    gap = gap.rescaled(fitting_scale(bound * bound, 2 * gap.scale, 60) // 2)
-    square = gap.multiply(gap, scale=min(error.scale, 2 * gap.scale)).rescaled(error.scale)
-    size = ratio(square, square + error, 1.0, _FINE)
+    portion = ratio(product, (counts.sum() * n)._stated(float(n * n)), 1.0, _PART)
+    gap = (means[0] - means[1])._stated(2 * root)
+    between = _between(gap, portion)
+    within = within.rescaled(min(within.scale, between.scale))
+    between = between.rescaled(max(within.scale, fitting_scale(most + 1, between.scale, 58)))
+    whole = between + within
+    near, far = ratio(stack([between, within]), whole, 1.0, _FINE)  # the smaller one has the digits
+    size = where(between < within, near, 1 - far)._stated(1.01)
     signed = size * (1 - (gap < 0).numeric() * 2)
     return TTest(signed._stated(1.01), df._stated(float(n)), counts, n)
+
+
+def _scores(x: SecureArray, valid: SecureArray | None) -> SecureArray:
+    """x (n,) less its mean and over its deviation, (n, 1): t does not change, and neither bound nor offset matter."""
+    given = cells("ttest", x, valid).centred()
+    spread = spread_of(given)
+    spread.refuse("ttest: x")
+    n = x.shape[0]
+    return standardised(given, spread, fitting_scale(n, 30, 40))
+
+
+_PART = 36  # fractional bits of a portion
+
+
+def _between(gap: SecureArray, portion: SecureArray) -> SecureArray:
+    """portion * gap^2, which lies within 1 whatever the bound of the gap; and portion * |gap| within 1/2 as well."""
+    context, proto = gap._context, gap._context.protocol
+    short = gap.rescaled(min(gap.scale, RANGE_BITS - 1 - _PART + 1))
+    part = proto.mul(portion._ring_share(), short._ring_share(), portion.scale + short.scale - 30)
+    share = proto.mul(part, gap._ring_share(), 30 + gap.scale - 40)
+    return SecureArray(context, share, 40, 1.01)
 
 
 _CONSTANT, _COARSE = 4, 512  # units in the last place of a variance: that count as none, that are too few
@@ -127,7 +157,11 @@ def _resolved(within: SecureArray, df: SecureArray) -> tuple[SecureArray, Secure
     """Degrees of freedom 0 where nothing varies; guarded that what varies does so by enough units in the last place."""
     unit = 2.0**-within.scale
     low = (stack([within - (_CONSTANT + 1) * unit, within - _COARSE * unit]) < 0).numeric()
-    within._context.guard((low[1] - low[0])._ring_share())
+    within._context.guard(
+        (low[1] - low[0])._ring_share(),
+        "ttest: within the groups x varies by so little beside the distance of their means that t has no digits; there "
+        "is nothing to test",
+    )
     return within, (df * (1 - low[0]))._stated(df.bound)
 
 
@@ -158,6 +192,7 @@ class MannWhitney:
         return opened_result(value, read)
 
 
+@listwise
 def mannwhitneyu(x: SecureArray, group: SecureArray, *, valid: SecureArray | None = None) -> MannWhitney:
     """Mann-Whitney U test of x (n,) in group 1 against group 0, with ties and continuity correction.
 

@@ -12,6 +12,7 @@ from ..disclosure import release, release_table
 from ..errors import ShapeError, UsageError
 from ..functions import matmul, one_hot
 from ..functions.flags import as_flags, secret
+from ..functions.nullable import listwise
 from ..functions.ratio import ratio
 from . import pvalues
 from .sample import TestResult, opened_result
@@ -37,6 +38,7 @@ class CrossTable:
         return chi2_contingency(self.counts, correction=correction)
 
 
+@listwise
 def crosstab(
     a: SecureArray, b: SecureArray, *, rows: int, columns: int, valid: SecureArray | None = None
 ) -> CrossTable:

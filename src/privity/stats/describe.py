@@ -11,7 +11,7 @@ import numpy as np
 from ..array import SecureArray
 from ..disclosure import release
 from ..errors import UsageError
-from ..functions import sqrt, stack
+from ..functions import stack
 from ..ml.preprocessing.transform import present_cells
 from ..openings import Withheld
 from ..table import Table
@@ -65,7 +65,7 @@ def describe(
     present = present_cells(table, names)
     count = present.sum(axis=0)._stated(float(max(1, table.rows)))
     centre = mean(x, valid=present).value
-    spread = sqrt(variance(x, valid=present).value)
+    spread = variance(x, valid=present).deviation.value
     middle = [quantile(x[:, i], quantiles, valid=present[:, i]) for i in range(len(names))]
     bits = context.fraction_bits
     rows = [count.rescaled(bits), centre.rescaled(max(bits, centre.scale)), spread]

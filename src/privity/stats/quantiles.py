@@ -9,9 +9,10 @@ from ..array import SecureArray
 from ..errors import ShapeError, UsageError
 from ..functions import floor, minimum, sort
 from ..functions import quantile as masked_quantile
-from .sample import Estimate, cells
+from .sample import Estimate, cells, of_columns
 
 
+@of_columns(by_cell=True)
 def quantile(x: SecureArray, q: npt.ArrayLike, *, valid: SecureArray | None = None) -> Estimate:
     """Quantiles of x (n,), interpolated linearly as ``numpy.quantile``; the shape of the public q.
 
@@ -27,7 +28,7 @@ def quantile(x: SecureArray, q: npt.ArrayLike, *, valid: SecureArray | None = No
     given = cells("quantile", x, valid)
     n, flat = x.shape[0], wanted.reshape(-1)
     context = x._context
-    values = given.x.reshape(-1)
+    values = x.numeric() if x.kind != "fixed" else given.x.reshape(-1)  # whole numbers need no fractional bits
     if given.mask is None:
         ordered = sort(values)
         place = flat * (n - 1)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..array import SecureArray
 from ..disclosure import release
-from ..errors import ShapeError
+from ..errors import ShapeError, UsageError
+from ..functions import stack
 from ..functions.flags import as_flags, secret
+from ..functions.nullable import NullableArray, counted
 from ..functions.ratio import fitting_scale, mean, sums
+from ..functions.spread import Centred, centred
+from ..lines import named_as
+from ..table import Table
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -49,14 +57,11 @@ class Cells:
         rows = (self.x * self.mask)._stated(self.x.bound)
         return mean(sums(rows), counts, self.x.bound, self.x.scale)
 
-    def centred(self) -> SecureArray:
-        """Deviations from the mean, 0 in cells that do not count, at as many bits as squares leave room for."""
-        bound = 2 * self.x.bound
-        deviation = (self.x - self.mean())._stated(bound)
-        if self.mask is not None:
-            deviation = (deviation * self.mask)._stated(bound)
-        scale = fitting_scale(bound * bound * self.x.shape[0], 2 * deviation.scale, 58) // 2
-        return deviation if scale == deviation.scale else deviation.rescaled(scale)
+    def centred(self) -> Centred:
+        """Deviations from the mean, 0 in cells that do not count, exact to a 64th of a unit of x where there is
+        room."""
+        counts = self.counts
+        return centred(self.x, self.mask, None if isinstance(counts, int) else counts)
 
     def shaped(self, value: SecureArray) -> SecureArray:
         """(d,) as it was given: () for a vector."""
@@ -83,11 +88,70 @@ def cells(what: str, x: SecureArray, valid: SecureArray | None, by_cell: bool = 
         raise ShapeError(f"{what}: expected valid with one flag a row{cell}, got {valid.shape}")
     n = x.shape[0]
     numbers = x.numeric()
-    numbers = numbers if numbers.scale else numbers.rescaled(numbers._context.fraction_bits)
+    if not numbers.scale:  # as many fractional bits as leave room for deviations
+        numbers = numbers.rescaled(fitting_scale(numbers.bound, numbers._context.fraction_bits, 59))
     mask = None
     if valid is not None:
         mask = as_flags(valid, f"{what}: valid").reshape((n, -1))
     return Cells(numbers.reshape((n, -1)), mask, x.ndim == 1)
+
+
+def of_columns(by_cell: bool) -> Callable[[Function], Function]:
+    """For a function of x (n,) or (n, d) with ``valid=``: x may be a column with empty cells, several columns side by
+    side, or a table (its numbers in their own units), and their masks go with them.
+
+    ``by_cell``: each column counts where it has a value; else a row counts where all have (listwise deletion).
+    """
+
+    def of(function: Function) -> Function:
+        @functools.wraps(function)
+        def honouring(x: Any, *args: Any, **options: Any) -> Any:
+            what = function.__name__
+            if isinstance(options.get("valid"), NullableArray):
+                options["valid"] = as_flags(options["valid"], f"{what}: valid")
+            if isinstance(x, Table):
+                x = _numbers(what, x)
+            if isinstance(x, list | tuple):
+                x, options["valid"] = _side_by_side(what, x, options.get("valid"), by_cell)
+            elif isinstance(x, NullableArray):
+                options["valid"], (x,) = counted(what, options.get("valid"), x)
+            return function(x, *args, **options)
+
+        made: Function = named_as(honouring, function)
+        return made
+
+    return of
+
+
+def _numbers(what: str, table: Table) -> list[SecureArray | NullableArray]:
+    coded = [f.name for f in table.fields if f.coded]
+    if coded or not table.fields:
+        raise UsageError(f"{what}: {', '.join(coded) or 'no column'}: expected columns of numbers; select some")
+    return [table[n] for n in table.feature_names]
+
+
+def _side_by_side(
+    what: str, columns: Sequence[Any], valid: SecureArray | None, by_cell: bool
+) -> tuple[SecureArray, SecureArray | None]:
+    """Columns as (n, d), and the mask of their cells (n, d), or of the rows (n,), or None."""
+    for c in columns:
+        if not isinstance(c, SecureArray | NullableArray) or c.ndim != 1 or c.shape != columns[0].shape:
+            raise ShapeError(f"{what}: expected secret columns of the same shape (n,), got {c!r}")
+    if not columns:
+        raise ShapeError(f"{what}: expected at least one column")
+    if not by_cell:
+        mask, plain = counted(what, valid, *columns)
+        return stack(plain, axis=1), mask
+    masks, plain = [], []
+    for c in columns:
+        mask, (x,) = counted(what, valid, c)
+        masks.append(mask)
+        plain.append(x)
+    x = stack(plain, axis=1)
+    if all(m is masks[0] for m in masks):
+        return x, masks[0]
+    ones = x._context.constant(np.ones(x.shape[0], np.int64))
+    return x, stack([ones if m is None else m for m in masks], axis=1)
 
 
 @dataclass(frozen=True)

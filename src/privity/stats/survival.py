@@ -16,6 +16,7 @@ from ..disclosure import opened_where
 from ..errors import ShapeError, UsageError
 from ..functions import concatenate, sort_by, sqrt, stack
 from ..functions.flags import as_flags, secret
+from ..functions.nullable import listwise
 from ..functions.order import sort_key
 from ..functions.ratio import fitting_scale, ratio
 from ..functions.tables import cumsum
@@ -81,6 +82,7 @@ class KaplanMeier:
         return SurvivalCurve(np.asarray(self.times), value[0], value[1])
 
 
+@listwise
 def kaplan_meier(
     times: SecureArray, events: SecureArray, *, at: Sequence[float], valid: SecureArray | None = None
 ) -> KaplanMeier:
@@ -177,6 +179,7 @@ class LogRank:
         return opened_result(value, read)
 
 
+@listwise
 def logrank(
     times: SecureArray, events: SecureArray, group: SecureArray, *, valid: SecureArray | None = None
 ) -> LogRank:

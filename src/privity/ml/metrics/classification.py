@@ -11,10 +11,12 @@ from ...array import SecureArray
 from ...disclosure import release, release_table
 from ...errors import UsageError
 from ...functions import clip, concatenate, log, matmul, one_hot, stack
+from ...functions.nullable import listwise
 from ...functions.ratio import ratio
 from .sample import binary, check_rows, probability, row_weights, weighted_mean, weighted_sum
 
 
+@listwise
 def accuracy_score(
     y_true: SecureArray, y_pred: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
 ) -> SecureArray:
@@ -36,6 +38,7 @@ def accuracy_score(
     return weighted_mean(right.numeric(), weight)
 
 
+@listwise
 def log_loss(
     y_true: SecureArray, y_proba: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
 ) -> SecureArray:
@@ -52,6 +55,7 @@ def log_loss(
     return weighted_mean(loss._stated(min(loss.bound, 0.7 * p.scale + 1)), weight)
 
 
+@listwise
 def brier_score_loss(
     y_true: SecureArray, y_proba: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
 ) -> SecureArray:
@@ -68,6 +72,7 @@ def brier_score_loss(
 # -- counts of right and wrong ---------------------------------------------------------------------------------------
 
 
+@listwise
 def confusion_matrix(
     y_true: SecureArray,
     y_pred: SecureArray,
@@ -108,6 +113,7 @@ def _counts(what: str, y_true: SecureArray, y_pred: SecureArray, valid: Any, sam
     return [totals[0], totals[1], totals[2]]
 
 
+@listwise
 def precision_score(
     y_true: SecureArray, y_pred: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
 ) -> SecureArray:
@@ -116,6 +122,7 @@ def precision_score(
     return ratio(both, guess, 1.0)
 
 
+@listwise
 def recall_score(
     y_true: SecureArray, y_pred: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
 ) -> SecureArray:
@@ -124,6 +131,7 @@ def recall_score(
     return ratio(both, truth, 1.0)
 
 
+@listwise
 def f1_score(
     y_true: SecureArray, y_pred: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
 ) -> SecureArray:
@@ -160,6 +168,7 @@ class CalibrationBins:
         return release_table(self.counts._context, self.counts, to=to, name=name, reason=reason)
 
 
+@listwise
 def calibration_curve(
     y_true: SecureArray, y_proba: SecureArray, *, n_bins: int = 5, valid: SecureArray | None = None
 ) -> CalibrationBins:

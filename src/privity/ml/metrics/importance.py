@@ -9,6 +9,7 @@ from ...array import SecureArray
 from ...errors import ShapeError, UsageError
 from ...functions import concatenate, shuffle, stack
 from ...functions.flags import as_flags, moving
+from ...functions.nullable import listwise
 from ...mpc import tables
 from .scorers import Scorer, scorer_of
 
@@ -26,6 +27,7 @@ class Importances:
     score: SecureArray
 
 
+@listwise
 def permutation_importance(
     estimator: Any,
     x: SecureArray,

@@ -12,6 +12,7 @@ from ...array import SecureArray
 from ...functions import max as largest
 from ...functions import sort_by, stack
 from ...functions.flags import moving
+from ...functions.nullable import listwise
 from ...functions.order import sort_key
 from ...functions.ratio import fitting_scale, ratio
 from ...functions.tables import cumsum
@@ -80,6 +81,7 @@ def pairs_in_order(flag: SecureArray, hits: SecureArray, misses: SecureArray, be
     return SecureArray(missed._context, twice, 2 * hits.scale, 2 * hits.bound * misses.bound)
 
 
+@listwise
 def roc_auc_score(
     y_true: SecureArray, y_score: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
 ) -> SecureArray:
@@ -95,6 +97,7 @@ def roc_auc_score(
     return ratio(pairs_in_order(*curve.thresholds()), pairs * 2, 1.0) + (pairs == 0).numeric() * UNDEFINED
 
 
+@listwise
 def ks_statistic(
     y_true: SecureArray, y_score: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
 ) -> SecureArray:
@@ -112,6 +115,7 @@ def ks_statistic(
     return ratio(gap, pairs, 1.0) + (pairs == 0).numeric() * UNDEFINED
 
 
+@listwise
 def average_precision_score(
     y_true: SecureArray, y_score: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
 ) -> SecureArray:

@@ -6,6 +6,7 @@ import numpy as np
 
 from ...array import SecureArray
 from ...functions import concatenate, sort_by, stack
+from ...functions.nullable import listwise
 from ...functions.order import sort_key
 from ...functions.ratio import ratio
 from ...functions.tables import cumsum
@@ -16,6 +17,7 @@ from .ranking import UNDEFINED
 from .sample import binary, check_rows, row_weights
 
 
+@listwise
 def concordance_index(
     event_times: SecureArray,
     predicted_scores: SecureArray,

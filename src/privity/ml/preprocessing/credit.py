@@ -41,10 +41,11 @@ class WOEEncoder(Transform):
     def fit(self, table: Table) -> WOEEncoder:
         if not self.smoothing > 0:
             raise UsageError(f"WOEEncoder: expected a smoothing above 0, got {self.smoothing}")
-        label = table.label
-        if label is None or table.label_name is None or table.column(table.label_name).field.kind != "binary":
+        if table.label_name is None or table.column(table.label_name).field.kind != "binary":
             raise UsageError("WOEEncoder: needs a table with a binary label (0 good, 1 bad)")
-        label = as_flags(label, "WOEEncoder: the label")
+        name = table.label_name
+        table = table.with_target(name)  # rows without a label say nothing of good and bad
+        label = as_flags(table.column(name).natural, "WOEEncoder: the label")
         self.columns_ = chosen(self, table, _is_category, "categories; bin numbers first with KBinsDiscretizer")
         self.meant_ = meanings(table, self.columns_)
         self.levels_ = {n: len(table.column(n).field.categories) for n in self.columns_}

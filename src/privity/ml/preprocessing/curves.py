@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
-import numpy as np
-
 from ...array import SecureArray
 from ...errors import UsageError
 from ...functions import log, power, stack, where
@@ -41,22 +39,39 @@ class Clip(Transform):
         self.fitted("columns_")
         columns = {n: table.column(n) for n in self.columns_}
         largest = max(abs(self.low), abs(self.high))
+        between = any(limit != round(limit) for limit in (self.low, self.high))
+        given = {n: c.fine if between else c.values.numeric() for n, c in columns.items()}
 
         def cut(names: Sequence[str], x: SecureArray) -> SecureArray:
-            units = np.array([columns[n].field.unit for n in names])
-            return x.clip(self.low / units, self.high / units)
+            limits = [[_last_places(given[n], limit / columns[n].field.unit) for n in names]
+                      for limit in (self.low, self.high)]  # fmt: skip
+            return x.clip(*limits)
 
-        values = together({n: c.values.numeric() for n, c in columns.items()}, cut)
+        # in units in the last place, which are whole numbers: one batch for columns of all scales
+        places = together({n: _places(x) for n, x in given.items()}, cut)
+        values = {n: SecureArray(x._context, places[n]._ring_share(), x.scale, x.bound) for n, x in given.items()}
         inside = self.low <= 0 <= self.high
         if not inside:  # an empty cell holds 0 and was moved to a limit
             gappy = {n: x for n, x in values.items() if columns[n].missing is not None}
             values |= together(gappy, lambda names, x: x * present_cells(table, names))
         made: dict[str, list[SecureColumn]] = {}
         for name, column in columns.items():
-            cells, field = values[name], replace(column.field, bound=min(column.field.bound, largest))
+            kind = "number" if between else column.field.kind
+            cells, field = values[name], replace(column.field, kind=kind, bound=min(column.field.bound, largest))
             bound = min(column.values.bound, largest / field.unit) + 2.0**-cells.scale
             made[name] = [SecureColumn(field, cells._stated(bound), column.missing)]
         return swapped(table, made, clean=inside)
+
+
+def _places(x: SecureArray) -> SecureArray:
+    """x in units in the last place. Local."""
+    return SecureArray(x._context, x._ring_share(), 0, max(1.0, x.bound * 2.0**x.scale))
+
+
+def _last_places(x: SecureArray, limit: float) -> int:
+    """A public limit in units in the last place of x; one beyond its bound cuts nothing."""
+    most = math.ceil(x.bound * 2.0**x.scale) + 1
+    return max(-most, min(most, round(min(max(limit, -2.0 * x.bound - 2), 2.0 * x.bound + 2) * 2.0**x.scale)))
 
 
 class LogTransformer(Transform):

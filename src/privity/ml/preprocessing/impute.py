@@ -11,7 +11,7 @@ import numpy as np
 from ...array import SecureArray
 from ...errors import UsageError
 from ...functions import argmax, quantile, stack
-from ...table import Field, SecureColumn, Table
+from ...table import Field, SecureColumn, Table, in_units
 from .encode import batches_of_levels, one_hot_batch
 from .transform import Transform, chosen, filled, per_row, swapped, together
 
@@ -68,9 +68,9 @@ class SimpleImputer(Transform):
             column = table.column(name)
             if column.missing is None:
                 continue
-            values = column.values + filling[name]  # an empty cell holds 0
+            values = self._cells(column) + filling[name]  # an empty cell holds 0
             values = values._stated(max(column.values.bound, self.statistics_[name].bound))
-            kind = "number" if self.strategy in ("mean", "median") else column.field.kind
+            kind = "number" if self._makes_reals else column.field.kind
             field = replace(column.field, kind=kind, missing=False)
             made[name] = [SecureColumn(field, values)]
             if self.add_indicator:
@@ -85,7 +85,7 @@ class SimpleImputer(Transform):
         by_scale: dict[int, list[str]] = {}
         for name in self.columns_:
             if table.column(name).missing is not None:
-                by_scale.setdefault(table.column(name).values.numeric().scale, []).append(name)
+                by_scale.setdefault(self._cells(table.column(name)).scale, []).append(name)
         found: dict[str, SecureArray] = {}
         for scale, names in by_scale.items():
             gaps = [table.column(n).missing for n in names]
@@ -93,6 +93,15 @@ class SimpleImputer(Transform):
             product = stack(gaps, axis=1) * fills
             found |= {n: product[:, i] for i, n in enumerate(names)}
         return found
+
+    @property
+    def _makes_reals(self) -> bool:
+        """Whether columns of whole numbers get others."""
+        fill = self.fill_value
+        return self.strategy in ("mean", "median") or (isinstance(fill, float | int) and fill != round(fill))
+
+    def _cells(self, column: SecureColumn) -> SecureArray:
+        return column.fine if self._makes_reals else column.values.numeric()
 
     def _suits(self, field: Field) -> bool:
         if self.strategy in ("mean", "median"):
@@ -133,7 +142,7 @@ class SimpleImputer(Transform):
             best = argmax(hot.sum(axis=1), axis=1)  # levels that a column does not have count 0 and come last
             for i, name in enumerate(batch):
                 most = best[i]._stated(float(max(1, levels[name] - 1)))
-                found[name] = most if name not in numbers else most * (1.0 / columns[name].field.unit)
+                found[name] = most if name not in numbers else self._in_units(most, columns[name])
         return found
 
     def _constant(self, table: Table, name: str) -> SecureArray:
@@ -144,9 +153,16 @@ class SimpleImputer(Transform):
                 raise UsageError(f"SimpleImputer: {name!r} has no category {fill!r}: {', '.join(field.categories)}")
             return table._context.constant(field.categories.index(fill))
         assert fill is not None
-        if abs(fill) > field.bound:
+        if not abs(fill) <= field.bound:
             raise UsageError(f"SimpleImputer: fill_value {fill} passes the public bound {field.bound:g} of {name!r}")
-        return table._context.constant(np.float64(fill / field.unit), scale=table.column(name).values.scale or None)
+        column = table.column(name)
+        if column.whole and not self._makes_reals:
+            return in_units(table._context.constant(round(fill)), field.unit)
+        return table._context.constant(np.float64(fill / field.unit), scale=self._cells(column).scale or None)
+
+    @staticmethod
+    def _in_units(most: SecureArray, column: SecureColumn) -> SecureArray:
+        return in_units(most, column.field.unit) if column.whole else most * (1.0 / column.field.unit)
 
 
 def _levels(field: Field) -> int | None:

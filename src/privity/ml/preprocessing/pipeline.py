@@ -39,7 +39,9 @@ class Pipeline(Estimator):
         if not isinstance(last, Transform):
             last.fit(made, y, **options)
         self.units_of_steps_ = units
-        self.feature_names_in_ = given.feature_names if isinstance(given, Table) else tuple(last.names_)[: x.shape[1]]
+        self.feature_names_in_ = (
+            given.feature_names if isinstance(given, Table) else tuple(last.names_)[: given.shape[1]]
+        )
         return self
 
     def transform(self, x: Table | SecureArray) -> Table:

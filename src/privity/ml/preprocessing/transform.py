@@ -11,16 +11,13 @@ import numpy as np
 
 from ...array import SecureArray
 from ...errors import UsageError
-from ...functions import reciprocal, stack
-from ...functions.arithmetic import divided
+from ...functions import stack
+from ...functions.spread import Spread, centred, from_sums, spread_of
+from ...mpc import spread
 from ...table import FEATURE_BITS, Field, SecureColumn, Table
 from ..estimator import Estimator
 
 Same = TypeVar("Same", bound="Transform")
-
-LEAST_FILLED = 2.0**-6
-"""Share of a table's rows (padding included) in which a column must hold a value; checked by a guard."""
-
 
 class Transform(Estimator, ABC):
     """``fit`` learns from a table, ``transform`` makes another table of the same rows.
@@ -98,21 +95,22 @@ def swapped(table: Table, made: dict[str, list[SecureColumn]], *, clean: bool) -
     return table.replaced(columns, clean=clean)
 
 
-def numbers_out(table: Table, names: Sequence[str], values: SecureArray) -> Table:
-    """``values`` (n, k), in natural units, in the place of the named columns; 0 stays in empty cells."""
-    return columns_out(table, {n: values[:, i] for i, n in enumerate(names)})
+def numbers_out(table: Table, names: Sequence[str], values: SecureArray, *, clean: bool = False) -> Table:
+    """``values`` (n, k), in natural units, in the place of the named columns; 0 stays in empty cells. ``clean``: it
+    does already, and in rows that are not real."""
+    return columns_out(table, {n: values[:, i] for i, n in enumerate(names)}, clean=clean)
 
 
-def columns_out(table: Table, values: Mapping[str, SecureArray]) -> Table:
+def columns_out(table: Table, values: Mapping[str, SecureArray], *, clean: bool = False) -> Table:
     """``numbers_out`` for columns (n,) by name, each with its own scale and bound: one product for all of a scale."""
-    gappy = {n: x for n, x in values.items() if table.column(n).missing is not None}
+    gappy = {n: x for n, x in values.items() if table.column(n).missing is not None and not clean}
     present = together(gappy, lambda names, x: x * present_cells(table, names))
     made: dict[str, list[SecureColumn]] = {}
     for name, x in {**values, **present}.items():
         old, bound = table.column(name), values[name].bound
         field = replace(old.field, kind="number", unit=1.0, bound=bound, categories=())
         made[name] = [SecureColumn(field, x._stated(bound), old.missing)]
-    return swapped(table, made, clean=False)
+    return swapped(table, made, clean=clean)
 
 
 def together(
@@ -149,25 +147,54 @@ def filled(table: Table, names: Sequence[str]) -> SecureArray | None:
     return table.valid
 
 
-def per_row(table: Table, names: Sequence[str], sums: SecureArray, present: SecureArray) -> SecureArray:
-    """sums / present, (..., k), for sums of at most one unit per row, at FEATURE_BITS.
-
-    A column must hold a value in at least ``LEAST_FILLED`` of the rows, padding included (guarded).
-    """
-    scaled = divided(sums._stated(float(max(1, table.rows))), max(1, table.rows), FEATURE_BITS)._stated(1.0 + 2.0**-20)
+def some_value(table: Table, names: Sequence[str], present: SecureArray, what: str) -> None:
+    """Guard that every column has a value in some row that counts; ``present`` (k,): how many."""
     if table.valid is None and all(table.column(n).missing is None for n in names):
-        return scaled
-    rows = max(1, table.rows)
-    share = divided(present._stated(float(rows)), rows, FEATURE_BITS)._stated(1.0 + 2.0**-20)
-    few = (share < LEAST_FILLED).numeric()
+        return
+    few = (present < 1).numeric()
     table._context.guard(
-        few.sum()._ring_share(), f"{', '.join(names)}: a column is empty in nearly all of the real rows"
+        few.sum()._ring_share(),
+        f"{what}: of {', '.join(names)}, one has no value in any row that counts; leave it out, or fill it in first",
     )
-    # 1 is added where the guard will fail, so that the quotient stays within its range
-    inverse = reciprocal(share + few, scale=25, at_most=1.01 / LEAST_FILLED)
-    quotient = scaled.multiply(inverse, scale=FEATURE_BITS)._stated(1.0 + 2.0**-10)
-    # One step of Newton: what the quotient leaves over is divided too. Without it the reciprocal's error of 2^-20 would
-    # show many times as large in the variance of a column that varies little beside its mean.
-    left = (scaled - quotient.multiply(share, scale=FEATURE_BITS))._stated(2 * LEAST_FILLED)
-    return (quotient + left.multiply(inverse, scale=FEATURE_BITS))._stated(1.0 + 2.0**-10)
+
+
+def per_row(table: Table, names: Sequence[str], sums: SecureArray, present: SecureArray) -> SecureArray:
+    """sums / present, (k,), for sums of at most one unit per row, at FEATURE_BITS: to two units in the last place.
+
+    A column must hold a value in some row (guarded).
+    """
+    context, proto, rows = table._context, table._context.protocol, max(1, table.rows)
+    some_value(table, names, present, "mean")
+    counts = present if present.scale == 0 else present.rescaled(0)
+    whole = table.valid is None and all(table.column(n).missing is None for n in names)
+    count = spread.Count(rows) if whole else spread.secret_count(proto, counts._ring_share(), rows)
+    share = spread.mean(proto, sums._ring_share(), count, sums.scale, 0)
+    return SecureArray(context, share, sums.scale, 1.0 + 2.0**-20).rescaled(FEATURE_BITS)
+
+
+def spread_of_columns(table: Table, names: Sequence[str], what: str) -> tuple[SecureArray, Spread, int]:
+    """(means, spreads, fractional bits of the values) of columns over the cells that count, in units: from what the
+    owners brought, for nothing, where rows are as they brought them, else from the shares. A column without digits or
+    values fails a guard.
+    """
+    words = table._exact_sums(names)
+    keep = filled(table, names)
+    if words is not None:
+        some_value(table, names, words[1]._stated(float(max(1, table.rows))), what)
+        mean, found = from_sums(words, max(1, table.rows), FEATURE_BITS, keep is not None)
+        scale = FEATURE_BITS
+    else:
+        x = table.block(names)
+        x = x if x.scale else x.rescaled(x._context.fraction_bits)
+        counts = None
+        if keep is not None:
+            keep = keep if keep.ndim == 2 else keep.reshape((-1, 1))
+            counts = keep.sum(axis=0)
+            some_value(table, names, counts, what)
+        given = centred(x, keep, counts)
+        assert given.centre is not None
+        mean, found = given.centre, spread_of(given)
+        scale = given.rows.scale - given.step
+    found.refuse(f"{what}: of {', '.join(names)}, one")
+    return mean, found, scale
 

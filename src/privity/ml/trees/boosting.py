@@ -128,11 +128,11 @@ class GradientBoosting(Estimator):
             use = _drawn(generator, self.subsample, n)
             if weight is not None:
                 applied = weight if use is None else (weight * use)._stated(weight.bound)
-                g, h, size = (None if v is None else _times(v, applied) for v in (g, h, size))
-                assert g is not None and h is not None
+                g, h = _times(g, applied), _times(h, applied)
+                size = None if size is None else _times(size, applied)
             elif use is not None:  # a tree may draw no row: it does not split then
-                g, h, size = (None if v is None else (v * use)._stated(v.bound) for v in (g, h, size))
-                assert g is not None and h is not None
+                g, h = (g * use)._stated(g.bound), (h * use)._stated(h.bound)
+                size = None if size is None else (size * use)._stated(size.bound)
             if size is not None and _Units.of(n, g, h, growth).weight_bits < _WEIGHT_BITS:
                 # a weight of a leaf has a bound then, and is less by 2^-14 of itself squared at most
                 h = (h + size.rescaled(h.scale).multiply(np.asarray(1 / _STEEP), scale=h.scale))._stated(h.bound * 1.01)

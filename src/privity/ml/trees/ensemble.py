@@ -121,7 +121,8 @@ class Forest(Estimator):
 
     def _seen(self, rows: int) -> Integers:
         """1 for rows that at least one tree did not draw, public."""
-        return (self._times(rows, slice(0, self.n_estimators)) == 0).any(axis=0).astype(np.int64)
+        left = self._times(rows, slice(0, self.n_estimators)) == 0
+        return np.asarray(left.any(axis=0), np.int64)
 
     def _sum(self, bins: Bins, used: Integers | None = None) -> SecureArray:
         """Sum over the trees of the values of the leaves where rows fall, (k, rows); ``used``: see ``averaged``."""

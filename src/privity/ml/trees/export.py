@@ -71,13 +71,13 @@ def open_trees(
     if isinstance(model, Forest):
         leaves = model.values_
         if hasattr(model, "centre_"):  # from which all trees together predict: to each its part, what is left to one
-            trees, centre = model.n_estimators, model.centre_
+            count, centre = model.n_estimators, model.centre_
             part = centre
-            if trees > 1:
+            if count > 1:
                 coarse = centre.rescaled(fitting_scale(centre.bound, centre.scale, 36))
-                part = coarse.multiply(np.asarray(1.0 / trees), scale=coarse.scale)
-            first = (np.arange(trees) == 0).astype(np.int64).reshape((1, -1, 1))
-            leaves = leaves + part + (centre - part * trees) * first
+                part = coarse.multiply(np.asarray(1.0 / count), scale=coarse.scale)
+            first = (np.arange(count) == 0).astype(np.int64).reshape((1, -1, 1))
+            leaves = leaves + part + (centre - part * count) * first
         reveal("_leaves", leaves)
     else:
         sides = stack([model.left_, model.right_], axis=1)

@@ -211,9 +211,8 @@ class _Regressor(Forest):
 
     def _shown(self, parts: SecureArray, seen: Any = 1) -> SecureArray:
         """Means from the centre as means, where ``seen``; at the fractional bits of the target."""
-        made = parts + self.centre_ * seen
-        made = made if made.scale <= self.target_bits_ else made.rescaled(self.target_bits_)
-        return made._stated(2.0 * self.centre_.bound + 2.0)
+        made: SecureArray = parts + self.centre_ * seen
+        return made if made.scale <= self.target_bits_ else made.rescaled(self.target_bits_)
 
 
 class DecisionTreeRegressor(_Regressor):

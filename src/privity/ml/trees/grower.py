@@ -216,7 +216,8 @@ class _Units:
             out = minimum(maximum(out, -most), most)._stated(min(out.bound, most.bound))
         elif growth.largest is not None and out.bound > growth.largest:
             out = out.clip(-growth.largest, growth.largest)
-        bits = min(scale, BITS)
+        # without a unit of their own as many as a row's sum, which is exact then: equal leaves, equal margins
+        bits = min(scale, _VALUE if growth.inverse is None else BITS)
         out = out.rescaled(bits)
         return out if growth.shrink == 1.0 else out.multiply(np.asarray(growth.shrink), scale=bits)
 

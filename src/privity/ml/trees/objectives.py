@@ -85,7 +85,7 @@ def mean(y: SecureArray, weight: SecureArray | None, bits: int = _BITS) -> Secur
     return ratio(weighted.sum().reshape((1,)), total, y.bound * 1.01, bits)[0]
 
 
-def sums(flags: SecureArray, weight: SecureArray | None) -> SecureArray:
+def _sums(flags: SecureArray, weight: SecureArray | None) -> SecureArray:
     """What the rows with each flag (k, rows) weigh, (k,)."""
     if weight is None:
         return flags.sum(axis=1)
@@ -99,6 +99,7 @@ def _reach(start: SecureArray, rate: float) -> SecureArray:
     chance have second derivatives of 0 and the next tree sends them beyond all others.
     """
     most = start.abs() + _BEYOND
+    rate = max(rate, 2.0**-16)  # below, no leaf comes near
     return most.multiply(np.asarray(1.0 / rate), scale=max(most.scale, _BITS))._stated(most.bound / rate * 1.01)
 
 
@@ -107,7 +108,7 @@ def _log_shares(flags: SecureArray, weight: SecureArray | None) -> SecureArray:
 
     Error 2^-15, and as if each class had 2^-10 rows more. All are above -7, and below the logarithm of the rows.
     """
-    found = sums(flags, weight)
+    found = _sums(flags, weight)
     reach = max(float(flags.shape[1]), found.bound) + 1
     bits = fitting_scale(reach, flags._context.fraction_bits)
     return log(found.rescaled(bits) + _LEAST_COUNT)._stated(7.0 + exact.ln(reach))
@@ -139,7 +140,7 @@ class Logistic(Objective):
                 raise UsageError(f"base_score: a probability between 0 and 1 is expected here, got {score}")
             return context.constant(np.asarray([exact.ln(score / (1 - score))]))
         if self.positive != 1.0:  # one Newton step from 0, as XGBoost takes it where scale_pos_weight is given
-            found = sums(stack([1 - self.y, self.y]), weight)
+            found = _sums(stack([1 - self.y, self.y]), weight)
             step = ratio((found[1:] - found[:1]) * 2, found.sum().reshape((1,)), 2.0, context.fraction_bits)
             return step._stated(2.01)
         logs = _log_shares(stack([1 - self.y, self.y]), weight)

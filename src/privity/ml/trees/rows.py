@@ -12,7 +12,7 @@ from ...array import SecureArray
 from ...context import Context
 from ...errors import ShapeError, UsageError
 from ...table import Field, Table
-from ..estimator import rows_of
+from ..estimator import rows_of, rows_with
 from .bins import Binner, Bins, cells_of
 
 DEEPEST = 16
@@ -74,12 +74,9 @@ def tree_rows(
     if isinstance(x, Table):
         if valid is not None:
             raise UsageError(f"{what}: a table carries its own row mask; valid= goes with arrays only")
-        if isinstance(y, str):
-            named = y
-            y = x[named]
-            x = x.drop([named]) if named in x.feature_names else x
-        elif y is None and target:
-            y = x.label
+        named = y if isinstance(y, str) else None
+        x, y, sample_weight = rows_with(x, y, sample_weight, target=target)
+        x = x.drop([named]) if named in x.feature_names else x
         cells, gaps, names = cells_of(x)
         fields, units, real = x.fields, tuple(float(u) for u in x.units), x.valid
         codes = {c: x.column(f.name).values for c, f in enumerate(fields) if f.coded}

@@ -49,7 +49,9 @@ class Target:
         fractional bits, that it varies by 32 of its last places or not at all.
         """
         context, proto = y._context, y._context.protocol
-        y = y.numeric()
+        y, steps = y.numeric(), y.scale
+        # of whole numbers half a step more, as a distance of -1 is no distance for those that read |x| - 1
+        y = y.rescaled(1) if not steps else y
         if approx.bits_for(2.02 * y.bound, y.scale) > _WIDE:
             y = y.rescaled(fitting_scale(2.02 * y.bound, y.scale, _WIDE - 1))
         centre = _middle(y, valid) if around is None else context.constant(np.asarray(around), scale=y.scale)
@@ -66,7 +68,7 @@ class Target:
         whole = approx.lifted(proto, proto.public(layout.constants([1])), lift, 0)
         each = whole.map(layout.broadcast(apart.shape))
         share = approx.shifted_product(proto, apart._ring_share(), each, bits - BITS)
-        if y.scale:
+        if steps:
             spread = SecureArray(context, widest, 0, 2.0**bits)
             coarse = (spread < _COARSE).numeric() - (spread < 1).numeric()
             context.guard(
@@ -86,7 +88,8 @@ class Target:
     @property
     def most(self) -> float:
         """The largest that the unit can be."""
-        return 2.0 ** exact.log2_ceil(2.02 * (self.bound + self.centre.bound))
+        most = exact.log2_ceil(2.02 * (self.bound + self.centre.bound))
+        return 2.0**most
 
     def scale(self, times: float) -> int:
         """Fractional bits that sums of ``times`` values within the target's range may have."""
