@@ -208,7 +208,7 @@ class Digits:
     @property
     def of_squares(self) -> float:
         """The unit of a variance: 18 fractional bits, or as many as fit beside the square of the bound."""
-        return max(ULP, self.bound * self.bound * 2.0**-57)
+        return max(ULP, power_of_two(self.bound * self.bound * 2.0**-57))
 
     def deviation(self, deviation: Any) -> Any:
         return 2.0**-17 * deviation + self.unit / 4 + 2 * ULP

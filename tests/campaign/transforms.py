@@ -18,7 +18,7 @@ from .columns import Draw, cells, table
 PAGE = "docs/preprocessing.md"
 EMPTY = Limit("empty in|no value|without a value|fully empty", PAGE)
 FAR = Limit("clip", f"{PAGE}: results beyond 2^14, or 64 roots of the rows")
-NAMED = Limit("column", f"{PAGE}: what cannot be resolved is refused by the column's name")
+NAMED = Limit("units in the last place|column", f"{PAGE}: what cannot be resolved is refused by the column's name")
 
 
 class Numbers:
@@ -95,7 +95,8 @@ def _scaler(
         with np.errstate(all="ignore"):
             want = np.nan_to_num(theirs(**words).fit_transform(t.seen))
         last = t.units * 2.0**-30
-        stated = 2.0**-15 * np.maximum(1, np.abs(want)) + last / np.where(scale > 0, scale, 1.0) + 2 * ULP
+        lost = last / np.where(scale > 0, scale, 1.0)
+        stated = 2.0**-15 * np.maximum(1, np.abs(want)) + lost * (1 + np.abs(want)) + 2 * ULP
         far = name == "RobustScaler" and float(np.sqrt((want**2).sum(0)).max()) > min(2.0**13, 32 * t.n**0.5)
 
         def check(got: Any) -> str:
@@ -144,6 +145,7 @@ def unscale(draw: Draw) -> Case:
         size = np.r_[np.abs(right[:-1]), np.abs(b[-1]) + np.abs(b[:-1] / deviation * mean).sum()]
         lost = np.append(t.units * 2.0**-30 / deviation, 0.0)
         allowed = (2.0**-15 + lost) * size + 4 * ULP * np.maximum(1, size / 2.0**20)
+        allowed[-1] += (lost[:-1] * np.abs(b[:-1])).sum()
         return "" if (off <= allowed).all() else f"{got}, right {right}"
 
     return Case(
