@@ -44,8 +44,10 @@ def expected() -> dict[str, pd.DataFrame]:
 @pytest.mark.parametrize("sign", OPERATORS)
 def test_columns_of_any_two_tables_of_the_same_rows(sign: str, capacity: int | None) -> None:
     """As pandas has it: sums, numbers of cells, and the flags of the cells that hold something are 0 or 1."""
-    pairs = [(("all", "a"), ("some", "b")), (("all", "a"), ("all", "b")), (("some", "b"), ("all", "c")),
-             (("some", "a"), ("other", "c")), (("other", "b"), ("some", "a")), (("all", "c"), ("all", "a"))]  # fmt: skip
+    pairs = [
+        (("all", "a"), ("some", "b")), (("all", "a"), ("all", "b")), (("some", "b"), ("all", "c")),
+        (("some", "a"), ("other", "c")), (("other", "b"), ("some", "a")), (("all", "c"), ("all", "a")),
+    ]  # fmt: skip
 
     def program(s: Session) -> Any:
         given = tables(s)
