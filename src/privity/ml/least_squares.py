@@ -17,15 +17,19 @@ from ..mpc.shares import Share
 from ..ring import exact, layout
 from ..table import Table
 from ..types import RANGE_BITS
+from .classifier import Regressor
+from .columns import as_learnt
 from .estimator import Rows, rows_of
 from .family import Normal
 from .information import Information, lifted
 from .linear_model import LinearModel, check_positive
 from .newton import Optimum, Predictors, checked, newton
-from .normal_units import BITS, REACH, Line, Normalised, of_rows, power_within, shortened, times
+from .normal_units import BITS, REACH, Line, Normalised, errors, of_rows, power_within, shortened, times
 
 _STEPS = 2  # the second refines the first
 _STRENGTH_BITS = 30
+_VARIANCE_BITS = 30
+_FARTHEST = 2.0**11  # of a row from its prediction, in deviations of the target
 _UNIT_BITS = 26  # of a target within 1
 _HINT = (
     "no finite solution was found. Collinear columns: drop one level of each one-hot group, or take Ridge. Large "
@@ -33,7 +37,7 @@ _HINT = (
 )
 
 
-class LeastSquares(LinearModel):
+class LeastSquares(LinearModel, Regressor):
     """What LinearRegression and Ridge share.
 
     ``coefficient_bound``: |coef| stays below it times the public bound of y. Opened: one flag 'range ok'. About 450
@@ -129,16 +133,16 @@ class LeastSquares(LinearModel):
         d, fine = line.slopes.size, line.scale
         context, proto = variance._context, variance._context.protocol
         factor = 2.0**-given.shift
-        errors = found.information.standard_errors(factor, variance)
+        each = found.information.standard_errors(factor, variance)
         if offsets is not None:
             direction, log = shortened(concatenate([-offsets, context.constant(np.ones(1), scale=BITS)]))
             along = Information.scaled_errors(found.information.error_along(direction), factor, variance)
             own = proto.sub(line.target.exponent, proto.add(line.target.exponent, log))
             last = line.powers(what, own)
             by = proto.concatenate([by, last], 0)
-            errors = concatenate([errors[:d], along])
-        fine += errors.scale - BITS
-        made = times(errors, by, fine, 2.0 ** (60 - fine))
+            each = concatenate([each[:d], along])
+        fine += each.scale - BITS
+        made = times(each, by, fine, 2.0 ** (60 - fine))
         self.standard_errors_ = made.rescaled(min(made.scale, line.scale))
         self.dispersion_ = line.target.squared(variance.rescaled(min(variance.scale, 40)))
 
@@ -158,44 +162,27 @@ class LeastSquares(LinearModel):
         """x @ coef_ + intercept_ (n,), secret."""
         return self.decision_function(x)
 
-    def score(
-        self,
-        x: Table | SecureArray,
-        y: SecureArray | str | None = None,
-        *,
-        valid: SecureArray | None = None,
-        sample_weight: Any = None,
-    ) -> SecureArray:
-        """Coefficient of determination R2, a secret scalar."""
-        residual, spread, _ = self._squares(x, y, valid, sample_weight)
-        return 1 - divide(residual, spread, at_most=2.0**16)
-
     def log_likelihood(self, x: Any, y: Any = None, *, valid: Any = None, sample_weight: Any = None) -> SecureArray:
-        """Log likelihood for normal errors with the variance that maximises it, secret (weights count rows)."""
-        residual, _, (given, lift) = self._squares(x, y, valid, sample_weight)
+        """Log likelihood for normal errors with the variance that maximises it, secret (weights count rows).
+
+        Guarded: no row is off by 2^11 deviations of the target.
+        """
+        self.fitted("normal_")
+        what = type(self).__name__
+        rows = rows_of(what, as_learnt(self, x), y, valid=valid, sample_weight=sample_weight)
+        assert self.normal_ is not None
+        given = Predictors.of(what, rows, False, True)
+        error = errors(rows, self.normal_, _FARTHEST)
+        reach = rows.x.shape[0] * given.load * exact.square(_FARTHEST)
+        error = error.rescaled(min(error.scale, (RANGE_BITS - 1 - exact.log2_ceil(reach)) // 2))
+        weighted = error if given.weight is None else error.multiply(given.weight, scale=error.scale)
+        residual = matmul(weighted, error, 2.0**-given.shift, _VARIANCE_BITS, reach=reach)
         total = given.total
         variance = residual * (divide(1.0, total, at_most=64.0) if isinstance(total, SecureArray) else 1 / total)
-        each = log(variance) + 2 * lift * exact.ln(2) + exact.ln(2 * math.pi) + 1
+        each = log(variance) + self.normal_[5] * (2 * exact.ln(2)) + exact.ln(2 * math.pi) + 1
         if isinstance(total, SecureArray):
             return (each * total).multiply(-0.5 * 2.0**given.shift)
         return each.multiply(-0.5 * total * 2.0**given.shift)
-
-    def _squares(
-        self, x: Any, y: Any, valid: Any, sample_weight: Any
-    ) -> tuple[SecureArray, SecureArray, tuple[Predictors, int]]:
-        """Sums of squared residuals and of squared deviations from the mean, both in units and over 2^shift."""
-        what = type(self).__name__
-        linear = self.decision_function(x)
-        rows = rows_of(what, x, y, valid=valid, sample_weight=sample_weight)
-        target, lift = in_units(what, rows)
-        given = Predictors.of(what, rows, False, True)
-        error = (lifted(linear, -lift).rescaled(22) - target.rescaled(22)).assume_bound(16.0)
-        mean = given.mean(target)
-        total = given.total
-        mean = divide(mean, total, at_most=64.0) if isinstance(total, SecureArray) else mean * (1 / total)
-        deviation = target.rescaled(22) - mean._stated(1.01)
-        residual, spread = (given.mean(e.multiply(e, scale=26), scale=26) for e in (error, deviation))
-        return residual, spread, (given, lift)
 
 
 @final

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from ..array import SecureArray
 from ..context import Context
 from ..errors import ShapeError
-from ..functions.arithmetic import matmul
 from ..functions.spread import Spread, about_zero, centred, spread_of, standardised
 from ..mpc import approx, roots
 from ..mpc import spread as sums
@@ -28,6 +27,9 @@ _MANTISSA = 22  # fractional bits of columns, where there is room
 _WIDEST = 45  # powers of two up to here
 _SHIFT = 14  # fractional bits of powers of two
 _LEAST = 2  # of such a power: 12 digits of a coefficient of 1
+_LONGEST = 38  # bits of a value that coefficients are multiplied by
+_FEWEST = 8  # fractional bits of predictions
+_FAR = 12
 _CENTRE = 54  # bits of a long factor
 
 
@@ -60,21 +62,26 @@ class Normalised:
     def unit(self) -> SecureArray:
         """(d,): the unit itself, exactly; 0 for constant columns."""
         scale = min(self._spread.scale, _CENTRE - 1 - exact.log2_ceil(2 * self.bound))
-        return self._spread.deviation(scale)._stated(4 * self.bound)
+        return self._spread.deviation(scale)._stated(2 * self.bound)
+
+    def inverse(self) -> SecureArray:
+        """(d,): 1 / unit, exactly; 0 for constant columns."""
+        scale = _CENTRE - self._spread.scale
+        return SecureArray(self.context, self._spread.inverse(_CENTRE), scale, 2.0**-self.finest)
 
     def squared(self, x: SecureArray) -> SecureArray | None:
         """x () times the squared unit of the one column, for x at 40 bits and at most 4; None where the square of the
         bound has no room."""
-        size = 2 * exact.log2_ceil(4 * self.bound)
+        size = 2 * exact.log2_ceil(2 * self.bound)
         if size > RANGE_BITS - 4:
             return None
         proto, unit = self.context.protocol, self.unit()
         wide = x.reshape((1,))._ring_share()
         middle = 50 - size // 2
         once = sums.long_product(proto, wide, unit._ring_share(), x.scale + unit.scale - middle)
-        fine = max(1, min(self.context.fraction_bits, RANGE_BITS - 3 - size))
+        fine = max(1, min(self.context.fraction_bits + 8, RANGE_BITS - 3 - size))
         share = sums.long_product(proto, once, unit._ring_share(), middle + unit.scale - fine)
-        return SecureArray(self.context, share, fine, 2.0 ** (size + 1)).reshape(())
+        return SecureArray(self.context, share, fine, 2.0 ** (size + 2)).reshape(())
 
     def offsets(self, reach: float, what: str) -> SecureArray:
         """centre / unit (d,), guarded to stay below ``reach``."""
@@ -249,7 +256,8 @@ class Line:
         return (found + SecureArray(context, share, fine, centre.bound)).reshape(())
 
     def learnt(self, what: str) -> tuple[SecureArray, ...]:
-        """What ``predicted`` needs: slopes over the units of the columns, start, unit and centre of y."""
+        """What ``predicted`` needs: slopes over the units of the columns, start, unit and centre of y; and 1 / unit
+        and log2 of the unit, for ``errors``."""
         context, proto = self.target.context, self.target.context.protocol
         size = exact.log2_ceil(self.reach)
         by = power(
@@ -258,12 +266,14 @@ class Line:
             "what the columns hold, or standardise them",
         )  # fmt: skip
         most = 2.0**REACH / self.reach
-        slopes = times(self.slopes, by, BITS + size + 2, 2.0 ** (54 - BITS - size))
+        slopes = times(self.slopes, by, BITS + size + 2, 2.0 ** (57 - BITS - size))
         slopes = slopes.assume_bound(most, f"{what}: coefficients times the bound of their column, in deviations of y")
         unit = self.target.unit()
         centre = self.target.centre
         middle = context.constant(0.0) if centre is None else centre.reshape(())
-        return slopes, self.start, unit.reshape(()), middle
+        start = self.start._stated(min(self.start.bound, (slopes.size + 1) * 2.0**REACH))
+        exponent = SecureArray(context, self.target.exponent.map(layout.reshape(())), 0, 2.0**7)
+        return slopes, start, unit.reshape(()), middle, self.target.inverse().reshape(()), exponent
 
 
 def shortened(w: SecureArray) -> tuple[SecureArray, Share]:
@@ -282,28 +292,65 @@ def shortened(w: SecureArray) -> tuple[SecureArray, Share]:
     return SecureArray(context, share, BITS, 1.01), proto.add_public(proto.neg(half), layout.constant(log))
 
 
-REACH = 16
+REACH = 22
 """Coefficients times the bounds of their columns stay below 2^REACH units of the target."""
 
 
 def predicted(x: SecureArray, learnt: Sequence[SecureArray]) -> SecureArray:
-    """x @ coefficients + intercept (n,), from ``Line.learnt``. Error: 2^-18 of a deviation of y, or more where values
-    lie far from what was fitted. About 10 rounds, 65 bytes per party and row."""
-    slopes, start, unit, centre = learnt
+    """x @ coefficients + intercept (n,), from ``Line.learnt``. Error: about 2^-16 of a deviation of y, and one unit of
+    the result, which has fewer fractional bits under bounds of y above 2^14. About 10 rounds, 65 bytes per party and
+    row."""
+    found = line(x, learnt)
+    unit, centre, context, proto = learnt[2], learnt[3], x._context, x._context.protocol
+    fine = min(context.fraction_bits, RANGE_BITS - 3 - exact.log2_ceil(found.bound * unit.bound + centre.bound))
+    if fine < _FEWEST:
+        found = found.assume_bound(2.0**_FAR, "predictions in deviations of y: leave rows far from what was fitted out")
+        fine = min(context.fraction_bits, RANGE_BITS - 3 - exact.log2_ceil(found.bound * unit.bound + centre.bound))
+    fine = max(1, fine)
+    made = sums.long_product(proto, found._ring_share(), unit._fitted(found.shape), found.scale + unit.scale - fine)
+    middle = SecureArray(context, sums.shifted(proto, centre._ring_share(), centre.scale - fine), fine, centre.bound)
+    return SecureArray(context, made, fine, found.bound * unit.bound) + middle
+
+
+def errors(rows: Rows, learnt: Sequence[SecureArray], most: float) -> SecureArray:
+    """Predictions less y (n,), in units of the target, guarded to stay within ``most``; 0 in rows that do not count."""
+    assert rows.y is not None
+    y = rows.y.numeric()
+    y = y if y.scale else y.rescaled(1)
+    centre, inverse, context = learnt[3], learnt[4], rows.x._context
+    apart = y - centre
+    apart = apart.rescaled(min(apart.scale, _CENTRE - 1 - exact.log2_ceil(apart.bound)))
+    size = exact.log2_ceil(apart.bound * inverse.bound)
+    scale = max(1, min(22, RANGE_BITS - 2 - size))
+    share = sums.long_product(
+        context.protocol, apart._ring_share(), inverse._fitted(y.shape), apart.scale + inverse.scale - scale
+    )
+    given = SecureArray(context, share, scale, 2.0**size)
+    off = line(rows.x, learnt).rescaled(scale) - given
+    off = off if rows.valid is None else off * rows.valid
+    return off.assume_bound(most, "what predictions are off, in deviations of y")
+
+
+def line(x: SecureArray, learnt: Sequence[SecureArray]) -> SecureArray:
+    """(n,): predictions less the centre of the target, in its unit."""
+    slopes, start = learnt[:2]
     context, proto = x._context, x._context.protocol
     x = x.numeric()
+    x = x if x.scale else x.rescaled(1)
     size = exact.log2_ceil(max(x.bound, 2.0**-30))
-    x = x.rescaled(max(1, min(x.scale, 26 - size))) if x.scale else x
-    bound = x.shape[1] * x.bound * slopes.bound
-    room = RANGE_BITS - 2 - x.scale - exact.log2_ceil(bound)
-    slopes = slopes if slopes.scale <= room else slopes.rescaled(max(1, room))
-    scale = max(1, min(BITS, _CENTRE - 1 - exact.log2_ceil(bound + start.bound)))
-    line = matmul(x, slopes, scale=scale, reach=bound) + start.rescaled(min(start.scale, scale))
-    line = line.rescaled(scale)
-    most = line.bound * unit.bound + centre.bound
-    fine = max(1, min(context.fraction_bits, RANGE_BITS - 2 - exact.log2_ceil(most)))
-    share = sums.long_product(
-        proto, line._ring_share(), unit._fitted(line.shape), scale + unit.scale - fine
-    )
-    middle = SecureArray(context, sums.shifted(proto, centre._ring_share(), centre.scale - fine), fine, centre.bound)
-    return SecureArray(context, share, fine, most) + middle
+    x = x.rescaled(max(1, min(x.scale, _LONGEST - size)))
+    n, d = x.shape
+    bound = d * x.bound * slopes.bound + start.bound
+    scale = min(BITS, _CENTRE - 1 - exact.log2_ceil(bound))
+    # x times the upper and the lower half of the slopes: neither sum passes the ring
+    limb = min(30, RANGE_BITS - 2 - size - x.scale - exact.log2_ceil(d))
+    cut = slopes.scale + x.scale - scale
+    share = slopes._ring_share().map(layout.reshape((d, 1)))
+    high = proto.truncate(share, limb)
+    low = proto.sub(share, proto.mul_public(high, layout.constant(1 << limb)))
+    upper = proto.matmul(x._ring_share(), high, max(0, cut - limb))
+    if cut < limb:
+        upper = proto.mul_public(upper, layout.constant(1 << (limb - cut)))
+    made = proto.add(upper, proto.matmul(x._ring_share(), low, cut)).map(layout.reshape((n,)))
+    begin = sums.shifted(proto, start._ring_share(), BITS - scale).map(layout.broadcast((n,)))
+    return SecureArray(context, proto.add(made, begin), scale, bound)
