@@ -51,7 +51,7 @@ class SecureColumn:
 
         Exact and local.
         """
-        return natural(self.values, self.field.unit, self.field.name)
+        return natural(self.values, self.field.unit, self.field.name, 0 if self.whole else 1)
 
     @property
     def whole(self) -> bool:
@@ -65,19 +65,20 @@ class SecureColumn:
         return values.rescaled(FEATURE_BITS) if self.whole and values.scale < FEATURE_BITS else values
 
 
-def natural(values: SecureArray, unit: float, name: str = "") -> SecureArray:
+def natural(values: SecureArray, unit: float, name: str, least: int) -> SecureArray:
     """values * unit for a power of two, exactly: another number of fractional bits for the same shares. Local.
 
-    Numbers keep one fractional bit at least: in units beyond 2^30 their shares are multiplied. Raises UsageError for a
-    unit below 2^-30 (``name``: of the column), whose digits no other number could be compared with.
+    ``least``: fewest fractional bits of what has any, so that numbers stay fixed-point: in units beyond 2^30 their
+    shares are multiplied. Raises UsageError for a unit below 2^-30 (``name``: of the column), whose digits no other
+    number could be compared with.
     """
     bits, context = exact.log2_floor(unit), values._context
-    least = 1 if values.scale else 0
+    least = least if values.scale else 0
     scale = values.scale - bits
     if scale > _MOST_SCALE:
         raise UsageError(
-            f"column {name!r}: its bound is below 2^-30, so that its values have no digits beside other numbers; give it "
-            "in a smaller unit (milligrams rather than kilograms)"
+            f"column {name!r}: its bound is below 2^-30, so that its values have no digits beside other numbers; give "
+            "it in a smaller unit (milligrams rather than kilograms)"
         )
     share, flags = values._ring_share(), values._flags and bits == 0
     if scale < least:
