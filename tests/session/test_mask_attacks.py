@@ -194,3 +194,27 @@ def test_what_moves_rows_is_a_permutation_whatever_an_owner_deals(
         assert all(np.array_equal(np.sort(r), np.arange(r.size)) for r in rows), parts
         assert all(is_an_order(a) for a in answers), parts
     assert seen or use == "groups by category"
+
+
+@pytest.mark.parametrize("capacity", [None, 6])
+def test_an_empty_cell_is_no_divisor_of_0(capacity: int | None) -> None:
+    """Which would fail a guard, end the session, and tell that a cell is empty. A 0 that is there still does."""
+    info = TableInfo("t", tuple(Field(n, "integer", 64.0, 64.0, missing=n != "b") for n in "ab"), capacity=capacity)
+    cells = np.array([[3, 10], [np.nan, 20], [4, 30], [np.nan, 45], [7, 0]])
+    acts: list[Callable[[Any, Any], Any]] = [
+        lambda a, b: b // a, lambda a, b: b % a, lambda a, b: 25 // a, lambda a, b: 25 % a, lambda a, b: np.fmod(b, a),
+        lambda a, b: a // a,
+    ]  # fmt: skip
+
+    def program(s: Session) -> Any:
+        t = s.table("t")
+        made = [act(t["a"], t["b"]) for act in acts]
+        return [s.reveal(x.sum(), to="all", name=f"x{i}", reason="test") for i, x in enumerate(made)]
+
+    frame = pd.DataFrame(cells, columns=["a", "b"])
+    want = [act(frame.a, frame.b).sum() for act in acts]
+    inputs = {"owner": table_inputs(info, cells)}
+    assert privity.simulate(program, inputs=inputs, tables={"t": info}).output == want
+    cells[2, 0] = 0
+    with pytest.raises(RangeViolated, match="a divisor is 0"):
+        privity.simulate(program, inputs={"owner": table_inputs(info, cells)}, tables={"t": info})

@@ -209,6 +209,8 @@ class NullableArray:
             if isinstance(left, NullableArray):
                 return getattr(left, _OPERATORS[name][0])(right)
             return getattr(right, _OPERATORS[name][1])(left)
+        if name == "fmod":
+            inputs = (inputs[0], _divisor(inputs[1]))
         return elementwise(f"np.{name}", lambda *given: dispatch.ufunc(ufunc, method, given, {}), *inputs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -262,16 +264,16 @@ class NullableArray:
         return self._with(other, lambda a, b: b / a)
 
     def __floordiv__(self, other: Any) -> NullableArray:
-        return self._with(other, lambda a, b: a // b)
+        return self._with(_divisor(other), lambda a, b: a // b)
 
     def __rfloordiv__(self, other: Any) -> NullableArray:
-        return self._with(other, lambda a, b: b // a)
+        return _divisor(self)._with(other, lambda a, b: b // a)
 
     def __mod__(self, other: Any) -> NullableArray:
-        return self._with(other, lambda a, b: a % b)
+        return self._with(_divisor(other), lambda a, b: a % b)
 
     def __rmod__(self, other: Any) -> NullableArray:
-        return self._with(other, lambda a, b: b % a)
+        return _divisor(self)._with(other, lambda a, b: b % a)
 
     def __divmod__(self, other: Any) -> tuple[NullableArray, NullableArray]:
         return self // other, self % other
@@ -603,6 +605,13 @@ def booleans(flags: SecureArray) -> SecureArray:
 def rest(outer: SecureArray, inner: SecureArray) -> SecureArray:
     """1 where the flag ``outer`` is and ``inner`` is not; inner is set only where outer is. Local."""
     return SecureArray(outer._context, (outer - inner)._ring_share(), 0, 1.0, flags=True)
+
+
+def _divisor(x: Any) -> Any:
+    """x with a 1 in cells that hold nothing, where a 0 would fail the guard of a whole division. Local where clean."""
+    if not isinstance(x, NullableArray):
+        return x
+    return NullableArray(x.filled(1), x.name, missing=x.missing, valid=x.valid)
 
 
 def _summed(flags: Sequence[SecureArray]) -> SecureArray:
