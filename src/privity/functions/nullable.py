@@ -263,17 +263,21 @@ class NullableArray:
     def __rtruediv__(self, other: Any) -> NullableArray:
         return self._with(other, lambda a, b: b / a)
 
+    def _as_divisor(self) -> NullableArray:
+        """With a 1 in cells that hold nothing, where a 0 would fail the guard of a whole division."""
+        return self._like(self.filled(1))
+
     def __floordiv__(self, other: Any) -> NullableArray:
         return self._with(_divisor(other), lambda a, b: a // b)
 
     def __rfloordiv__(self, other: Any) -> NullableArray:
-        return _divisor(self)._with(other, lambda a, b: b // a)
+        return self._as_divisor()._with(other, lambda a, b: b // a)
 
     def __mod__(self, other: Any) -> NullableArray:
         return self._with(_divisor(other), lambda a, b: a % b)
 
     def __rmod__(self, other: Any) -> NullableArray:
-        return _divisor(self)._with(other, lambda a, b: b % a)
+        return self._as_divisor()._with(other, lambda a, b: b % a)
 
     def __divmod__(self, other: Any) -> tuple[NullableArray, NullableArray]:
         return self // other, self % other
@@ -608,10 +612,7 @@ def rest(outer: SecureArray, inner: SecureArray) -> SecureArray:
 
 
 def _divisor(x: Any) -> Any:
-    """x with a 1 in cells that hold nothing, where a 0 would fail the guard of a whole division. Local where clean."""
-    if not isinstance(x, NullableArray):
-        return x
-    return NullableArray(x.filled(1), x.name, missing=x.missing, valid=x.valid)
+    return x._as_divisor() if isinstance(x, NullableArray) else x
 
 
 def _summed(flags: Sequence[SecureArray]) -> SecureArray:
