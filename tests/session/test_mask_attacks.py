@@ -136,6 +136,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> tuple[list[Any], list[Any]]:
     def watch(self: Any, given: Any, *rest: Any) -> Any:
         mixed = opened(self, given, *rest)
         if self.party.index == 0:
+            assert mixed.opened is not None
             found = zip(given, mixed.opened, strict=True)
             out.extend(np.asarray(v).reshape(-1) for each, v in found if isinstance(each.value, Share))
         return mixed
@@ -218,3 +219,28 @@ def test_an_empty_cell_is_no_divisor_of_0(capacity: int | None) -> None:
     cells[2, 0] = 0
     with pytest.raises(RangeViolated, match="a divisor is 0"):
         privity.simulate(program, inputs={"owner": table_inputs(info, cells)}, tables={"t": info})
+
+
+@pytest.mark.parametrize("capacity", [None, 8])
+def test_a_choice_is_empty_where_what_is_taken_is(capacity: int | None) -> None:
+    """So filling by hand fills: means and counts are those of NumPy on the same columns."""
+    acts: list[Callable[[Any, Any, Any], Any]] = [
+        lambda a, b, c: np.where(np.isnan(a), 0, a), lambda a, b, c: np.where(a > 2, a, 0),
+        lambda a, b, c: np.where(a > 2, b, a), lambda a, b, c: np.where(b > 15, c, a),
+        lambda a, b, c: np.where(np.arange(len(a)) < 3, a, c), lambda a, b, c: np.where(b < 35, a, a * 2),
+    ]  # fmt: skip
+
+    def program(s: Session) -> Any:
+        made = [act(*(s.table("t")[n] for n in NAMES)) for act in acts]
+        parts = [(i, k, v) for i, x in enumerate(made) for k, v in enumerate((x.sum(), x.count(), x.present))]
+        opened = [s.reveal(v, to="all", name=f"x{i} {k}", reason="test") for i, k, v in parts]
+        return [opened[i : i + 3] for i in range(0, len(opened), 3)]
+
+    info = described(capacity)
+    frame = pd.DataFrame(CELLS, columns=list(NAMES))
+    inputs = {"owner": table_inputs(info, CELLS)}
+    found = privity.simulate(program, inputs=inputs, tables={"t": info}).outputs["compute_0"]
+    for act, (total, count, present) in zip(acts, found, strict=True):
+        right = pd.Series(act(*(frame[n] for n in NAMES)))
+        assert (total, count) == (right.sum(), right.count())
+        assert present[: len(right)].tolist() == right.notna().astype(int).tolist() and not present[len(right) :].any()

@@ -224,6 +224,8 @@ class NullableArray:
             return method(*args[1:], **given)
         if name == "percentile" and len(args) == 2 and args[0] is self and not _given(kwargs):
             return self.quantile(np.asarray(args[1], np.float64) / 100)
+        if name == "where" and len(args) == 3 and not _given(kwargs):
+            return chosen(lambda *given: dispatch.call(name, given, {}), *args)
         if name in _ELEMENTWISE:
             return elementwise(f"np.{name}", lambda *given: dispatch.call(name, given, kwargs), *args)
         self.refuse(f"np.{name}")
@@ -669,6 +671,25 @@ def elementwise(what: str, apply: Callable[..., Any], *operands: Any, clean: boo
         result, name, missing=_either(columns, missing, valid), valid=valid,
         clean=clean and all(c._clean for c in columns),
     )  # fmt: skip
+
+
+def chosen(apply: Callable[..., Any], mask: Any, a: Any, b: Any) -> NullableArray:
+    """``apply``, which takes a where the mask is true, else b: empty where what is taken is, or the mask. A product
+    for each of a and b that may be empty; none where both are in the same cells.
+    """
+    made = elementwise("where", apply, mask, a, b)
+    empty = [x._missing if isinstance(x, NullableArray) else None for x in (mask, a, b)]
+    alike = empty[1] is not None and empty[2] is not None and same(empty[1], empty[2])
+    if alike or (empty[1] is None and empty[2] is None):
+        return made
+    taken = mask._values if isinstance(mask, NullableArray) else mask
+    flags = as_flags(taken, "where: mask") if isinstance(taken, SecureArray) else (
+        made._values._context.constant(np.broadcast_to(np.asarray(taken, bool), made.shape).astype(np.int64))
+    )
+    sides = (None, flags, neither(flags))
+    parts = [e if f is None else (e * f)._stated(1.0) for e, f in zip(empty, sides, strict=True) if e is not None]
+    columns = [x for x in (mask, a, b) if isinstance(x, NullableArray)]
+    return NullableArray(made._values, made._name, missing=_either(columns, parts, made._valid), valid=made._valid)
 
 
 def _either(
