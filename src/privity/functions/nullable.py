@@ -40,8 +40,8 @@ class NullableArray:
     ``missing`` (n,): flags of empty cells, or None. ``valid`` (n,): flags of the rows that count, or None for all;
     cells are empty in such rows only. ``present``: where there is a value.
 
-    * ``+ - * / **``, ``abs``, ``round``, ``clip`` and NumPy's elementwise functions: empty where an operand is; ``where``:
-      where what is taken is. An empty divisor of ``//`` and ``%`` is no 0.
+    * ``+ - * / **``, ``abs``, ``round``, ``clip`` and NumPy's elementwise functions: empty where an operand is;
+      ``where``: where what is taken is. An empty divisor of ``//`` and ``%`` is no 0.
     * ``< <= > >= ==`` are false in an empty cell, ``!=`` is true. Secret booleans; with ``valid``, where it has one.
     * ``sum mean var std min max median quantile any all count``: over the cells that are there. 0 where there are none,
       as nobody may be told; ``count()`` says so. Errors and costs: a sum and a count are exact and local, minimum and
