@@ -136,6 +136,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> tuple[list[Any], list[Any]]:
     def watch(self: Any, given: Any, *rest: Any) -> Any:
         mixed = opened(self, given, *rest)
         if self.party.index == 0:
+            assert mixed.opened is not None
             found = zip(given, mixed.opened, strict=True)
             out.extend(np.asarray(v).reshape(-1) for each, v in found if isinstance(each.value, Share))
         return mixed
@@ -194,3 +195,52 @@ def test_what_moves_rows_is_a_permutation_whatever_an_owner_deals(
         assert all(np.array_equal(np.sort(r), np.arange(r.size)) for r in rows), parts
         assert all(is_an_order(a) for a in answers), parts
     assert seen or use == "groups by category"
+
+
+@pytest.mark.parametrize("capacity", [None, 6])
+def test_an_empty_cell_is_no_divisor_of_0(capacity: int | None) -> None:
+    """Which would fail a guard, end the session, and tell that a cell is empty. A 0 that is there still does."""
+    info = TableInfo("t", tuple(Field(n, "integer", 64.0, 64.0, missing=n != "b") for n in "ab"), capacity=capacity)
+    cells = np.array([[3, 10], [np.nan, 20], [4, 30], [np.nan, 45], [7, 0]])
+    acts: list[Callable[[Any, Any], Any]] = [
+        lambda a, b: b // a, lambda a, b: b % a, lambda a, b: 25 // a, lambda a, b: 25 % a, lambda a, b: np.fmod(b, a),
+        lambda a, b: a // a,
+    ]  # fmt: skip
+
+    def program(s: Session) -> Any:
+        t = s.table("t")
+        made = [act(t["a"], t["b"]) for act in acts]
+        return [s.reveal(x.sum(), to="all", name=f"x{i}", reason="test") for i, x in enumerate(made)]
+
+    frame = pd.DataFrame(cells, columns=["a", "b"])
+    want = [act(frame.a, frame.b).sum() for act in acts]
+    inputs = {"owner": table_inputs(info, cells)}
+    assert privity.simulate(program, inputs=inputs, tables={"t": info}).output == want
+    cells[2, 0] = 0
+    with pytest.raises(RangeViolated, match="a divisor is 0"):
+        privity.simulate(program, inputs={"owner": table_inputs(info, cells)}, tables={"t": info})
+
+
+@pytest.mark.parametrize("capacity", [None, 8])
+def test_a_choice_is_empty_where_what_is_taken_is(capacity: int | None) -> None:
+    """So filling by hand fills: means and counts are those of NumPy on the same columns."""
+    acts: list[Callable[[Any, Any, Any], Any]] = [
+        lambda a, b, c: np.where(np.isnan(a), 0, a), lambda a, b, c: np.where(a > 2, a, 0),
+        lambda a, b, c: np.where(a > 2, b, a), lambda a, b, c: np.where(b > 15, c, a),
+        lambda a, b, c: np.where(np.arange(len(a)) < 3, a, c), lambda a, b, c: np.where(b < 35, a, a * 2),
+    ]  # fmt: skip
+
+    def program(s: Session) -> Any:
+        made = [act(*(s.table("t")[n] for n in NAMES)) for act in acts]
+        parts = [(i, k, v) for i, x in enumerate(made) for k, v in enumerate((x.sum(), x.count(), x.present))]
+        opened = [s.reveal(v, to="all", name=f"x{i} {k}", reason="test") for i, k, v in parts]
+        return [opened[i : i + 3] for i in range(0, len(opened), 3)]
+
+    info = described(capacity)
+    frame = pd.DataFrame(CELLS, columns=list(NAMES))
+    inputs = {"owner": table_inputs(info, CELLS)}
+    found = privity.simulate(program, inputs=inputs, tables={"t": info}).outputs["compute_0"]
+    for act, (total, count, present) in zip(acts, found, strict=True):
+        right = pd.Series(act(*(frame[n] for n in NAMES)))
+        assert (total, count) == (right.sum(), right.count())
+        assert present[: len(right)].tolist() == right.notna().astype(int).tolist() and not present[len(right) :].any()

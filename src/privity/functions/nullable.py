@@ -40,7 +40,8 @@ class NullableArray:
     ``missing`` (n,): flags of empty cells, or None. ``valid`` (n,): flags of the rows that count, or None for all;
     cells are empty in such rows only. ``present``: where there is a value.
 
-    * ``+ - * / **``, ``abs``, ``round``, ``clip`` and NumPy's elementwise functions: empty where an operand is.
+    * ``+ - * / **``, ``abs``, ``round``, ``clip`` and NumPy's elementwise functions: empty where an operand is;
+      ``where``: where what is taken is. An empty divisor of ``//`` and ``%`` is no 0.
     * ``< <= > >= ==`` are false in an empty cell, ``!=`` is true. Secret booleans; with ``valid``, where it has one.
     * ``sum mean var std min max median quantile any all count``: over the cells that are there. 0 where there are none,
       as nobody may be told; ``count()`` says so. Errors and costs: a sum and a count are exact and local, minimum and
@@ -209,6 +210,8 @@ class NullableArray:
             if isinstance(left, NullableArray):
                 return getattr(left, _OPERATORS[name][0])(right)
             return getattr(right, _OPERATORS[name][1])(left)
+        if name == "fmod":
+            inputs = (inputs[0], _divisor(inputs[1]))
         return elementwise(f"np.{name}", lambda *given: dispatch.ufunc(ufunc, method, given, {}), *inputs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -222,6 +225,8 @@ class NullableArray:
             return method(*args[1:], **given)
         if name == "percentile" and len(args) == 2 and args[0] is self and not _given(kwargs):
             return self.quantile(np.asarray(args[1], np.float64) / 100)
+        if name == "where" and len(args) == 3 and not _given(kwargs):
+            return chosen(lambda *given: dispatch.call(name, given, {}), *args)
         if name in _ELEMENTWISE:
             return elementwise(f"np.{name}", lambda *given: dispatch.call(name, given, kwargs), *args)
         self.refuse(f"np.{name}")
@@ -261,17 +266,21 @@ class NullableArray:
     def __rtruediv__(self, other: Any) -> NullableArray:
         return self._with(other, lambda a, b: b / a)
 
+    def _as_divisor(self) -> NullableArray:
+        """With a 1 in cells that hold nothing, where a 0 would fail the guard of a whole division."""
+        return self._like(self.filled(1))
+
     def __floordiv__(self, other: Any) -> NullableArray:
-        return self._with(other, lambda a, b: a // b)
+        return self._with(_divisor(other), lambda a, b: a // b)
 
     def __rfloordiv__(self, other: Any) -> NullableArray:
-        return self._with(other, lambda a, b: b // a)
+        return self._as_divisor()._with(other, lambda a, b: b // a)
 
     def __mod__(self, other: Any) -> NullableArray:
-        return self._with(other, lambda a, b: a % b)
+        return self._with(_divisor(other), lambda a, b: a % b)
 
     def __rmod__(self, other: Any) -> NullableArray:
-        return self._with(other, lambda a, b: b % a)
+        return self._as_divisor()._with(other, lambda a, b: b % a)
 
     def __divmod__(self, other: Any) -> tuple[NullableArray, NullableArray]:
         return self // other, self % other
@@ -605,6 +614,10 @@ def rest(outer: SecureArray, inner: SecureArray) -> SecureArray:
     return SecureArray(outer._context, (outer - inner)._ring_share(), 0, 1.0, flags=True)
 
 
+def _divisor(x: Any) -> Any:
+    return x._as_divisor() if isinstance(x, NullableArray) else x
+
+
 def _summed(flags: Sequence[SecureArray]) -> SecureArray:
     return functools.reduce(lambda a, b: a + b, flags)
 
@@ -659,6 +672,25 @@ def elementwise(what: str, apply: Callable[..., Any], *operands: Any, clean: boo
         result, name, missing=_either(columns, missing, valid), valid=valid,
         clean=clean and all(c._clean for c in columns),
     )  # fmt: skip
+
+
+def chosen(apply: Callable[..., Any], mask: Any, a: Any, b: Any) -> NullableArray:
+    """``apply``, which takes a where the mask is true, else b: empty where what is taken is, or the mask. A product
+    for each of a and b that may be empty; none where both are in the same cells.
+    """
+    made = elementwise("where", apply, mask, a, b)
+    empty = [x._missing if isinstance(x, NullableArray) else None for x in (mask, a, b)]
+    alike = empty[1] is not None and empty[2] is not None and same(empty[1], empty[2])
+    if alike or (empty[1] is None and empty[2] is None):
+        return made
+    taken = mask._values if isinstance(mask, NullableArray) else mask
+    flags = as_flags(taken, "where: mask") if isinstance(taken, SecureArray) else (
+        made._values._context.constant(np.broadcast_to(np.asarray(taken, bool), made.shape).astype(np.int64))
+    )
+    sides = (None, flags, neither(flags))
+    parts = [e if f is None else (e * f)._stated(1.0) for e, f in zip(empty, sides, strict=True) if e is not None]
+    columns = [x for x in (mask, a, b) if isinstance(x, NullableArray)]
+    return NullableArray(made._values, made._name, missing=_either(columns, parts, made._valid), valid=made._valid)
 
 
 def _either(
