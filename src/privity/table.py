@@ -71,6 +71,9 @@ def natural(values: SecureArray, unit: float) -> SecureArray:
     if bits <= values.scale and bits >= 0:
         share, flags = values._ring_share(), values._flags and bits == 0
         return SecureArray(values._context, share, values.scale - bits, values.bound * unit, flags)
+    if bits > values.scale > 0:  # the same integers with one fractional bit: more would have no room
+        one = SecureArray(values._context, values._ring_share(), 1, values.bound * 2.0 ** (values.scale - 1))
+        return one * 2.0 ** (bits - values.scale + 1)
     return values * unit
 
 

@@ -24,10 +24,11 @@ from .family import Normal
 from .information import Information, lifted
 from .linear_model import LinearModel, check_positive
 from .newton import Optimum, Predictors, checked, newton
-from .normal_units import BITS, REACH, Line, Normalised, errors, of_rows, power_within, shortened, times
+from .normal_units import BITS, Line, Normalised, errors, finished, of_rows, over_units, shortened, times
 
 _STEPS = 2  # the second refines the first
 _STRENGTH_BITS = 30
+_STRONGEST = 48  # of strengths: 2^(48 + 2 - 30) is the largest
 _VARIANCE_BITS = 30
 _FARTHEST = 2.0**11  # of a row from its prediction, in deviations of the target
 _UNIT_BITS = 26  # of a target within 1
@@ -89,30 +90,15 @@ class LeastSquares(LinearModel, Regressor):
         Beyond 2^20 the strength ends: coefficients are a 2^-20 of a deviation of y there.
         """
         context, proto = columns.context, columns.context.protocol
-        alpha = float(self.strength())
-        lift = exact.log2_ceil(alpha)
-        whole = context.constant(round(alpha * exact.exp2(24 - lift)))
-        by = power_within(
-            context, proto.mul_public(proto.neg(columns.exponent), layout.constant(2)), _STRENGTH_BITS + lift - shift - 24
-        )
-        each = SecureArray(context, whole._fitted((columns.values.shape[1],)), 0, 2.0**25)
-        found = times(each, by, _STRENGTH_BITS, 2.0**21)
+        squared = proto.mul_public(proto.neg(columns.exponent), layout.constant(2))
+        found = over_units(context, float(self.strength()), squared, shift, _STRENGTH_BITS, _STRONGEST)
         return concatenate([found, context.constant(np.zeros(1))]) if self.fit_intercept else found
 
     def _learn(self, what: str, given: Predictors, found: Optimum, columns: Normalised, target: Normalised) -> None:
         """Coefficients and errors in the units of the data."""
-        context, proto = columns.context, columns.context.protocol
         coef, d = found.coef.multiply(1, scale=BITS), columns.values.shape[1]
-        slopes, start = coef[:d], context.constant(0.0, scale=BITS)
-        offsets: SecureArray | None = None
-        if self.fit_intercept:
-            offsets = columns.offsets(2.0**REACH, what)
-            row = layout.reshape((1, d))
-            share = proto.dot(offsets._ring_share().map(row), slopes._ring_share().map(row), BITS)
-            moved = SecureArray(context, share.map(layout.reshape(())), BITS, 2.0**28)
-            start = (coef[d] - moved)._stated(2.0**28)
-        line = Line(slopes, start, columns.exponent, columns.bound, target)
-        by = line.powers(what, columns.exponent)
+        start = coef[d] if self.fit_intercept else columns.context.constant(0.0, scale=BITS)
+        line, by, offsets = finished(what, coef[:d], start, columns, target)
         self.normal_ = line.learnt(what)
         whole = line.coefficients(what, by)
         if self.fit_intercept:

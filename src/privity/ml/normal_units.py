@@ -27,9 +27,11 @@ _MANTISSA = 22  # fractional bits of columns, where there is room
 _WIDEST = 45  # powers of two up to here
 _SHIFT = 14  # fractional bits of powers of two
 _LEAST = 2  # of such a power: 12 digits of a coefficient of 1
+_PUBLIC = 16  # bits of a public factor
 _LONGEST = 38  # bits of a value that coefficients are multiplied by
 _FEWEST = 8  # fractional bits of predictions
 _FAR = 12
+_FARTHEST = 16  # log2 of how many units a mean may lie from 0
 _CENTRE = 54  # bits of a long factor
 
 
@@ -170,16 +172,16 @@ def power(context: Context, exponent: Share, offset: int, hint: str) -> Share:
     return _two_to(proto, place)
 
 
-def power_within(context: Context, exponent: Share, offset: int) -> Share:
-    """The same, where exponents out of range are read as the nearest in range."""
+def power_within(context: Context, exponent: Share, offset: int, widest: int = _WIDEST) -> Share:
+    """The same from 2^0 to 2^``widest``, where exponents out of range are read as the nearest in range."""
     proto = context.protocol
     place = proto.add_public(exponent, layout.constant(offset + _SHIFT))
-    over = _above(proto, place, -_WIDEST)
+    over = _above(proto, place, -widest)
     tests = proto.b2a(proto.msb(proto.stack([place, over], 0)))
     low, inside = (tests.map(layout.take(i)) for i in (0, 1))
     parts = proto.mul(proto.stack([low, inside], 0), proto.stack([place, over], 0))
-    # below 0: place - place; from _WIDEST on: _WIDEST
-    capped = _above(proto, parts.map(layout.take(1)), _WIDEST)
+    # below 0: place - place; from ``widest`` on: widest
+    capped = _above(proto, parts.map(layout.take(1)), widest)
     return _two_to(proto, proto.sub(capped, parts.map(layout.take(0))))
 
 
@@ -192,6 +194,18 @@ def _two_to(proto: Protocol, place: Share) -> Share:
     found = approx.power_of_two(proto, [digits.map(layout.take(i)) for i in range(6)])
     one = proto.public(layout.constants([1] * place.shape[0]))
     return approx.lifted(proto, one, found, 0)
+
+
+def over_units(
+    context: Context, value: float, exponent: Share, shift: int, scale: int, widest: int = _WIDEST
+) -> SecureArray:
+    """value / 2^shift * 2^exponent (m,) at ``scale``, for a public value above 0; relative error 2^-17. It ends at
+    2^(widest + 2 - scale), and at about 2^(2 - scale) from below."""
+    lift = exact.log2_ceil(value)
+    whole = context.constant(round(value * exact.exp2(_PUBLIC - lift)))
+    by = power_within(context, exponent, scale + lift - shift - _PUBLIC, widest)
+    each = SecureArray(context, whole._fitted(exponent.shape), 0, 2.0 ** (_PUBLIC + 1))
+    return times(each, by, scale, exact.exp2(widest + _PUBLIC + 1 - _SHIFT - scale))
 
 
 def times(x: SecureArray, by: Share, scale: int, bound: float) -> SecureArray:
@@ -290,6 +304,23 @@ def shortened(w: SecureArray) -> tuple[SecureArray, Share]:
     log = bits // 2 - 8
     share = sums.long_product(proto, w._ring_share(), root.map(layout.broadcast((d,))), log)
     return SecureArray(context, share, BITS, 1.01), proto.add_public(proto.neg(half), layout.constant(log))
+
+
+def finished(
+    what: str, slopes: SecureArray, start: SecureArray, columns: Normalised, target: Normalised
+) -> tuple[Line, Share, SecureArray | None]:
+    """(line, powers of the slopes, offsets of the columns) of slopes (d,) in normal units and the mean () of the target
+    at the columns' centres."""
+    context, proto, d = columns.context, columns.context.protocol, slopes.size
+    offsets = None
+    if columns.centre is not None:
+        offsets = columns.offsets(2.0**_FARTHEST, what)
+        row = layout.reshape((1, d))
+        share = proto.dot(offsets._ring_share().map(row), slopes._ring_share().map(row), BITS)
+        moved = SecureArray(context, share.map(layout.reshape(())), BITS, 2.0**28)
+        start = (start - moved)._stated(2.0**28)
+    made = Line(slopes, start, columns.exponent, columns.bound, target)
+    return made, made.powers(what, columns.exponent), offsets
 
 
 REACH = 22
