@@ -37,10 +37,9 @@ _HIGHEST = 29  # of thresholds: 2^(29 + 2 - 24) is the largest, above any slope
 _STRONGEST = 45  # of l2 over a squared unit: 2^(45 + 2 - 30) is the largest
 _GRAM_BITS = 30
 _LEAST = 2.0**-10  # eigenvalues: the tie keeps them above
-_LARGEST = 2.0**7  # of a coefficient times its column's deviation, in units of the target's bound
+_LARGEST = 2.0**7  # of a coefficient times its column's deviation, in deviations of the target
 _HINT = (
-    "the steps did not settle. Columns that vary little beside their public bound: state a tighter one, or standardise "
-    "them. Else raise max_iter, or coefficient_bound, which counts in units of the target's bound"
+    "the steps did not settle. Raise max_iter, or coefficient_bound, which counts in deviations of y and of the columns"
 )
 
 
@@ -50,7 +49,7 @@ class Proximal(LinearModel, Regressor):
     Minimises |y - X coef|^2 / (2 sum of weights) + l1 |coef|_1 + l2 / 2 |coef|^2, as scikit-learn. Steps see columns
     centred and over their deviation, so that units do not matter; a constant one has coefficient 0. ``max_iter``:
     steps, always all of them; about 14 rounds and 120 bytes a coefficient each. ``tol``: what a coefficient times its
-    column's deviation may change in the last step, in units of y's public bound; more raises RangeViolated.
+    column's deviation may change in the last step, in deviations of y; more raises RangeViolated.
     Coefficients below the threshold are exactly 0. Error: measured below 1e-4 of the target's deviation, 3e-3 for
     columns with variance inflation factors of thousands.
 

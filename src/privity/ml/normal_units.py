@@ -95,7 +95,7 @@ class Normalised:
         rough = SecureArray(
             self.context, sums.long_product(proto, centre, inverse, _CENTRE - coarse), coarse, exact.exp2(60 - coarse)
         )
-        rough.assume_bound(reach, f"{what}: how far the mean of a column lies from 0, in deviations; centre the columns")
+        rough.assume_bound(reach, f"{what}: how far the mean of a column lies from 0, in deviations; centre them")
         share = rough._ring_share()
         if coarse < BITS:
             share = sums.long_product(proto, centre, inverse, _CENTRE - BITS)
@@ -260,7 +260,7 @@ class Line:
         )
         rough = SecureArray(context, short, fine - _MANTISSA - 2, exact.exp2(61 - fine + _MANTISSA + 2))
         rough.assume_bound(
-            exact.exp2(59 - fine), f"{what}: the intercept; centre the columns, or state a bound of y nearer to what it holds"
+            exact.exp2(59 - fine), f"{what}: the intercept; centre the columns, or tighten the bound of y"
         )
         if self.target.centre is None:
             return found.reshape(())
@@ -275,8 +275,8 @@ class Line:
         size = exact.log2_ceil(self.reach)
         by = power(
             context, proto.neg(self.exponent), size + 2,
-            f"{what}: the deviation of every column is a 2^-{REACH} of its bound at least, or 0; state bounds nearer to "
-            "what the columns hold, or standardise them",
+            f"{what}: the deviation of every column is a 2^-{REACH} of its bound at least, or 0; state tighter "
+            "bounds of the columns, or standardise them",
         )  # fmt: skip
         most = exact.exp2(REACH) / self.reach
         slopes = times(self.slopes, by, BITS + size + 2, exact.exp2(57 - BITS - size))
@@ -332,7 +332,7 @@ def predicted(x: SecureArray, learnt: Sequence[SecureArray]) -> SecureArray:
     and row. Guards that they lie within 2^11 deviations of y."""
     found = line(x, learnt)
     unit, centre, context, proto = learnt[2], learnt[3], x._context, x._context.protocol
-    found = found.assume_bound(exact.exp2(_FAR), "predictions in deviations of y: leave out rows far from what was fitted")
+    found = found.assume_bound(exact.exp2(_FAR), "predictions in deviations of y: leave out rows far away")
     fine = min(context.fraction_bits, RANGE_BITS - 3 - exact.log2_ceil(found.bound * unit.bound + centre.bound))
     fine = max(1, fine)
     made = sums.long_product(proto, found._ring_share(), unit._fitted(found.shape), found.scale + unit.scale - fine)
