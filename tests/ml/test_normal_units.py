@@ -41,7 +41,8 @@ def fitted(model: Any, x: Any, y: Any, loose: tuple[float, float], **extra: Any)
         }  # fmt: skip
 
     inputs = {
-        "x": pv.Input(x, bound=float(np.abs(x).max() * loose[0])), "y": pv.Input(y, bound=float(np.abs(y).max() * loose[1])),
+        "x": pv.Input(x, bound=float(np.abs(x).max() * loose[0])),
+        "y": pv.Input(y, bound=float(np.abs(y).max() * loose[1])),
         **{k: pv.Input(v, bound=float(v.max())) for k, v in extra.items()},
     }  # fmt: skip
     return pv.simulate(program, inputs={"o": inputs}, protocol=InsecurePlain, parties=1).output
@@ -67,7 +68,7 @@ def test_least_squares_of_any_scale(case: str, alpha: float) -> None:
     x, y, *loose = CASES[case]
     got = fitted(Ridge(alpha) if alpha else LinearRegression(), x, y, tuple(loose))
     coef, errors, rows = right(x, y, alpha)
-    within = 1e-3 if case == "a loose target" else 1e-4  # 7 fractional bits are left there
+    within = 4e-3 if case == "a loose target" else 1e-4  # 6 fractional bits are left there, of errors of 6
     assert np.abs((got["coef"] - coef) / errors).max() < within
     assert np.abs(got["errors"] / errors - 1).max() < within
     assert np.abs(got["rows"] - rows).max() < 2e-4 * y.std()
