@@ -27,9 +27,10 @@ _MANTISSA = 22  # fractional bits of columns, where there is room
 _WIDEST = 45  # powers of two up to here
 _SHIFT = 14  # fractional bits of powers of two
 _LEAST = 2  # of such a power: 12 digits of a coefficient of 1
+_PUBLIC = 16  # bits of a public factor
 _LONGEST = 38  # bits of a value that coefficients are multiplied by
-_FEWEST = 8  # fractional bits of predictions
-_FAR = 12
+_FAR = 11  # log2 of how many deviations a prediction may lie from the centre
+_FARTHEST = 16  # log2 of how many units a mean may lie from 0
 _CENTRE = 54  # bits of a long factor
 
 
@@ -67,7 +68,7 @@ class Normalised:
     def inverse(self) -> SecureArray:
         """(d,): 1 / unit, exactly; 0 for constant columns."""
         scale = _CENTRE - self._spread.scale
-        return SecureArray(self.context, self._spread.inverse(_CENTRE), scale, 2.0**-self.finest)
+        return SecureArray(self.context, self._spread.inverse(_CENTRE), scale, exact.exp2(-self.finest))
 
     def squared(self, x: SecureArray) -> SecureArray | None:
         """x () times the squared unit of the one column, for x at 40 bits and at most 4; None where the square of the
@@ -81,7 +82,7 @@ class Normalised:
         once = sums.long_product(proto, wide, unit._ring_share(), x.scale + unit.scale - middle)
         fine = max(1, min(self.context.fraction_bits + 8, RANGE_BITS - 3 - size))
         share = sums.long_product(proto, once, unit._ring_share(), middle + unit.scale - fine)
-        return SecureArray(self.context, share, fine, 2.0 ** (size + 2)).reshape(())
+        return SecureArray(self.context, share, fine, exact.exp2(size + 2)).reshape(())
 
     def offsets(self, reach: float, what: str) -> SecureArray:
         """centre / unit (d,), guarded to stay below ``reach``."""
@@ -92,9 +93,9 @@ class Normalised:
         size = approx.bits_for(self.centre.bound, fine)
         coarse = min(BITS, RANGE_BITS - 2 - max(0, size - 6))
         rough = SecureArray(
-            self.context, sums.long_product(proto, centre, inverse, _CENTRE - coarse), coarse, 2.0 ** (60 - coarse)
+            self.context, sums.long_product(proto, centre, inverse, _CENTRE - coarse), coarse, exact.exp2(60 - coarse)
         )
-        rough.assume_bound(reach, f"{what}: how far the mean of a column lies from 0, in deviations; centre the columns")
+        rough.assume_bound(reach, f"{what}: how far the mean of a column lies from 0, in deviations; centre them")
         share = rough._ring_share()
         if coarse < BITS:
             share = sums.long_product(proto, centre, inverse, _CENTRE - BITS)
@@ -118,8 +119,8 @@ def normalised(what: str, x: SecureArray, valid: SecureArray | None, around_mean
     half = (exact.log2_ceil(n) + 1) // 2 if n > 1 else 0
     rounded = _to_a_power(found, half)
     scale = min(_MANTISSA, (RANGE_BITS - 2 - 2 * half) // 2)
-    values = standardised(given, rounded, scale)._stated(2.0**half * 1.01)
-    return Normalised(values, given.centre, _exponent(rounded, half), 2.0**half, x.bound, rounded)
+    values = standardised(given, rounded, scale)._stated(exact.exp2(half) * 1.01)
+    return Normalised(values, given.centre, _exponent(rounded, half), exact.exp2(half), x.bound, rounded)
 
 
 def of_rows(what: str, rows: Rows, intercept: bool) -> tuple[Normalised, Normalised]:
@@ -143,7 +144,7 @@ def _to_a_power(found: Spread, half: int) -> Spread:
     )
     whole = found.context.protocol.mul_public(found.varies(), layout.constant(1 << roots.WORK))
     formed = replace(found.formed, sum=replace(found.normal, inverse_root=one, mantissa=whole), count=None)
-    return replace(found, formed=formed, count=sums.Count(4**half), ddof=0)
+    return replace(found, formed=formed, count=sums.Count(1 << (2 * half)), ddof=0)
 
 
 def _exponent(found: Spread, half: int) -> Share:
@@ -170,16 +171,16 @@ def power(context: Context, exponent: Share, offset: int, hint: str) -> Share:
     return _two_to(proto, place)
 
 
-def power_within(context: Context, exponent: Share, offset: int) -> Share:
-    """The same, where exponents out of range are read as the nearest in range."""
+def power_within(context: Context, exponent: Share, offset: int, widest: int = _WIDEST) -> Share:
+    """The same from 2^0 to 2^``widest``, where exponents out of range are read as the nearest in range."""
     proto = context.protocol
     place = proto.add_public(exponent, layout.constant(offset + _SHIFT))
-    over = _above(proto, place, -_WIDEST)
+    over = _above(proto, place, -widest)
     tests = proto.b2a(proto.msb(proto.stack([place, over], 0)))
     low, inside = (tests.map(layout.take(i)) for i in (0, 1))
     parts = proto.mul(proto.stack([low, inside], 0), proto.stack([place, over], 0))
-    # below 0: place - place; from _WIDEST on: _WIDEST
-    capped = _above(proto, parts.map(layout.take(1)), _WIDEST)
+    # below 0: place - place; from ``widest`` on: widest
+    capped = _above(proto, parts.map(layout.take(1)), widest)
     return _two_to(proto, proto.sub(capped, parts.map(layout.take(0))))
 
 
@@ -192,6 +193,18 @@ def _two_to(proto: Protocol, place: Share) -> Share:
     found = approx.power_of_two(proto, [digits.map(layout.take(i)) for i in range(6)])
     one = proto.public(layout.constants([1] * place.shape[0]))
     return approx.lifted(proto, one, found, 0)
+
+
+def over_units(
+    context: Context, value: float, exponent: Share, shift: int, scale: int, widest: int = _WIDEST
+) -> SecureArray:
+    """value / 2^shift * 2^exponent (m,) at ``scale``, for a public value above 0; relative error 2^-17. It ends at
+    2^(widest + 2 - scale), and at about 2^(2 - scale) from below."""
+    lift = exact.log2_ceil(value)
+    whole = context.constant(round(value * exact.exp2(_PUBLIC - lift)))
+    by = power_within(context, exponent, scale + lift - shift - _PUBLIC, widest)
+    each = SecureArray(context, whole._fitted(exponent.shape), 0, exact.exp2(_PUBLIC + 1))
+    return times(each, by, scale, exact.exp2(widest + _PUBLIC + 1 - _SHIFT - scale))
 
 
 def times(x: SecureArray, by: Share, scale: int, bound: float) -> SecureArray:
@@ -232,7 +245,7 @@ class Line:
     def coefficients(self, what: str, by: Share) -> SecureArray:
         """(d,) in the units of the data."""
         fine = self.scale
-        bound = min(2.0 ** (61 - fine), 2.0 ** (REACH + 1) * self.target.bound / self.reach)
+        bound = min(exact.exp2(61 - fine), exact.exp2(REACH + 1) * self.target.bound / self.reach)
         return times(self.slopes, by, fine, bound)
 
     def intercept(self, what: str) -> SecureArray:
@@ -241,13 +254,13 @@ class Line:
         proto = context.protocol
         by = self.powers(what, proto.sub(self.target.exponent, self.target.exponent))
         start = self.start.reshape((1,))
-        found = times(start, by, fine, 2.0 ** (60 - fine))
+        found = times(start, by, fine, exact.exp2(60 - fine))
         short = proto.mul(
             proto.truncate(start._ring_share(), _MANTISSA), proto.truncate(by, _SHIFT + 2)
         )
-        rough = SecureArray(context, short, fine - _MANTISSA - 2, 2.0 ** (61 - fine + _MANTISSA + 2))
+        rough = SecureArray(context, short, fine - _MANTISSA - 2, exact.exp2(61 - fine + _MANTISSA + 2))
         rough.assume_bound(
-            2.0 ** (59 - fine), f"{what}: the intercept; centre the columns, or state a bound of y nearer to what it holds"
+            exact.exp2(59 - fine), f"{what}: the intercept; centre the columns, or tighten the bound of y"
         )
         if self.target.centre is None:
             return found.reshape(())
@@ -262,17 +275,17 @@ class Line:
         size = exact.log2_ceil(self.reach)
         by = power(
             context, proto.neg(self.exponent), size + 2,
-            f"{what}: the deviation of every column is a 2^-{REACH} of its bound at least, or 0; state bounds nearer to "
-            "what the columns hold, or standardise them",
+            f"{what}: the deviation of every column is a 2^-{REACH} of its bound at least, or 0; state tighter "
+            "bounds of the columns, or standardise them",
         )  # fmt: skip
-        most = 2.0**REACH / self.reach
-        slopes = times(self.slopes, by, BITS + size + 2, 2.0 ** (57 - BITS - size))
+        most = exact.exp2(REACH) / self.reach
+        slopes = times(self.slopes, by, BITS + size + 2, exact.exp2(57 - BITS - size))
         slopes = slopes.assume_bound(most, f"{what}: coefficients times the bound of their column, in deviations of y")
         unit = self.target.unit()
         centre = self.target.centre
         middle = context.constant(0.0) if centre is None else centre.reshape(())
-        start = self.start._stated(min(self.start.bound, (slopes.size + 1) * 2.0**REACH))
-        exponent = SecureArray(context, self.target.exponent.map(layout.reshape(())), 0, 2.0**7)
+        start = self.start._stated(min(self.start.bound, (slopes.size + 1) * exact.exp2(REACH)))
+        exponent = SecureArray(context, self.target.exponent.map(layout.reshape(())), 0, exact.exp2(7))
         return slopes, start, unit.reshape(()), middle, self.target.inverse().reshape(()), exponent
 
 
@@ -292,20 +305,35 @@ def shortened(w: SecureArray) -> tuple[SecureArray, Share]:
     return SecureArray(context, share, BITS, 1.01), proto.add_public(proto.neg(half), layout.constant(log))
 
 
+def finished(
+    what: str, slopes: SecureArray, start: SecureArray, columns: Normalised, target: Normalised
+) -> tuple[Line, Share, SecureArray | None]:
+    """(line, powers of the slopes, offsets of the columns) of slopes (d,) in normal units and the mean () of the target
+    at the columns' centres."""
+    context, proto, d = columns.context, columns.context.protocol, slopes.size
+    offsets = None
+    if columns.centre is not None:
+        offsets = columns.offsets(exact.exp2(_FARTHEST), what)
+        row = layout.reshape((1, d))
+        share = proto.dot(offsets._ring_share().map(row), slopes._ring_share().map(row), BITS)
+        moved = SecureArray(context, share.map(layout.reshape(())), BITS, exact.exp2(28))
+        start = (start - moved)._stated(exact.exp2(28))
+    made = Line(slopes, start, columns.exponent, columns.bound, target)
+    return made, made.powers(what, columns.exponent), offsets
+
+
 REACH = 22
 """Coefficients times the bounds of their columns stay below 2^REACH units of the target."""
 
 
 def predicted(x: SecureArray, learnt: Sequence[SecureArray]) -> SecureArray:
     """x @ coefficients + intercept (n,), from ``Line.learnt``. Error: about 2^-16 of a deviation of y, and one unit of
-    the result, which has fewer fractional bits under bounds of y above 2^14. About 10 rounds, 65 bytes per party and
-    row."""
+    the result, which has fewer fractional bits under bounds of y above 2^28. About 20 rounds, 110 bytes per party
+    and row. Guards that they lie within 2^11 deviations of y."""
     found = line(x, learnt)
     unit, centre, context, proto = learnt[2], learnt[3], x._context, x._context.protocol
+    found = found.assume_bound(exact.exp2(_FAR), "predictions in deviations of y: leave out rows far away")
     fine = min(context.fraction_bits, RANGE_BITS - 3 - exact.log2_ceil(found.bound * unit.bound + centre.bound))
-    if fine < _FEWEST:
-        found = found.assume_bound(2.0**_FAR, "predictions in deviations of y: leave rows far from what was fitted out")
-        fine = min(context.fraction_bits, RANGE_BITS - 3 - exact.log2_ceil(found.bound * unit.bound + centre.bound))
     fine = max(1, fine)
     made = sums.long_product(proto, found._ring_share(), unit._fitted(found.shape), found.scale + unit.scale - fine)
     middle = SecureArray(context, sums.shifted(proto, centre._ring_share(), centre.scale - fine), fine, centre.bound)
@@ -325,7 +353,7 @@ def errors(rows: Rows, learnt: Sequence[SecureArray], most: float) -> SecureArra
     share = sums.long_product(
         context.protocol, apart._ring_share(), inverse._fitted(y.shape), apart.scale + inverse.scale - scale
     )
-    given = SecureArray(context, share, scale, 2.0**size)
+    given = SecureArray(context, share, scale, exact.exp2(size))
     off = line(rows.x, learnt).rescaled(scale) - given
     off = off if rows.valid is None else off * rows.valid
     return off.assume_bound(most, "what predictions are off, in deviations of y")
@@ -337,7 +365,7 @@ def line(x: SecureArray, learnt: Sequence[SecureArray]) -> SecureArray:
     context, proto = x._context, x._context.protocol
     x = x.numeric()
     x = x if x.scale else x.rescaled(1)
-    size = exact.log2_ceil(max(x.bound, 2.0**-30))
+    size = exact.log2_ceil(max(x.bound, exact.exp2(-30)))
     x = x.rescaled(max(1, min(x.scale, _LONGEST - size)))
     n, d = x.shape
     bound = d * x.bound * slopes.bound + start.bound
