@@ -123,7 +123,8 @@ class CoxPHRegressor(LinearModel):
             context.progress(step + 1, self.max_iter, f"Newton step {step + 1}/{self.max_iter}")
         coef = coef.assume_bound(self.coefficient_bound)
         slope, information = sets.evaluate(coef, certify=True)
-        (slope - coef * self.alpha).assume_bound(self.tol)
+        left = slope - coef * self.alpha
+        left.assume_bound(min(self.tol, left.bound))
         inverse = Information(self._with_ridge(information))
         inverse.guard()
         errors = inverse.standard_errors(1.0 / n)

@@ -160,6 +160,8 @@ class KMeans(Estimator):
         whole_numbers("KMeans", least=0, random_state=self.random_state)
         if isinstance(self.init, str) and self.init not in STARTS:
             raise UsageError(f"KMeans: expected init to be {' or '.join(STARTS)}, or centres, got {self.init!r}")
+        if not isinstance(self.init, str | SecureArray) and np.asarray(self.init).dtype.kind not in "biuf":
+            raise UsageError(f"KMeans: expected init as numbers, got {type(self.init).__name__}")
         if not isinstance(self.init, str) and self.n_init != 1:
             raise UsageError("KMeans: given centres are one start; set n_init=1")
 

@@ -20,7 +20,7 @@ from ..types import RANGE_BITS
 from .class_weight import ClassWeight, class_factors
 from .classifier import Classifier
 from .design import OTHER_LABELS
-from .estimator import Rows, rows_of, with_intercept
+from .estimator import Rows, rows_of, whole_numbers, with_intercept
 from .family import Binomial
 from .information import LEAST, lifted
 from .linear_model import LinearModel, check_positive, joined
@@ -326,6 +326,9 @@ class LogisticRegression(LinearModel, Classifier):
             raise UsageError(
                 "LogisticRegression: expected y as 0/1 integers or booleans, got fixed-point values; compare: y > 0.5"
             )  # fmt: skip
+        whole_numbers(_NAME, least=0, random_state=self.random_state)
+        if self.on_epoch is not None and not callable(self.on_epoch):
+            raise UsageError(f"{_NAME}: expected on_epoch as a function of epoch and squared error, got {self.on_epoch!r}")
         if self.solver not in ("auto", "sgd", "newton"):
             raise UsageError(f"LogisticRegression: expected solver 'auto', 'newton' or 'sgd', got {self.solver!r}")
         check_positive(

@@ -156,9 +156,13 @@ class GaussianMixture(Estimator):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise UsageError(f"GaussianMixture: expected {name} of at least 1, a whole number, got {value!r}")
-        for name in ("weights_init", "precisions_init"):
+        for name in ("means_init", "weights_init", "precisions_init"):
             given = getattr(self, name)
-            if given is not None and not isinstance(given, SecureArray) and not (np.asarray(given) > 0).all():
+            if given is None or isinstance(given, SecureArray):
+                continue
+            if np.asarray(given).dtype.kind not in "biuf":
+                raise UsageError(f"GaussianMixture: expected {name} as numbers, got {type(given).__name__}")
+            if name != "means_init" and not (np.asarray(given) > 0).all():
                 raise UsageError(f"GaussianMixture: expected {name} above 0")
         if not 2.0**-14 <= self.reg_covar <= 1.0:
             raise UsageError(f"GaussianMixture: expected reg_covar between 2^-14 and 1, got {self.reg_covar!r}")

@@ -137,6 +137,8 @@ class MultinomialLogisticRegression(Classifier):
             raise UsageError(f"{name}: expected solver to be one of {', '.join(SOLVERS)}, got {self.solver!r}")
         if not self.alpha > 0 or not self.tol > 0 or (self.max_iter is not None and self.max_iter < 1):
             raise UsageError(f"{name}: expected alpha > 0, tol > 0 and max_iter >= 1 or None")
+        if not self.coefficient_bound > 0:
+            raise UsageError(f"{name}: expected coefficient_bound > 0, got {self.coefficient_bound!r}")
         check_class_weight(name, self.class_weight, self.classes)
 
 

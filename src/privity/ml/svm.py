@@ -124,6 +124,8 @@ class LinearSVC(LinearModel, Classifier):
     def _check(self) -> None:
         if not self.alpha > 0 or self.max_iter < 1 or not self.tol > 0:
             raise UsageError("LinearSVC: expected alpha > 0, max_iter >= 1 and tol > 0")
+        if not self.coefficient_bound > 0:
+            raise UsageError(f"LinearSVC: expected coefficient_bound > 0, got {self.coefficient_bound!r}")
         check_class_weight("LinearSVC", self.class_weight, 2)
         if not 0 < self.intercept_scaling <= 2:
             raise UsageError(f"LinearSVC: expected 0 < intercept_scaling <= 2, got {self.intercept_scaling}")

@@ -216,7 +216,7 @@ class GradientBoosting(Estimator):
         wanted = self.monotone_constraints
         if wanted is None:
             return None
-        if isinstance(wanted, str):
+        if isinstance(wanted, str) or not isinstance(wanted, Mapping | Sequence | np.ndarray):
             raise UsageError(f"monotone_constraints: expected -1, 0 or 1 for each column, or by name, got {wanted!r}")
         if isinstance(wanted, Mapping):
             unknown = sorted(set(wanted) - set(names))
@@ -437,6 +437,11 @@ def _times(values: SecureArray, weight: SecureArray) -> SecureArray:
 
 
 def _drawn(generator: np.random.Generator, share: float, n: int) -> npt.NDArray[np.int64] | None:
-    """1 for the rows of a tree, each with the chance ``share``."""
-    return None if share >= 1 else (generator.random(n) < share).astype(np.int64)
+    """1 for the rows of a tree, each with the chance ``share``, and for one of them at least."""
+    if share >= 1:
+        return None
+    drawn = (generator.random(n) < share).astype(np.int64)
+    if not drawn.any():
+        drawn[generator.integers(n)] = 1
+    return drawn
 
