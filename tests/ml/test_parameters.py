@@ -1,4 +1,4 @@
-"""Parameters of every estimator, extreme and of wrong kinds: each works or is refused by name, and none ends in an error
+"""Parameters of every estimator, extreme and of wrong kinds: each works or is refused by name; none ends in an error
 that says nothing. Planned on shapes, as parameters are public.
 """
 

@@ -149,7 +149,9 @@ class KMeans(Estimator):
             if given.shape != (k, d):
                 raise ShapeError(f"KMeans: expected init of shape ({k}, {d}), got {given.shape}")
             given = lifted(given.numeric().rescaled(context.fraction_bits), self.power_).rescaled(context.fraction_bits)
-            return given if given.bound <= rows.x.bound else given.assume_bound(rows.x.bound)
+            if given.bound <= rows.x.bound:
+                return given
+            return given.assume_bound(rows.x.bound, "init: bring centres within the bound of x")
         if self.init == "random" and rows.weight is None:
             draw = np.random.default_rng(self.random_state)
             return rows.x[np.concatenate([draw.choice(n, k, replace=False) for _ in range(self.n_init)])]

@@ -140,10 +140,14 @@ class GaussianMixture(Estimator):
             self._maximise(rows, squares, rows.weighted(one_hot(labels, k)))
         else:
             means = _given(context, "means_init", self.means_init, (k, d))
-            self.means_ = means if means.bound <= rows.x.bound else means.assume_bound(rows.x.bound)
+            if means.bound > rows.x.bound:
+                means = means.assume_bound(rows.x.bound, "means_init: bring means within the bound of x")
+            self.means_ = means
         if self.precisions_init is not None:
             precision = _given(context, "precisions_init", self.precisions_init, (k, d))
-            self.covariances_ = (1.0 / precision).assume_bound(exact.square(rows.x.bound))
+            self.covariances_ = (1.0 / precision).assume_bound(
+                exact.square(rows.x.bound), "1 / precisions_init: raise precisions_init"
+            )
         elif self.means_init is not None:
             self.covariances_ = context.constant(np.ones((k, d)), scale=_BITS)
         if self.weights_init is not None:

@@ -21,7 +21,8 @@ LEAST = 2.0**-200
 _LARGE, _SMALL = 2.0**10, 2.0**-10  # of parameters that a planned overflow may come from
 _KINDS: dict[str, str] = {
     "bool": "True or False", "float": "a finite public number", "int": "a public whole number", "str": "a name",
-    "None": "None", "Sequence[float]": "public numbers", "Sequence[int]": "public whole numbers",
+    "None": "None", "tuple[float, float]": "a pair of finite public numbers",
+    "Sequence[float]": "public numbers", "Sequence[int]": "public whole numbers",
 }  # fmt: skip
 
 
@@ -52,15 +53,15 @@ def checked(fit: Fit) -> Fit:
 
 def check_parameters(estimator: Any) -> None:
     """Raise UsageError for parameters that are not of the kind that the constructor states: finite numbers, 0 or
-    of a size from 2^-200 to 2^60, whole numbers, names, True or False. Parameters of other kinds are left to the estimator."""
+    of a size from 2^-200 to 2^60, whole numbers, names, True or False. Others are left to the estimator."""
     wrong = []
     for name, parameter in inspect.signature(type(estimator).__init__).parameters.items():
         kinds = str(parameter.annotation).split(" | ")
-        if name == "self" or not all(kind in _KINDS for kind in kinds):
+        if name == "self" or not all(kind in _KINDS or _words(kind) for kind in kinds):
             continue
         value = getattr(estimator, name)
         if not any(_fits(value, kind) for kind in kinds):
-            expected = " or ".join(_KINDS[kind] for kind in kinds)
+            expected = " or ".join(_KINDS.get(kind) or " or ".join(map(repr, _words(kind))) for kind in kinds)
             wrong.append(f"{name} to be {expected}, got {_shown(value)}")
     if wrong:
         raise UsageError(f"{type(estimator).__name__}: expected {'; '.join(wrong)}")
@@ -83,9 +84,20 @@ def _fits(value: Any, kind: str) -> bool:
         return isinstance(value, bool | np.bool_)
     if kind == "int":
         return isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if _words(kind):
+        return isinstance(value, str) and value in _words(kind)
+    if kind == "tuple[float, float]":
+        return isinstance(value, tuple | list) and len(value) == 2 and all(_fits(v, "float") for v in value)
     if kind.startswith("Sequence"):
         return _numbers(value, "iu" if "int" in kind else "iuf")
     return _number(value) and math.isfinite(value) and (value == 0 or LEAST <= abs(value) < LARGEST)
+
+
+def _words(kind: str) -> tuple[str, ...]:
+    """The words of a Literal."""
+    if not kind.startswith("Literal["):
+        return ()
+    return tuple(word.strip(" '\"") for word in kind[len("Literal[") : -1].split(","))
 
 
 def _numbers(value: Any, kinds: str) -> bool:

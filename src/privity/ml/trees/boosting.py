@@ -123,14 +123,16 @@ class GradientBoosting(Estimator):
         made: list[Trees] = []
         for k in range(self.n_estimators):
             if objective.margin is not None and k:
-                margin = margin.assume_bound(objective.margin)
+                margin = margin.assume_bound(
+                    objective.margin, "sums of trees: lower learning_rate, raise reg_lambda or min_child_weight"
+                )
             g, h, size = objective.derivatives(margin)
             use = _drawn(generator, self.subsample, n)
             if weight is not None:
                 applied = weight if use is None else (weight * use)._stated(weight.bound)
                 g, h = _times(g, applied), _times(h, applied)
                 size = None if size is None else _times(size, applied)
-            elif use is not None:  # a tree may draw no row: it does not split then
+            elif use is not None:
                 g, h = (g * use)._stated(g.bound), (h * use)._stated(h.bound)
                 size = None if size is None else (size * use)._stated(size.bound)
             if size is not None and _Units.of(n, g, h, growth).weight_bits < _WEIGHT_BITS:
