@@ -19,7 +19,7 @@ from ..functions import concatenate
 from ..functions.flags import as_flags, secret
 from ..functions.nullable import NullableArray, counted, same
 from ..table import Table
-from .parameters import checked
+from .parameters import checked, named
 
 Same = TypeVar("Same", bound="Estimator")
 
@@ -34,6 +34,8 @@ class Estimator:
         super().__init_subclass__(**options)
         if "fit" in vars(cls):
             cls.fit = checked(vars(cls)["fit"])  # type: ignore[attr-defined]
+        if "transform" in vars(cls):
+            cls.transform = named(vars(cls)["transform"])  # type: ignore[attr-defined]
 
     @classmethod
     def parameter_names(cls) -> tuple[str, ...]:

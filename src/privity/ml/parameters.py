@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
@@ -38,17 +39,34 @@ def checked(fit: Fit) -> Fit:
         check_parameters(self)
         if alone:
             args, kwargs = args[:1] + args[2:], {name: value for name, value in kwargs.items() if name != "y"}
-        try:
+        with _overflows_named(self):
             return fit(self, *args, **kwargs)
-        except OverflowPlanned as error:
-            name = type(self).__name__
-            if str(error).startswith(f"{name}: "):
-                raise
-            far = [f"{n}={v:g}" for n, v in self.get_params(deep=False).items() if _number(v) and _far(abs(v))]
-            hint = f". It may come from {', '.join(far)}" if far else ""
-            raise OverflowPlanned(f"{name}: {error}{hint}") from None
 
     return fitted  # type: ignore[return-value]
+
+
+def named(method: Fit) -> Fit:
+    """A method of which planned overflows say whose they are."""
+
+    @functools.wraps(method)
+    def called(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with _overflows_named(self):
+            return method(self, *args, **kwargs)
+
+    return called  # type: ignore[return-value]
+
+
+@contextmanager
+def _overflows_named(estimator: Any) -> Iterator[None]:
+    name = type(estimator).__name__
+    try:
+        yield
+    except OverflowPlanned as error:
+        if str(error).startswith(f"{name}: "):
+            raise
+        far = [f"{n}={v:g}" for n, v in estimator.get_params(deep=False).items() if _number(v) and _far(abs(v))]
+        hint = f". It may come from {', '.join(far)}" if far else ""
+        raise OverflowPlanned(f"{name}: {error}{hint}") from None
 
 
 def check_parameters(estimator: Any) -> None:
