@@ -231,14 +231,21 @@ class NullableArray:
     def _with(self, other: Any, apply: Callable[[Any, Any], SecureArray], clean: bool = False) -> NullableArray:
         return elementwise("arithmetic", apply, self, other, clean=clean)
 
+    def _empty_alike(self, other: Any) -> bool:
+        """Whether the same cells of both hold something, so that 0 and 0 stand in all others."""
+        if not isinstance(other, NullableArray):
+            return False
+        pairs = ((self._missing, other._missing), (self._valid, other._valid))
+        return all(b is None if a is None else same(a, b) for a, b in pairs)
+
     def __add__(self, other: Any) -> NullableArray:
-        return self._with(other, lambda a, b: a + b, clean=isinstance(other, NullableArray) and other._clean)
+        return self._with(other, lambda a, b: a + b, clean=self._empty_alike(other))
 
     def __radd__(self, other: Any) -> NullableArray:
         return self._with(other, lambda a, b: a + b)
 
     def __sub__(self, other: Any) -> NullableArray:
-        return self._with(other, lambda a, b: a - b, clean=isinstance(other, NullableArray) and other._clean)
+        return self._with(other, lambda a, b: a - b, clean=self._empty_alike(other))
 
     def __rsub__(self, other: Any) -> NullableArray:
         return self._with(other, lambda a, b: b - a)
@@ -639,28 +646,31 @@ def beside(
 
 
 def elementwise(what: str, apply: Callable[..., Any], *operands: Any, clean: bool = False) -> NullableArray:
-    """What ``apply`` makes of the values, cell by cell; empty where an operand is. ``clean``: 0 where all clean
-    columns are 0.
+    """What ``apply`` makes of the values, cell by cell; empty where an operand is. ``clean``: 0 in empty cells if all
+    columns are 0 in theirs.
     """
     columns = [o for o in operands if isinstance(o, NullableArray)]
     missing, valid, values = beside(what, operands)
     result = apply(*values)
     if not isinstance(result, SecureArray) or result.shape != columns[0].shape:
         columns[0].refuse(what)
-    alone = len(missing) <= 1 and len(_different([c._valid for c in columns])) <= 1
     name = " and ".join(dict.fromkeys(c.name for c in columns))
     return NullableArray(
-        result, name, missing=_either(missing, valid, alone), valid=valid,
-        clean=clean and alone and all(c._clean for c in columns),
+        result, name, missing=_either(columns, missing, valid), valid=valid,
+        clean=clean and all(c._clean for c in columns),
     )  # fmt: skip
 
 
-def _either(missing: Sequence[SecureArray], valid: SecureArray | None, alone: bool) -> SecureArray | None:
-    """Where any of the masks is set, in rows that count."""
+def _either(
+    columns: Sequence[NullableArray], missing: Sequence[SecureArray], valid: SecureArray | None
+) -> SecureArray | None:
+    """Where any of the masks ``missing`` is set, in rows that count: what lies beyond is no flag (``rest``)."""
     if not missing:
         return None
     found = missing[0] if len(missing) == 1 else neither(_product([neither(m) for m in missing]))
-    return found if alone or valid is None else (found * valid)._stated(1.0)
+    inside = len(missing) == 1 and any(c._missing is not None and same(missing[0], c._missing) and
+                                       c._valid is not None and same(c._valid, valid) for c in columns)
+    return found if valid is None or inside else (found * valid)._stated(1.0)
 
 
 def counted(what: str, valid: Any, *columns: Any) -> tuple[SecureArray | None, list[Any]]:

@@ -7,18 +7,29 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import Any, final
 
+import numpy as np
+
 from ..array import SecureArray
 from ..errors import ShapeError
-from ..functions import divide, log, reciprocal
-from ..ring import exact
+from ..functions import concatenate, divide, log, reciprocal
+from ..functions.arithmetic import matmul
+from ..mpc.shares import Share
+from ..ring import exact, layout
 from ..table import Table
+from ..types import RANGE_BITS
+from .classifier import Regressor
+from .columns import as_learnt
 from .estimator import Rows, rows_of
 from .family import Normal
-from .information import lifted
+from .information import Information, lifted
 from .linear_model import LinearModel, check_positive
 from .newton import Optimum, Predictors, checked, newton
+from .normal_units import BITS, REACH, Line, Normalised, errors, of_rows, power_within, shortened, times
 
 _STEPS = 2  # the second refines the first
+_STRENGTH_BITS = 30
+_VARIANCE_BITS = 30
+_FARTHEST = 2.0**11  # of a row from its prediction, in deviations of the target
 _UNIT_BITS = 26  # of a target within 1
 _HINT = (
     "no finite solution was found. Collinear columns: drop one level of each one-hot group, or take Ridge. Large "
@@ -26,7 +37,7 @@ _HINT = (
 )
 
 
-class LeastSquares(LinearModel):
+class LeastSquares(LinearModel, Regressor):
     """What LinearRegression and Ridge share.
 
     ``coefficient_bound``: |coef| stays below it times the public bound of y. Opened: one flag 'range ok'. About 450
@@ -56,73 +67,122 @@ class LeastSquares(LinearModel):
         check_positive(what, alpha=float(self.strength()), coefficient_bound=float(self.coefficient_bound))
         rows = rows_of(what, x, y, valid=valid, sample_weight=sample_weight)
         self.units_ = rows.units
-        target, lift = in_units(what, rows)
-        context = target._context
+        context = rows.x._context
         alpha = float(self.strength())
         with checked(what, context, _HINT):
-            given = Predictors.of(what, rows, self.fit_intercept, alpha > 0)
-            absolute = replace(given, total=2.0**-given.shift)  # scikit-learn's alpha does not grow with the rows
+            columns, target = of_rows(what, rows, self.fit_intercept)
+            fitted = replace(rows, x=columns.values)
+            given = Predictors.of(what, fitted, self.fit_intercept, alpha > 0)
+            given = replace(given, norm=columns.size)
             start = context.constant([0.0] * given.columns)
             found = newton(
-                absolute, Normal(target), start, alpha=alpha, steps=_STEPS,
+                given, Normal(target.values.reshape((-1,)), 4 * target.size), start, alpha=0.0, steps=_STEPS,
                 coefficient_bound=self.coefficient_bound,
+                strengths=self._strengths(columns, given.shift) if alpha else None,
             )  # fmt: skip
-            self._infer(given, found, lift)
-        self.learnt(lifted(found.coef, lift), self.fit_intercept, given.names)
+            self._learn(what, given, found, columns, target)
         return self
 
-    def _infer(self, given: Predictors, found: Optimum, lift: int) -> None:
-        residual = found.residual
-        squares = given.mean(residual.multiply(residual, scale=26), scale=26)
-        variance, self.freedom_ = residual_variance(given, squares, 2.0)  # the target lies within 1
+    def _strengths(self, columns: Normalised, shift: int) -> SecureArray:
+        """alpha over the squared units of the columns, over 2^shift: scikit-learn's alpha does not grow with the rows.
+
+        Beyond 2^20 the strength ends: coefficients are a 2^-20 of a deviation of y there.
+        """
+        context, proto = columns.context, columns.context.protocol
+        alpha = float(self.strength())
+        lift = exact.log2_ceil(alpha)
+        whole = context.constant(round(alpha * exact.exp2(24 - lift)))
+        by = power_within(
+            context, proto.mul_public(proto.neg(columns.exponent), layout.constant(2)), _STRENGTH_BITS + lift - shift - 24
+        )
+        each = SecureArray(context, whole._fitted((columns.values.shape[1],)), 0, 2.0**25)
+        found = times(each, by, _STRENGTH_BITS, 2.0**21)
+        return concatenate([found, context.constant(np.zeros(1))]) if self.fit_intercept else found
+
+    def _learn(self, what: str, given: Predictors, found: Optimum, columns: Normalised, target: Normalised) -> None:
+        """Coefficients and errors in the units of the data."""
+        context, proto = columns.context, columns.context.protocol
+        coef, d = found.coef.multiply(1, scale=BITS), columns.values.shape[1]
+        slopes, start = coef[:d], context.constant(0.0, scale=BITS)
+        offsets: SecureArray | None = None
+        if self.fit_intercept:
+            offsets = columns.offsets(2.0**REACH, what)
+            row = layout.reshape((1, d))
+            share = proto.dot(offsets._ring_share().map(row), slopes._ring_share().map(row), BITS)
+            moved = SecureArray(context, share.map(layout.reshape(())), BITS, 2.0**28)
+            start = (coef[d] - moved)._stated(2.0**28)
+        line = Line(slopes, start, columns.exponent, columns.bound, target)
+        by = line.powers(what, columns.exponent)
+        self.normal_ = line.learnt(what)
+        whole = line.coefficients(what, by)
+        if self.fit_intercept:
+            end = line.intercept(what)
+            whole = concatenate([whole, end.reshape((1,))])
+        self.learnt(whole, self.fit_intercept, given.names)
+        if self.fit_intercept:
+            self.coef_, self.intercept_ = line.coefficients(what, by), end
+        self._infer(what, given, found, line, by, offsets)
+
+    def _infer(
+        self, what: str, given: Predictors, found: Optimum, line: Line, by: Share, offsets: SecureArray | None
+    ) -> None:
+        variance, self.freedom_ = self._variance(given, found)
         if variance is None:
             self.standard_errors_ = None
             return
-        self.standard_errors_ = lifted(found.information.standard_errors(2.0**-given.shift, variance), lift)
-        self.dispersion_ = lifted(variance, 2 * lift)
+        d, fine = line.slopes.size, line.scale
+        context, proto = variance._context, variance._context.protocol
+        factor = 2.0**-given.shift
+        each = found.information.standard_errors(factor, variance)
+        if offsets is not None:
+            direction, log = shortened(concatenate([-offsets, context.constant(np.ones(1), scale=BITS)]))
+            along = Information.scaled_errors(found.information.error_along(direction), factor, variance)
+            own = proto.sub(line.target.exponent, proto.add(line.target.exponent, log))
+            last = line.powers(what, own)
+            by = proto.concatenate([by, last], 0)
+            each = concatenate([each[:d], along])
+        fine += each.scale - BITS
+        made = times(each, by, fine, 2.0 ** (60 - fine))
+        self.standard_errors_ = made.rescaled(min(made.scale, line.scale))
+        self.dispersion_ = line.target.squared(variance.rescaled(min(variance.scale, 40)))
+
+    def _variance(self, given: Predictors, found: Optimum) -> tuple[SecureArray | None, SecureArray | float | None]:
+        """The residual variance, over the squared unit of the target, and the degrees of freedom."""
+        residual = found.residual
+        reach = 4 * given.load * exact.square(given.norm or 1.0)
+        scale = min(26, (RANGE_BITS - 1 - exact.log2_ceil(reach)) // 2)
+        residual = residual.rescaled(min(residual.scale, scale))
+        weighted = residual
+        if given.weight is not None:
+            weighted = residual.multiply(given.weight, scale=residual.scale)
+        squares = matmul(weighted, residual, 2.0**-given.shift, 40, reach=reach)
+        return residual_variance(given, squares, 4.0, 40)
 
     def predict(self, x: Table | SecureArray) -> SecureArray:
         """x @ coef_ + intercept_ (n,), secret."""
         return self.decision_function(x)
 
-    def score(
-        self,
-        x: Table | SecureArray,
-        y: SecureArray | str | None = None,
-        *,
-        valid: SecureArray | None = None,
-        sample_weight: Any = None,
-    ) -> SecureArray:
-        """Coefficient of determination R2, a secret scalar."""
-        residual, spread, _ = self._squares(x, y, valid, sample_weight)
-        return 1 - divide(residual, spread, at_most=2.0**16)
-
     def log_likelihood(self, x: Any, y: Any = None, *, valid: Any = None, sample_weight: Any = None) -> SecureArray:
-        """Log likelihood for normal errors with the variance that maximises it, secret (weights count rows)."""
-        residual, _, (given, lift) = self._squares(x, y, valid, sample_weight)
+        """Log likelihood for normal errors with the variance that maximises it, secret (weights count rows).
+
+        Guarded: no row is off by 2^11 deviations of the target.
+        """
+        self.fitted("normal_")
+        what = type(self).__name__
+        rows = rows_of(what, as_learnt(self, x), y, valid=valid, sample_weight=sample_weight)
+        assert self.normal_ is not None
+        given = Predictors.of(what, rows, False, True)
+        error = errors(rows, self.normal_, _FARTHEST)
+        reach = rows.x.shape[0] * given.load * exact.square(_FARTHEST)
+        error = error.rescaled(min(error.scale, (RANGE_BITS - 1 - exact.log2_ceil(reach)) // 2))
+        weighted = error if given.weight is None else error.multiply(given.weight, scale=error.scale)
+        residual = matmul(weighted, error, 2.0**-given.shift, _VARIANCE_BITS, reach=reach)
         total = given.total
         variance = residual * (divide(1.0, total, at_most=64.0) if isinstance(total, SecureArray) else 1 / total)
-        each = log(variance) + 2 * lift * exact.ln(2) + exact.ln(2 * math.pi) + 1
+        each = log(variance) + self.normal_[5] * (2 * exact.ln(2)) + exact.ln(2 * math.pi) + 1
         if isinstance(total, SecureArray):
             return (each * total).multiply(-0.5 * 2.0**given.shift)
         return each.multiply(-0.5 * total * 2.0**given.shift)
-
-    def _squares(
-        self, x: Any, y: Any, valid: Any, sample_weight: Any
-    ) -> tuple[SecureArray, SecureArray, tuple[Predictors, int]]:
-        """Sums of squared residuals and of squared deviations from the mean, both in units and over 2^shift."""
-        what = type(self).__name__
-        linear = self.decision_function(x)
-        rows = rows_of(what, x, y, valid=valid, sample_weight=sample_weight)
-        target, lift = in_units(what, rows)
-        given = Predictors.of(what, rows, False, True)
-        error = (lifted(linear, -lift).rescaled(22) - target.rescaled(22)).assume_bound(16.0)
-        mean = given.mean(target)
-        total = given.total
-        mean = divide(mean, total, at_most=64.0) if isinstance(total, SecureArray) else mean * (1 / total)
-        deviation = target.rescaled(22) - mean._stated(1.01)
-        residual, spread = (given.mean(e.multiply(e, scale=26), scale=26) for e in (error, deviation))
-        return residual, spread, (given, lift)
 
 
 @final
@@ -172,7 +232,7 @@ def in_units(what: str, rows: Rows) -> tuple[SecureArray, int]:
 
 
 def residual_variance(
-    given: Predictors, squares: SecureArray, most: float
+    given: Predictors, squares: SecureArray, most: float, scale: int = 26
 ) -> tuple[SecureArray | None, SecureArray | float | None]:
     """(sum of squares over the degrees of freedom, degrees of freedom), None where a public number leaves none.
 
@@ -180,14 +240,14 @@ def residual_variance(
     degree of freedom in 64 rows.
     """
     lost = given.columns * 2.0**-given.shift
-    squares = squares.rescaled(min(squares.scale, 26))
+    squares = squares.rescaled(min(squares.scale, scale))
     if not isinstance(given.total, SecureArray):
         share = given.total - lost
         if share <= 0:
             return None, None
-        return squares.assume_bound(most * share).multiply(1 / share, scale=26), share * 2.0**given.shift
+        return squares.assume_bound(most * share).multiply(1 / share, scale=scale), share * 2.0**given.shift
     left = given.total - lost
     inverse = reciprocal(left, at_most=64.0, scale=20)
     freedom = given.total.multiply(2.0**given.shift, scale=18) - given.columns
-    small = squares.rescaled(min(squares.scale, 24)).assume_bound(most * max(1.0, left.bound))
-    return small.multiply(inverse, scale=26).assume_bound(most), freedom
+    small = squares.rescaled(min(squares.scale, min(scale - 2, 30))).assume_bound(most * max(1.0, left.bound))
+    return small.multiply(inverse, scale=min(scale, 32)).assume_bound(most), freedom
