@@ -84,6 +84,10 @@ class LinearModel(Estimator):
         return "penalties on |coef| bias it, so that they would mislead"
 
 
+COEFFICIENTS = "coefficients: raise coefficient_bound, or standardise the columns"
+"""What a guard of them is called."""
+
+
 def joined(values: Sequence[SecureArray]) -> SecureArray:
     """Secret scalars and vectors, end to end."""
     return concatenate([v.reshape((1,)) if v.ndim == 0 else v for v in values])

@@ -14,6 +14,7 @@ from ...errors import UsageError
 from ...functions import log, power, stack, where
 from ...ring import exact
 from ...table import FEATURE_BITS, SecureColumn, Table
+from ..estimator import real_numbers
 from .transform import Transform, chosen, columns_out, is_number, present_cells, swapped, together
 
 _NUMBERS = "numbers; encode categories first"
@@ -144,6 +145,7 @@ class PowerTransformer(Transform):
             without = [n for n in self.columns_ if n not in self.lambdas]
             if without:
                 raise UsageError(f"PowerTransformer: no lambda for {', '.join(without)}")
+        real_numbers("PowerTransformer", **{f"lambdas of {n}": self._exponent(n) for n in self.columns_})
         self.feature_names_out_ = table.feature_names
         return self
 
