@@ -47,7 +47,7 @@ class LinearModel(Estimator):
         self.names_ = tuple(names)
 
     def decision_function(self, x: Table | SecureArray) -> SecureArray:
-        """x @ coef_ + intercept_ (n,), secret. Three rounds; in normal units 20, and 110 bytes per party and row."""
+        """x @ coef_ + intercept_ (n,), secret. Three rounds; in normal units 20, and 140 bytes per party and row."""
         self.fitted("coef_")
         what = type(self).__name__
         rows = rows_of(what, as_learnt(self, x), target=False)

@@ -328,7 +328,7 @@ REACH = 22
 
 def predicted(x: SecureArray, learnt: Sequence[SecureArray]) -> SecureArray:
     """x @ coefficients + intercept (n,), from ``Line.learnt``. Error: about 2^-16 of a deviation of y, and one unit of
-    the result, which has fewer fractional bits under bounds of y above 2^28. About 20 rounds, 110 bytes per party
+    the result, which has fewer fractional bits under bounds of y above 2^28. About 20 rounds, 140 bytes per party
     and row. Guards that they lie within 2^11 deviations of y."""
     found = line(x, learnt)
     unit, centre, context, proto = learnt[2], learnt[3], x._context, x._context.protocol
