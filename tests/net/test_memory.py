@@ -182,3 +182,31 @@ def test_a_simulation_may_compute_for_longer_than_its_timeout() -> None:
 
     done = pv.simulate(program, inputs={"bank": {"x": np.array([1.0, 2.0])}}, timeout_s=0.01)
     assert done.outputs["bank"] == pytest.approx(3.0, abs=1e-4)
+
+
+def test_who_goes_on_after_an_abort_ends_too() -> None:
+    """A program that catches the end of its session: no wait for what nobody will send, from whomever."""
+    net = memory_network(["a", "b", "c"], idle_s=60.0)
+    net["a"].abort("a guard failed")
+    for source in ("b", "a", "b"):
+        with pytest.raises(PeerAborted, match="a stopped the session: a guard failed"):
+            net["c"].receive(source, 1, np.empty(1))
+    # ... and an abort that was read is no message on its way, for which somebody would be waited for
+    board = net["b"]._board
+    with pytest.raises(PeerAborted):
+        net["b"].receive("a", 1, np.empty(1))
+    assert all(line.sent == line.taken for line in board.lines.values())
+
+
+def test_a_simulation_whose_program_catches_a_failed_guard_ends() -> None:
+    def program(s: pv.Session) -> Any:
+        x = s.secret("x", "bank")
+        try:
+            x.assume_bound(1.0)
+            s.check_guards()
+        except PrivityError:
+            pass
+        return s.reveal((x * x).sum(), to="all", name="x", reason="the sum")
+
+    with pytest.raises(PrivityError):
+        pv.simulate(program, inputs={"bank": {"x": np.array([1.0, 2.0])}, "other": {"y": np.array([1.0])}})

@@ -147,6 +147,7 @@ class MemoryChannel:
         self._bytes_sent = 0
         self._closed = False
         self._departed: set[str] = set()
+        self._stopped: PeerAborted | None = None
 
     @property
     def me(self) -> str:
@@ -239,6 +240,8 @@ class MemoryChannel:
         line = self._board.lines.get((source, self._me))
         if line is None:
             raise UsageError(f"{self._me} has no channel to {source!r}; its peers are {', '.join(self._peers)}")
+        if self._stopped is not None:  # a program caught it and goes on: nobody will send it anything
+            raise PeerAborted(*self._stopped.args)
         if source in self._departed:
             raise WireError(f"{source} has ended its session, {what} can no longer come; do both run the same program?")
         waits = self._board.waits
@@ -251,7 +254,8 @@ class MemoryChannel:
                     item = self._wait(line, source, what)
                 finally:
                     waits[self._me] = None
-            line.taken += 1
+            if item.kind != ABORT:  # which is no message of the line, and not counted by its sender
+                line.taken += 1
             if item.kind == kind:
                 return item
             self._handle(source, item, what)
@@ -287,7 +291,8 @@ class MemoryChannel:
         if item.kind == ABORT:
             message: Message = decode(item.data, item.sender)
             reason = message.reason if isinstance(message, Abort) else ""
-            raise PeerAborted(f"{item.sender} stopped the session: {printable(reason)}")
+            self._stopped = PeerAborted(f"{item.sender} stopped the session: {printable(reason)}")
+            raise self._stopped
         if item.kind == BYE:
             self._departed.add(source)
             raise WireError(f"{source} ended its session while {what} was expected; do both run the same program?")
