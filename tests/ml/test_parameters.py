@@ -15,8 +15,10 @@ import privity as pv
 from privity.errors import OverflowPlanned, PrivityError, UsageError
 from privity.ml.conformance import _TARGETS, _Trial
 from privity.ml.estimator import Estimator
+from privity.ml.inference import Inference
 from privity.ml.kmeans import KMeans
 from privity.ml.least_squares import Ridge
+from privity.ml.multinomial import MultinomialLogisticRegression
 from privity.ml.opened import KINDS
 from privity.ml.preprocessing import StandardScaler, Transform
 from privity.ml.trees.boosting import GradientBoostingClassifier
@@ -104,3 +106,24 @@ def test_a_share_of_rows_in_which_none_is_drawn() -> None:
         GradientBoostingClassifier(n_estimators=2, max_depth=2, subsample=1e-16).fit(x, y)
 
     pv.simulate(program)
+
+
+@pytest.mark.parametrize("alpha", [1e-7, 1e-10])
+def test_softmax_with_hardly_any_penalty(alpha: float) -> None:
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(300, 2))
+    y = (x @ draw.normal(size=(2, 3)) + draw.gumbel(size=(300, 3))).argmax(axis=1)
+
+    def program(s: pv.Session) -> Any:
+        model = MultinomialLogisticRegression(3, alpha=alpha).fit(s.secret("x", "o"), s.secret("y", "o"))
+        return s.reveal(model.coef_, to="all", name="coef", reason="test")
+
+    found = pv.simulate(program, inputs={"o": {"x": pv.Input(x, bound=8.0), "y": y}}).output
+    want = linear_model.LogisticRegression(C=1 / (alpha * 300), tol=1e-10, max_iter=10_000).fit(x, y).coef_
+    assert np.abs(found - want).max() < 1e-4
+
+
+def test_small_coefficients_are_printed_with_their_digits() -> None:
+    found = Inference(("income", "const"), np.array([3.21e-6, 12.5]), np.array([4.5e-7, 0.25]))
+    assert "3.21e-06" in str(found) and "4.5e-07" in str(found) and "12.5000" in str(found)
