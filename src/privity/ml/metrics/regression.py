@@ -13,6 +13,7 @@ from ...functions.ratio import fitting_scale, ratio
 from ...functions.spread import about_zero, centred, spread_of, standardised
 from ...mpc.spread import long_product
 from ...ring import exact, layout
+from ...types import RANGE_BITS
 from .sample import check_rows, row_weights, squared, weighted_mean
 
 
@@ -104,7 +105,8 @@ def r2_score(
     truth, error = _rows([y_true.numeric()], mask), _rows([y_true.numeric() - y_pred.numeric()], mask)
     counts = None if mask is None else mask.sum().reshape((1,))
     deviation = centred(truth, None if mask is None else mask.reshape((-1, 1)), counts).rows
-    scale = max(error.scale, deviation.scale)
+    most = max(error.bound, deviation.bound)
+    scale = fitting_scale(most, max(error.scale, deviation.scale), RANGE_BITS - 2)
     both = concatenate([error.rescaled(scale), deviation.rescaled(scale)], axis=1)
     # All are divided by the root of the sum of all squares, so that neither bounds nor offsets matter.
     given = about_zero(both, None)
