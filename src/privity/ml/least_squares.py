@@ -77,6 +77,8 @@ class LeastSquares(LinearModel, Regressor):
             )  # fmt: skip
             self._infer(given, found, target)
             coef = _back(target, found.coef)
+            most = float(self.coefficient_bound) * exact.exp2(exact.log2_ceil(max(target.bound, 2.0**-30)))
+            coef = coef.assume_bound(most) if coef.bound > most else coef
         if self.fit_intercept:
             centre = target.centre.rescaled(coef.scale)
             coef = concatenate([coef[:-1], (coef[-1] + centre).reshape((1,))])
