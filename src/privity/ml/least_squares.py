@@ -24,7 +24,7 @@ from .trees.target import Target
 
 _STEPS = 2  # the second refines the first
 _UNIT_BITS = 26  # of a target within 1
-_SQUARES = 58  # bits of a variance
+_FACTOR, _SQUARES = 53, 58  # bits of factors, and of their product
 _DIGITS = 30  # bits of what is multiplied by the target's unit
 _HINT = (
     "no finite solution was found. Collinear columns: drop one level of each one-hot group, or take Ridge. Large "
@@ -92,15 +92,13 @@ class LeastSquares(LinearModel, Regressor):
         self.standard_errors_ = self.dispersion_ = None
         if variance is None:
             return
-        errors = found.information.standard_errors(2.0**-given.shift, variance)
-        self.standard_errors_ = _back(target, errors)
-        deviation = _back(target, sqrt(variance))
+        errors = found.information.standard_errors(2.0**-given.shift)
+        spare = max(0, min(8, (variance.scale - 2) // 2, math.floor(8 - exact.log2(variance.bound) / 2)))
+        deviation = _back(target, lifted(sqrt(lifted(variance, 2 * spare)), -spare))
+        self.standard_errors_ = _wide(errors, deviation)
         most = exact.square(deviation.bound)
         if exact.log2_ceil(most) <= _SQUARES:
-            scale = fitting_scale(most, 2 * deviation.scale, _SQUARES)
-            proto, share = deviation._context.protocol, deviation._ring_share()
-            made = long_product(proto, share, share, 2 * deviation.scale - scale)
-            self.dispersion_ = SecureArray(deviation._context, made, scale, most)
+            self.dispersion_ = _wide(deviation, deviation)
 
     def predict(self, x: Table | SecureArray) -> SecureArray:
         """x @ coef_ + intercept_ (n,), secret."""
@@ -172,6 +170,15 @@ def _back(target: Target, x: SecureArray) -> SecureArray:
     """x (k,) or () in the target's unit as numbers of its own, without the centre."""
     x = x.rescaled(min(x.scale, _DIGITS - exact.log2_ceil(max(x.bound, 2.0**-30))))
     return target.back(x, target.scale(x.bound))
+
+
+def _wide(x: SecureArray, y: SecureArray) -> SecureArray:
+    """x * y for y (), with as many fractional bits as fit: both may have 54 bits."""
+    x, y = (v.rescaled(fitting_scale(v.bound, v.scale, _FACTOR)) for v in (x, y))
+    most = x.bound * y.bound
+    scale = fitting_scale(most, min(x.scale + y.scale, 40), _SQUARES)
+    proto, share = x._context.protocol, y._fitted(x.shape)
+    return SecureArray(x._context, long_product(proto, x._ring_share(), share, x.scale + y.scale - scale), scale, most)
 
 
 def in_units(what: str, rows: Rows) -> tuple[SecureArray, int]:
