@@ -145,6 +145,8 @@ class SecureArray:
     # -- NumPy's protocol: np.exp(x), public + x; functions/dispatch.py --------------------------------------------
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if any(isinstance(x, nullable.NullableArray) for x in inputs):
+            return NotImplemented  # a column with masks of its own says what becomes of them
         return dispatch.ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:

@@ -72,7 +72,9 @@ def opened_where(context: Context, values: SecureArray, keep: Any, *, to: Any, n
         return value
     plain = np.asarray(value, np.float64)
     plain = np.where(plain < 0.75 * sentinel, np.nan, plain)
-    return plain if values.shape else float(plain)
+    shown = plain if values.shape else float(plain)
+    context.log.came(plain.copy())  # marks are no numbers, where a run fails later and leaves what was opened
+    return shown
 
 
 def release_table(session: Session | Context, counts: SecureArray, *, to: Any, name: str, reason: str) -> Any:

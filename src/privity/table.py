@@ -49,9 +49,9 @@ class SecureColumn:
     def natural(self) -> SecureArray:
         """The values in the column's own unit, (n,), 0 in empty cells; whole numbers as integers.
 
-        Local for units up to 2^30, and for whole numbers.
+        Exact and local.
         """
-        return natural(self.values, self.field.unit)
+        return natural(self.values, self.field.unit, self.field.name, 0 if self.whole else 1)
 
     @property
     def whole(self) -> bool:
@@ -65,13 +65,29 @@ class SecureColumn:
         return values.rescaled(FEATURE_BITS) if self.whole and values.scale < FEATURE_BITS else values
 
 
-def natural(values: SecureArray, unit: float) -> SecureArray:
-    """values * unit for a power of two: fewer fractional bits, not a product, as far as there are any. Local."""
-    bits = exact.log2_floor(unit)
-    if bits <= values.scale and bits >= 0:
-        share, flags = values._ring_share(), values._flags and bits == 0
-        return SecureArray(values._context, share, values.scale - bits, values.bound * unit, flags)
-    return values * unit
+def natural(values: SecureArray, unit: float, name: str, least: int) -> SecureArray:
+    """values * unit for a power of two, exactly: another number of fractional bits for the same shares. Local.
+
+    ``least``: fewest fractional bits of what has any, so that numbers stay fixed-point: in units beyond 2^30 their
+    shares are multiplied. Raises UsageError for a unit below 2^-30 (``name``: of the column), whose digits no other
+    number could be compared with.
+    """
+    bits, context = exact.log2_floor(unit), values._context
+    least = least if values.scale else 0
+    scale = values.scale - bits
+    if scale > _MOST_SCALE:
+        raise UsageError(
+            f"column {name!r}: its bound is below 2^-30, so that its values have no digits beside other numbers; give "
+            "it in a smaller unit (milligrams rather than kilograms)"
+        )
+    share, flags = values._ring_share(), values._flags and bits == 0
+    if scale < least:
+        context.fits(values.bound * unit, least, f"column {name!r} in its own unit")
+        share, scale = context.protocol.mul_public(share, layout.constant(1 << (least - scale))), least
+    return SecureArray(context, share, scale, values.bound * unit, flags)
+
+
+_MOST_SCALE = 60  # fractional bits of a column in its own unit
 
 
 def in_units(values: SecureArray, unit: float) -> SecureArray:

@@ -10,7 +10,7 @@ import numpy as np
 import privity as pv
 from privity.table import Field, TableInfo
 
-from .case import Sheet
+from .case import ULP, Sheet
 
 NAMES = ("age", "Einkommen (€)", "größe", "体重", "x y", "naïve", "Δt", "a'b", "col;1", "Ünï", "amount", "k", "café")
 LEVELS = ("ja", "nein", "weiß nicht", "über 65", "日本", "a,b", "Ω", "O'Brien", "none", "0", "1.5", "é", "long " * 6)
@@ -187,6 +187,36 @@ def table(name: str, fields: Any, cells: Any, label: Field | None = None, y: Any
 def shared(x: Any, scale: int = 18) -> Any:
     """What is shared of real numbers: rounded to ``scale`` fractional bits. References are computed on it."""
     return np.rint(np.asarray(x, np.float64) * 2.0**scale) / 2.0**scale
+
+
+@dataclass(frozen=True)
+class Digits:
+    """What numbers are known by: ``last``, their last unit, ``bound`` and ``terms`` (docs/numerics.md, deviations).
+
+    A deviation is off by 2^-17 of itself, a quarter of a unit of x, two units of the result; a variance accordingly.
+    """
+
+    last: float
+    bound: float
+    terms: int
+
+    @property
+    def unit(self) -> float:
+        """Of x, where the bound is so large that its last bits are cut first."""
+        return self.last * max(1.0, self.bound * self.terms / self.last / 2.0**58)
+
+    @property
+    def of_squares(self) -> float:
+        """The unit of a variance: 18 fractional bits, or as many as fit beside the square of the bound."""
+        return max(ULP, power_of_two(self.bound * self.bound * 2.0**-57))
+
+    def deviation(self, deviation: Any) -> Any:
+        return 2.0**-17 * deviation + self.unit / 4 + 2 * ULP
+
+    def product(self, one: Any, other: Any) -> Any:
+        """Error of a product of two deviations: a variance, a covariance."""
+        a, b = 2.0**-17 * one + self.unit / 4, 2.0**-17 * other + self.unit / 4
+        return one * b + other * a + a * b + 2 * self.of_squares
 
 
 def cells(x: Any, unit: float) -> Any:

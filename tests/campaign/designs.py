@@ -61,6 +61,7 @@ class Design:
             )
             self.weight = shared(self.weight)
         self.names = draw.names(self.d)
+        self.lost = 0.0  # of a scaled column: a unit in the last place over the deviation (docs/preprocessing.md)
         if self.form == "table":
             scales, offsets = 10.0 ** rng.uniform(-3, 6, self.d), rng.normal(size=self.d) * 3
             raw = (x + offsets) * scales
@@ -71,9 +72,10 @@ class Design:
             self.raw = raw
             seen = np.stack([cells(raw[:, j], f.unit) for j, f in enumerate(self.fields)], 1)
             self.seen = seen
+            self.lost = max(f.unit * 2.0**-30 / seen[:, j].std() for j, f in enumerate(self.fields))
             self.z = (seen - seen.mean(0)) / seen.std(0)
             self.loose = max(b / np.abs(raw[:, j]).max() for j, b in enumerate(self.bounds))
-            self.fine = all(seen[:, j].std() > 2.0**-18 * f.unit for j, f in enumerate(self.fields))
+            self.fine = all(seen[:, j].std() > 2.0**-27 * f.unit for j, f in enumerate(self.fields))
         else:
             k = self.keep
             self.z = shared((x - x[k].mean(0)) / np.where(x[k].std(0) > 0, x[k].std(0), 1.0))

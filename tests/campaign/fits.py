@@ -59,7 +59,10 @@ def _least_squares(name: str) -> Callable[[Draw], Case]:
         errors = information(x, w) * float(np.sqrt(np.average((seen[k] - x @ want) ** 2, weights=w)))
         allowed = 2.0**-19 * bound / max(least, 1e-6)
         allowed = (
-            min(allowed, 1e-3 * deviation / max(least, 1e-6)) + 0.01 * errors + 2 * ULP
+            min(allowed, 1e-3 * deviation / max(least, 1e-6))
+            + 0.01 * errors
+            + 2 * ULP
+            + g.lost * np.abs(want[:-1]).sum()
         )  # "about 2^-20 of the bound"
 
         def program(s: Any, v: Any) -> Any:
@@ -103,7 +106,9 @@ def _lasso(name: str) -> Callable[[Draw], Case]:
         words: dict[str, Any] = {"l1_ratio": draw.one(0.2, 0.5, 0.9)} if name == "ElasticNet" else {}
         model = getattr(plain, name)(alpha=alpha, tol=1e-10, max_iter=100_000, **words).fit(g.z[k], seen[k])
         least = least_eigenvalue(g.z[k])
-        allowed = 1e-3 * deviation / max(least, 1e-3) + 2 * ULP  # tol is 1e-3 of the gradient, in deviations of y
+        allowed = (
+            1e-3 * deviation / max(least, 1e-3) + 2 * ULP + g.lost * np.abs(model.coef_).sum()
+        )  # tol is 1e-3 of the gradient, in deviations of y
 
         def program(s: Any, v: Any) -> Any:
             return g.fit(getattr(ml, name)(alpha, **words), s, v)[0].coefficients_

@@ -109,8 +109,11 @@ def cox(draw: Draw) -> Case:
     k = g.keep
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        right = PHReg(seen[k], g.z[k], status=e[k], ties="breslow").fit(disp=0)
-    want, errors = np.asarray(right.params), np.asarray(right.bse)
+        try:
+            right = PHReg(seen[k], g.z[k], status=e[k], ties="breslow").fit(disp=0)
+            want, errors = np.asarray(right.params), np.asarray(right.bse)
+        except np.linalg.LinAlgError:  # a constant column: statsmodels gives no answer either
+            want = errors = np.full(g.d, np.inf)
     wild = bool(not np.isfinite(errors).all() or np.abs(want).max() > 5 or errors.max() > 3 or e[k].sum() < 5 * g.d)
 
     def program(s: Any, v: Any) -> Any:

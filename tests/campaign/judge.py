@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 import privity as pv
 from privity.errors import PrivityError
 from privity.table import table_inputs
 
-from .case import Case, Entry, Refuses, Within
+from .case import Case, Entry, Refuses, Sheet, Within
 
 RIGHT, DEBT, REFUSED, WRONG, BARE, HUNG, UNNAMED, BROKEN = (
     "right",
@@ -153,12 +154,16 @@ def play(case: Case, seed: int) -> Any:
         holders[name] = list(pieces)
         for owner, piece in pieces.items():
             inputs[owner][name] = pv.Input(piece, given.bound, given.scale)
+    framed = rng.random() < 0.5
     for sheet in case.sheets:
         at = np.split(np.arange(len(sheet.cells)), _cuts(rng, len(sheet.cells), len(owners)))
         for owner, index in zip(owners, at, strict=False):
-            label = None if sheet.label is None else np.asarray(sheet.label, np.float64)[index]
             keys = None if sheet.keys is None else sheet.keys[index]
-            inputs[owner] |= table_inputs(sheet.info, sheet.cells[index], label, keys)
+            label = None if sheet.label is None else np.asarray(sheet.label, np.float64)[index]
+            if framed:
+                inputs[owner] |= table_inputs(sheet.info, frame(sheet, index, rng), None, keys)
+            else:
+                inputs[owner] |= table_inputs(sheet.info, sheet.cells[index], label, keys)
 
     def program(s: pv.Session) -> Any:
         x = {name: _joined(s, name, who) for name, who in holders.items()}
@@ -174,6 +179,23 @@ def play(case: Case, seed: int) -> Any:
         words["store"] = Path(folder)
         pv.simulate(program, inputs=inputs, tables=tables, **words)
         return pv.simulate(lambda s: opened(s, later(s)), receivers=list(inputs), **words).output
+
+
+def frame(sheet: Sheet, index: Any, rng: np.random.Generator) -> pd.DataFrame:
+    """Rows of a sheet as an owner's data frame: words of categories, None for an empty cell, columns in any order."""
+    made: dict[str, Any] = {}
+    for j, field in enumerate(sheet.info.fields):
+        made[field.name] = _worded(field, sheet.cells[index, j])
+    if sheet.info.label is not None:
+        made[sheet.info.label.name] = _worded(sheet.info.label, np.asarray(sheet.label, np.float64)[index])
+    names = [str(n) for n in rng.permutation(list(made))]
+    return pd.DataFrame({n: made[n] for n in names}).assign(**{"not described": 1.0})
+
+
+def _worded(field: Any, cells: Any) -> Any:
+    if not field.categories:
+        return cells
+    return pd.array([None if np.isnan(c) else field.categories[int(c)] for c in cells], dtype=object)
 
 
 def _cuts(rng: np.random.Generator, rows: int, owners: int) -> list[int]:

@@ -208,11 +208,15 @@ def _value(name: str, want: Callable[[Any, Any, Any], Any]) -> None:
         rows = Rows(draw, n)
         k = rows.keep
         right = want(y[k], p[k], rows.plain)
-        relative = 2.0**-20 if name != "r2_score" else 0.0
         size = float(np.abs(right)) if name != "r2_score" else 1 + abs(1 - float(right))
-        allowed = 2.0**-17 + relative * size + (2.0**-17 * max(1.0, size) if name == "r2_score" else 0)
-        if name == "mean_squared_error":  # squares keep as many bits as fit where bound^2 n passes 2^28: stated
-            allowed += 2.0**-12 * size if bound * bound * n > 2.0**28 else 0.0
+        allowed = {
+            "mean_squared_error": 2.0**-17 + 2.0**-20 * size,
+            "mean_absolute_error": 2.0**-17 + 2.0**-20 * size,
+            "root_mean_squared_error": 2.0**-17 + 2.0**-15 * size,
+            "r2_score": 2.0**-17 * max(1.0, size),
+        }[name]
+        if name == "mean_squared_error" and bound * bound * n > 2.0**26:  # stated where that of the error passes 2^28
+            allowed += 2.0**-15 * size + 2 * bound * bound * 2.0**-57
         return Case(
             lambda s, v: getattr(metrics, name)(v["y"], v["p"], **rows.words(v)),
             right,

@@ -10,18 +10,21 @@ from scipy import stats as plain_stats
 
 import privity as pv
 
-from .case import ULP, Case, Within, enter, exact
-from .columns import Draw, shared
+from .case import ULP, Case, Limit, Within, enter, exact
+from .columns import Digits, Draw, shared
 from .elementwise import TABLE, Piecewise, numpy_function, words_for
 
 MEAN = Within("docs/numerics.md: means, 2^-24 relative and a unit of the last place", 2.0**-24, 1.0)
+FLAT = Limit("4 units in the last place", "privity.corrcoef: what is not constant and has no digits")
 WIDE = {"most": 2.0**36, "bounded": 2.0**36}
 
 
 def reduction(
     name: str, plain: Callable[..., Any], within: Any, axes: bool = True, keeps: bool = True, **column: Any
 ) -> None:
-    """A reduction of one array over all of it or one axis. ``within``: the error, or a function of x that gives it."""
+    """A reduction of one array over all of it or one axis. ``within``: the error, or a function of x, its bound and the
+    right result that gives it.
+    """
     calls = words_for(name)
 
     def make(draw: Draw) -> Case:
@@ -40,7 +43,7 @@ def reduction(
         return Case(
             lambda s, v: calls[called](v["x"], **words),
             lambda: plain(x, **words),
-            within(x) if callable(within) else within,
+            within(x, c.bound, plain(x, **words)) if callable(within) else within,
             {"x": pv.Input(x, c.bound + ULP)},
             note=f"{called}{x.shape} {words}: {c.note}",
             owners=draw.owners(),
@@ -50,9 +53,9 @@ def reduction(
     enter(f"{'np' if name in TABLE else 'pv'}.{name}", "functions", make, list(calls))
 
 
-def _spread_error(x: Any) -> Within:
-    """Variances under loose bounds scale themselves: docs/statistics.md, variance."""
-    return Within("docs/statistics.md: variance", 2.0**-12, 4.0)
+def _variance_error(x: Any, bound: float, variance: Any) -> Any:
+    deviation = np.sqrt(variance)
+    return Digits(ULP, bound, x.size).product(deviation, deviation)
 
 
 for _name, _plain, _within in (
@@ -64,10 +67,12 @@ for _name, _plain, _within in (
     ("any", np.any, exact("docs/numpy.md")),
     ("all", np.all, exact("docs/numpy.md")),
     ("count_nonzero", np.count_nonzero, exact("docs/numpy.md")),
-    ("var", np.var, _spread_error),
-    ("std", np.std, _spread_error),
 ):
     reduction(_name, _plain, _within)
+
+SPREAD = "docs/numerics.md: deviations"
+reduction("std", np.std, lambda x, bound, s: Within(SPREAD, absolute=Digits(ULP, bound, x.size).deviation(s)))
+reduction("var", np.var, lambda x, bound, v: Within(SPREAD, absolute=_variance_error(x, bound, v)))
 reduction("argmax", np.argmax, exact("privity.argmax"))
 reduction("argmin", np.argmin, exact("privity.argmin"))
 reduction("median", np.median, Within("privity.median", ulps=1), keeps=False)
@@ -460,15 +465,14 @@ def _moments(name: str) -> Callable[[Draw], Case]:
             r = np.nan_to_num(np.corrcoef(x)) if d > 1 else np.float64(deviations[0] > 0)
             return r
 
+        digits = Digits(ULP, bound, n)
         if name == "cov":
-            within: Any = Within(
-                "privity.cov",
-                ulps=2,
-                absolute=2.0**-20 * np.outer(deviations, deviations) if d > 1 else 2.0**-20 * deviations[0] ** 2,
-            )
+            error = digits.product(deviations[:, None], deviations[None, :])
+            within = Within("privity.cov", absolute=error if d > 1 else error[0, 0])
         else:
-            least = deviations[deviations > 0].min(initial=1.0)
-            within = Within("privity.corrcoef", absolute=2.0**-16 + 2.0**-18 / least)
+            lost = digits.unit / 4 / np.maximum(deviations, digits.unit)
+            error = 2.0**-16 + lost[:, None] + lost[None, :]
+            within = Within("privity.corrcoef", absolute=error if d > 1 else error[0, 0])
         return Case(
             lambda s, v: call(v["x"]),
             want,
@@ -477,6 +481,7 @@ def _moments(name: str) -> Callable[[Draw], Case]:
             whole=("x",),
             note=f"{x.shape} " + "; ".join(p.note for p in parts),
             words=(name,),
+            limits=(FLAT,) if name == "corrcoef" and 0 < deviations[deviations > 0].min(initial=1.0) < 8 * ULP else (),
         )
 
     return make

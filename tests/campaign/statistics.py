@@ -14,10 +14,10 @@ import privity as pv
 from privity import stats
 
 from .case import ULP, Case, Limit, Within, entry, exact
-from .columns import Column, Draw, cells, shared, table
+from .columns import Column, Digits, Draw, cells, shared, table
 
 PAGE = "docs/statistics.md"
-LEAST = 3.0 * ULP
+FLAT = Limit("4 units in the last place|2\\^-12 of what all", f"{PAGE}: what is not constant and has no digits")
 
 
 class Sampled:
@@ -81,29 +81,19 @@ def mean(draw: Draw) -> Case:
     )
 
 
-def spread(x: Any, bound: float) -> Within:
-    """Stated for variances: 2^-19 relative and squares rounded one by one; the deviations scale themselves."""
-    return Within(f"{PAGE}: variance", 1e-4, 1.0)
-
-
 @entry("statistics", "stats.variance")
 def variance(draw: Draw) -> Case:
     def want(x: Any) -> Any:
         return x.var(ddof=1) if len(x) > 1 else 0.0 if len(x) else np.nan
 
-    case = _one(
-        draw,
-        lambda x, w: stats.variance(x, **w),
-        want,
-        lambda g: Within(f"{PAGE}: variance", 1e-4, 1.0, _flat(g)),
-    )
+    def within(g: Any) -> Within:
+        deviation = g.known.std(ddof=1) if len(g.known) > 1 else 0.0
+        off = Digits(g.resolution, g.bound, len(g.x)).deviation(deviation)  # opened is the deviation, and squared
+        return Within(f"{PAGE}: variance", absolute=2 * deviation * off + off * off)
+
+    case = _one(draw, lambda x, w: stats.variance(x, **w), want, within)
     case.limits = (Limit("needs 0 <= ddof < rows", "pandas: NaN for one row"),)
     return case
-
-
-def _flat(given: Any) -> float:
-    """What roundings of a constant column may look like: some units in the last place, squared."""
-    return 16 * max(given.resolution, ULP) ** 2
 
 
 @entry("statistics", "stats.quantile")
@@ -139,11 +129,12 @@ def _matrix(draw: Draw, n: int, d: int, **column: Any) -> tuple[Any, float, str]
 def covariance(draw: Draw) -> Case:
     n, d = max(3, draw.rows(3, 300)), draw.whole(2, 4)
     x, bound, note = _matrix(draw, n, d)
-    deviations = x.std(0, ddof=1)
+    deviations = shared(x).std(0, ddof=1)
+    error = Digits(ULP, bound, n).product(deviations[:, None], deviations[None, :])
     return Case(
         lambda s, v: stats.covariance(v["x"]),
         lambda: np.cov(shared(x).T),
-        Within(f"{PAGE}: covariance, as variance", absolute=1e-4 * np.outer(deviations, deviations) + ULP),
+        Within(f"{PAGE}: covariance", absolute=error),
         {"x": pv.Input(x, bound)},
         note=note,
         owners=draw.owners(),
@@ -158,15 +149,15 @@ def correlation(draw: Draw) -> Case:
     least = seen.std(0).min()
     with np.errstate(all="ignore"):
         want = np.nan_to_num(np.corrcoef(seen.T))
-    if least < 8 * ULP:
-        want = np.where(np.isfinite(want), want, 0)
+    lost = Digits(ULP, bound, n).unit / 4 / np.maximum(seen.std(0), ULP)  # what few units in the last place lose
     return Case(
         lambda s, v: stats.correlation(v["x"]),
         want,
-        Within(f"{PAGE}: correlation", absolute=2.0**-15 + 2.0**-18 / max(least, 1e-9)),
+        Within(f"{PAGE}: correlation", absolute=2.0**-16 + lost[:, None] + lost[None, :]),
         {"x": pv.Input(x, bound)},
         note=note,
         owners=draw.owners(),
+        limits=(FLAT,) if least < 8 * ULP else (),
     )
 
 
@@ -213,20 +204,24 @@ def ttest(draw: Draw) -> Case:
         return [float(r.statistic), float(r.df)] if known else [np.nan, np.nan]
 
     t = want()[0]
-    size = abs(t) if t == t else 0.0
-    few = min(len(a), len(b)) < 2
+    size = max(1.0, abs(t)) if t == t else 1.0
+    together = np.r_[a, b]
+    spread = float(together.std()) if len(together) else 0.0
+    digits = Digits(given.resolution, given.bound, len(given.x)).unit / max(spread, given.resolution)
+    error = (2.0**-12 + digits / 4) * size + digits / 64 * len(together) ** 0.5
+    few = min(len(a), len(b)) < max(2, len(together) / 64)  # stated where both groups have 1/64 of the rows
+    inside = max((float(g.std()) for g in (a, b) if len(g)), default=0.0)
+    flat = 0 < spread < 8 * given.resolution or inside < 2.0**-11 * spread
     return Case(
         program,
         want,
-        [
-            Within(f"{PAGE}: t to 1e-3, relative above 1", absolute=1e-3 * max(1.0, size)),
-            Within(f"{PAGE}: degrees of freedom", 1e-3, absolute=1e-3),
-        ],
+        [Within(f"{PAGE}: t to 2^-12", absolute=error), Within(f"{PAGE}: degrees of freedom", 1e-3, absolute=1e-3)],
         {**given.arrays, "g": pv.Input(group, 1)},
         sheets=given.sheets,
         note=f"{len(a)} and {len(b)}; {given.note}",
         owners=draw.owners(),
         check=(lambda got: "") if few else None,
+        limits=(FLAT,) if flat else (),
     )
 
 
@@ -403,7 +398,8 @@ def describe(draw: Draw) -> Case:
             last = f.unit * 2.0**-30
             gap = _gap(column.to_numpy())
             deviation = column.std() if len(column) > 1 else 0.0
-            stated = [0.0, abs(column.mean()) * 2.0**-24 + last, 1e-4 * deviation + 4 * last]
+            off = Digits(last, f.bound, n).deviation(deviation) + 2 * last
+            stated = [0.0, abs(column.mean()) * 2.0**-24 + last, off]
             stated += [2.0**-17 * gap + 2.0**-17 * f.unit] * 3  # stated for quantiles, in units
             found = _described(got, f.name, j)
             for label, a, b, t in zip(

@@ -11,13 +11,15 @@ from scipy.stats import rankdata
 import privity as pv
 from privity import stats
 from privity.data.keys import fingerprints
+from privity.functions.nullable import NullableArray
 from privity.table import Field
 
 from .case import ULP, Case, Limit, Within, entry, exact
-from .columns import Draw, cells, power_of_two, table
+from .columns import Digits, Draw, cells, power_of_two, table
 from .elementwise import whole_column
 
 PAGE = "docs/tables.md"
+NULLABLE = [m for m in dir(NullableArray) if not m.startswith("_")]
 EMPTY = Limit("may be empty|empty cells", f"{PAGE}: what cannot honour empty cells refuses and names the way out")
 
 
@@ -346,6 +348,103 @@ def ties(draw: Draw) -> Case:
         note=f"{way}, {len(found)} of {n} different: {c.note}",
         owners=draw.owners(),
         words=(way, "capacity"),
+    )
+
+
+@entry("tables", "Table.dropna", "Table.dropna", "Table.fillna", "Table.with_target", weight=1)
+def without_gaps(draw: Draw) -> Case:
+    """Rows with empty cells left out, or the cells filled in, as in pandas."""
+    p = People(draw)
+    way = draw.one("dropna", "dropna subset", "fillna", "with_target")
+    fill = round(draw.between(-0.9, 0.9) * p.fields[0].bound, 6)
+
+    def program(s: Any, v: Any) -> Any:
+        t = s.table("t")
+        if way == "fillna":
+            t = t.fillna({p.x: fill}) if p.gappy else t
+        elif way == "with_target":
+            t = t.with_target(p.k)
+        else:
+            t = t.dropna() if way == "dropna" else t.dropna([p.x, p.b])
+        return [t.count, t.moments([p.x])[0], t.moments([p.x])[2]]
+
+    def check(got: Any) -> str:
+        frame = p.frame
+        if way == "fillna":
+            frame = frame.assign(**{p.x: frame[p.x].fillna(_seen(fill, p.unit))})
+        else:
+            frame = frame.dropna(subset={"dropna": None, "with_target": [p.k]}.get(way, [p.x, p.b]))
+        x = frame[p.x]
+        return (
+            near(got[0], len(frame), 0, "rows")
+            or near(np.asarray(got[1]) * p.unit, [x.sum()], p.unit * 2.0**-29 * p.n, p.x)
+            or near(got[2], [x.count()], 0, "cells")
+        )
+
+    return Case(program, check=check, sheets=p.sheets, note=f"{way}: {p.note}", owners=draw.owners(), words=("dropna",))
+
+
+@entry("tables", "NullableArray", *(f"NullableArray.{m}" for m in NULLABLE), weight=2)
+def nullable_operations(draw: Draw) -> Case:
+    """Operations on columns with empty cells: empty where an operand is, false in comparisons, skipped in sums."""
+    p = People(draw, rows=(2, 200))
+    cut = float(p.frame[p.x].dropna().median()) if p.frame[p.x].notna().any() else 0.0
+    cut = float(_seen(cut, p.unit))
+    ways = ("<", ">=", "==", "!=", "abs", "clip", "std")
+    if p.gappy:  # a full column is a plain array
+        ways += ("isna", "notna", "fillna", "dropna", "count", "+", "filled")
+    way = draw.one(*ways)
+    call: Any = {
+        "isna": lambda x, k: x.isna().sum(),
+        "notna": lambda x, k: x.notna().sum(),
+        "fillna": lambda x, k: x.fillna(cut).sum(),
+        "dropna": lambda x, k: x.dropna().count(),
+        "count": lambda x, k: x.count(),
+        "<": lambda x, k: (x < cut).sum(),
+        ">=": lambda x, k: (x >= cut).sum(),
+        "==": lambda x, k: (x == cut).sum(),
+        "!=": lambda x, k: (x != cut).sum(),
+        "+": lambda x, k: (x + k).count(),
+        "abs": lambda x, k: abs(x).max(),
+        "clip": lambda x, k: x.clip(cut, cut).min(),
+        "std": lambda x, k: x.std(),
+        "filled": lambda x, k: x.filled(0).sum(),
+    }[way]
+    x, k = p.frame[p.x], p.frame[p.k]
+    known = x.dropna().to_numpy()
+    want: Any = {
+        "isna": lambda: x.isna().sum(),
+        "notna": lambda: x.count(),
+        "fillna": lambda: x.fillna(cut).sum(),
+        "dropna": lambda: x.count(),
+        "count": lambda: x.count(),
+        "<": lambda: (x < cut).sum(),
+        ">=": lambda: (x >= cut).sum(),
+        "==": lambda: (x == cut).sum(),
+        "!=": lambda: (x != cut).sum(),
+        "+": lambda: (x + k).count(),
+        "abs": lambda: np.abs(known).max(initial=0.0),
+        "clip": lambda: cut if len(known) else 0.0,
+        "std": lambda: known.std() if len(known) else 0.0,
+        "filled": lambda: x.fillna(0).sum(),
+    }[way]()
+    last = max(p.unit, 1.0) * 2.0**-30
+    off = {"fillna": last * p.n, "filled": last * p.n, "abs": last, "clip": last}.get(way, 0.0)
+    if way == "std":
+        off = Digits(last, p.fields[0].bound, p.n).deviation(float(want)) + last
+
+    def program(s: Any, v: Any) -> Any:
+        t = s.table("t")
+        return call(t[p.x], t[p.k])
+
+    return Case(
+        program,
+        want,
+        Within(f"{PAGE}: empty cells", absolute=off),
+        sheets=p.sheets,
+        note=f"{way}: {p.note}",
+        owners=draw.owners(),
+        words=(way,),
     )
 
 

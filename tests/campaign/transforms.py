@@ -16,8 +16,9 @@ from .case import ULP, Case, Limit, enter, entry, exact
 from .columns import Draw, cells, table
 
 PAGE = "docs/preprocessing.md"
-EMPTY = Limit("empty in nearly all|1/64|no value|fully empty", PAGE)
-NAMED = Limit("column", f"{PAGE}: what cannot be resolved is refused by the column's name")
+EMPTY = Limit("empty in|no value|without a value|fully empty", PAGE)
+FAR = Limit("clip", f"{PAGE}: results beyond 2^14, or 64 roots of the rows")
+NAMED = Limit("units in the last place|column", f"{PAGE}: what cannot be resolved is refused by the column's name")
 
 
 class Numbers:
@@ -43,12 +44,16 @@ class Numbers:
 
     @property
     def fine(self) -> bool:
-        """Whether every column has digits: it varies by 2^-18 of its unit, or not at all."""
-        return bool(((self.spread > 2.0**-18 * self.units) | (self.spread == 0)).all())
+        """Whether every column has digits: it varies by 2^-27 of its unit, or not at all."""
+        return self.resolves(self.spread)
+
+    def resolves(self, scale: Any) -> bool:
+        """Whether every column's scale is 8 units in the last place, or 0."""
+        return bool(((scale > 2.0**-27 * self.units) | (scale == 0)).all())
 
     def short(self) -> bool:
-        """Whether some column is empty in nearly all rows."""
-        return bool(((~self.empty).mean(0) <= 1 / 32).any())
+        """Whether some column has no cell."""
+        return bool(self.empty.all(0).any())
 
 
 def largest_gap(x: Any) -> float:
@@ -65,32 +70,47 @@ def natural(got: Any) -> Any:
     return np.stack([np.asarray(v, np.float64) * u for v, u in zip(got[0], got[1], strict=True)], 1)
 
 
+def _deviation(x: Any, words: dict[str, Any]) -> float:
+    return float(x.std())
+
+
+def _range(x: Any, words: dict[str, Any]) -> float:
+    low, high = words["feature_range"]
+    return float(np.ptp(x)) / (high - low)
+
+
+def _quartiles(x: Any, words: dict[str, Any]) -> float:
+    return float(np.ptp(np.percentile(x, words["quantile_range"])))
+
+
 def _scaler(
-    name: str, options: Callable[[Draw], dict[str, Any]], theirs: Any, relative: float, absolute: float
+    name: str, options: Callable[[Draw], dict[str, Any]], theirs: Any, scale_of: Callable[[Any, Any], float]
 ) -> None:
+    """Stated: 2^-15 of a result (of 1, if smaller), and a unit in the last place of the values over the scale."""
+
     def make(draw: Draw) -> Case:
         t = Numbers(draw)
         words = options(draw)
-        fitted = theirs(**words)
+        scale = np.array([scale_of(c[np.isfinite(c)], words) if np.isfinite(c).any() else 0.0 for c in t.seen.T])
+        with np.errstate(all="ignore"):
+            want = np.nan_to_num(theirs(**words).fit_transform(t.seen))
+        last = t.units * 2.0**-30
+        lost = last / np.where(scale > 0, scale, 1.0)
+        stated = 2.0**-15 * np.maximum(1, np.abs(want)) + lost * (1 + np.abs(want)) + 2 * ULP
+        far = name == "RobustScaler" and float(np.sqrt((want**2).sum(0)).max()) > min(2.0**13, 32 * t.n**0.5)
 
         def check(got: Any) -> str:
-            want = np.nan_to_num(fitted.fit_transform(t.seen))
-            known = (~t.empty).sum(0) > 0
-            if name == "RobustScaler":  # a column whose quartiles are equal is centred only, as scikit-learn does
-                pass
             off = np.abs(natural(got) - want)
-            stated = absolute * (1 + (2 if name == "MinMaxScaler" else 0)) + relative * np.abs(want)
-            bad = (off > stated) & ~t.empty & known
-            bad[:, (t.spread <= 2.0**-18 * t.units) & (t.spread > 0)] = False  # refused, or whatever digits are left
+            bad = (off > stated) & ~t.empty & ((scale > 2.0**-27 * t.units) | (scale == 0))
             if not bad.any():
                 return ""
             i, j = np.argwhere(bad)[np.argmax((off / stated)[bad])]
             return (
-                f"{t.names[j]!r} row {i}: {natural(got)[i, j]!r}, right {want[i, j]!r}; deviation {t.spread[j]:.3g}, "
-                f"unit {t.units[j]:.3g}; {int(bad.sum())} of {bad.size}"
+                f"{t.names[j]!r} row {i}: {natural(got)[i, j]!r}, right {want[i, j]!r}, off by {off[i, j]:.3g} where "
+                f"{stated[i, j]:.3g} is stated; scale {scale[j]:.3g}, unit {t.units[j]:.3g}; {int(bad.sum())} cells"
             )
 
-        limits = (*((EMPTY,) if t.short() else ()), *(() if t.fine else (NAMED,)))
+        limits = (*((EMPTY,) if t.short() else ()), *(() if t.resolves(scale) else (NAMED,)), *((FAR,) if far else ()))
         return Case(
             lambda s, v: opened(getattr(pp, name)(**words).fit_transform(s.table("t")), t.names),
             check=check,
@@ -103,13 +123,9 @@ def _scaler(
     enter(f"preprocessing.{name}", "transforms", make)
 
 
-_scaler("StandardScaler", lambda d: {}, plain.StandardScaler, 1e-4, 4 * ULP)
-_scaler(
-    "MinMaxScaler", lambda d: {"feature_range": d.one((0, 1), (-1, 2))}, plain.MinMaxScaler, 0.0, 2.0**-17 + 2 * ULP
-)
-_scaler(
-    "RobustScaler", lambda d: {"quantile_range": d.one((25.0, 75.0), (10.0, 90.0))}, plain.RobustScaler, 1e-4, 4 * ULP
-)
+_scaler("StandardScaler", lambda d: {}, plain.StandardScaler, _deviation)
+_scaler("MinMaxScaler", lambda d: {"feature_range": d.one((0, 1), (-1, 2))}, plain.MinMaxScaler, _range)
+_scaler("RobustScaler", lambda d: {"quantile_range": d.one((25.0, 75.0), (10.0, 90.0))}, plain.RobustScaler, _quartiles)
 
 
 @entry("transforms", "preprocessing unscale", weight=0.5)
@@ -123,11 +139,14 @@ def unscale(draw: Draw) -> Case:
         return scaler.unscale(s.constant(b))
 
     def check(got: Any) -> str:  # coefficients of the table's units, the intercept last
-        mean, deviation = t.seen.mean(0), t.spread
+        mean, deviation = t.seen.mean(0), np.where(t.spread > 0, t.spread, np.inf)
         right = np.r_[b[:-1] / deviation * t.units, b[-1] - (b[:-1] / deviation * mean).sum()]
         off = np.abs(np.asarray(got) - right)
         size = np.r_[np.abs(right[:-1]), np.abs(b[-1]) + np.abs(b[:-1] / deviation * mean).sum()]
-        return "" if (off <= 1e-4 * size + 4 * ULP).all() else f"{got}, right {right}"
+        lost = np.append(t.units * 2.0**-30 / deviation, 0.0)
+        allowed = (2.0**-15 + lost) * size + 4 * ULP * np.maximum(1, size / 2.0**20)
+        allowed[-1] += (lost[:-1] * np.abs(b[:-1])).sum()
+        return "" if (off <= allowed).all() else f"{got}, right {right}"
 
     return Case(
         program, check=check, sheets=t.sheets, note=t.note, owners=draw.owners(), limits=() if t.fine else (NAMED,)
@@ -276,12 +295,12 @@ def bins(draw: Draw) -> Case:
             if strategy == "quantile" and times.max() > 0.5 * len(x) and len(values) > k:
                 common = values[times.argmax()]
                 inside = x[b == b[x == common][0]]
-                if (inside != common).any() and t.spread[j] > 2.0**-18 * t.units[j]:
+                if (inside != common).any() and t.spread[j] > 2.0**-27 * t.units[j]:
                     share = (inside == common).mean()
                     rows = times.max() / len(x)
                     return f"{name!r}: {common} has {rows:.0%} of the rows but no bin of its own ({share:.0%} of it)"
             elif (
-                strategy == "quantile" and times.max() == 1 and len(x) >= 4 * k and t.spread[j] > 2.0**-18 * t.units[j]
+                strategy == "quantile" and times.max() == 1 and len(x) >= 4 * k and t.spread[j] > 2.0**-27 * t.units[j]
             ):
                 counts = np.bincount(b.astype(int), minlength=k)
                 if np.abs(counts - len(x) / k).max() > 2:
@@ -415,8 +434,8 @@ def pipeline(draw: Draw) -> Case:
         x = np.column_stack([filled, *(codes == k for k in range(1, len(c.levels[0])))])
         want = plain.StandardScaler().fit_transform(x)
         off = np.abs(natural(got) - want)
-        fine = np.r_[t.spread > 2.0**-16 * t.units, [True] * (len(names) - len(t.names))]
-        bad = (off > 2e-4 * (1 + np.abs(want))) & fine
+        lost = np.append(t.units * 2.0**-30 / np.maximum(t.spread, 2.0**-30 * t.units), [0.0] * len(c.levels[0][1:]))
+        bad = off > 2.0**-14 * (1 + np.abs(want)) + 2 * lost  # a filled mean moves the deviation
         return f"off by {off[bad].max():.3g} in {[names[j] for j in np.flatnonzero(bad.any(0))]}" if bad.any() else ""
 
     return Case(

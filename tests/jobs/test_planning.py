@@ -10,7 +10,7 @@ import pytest
 
 import privity as pv
 from privity.debug.plan import OutOfMemory
-from privity.errors import OpeningRefused, OverflowPlanned, ShapeError
+from privity.errors import NotForMe, OpeningRefused, OverflowPlanned, ShapeError
 from privity.inputs import Declared
 from privity.jobs import planning
 from privity.jobs.consortium import Consortium, Party
@@ -120,3 +120,40 @@ def test_nothing_that_a_program_keeps_or_prints_in_a_plan_is_seen(
     assert capsys.readouterr().out == ""
     done = pv.simulate(read.load(), inputs={"bank": {"x": [1.0]}})
     assert "(planning)" not in done.output
+
+
+def test_a_program_that_can_tell_a_plan_from_a_run_opens_no_more() -> None:
+    """It passes the plan, and its run is refused at the opening, or at the place, that is not on the list."""
+
+    def another(s: pv.Session) -> Any:
+        x = s.secret("x", "bank")
+        opening(s, x, "total")
+        return None if s.me == "(planning)" else opening(s, x, "more")
+
+    def larger(s: pv.Session) -> Any:
+        x = s.secret("x", "bank")
+        return opening(s, x, "total") if s.me == "(planning)" else s.reveal(x, to="all", name="total", reason="all")
+
+    def twice(s: pv.Session) -> Any:
+        x = s.secret("x", "bank")
+        return [opening(s, x, "total") for _ in range(1 if s.me == "(planning)" else 2)]
+
+    for program in (another, larger, twice):
+        check(lambda program=program: program, "total")  # type: ignore[misc]
+        listed = [pv.Opening("total", (), ("compute_0", "compute_1", "compute_2", "bank"))]
+        with pytest.raises(OpeningRefused):
+            pv.simulate(program, inputs={"bank": {"x": [1.0, 2.0]}}, openings=listed)
+
+
+def test_a_plan_holds_no_data() -> None:
+    """Nor does anything in it lead to this party's own: it is made of what was declared."""
+    seen: list[Any] = []
+
+    def program(s: pv.Session) -> Any:
+        x = s.secret("x", "bank")
+        seen.extend(x._ring_share().parts)
+        with pytest.raises(NotForMe):
+            float(opening(s, x, "total"))
+
+    check(lambda: program, "total")
+    assert seen == []

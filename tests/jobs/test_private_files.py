@@ -13,6 +13,8 @@ from privity.errors import OutputError
 from privity.jobs import files
 from privity.jobs.files import locked, write_outputs, write_together
 from privity.jobs.founding import init_consortium
+from privity.jobs.local import write_reports
+from privity.jobs.run import PartyReport
 from privity.jobs.view import ViewRecorder, examine, forget
 from privity.net.certificates import make_certificate
 
@@ -135,6 +137,19 @@ def test_reports_and_results_are_for_this_user_alone(tmp_path: Path, victim: Pat
     (out / "result.json").symlink_to(victim)
     write_outputs(out, {"result.json": "new"})
     assert victim.read_bytes() == b"precious" and not (out / "result.json").is_symlink()
+
+
+def test_what_a_failed_run_had_opened_is_for_this_user_alone(tmp_path: Path, victim: Path) -> None:
+    report = PartyReport(
+        party="bank", output={"opened_before_the_failure": [{"name": "total", "value": 1.0}]}, opened=[], stages=[],
+        rounds=0, bytes_sent=0, wall_s=0.0, cpu_s=0.0, kernels="", failed="why",
+    )  # fmt: skip
+    folder = tmp_path / "out" / "bank"
+    folder.mkdir(parents=True)
+    (folder / "failed.json").symlink_to(victim)
+    write_reports(tmp_path / "out", {"bank": report})
+    assert mode(folder / "failed.json") == 0o600 and not (folder / "failed.json").is_symlink()
+    assert victim.read_bytes() == b"precious" and [f.name for f in folder.iterdir()] == ["failed.json"]
 
 
 def test_links_of_other_users_are_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from privity.errors import PeerAborted, WireError
-from privity.mpc import rep3_sine
+from privity.mpc import logistic, rep3_sine, roots, spread
 from privity.mpc.rep3 import Rep3
 from privity.mpc.rep3_bits import Adder
 from privity.mpc.shares import Bits, Share
@@ -151,6 +151,41 @@ def test_ripple_carry_and_wide_planes(observer: int) -> None:
     sign: Program = lambda p, s: p.msb(s[0], 20)  # noqa: E731
     for adder in (FAST, TREE, RIPPLE):
         require_uniform(Executions(sign, observer, SECRETS[3], lanes=WIDE, protocol=partial(Rep3, adder=adder)).view)
+
+
+FEW = 64 * 4 - 1  # lanes of long computations, whose views are wide
+
+
+def _sums(p: Any, s: Sequence[Share]) -> Any:
+    """Sums of squares at two levels, and which of these has digits."""
+    levels = spread.levels(p, spread.limbs(p, rows(s[0], 1), 50, 1))
+    return levels, p.msb(p.stack([p.add_public(v, layout.constant(-(1 << spread.DIGITS))) for v, _ in levels], 0))
+
+
+def _mean(p: Any, s: Sequence[Share]) -> Any:
+    """A mean by a secret count whose inverse is known."""
+    count = spread.Count(100, s[1], s[1], s[1])
+    return spread.mean(p, s[0], count, 40, 6)
+
+
+COMPOSED: dict[str, Program] = {
+    "logistic": lambda p, s: logistic.logistic(p, s[0], 28, 18),
+    "log loss": lambda p, s: logistic.integral(p, s[1], 18, s[0], 28, 18),
+    "quotient": lambda p, s: roots.quotient(p, s[0], 18, s[1], 18, 30, 18, 30),
+    "sums of squares": _sums,
+    "normal form": lambda p, s: spread.normalised(p, [(s[0], 0)], s[1], s[1], None, 100),
+    "mean": _mean,
+    "long product": lambda p, s: spread.long_product(p, s[0], s[1], 30),
+}
+
+
+@pytest.mark.parametrize("observer", range(3))
+@pytest.mark.parametrize("name", COMPOSED)
+def test_long_computations_send_nothing_but_what_their_primitives_do(name: str, observer: int) -> None:
+    """All messages together: no mask serves for two operations. One secret is far beyond its range."""
+    view = Executions(COMPOSED[name], observer, (-(2**61) + 12345, 57), lanes=FEW).view
+    assert view
+    require_uniform(view)
 
 
 def test_something_is_received() -> None:

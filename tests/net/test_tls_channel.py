@@ -189,6 +189,28 @@ def test_parties_that_wait_for_each_other_end(mesh: Any) -> None:
     assert any(isinstance(e, PeerTimeout) and "waited 1 s for step 7" in str(e) for e in mesh.errors.values())
 
 
+def test_those_who_wait_for_a_dead_party_do_not_keep_each_other_waiting(mesh: Any) -> None:
+    """Neither by their own signs of life, nor by those of a party that lies about whom it waits for."""
+    mesh.meet(["compute_0", "compute_1"], ["bank_a"], idle_s=1.0)
+    mesh.channels["compute_0"]._heart.stop()  # hangs
+    liar = mesh.channels["compute_1"]
+    liar._heart.stop()
+    ended = threading.Event()
+
+    def beat(me: str) -> None:
+        while not ended.wait(0.2):
+            liar._connections["bank_a"].sign(0.0)
+
+    def wait(me: str) -> None:
+        try:
+            mesh.channels[me].receive("compute_0", 1, np.zeros(8, np.uint8))
+        finally:
+            ended.set()
+
+    mesh.together({"compute_1": beat, "bank_a": wait})
+    assert isinstance(mesh.errors["bank_a"], PeerTimeout), mesh.errors
+
+
 @pytest.mark.parametrize(("step", "size"), [(2, 8), (1, 16), (1, 4)])
 def test_other_step_or_length(mesh: Any, step: int, size: int) -> None:
     mesh.meet(TRIO[:2])

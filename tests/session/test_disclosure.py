@@ -61,6 +61,21 @@ def test_a_suppressed_value_never_leaves_its_shares() -> None:
     assert seen[0] == seen[1] and seen[0][1] == 2.0
 
 
+def test_what_a_failed_run_leaves_of_suppressed_cells_is_no_number() -> None:
+    """The number that stands for a suppressed cell on shares is nobody's result."""
+
+    def program(s: pv.Session) -> None:
+        values, counts = s.constant(np.array([1.5, 2.5, 3.5])), s.constant(np.array([20, 3, 20]))
+        release(s, values, counts, to="all", name="means", reason="test")
+        release(s, values[0], counts[1], to="all", name="one", reason="test")
+        raise ValueError("later")
+
+    with pytest.raises(ValueError, match="later") as caught:
+        pv.simulate(program, minimum_group=10)
+    cells, one = (entry["value"] for entry in caught.value.opened)  # type: ignore[attr-defined]
+    assert np.array_equal(cells, [1.5, np.nan, 3.5], equal_nan=True) and np.isnan(one)
+
+
 def test_scalars_public_counts_whole_numbers_and_shapes() -> None:
     def program(s: Session, x: dict[str, pv.SecureArray]) -> Any:
         words: Any = {"to": "all", "name": "x", "reason": "test"}

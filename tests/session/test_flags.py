@@ -174,7 +174,9 @@ FLAGS = {
 }  # fmt: skip
 # Those that take booleans only, or no flags.
 OTHERWISE: dict[tuple[str, str], str] = {
-    ("where", "mask"): "booleans only", ("segmented_sum", "starts"): "booleans only",
+    ("where", "mask"): "booleans only", ("chosen", "mask"): "as where",
+    ("normalised", "valid"): "those of rows_of, which are tested",
+    ("segmented_sum", "starts"): "booleans only",
     ("Table.filter", "mask"): "booleans, or columns of kind binary, which are tested",
     ("accuracy_score", "y_true"): "classes, compared", ("accuracy_score", "y_pred"): "classes, compared",
     **{(n, a): "numbers" for n in _REGRESSION for a in ("y_true", "y_pred")},
@@ -206,7 +208,7 @@ INSIDE = {  # shared by functions that are listed
     "rows_of", "truth_of", "class_factors", "Classifier", "Regressor", "tree_rows", "points_of", "row_weights",
     "binary", "cells", "curve_of", "ones", "pairs_in_order", "varying", "learn_bins", "guard_low", "with_intercept",
     "as_flags", "class_sums", "Objective", "Logistic", "Softmax", "SquaredError", "centred",
-    "counted", "booleans",
+    "counted", "booleans", "normalised",
 }  # fmt: skip
 
 

@@ -139,8 +139,8 @@ def test_arithmetic_keeps_empty_cells() -> None:
         "x - full": x - full, "-x": -x, "abs": abs(x), "x ** 2": x**2, "np": x, "clip": x.clip(-5, 7),
         "exp": np.exp(x * 0.01), "pv.exp": np.exp(x * 0.01), "maximum": np.maximum(full, k), "isin": k * 0 + 1,
         "round": np.floor(x + 0.5), "np.abs": abs(x),
-        "where": x.where(x > 0, k).where(x.notna() & k.notna()),  # both sides are looked at: empty where one is
-        "np.where": pd.Series(np.where(FRAME["b"] == 1, x, 2.5)).where(x.notna()),
+        "where": x.where(x > 0, k),  # empty where what is taken is
+        "np.where": pd.Series(np.where(FRAME["b"] == 1, x, 2.5)),
     }  # fmt: skip
 
     def body(s: pv.Session, t: Any) -> Any:

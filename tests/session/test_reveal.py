@@ -290,12 +290,13 @@ def test_a_run_that_fails_keeps_what_was_opened(program_error: type[Exception] =
         first = s.reveal(x, to="bank", name="first", reason="to its owner")
         if isinstance(first, np.ndarray):
             first[:] = 0.0  # the program's own copy
+        largest = x.max()  # no party has it before all have sent their parts of the first opening
         s.reveal(x.sum(), to="all", name="second", reason="the sum")
         if s.parameters["fault"] == "guard":
             (x - 5.0).assume_bound(1.0)
         elif s.parameters["fault"] == "program":
             raise program_error("at the last model")
-        return s.reveal(x.max(), to="all", name="third", reason="the largest")
+        return s.reveal(largest, to="all", name="third", reason="the largest")
 
     def run(fault: str) -> Any:
         data = {"bank": {"x": pv.Input(np.array([0.5, 1.25]), 8.0)}}

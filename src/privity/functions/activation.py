@@ -96,6 +96,9 @@ def silu(x: SecureArray) -> SecureArray:
 
 def _gated(x: SecureArray, of: Curve) -> SecureArray:
     x = _real(x)
+    if approx.bits_for(x.bound, x.scale) + x._context.fraction_bits > RANGE_BITS - 1:  # no room for the product
+        near = x.clip(-of.limit, of.limit)
+        return arithmetic.add(_gated(near, of), relu(arithmetic.add(x, near, -1)))
     fine = max(x._context.fraction_bits, min(_FINE, RANGE_BITS - 1 - approx.bits_for(x.bound, x.scale)))
     result = arithmetic.multiply(x, _curve(x, of, fine), x._context.fraction_bits)
     return SecureArray(x._context, result._ring_share(), result.scale, x.bound + 2.0**-13)

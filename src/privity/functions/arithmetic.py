@@ -72,7 +72,7 @@ def _product_scale(x: SecureArray, y: SecureArray, scale: int | None) -> tuple[i
     total = x._scale + y._scale
     if not (x._scale and y._scale):
         return total, 0
-    scale = min(x._context.fraction_bits if scale is None else scale, total)
+    scale = max(min(x._context.fraction_bits if scale is None else scale, total), total - _MOST_CUT)
     return scale, total - scale
 
 
@@ -82,7 +82,7 @@ def _with_room(x: SecureArray, y: SecureArray, bound: float) -> tuple[SecureArra
     Only bits beyond the session's give way (a sigmoid has 29, for the sake of small probabilities): two rounds.
     """
     fewest = x._context.fraction_bits
-    over = exact.log2_ceil(max(bound, 1.0)) + 1 + x._scale + y._scale - RANGE_BITS if math.isfinite(bound) else 0
+    over = exact.log2_ceil(max(bound, 2.0**-100)) + 1 + x._scale + y._scale - RANGE_BITS if math.isfinite(bound) else 0
     if over <= 0 or max(x._scale, y._scale) <= fewest:
         return x, y
     first = max(0, min(over, x._scale - fewest))

@@ -223,7 +223,7 @@ def joined(dimensions: int, axis: int, columns: bool = False) -> Any:
     """vstack, hstack, dstack, column_stack."""
     lift = at_least(dimensions)
 
-    def fn(tup: Sequence[Any]) -> SecureArray:
+    def fn(tup: Sequence[Any], casting: str = "same_kind") -> SecureArray:  # which says nothing without a dtype
         if columns:
             arrays = [a.reshape((-1, 1)) if np.ndim(a) == 1 else lift(a) for a in tup]
         else:

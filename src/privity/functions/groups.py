@@ -240,7 +240,7 @@ class _Grouping:
     def _guard_capacity(self, flags: Share) -> None:
         if self.n > self.capacity:
             beyond = flags.map(layout.then(layout.take(slice(self.capacity, None)), layout.total(None, False)))
-            self._context.guard(beyond, f"group_by: capacity={self.capacity} holds all groups")
+            self._context.guard(beyond, f"group_by: capacity={self.capacity} holds all groups: raise capacity")
 
     def _first_rows(self, column: Share) -> Share:
         """The first ``capacity`` rows, zeros if there are fewer."""

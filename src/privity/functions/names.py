@@ -313,7 +313,7 @@ _QUANTILE = "only linear interpolation and one axis or all"
 
 
 def _deviation(a: SecureArray, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> SecureArray:
-    return library.sqrt(a.var(axis, keepdims, ddof))
+    return a.std(axis, keepdims, ddof)
 
 
 def _spread(a: SecureArray, axis: int | None = None, keepdims: bool = False) -> SecureArray:

@@ -40,7 +40,8 @@ class NullableArray:
     ``missing`` (n,): flags of empty cells, or None. ``valid`` (n,): flags of the rows that count, or None for all;
     cells are empty in such rows only. ``present``: where there is a value.
 
-    * ``+ - * / **``, ``abs``, ``round``, ``clip`` and NumPy's elementwise functions: empty where an operand is.
+    * ``+ - * / **``, ``abs``, ``round``, ``clip`` and NumPy's elementwise functions: empty where an operand is;
+      ``where``: where what is taken is. An empty divisor of ``//`` and ``%`` is no 0.
     * ``< <= > >= ==`` are false in an empty cell, ``!=`` is true. Secret booleans; with ``valid``, where it has one.
     * ``sum mean var std min max median quantile any all count``: over the cells that are there. 0 where there are none,
       as nobody may be told; ``count()`` says so. Errors and costs: a sum and a count are exact and local, minimum and
@@ -209,6 +210,8 @@ class NullableArray:
             if isinstance(left, NullableArray):
                 return getattr(left, _OPERATORS[name][0])(right)
             return getattr(right, _OPERATORS[name][1])(left)
+        if name == "fmod":
+            inputs = (inputs[0], _divisor(inputs[1]))
         return elementwise(f"np.{name}", lambda *given: dispatch.ufunc(ufunc, method, given, {}), *inputs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -222,6 +225,8 @@ class NullableArray:
             return method(*args[1:], **given)
         if name == "percentile" and len(args) == 2 and args[0] is self and not _given(kwargs):
             return self.quantile(np.asarray(args[1], np.float64) / 100)
+        if name == "where" and len(args) == 3 and not _given(kwargs):
+            return chosen(lambda *given: dispatch.call(name, given, {}), *args)
         if name in _ELEMENTWISE:
             return elementwise(f"np.{name}", lambda *given: dispatch.call(name, given, kwargs), *args)
         self.refuse(f"np.{name}")
@@ -231,14 +236,21 @@ class NullableArray:
     def _with(self, other: Any, apply: Callable[[Any, Any], SecureArray], clean: bool = False) -> NullableArray:
         return elementwise("arithmetic", apply, self, other, clean=clean)
 
+    def _empty_alike(self, other: Any) -> bool:
+        """Whether the same cells of both hold something, so that 0 and 0 stand in all others."""
+        if not isinstance(other, NullableArray):
+            return False
+        pairs = ((self._missing, other._missing), (self._valid, other._valid))
+        return all(b is None if a is None else same(a, b) for a, b in pairs)
+
     def __add__(self, other: Any) -> NullableArray:
-        return self._with(other, lambda a, b: a + b, clean=isinstance(other, NullableArray) and other._clean)
+        return self._with(other, lambda a, b: a + b, clean=self._empty_alike(other))
 
     def __radd__(self, other: Any) -> NullableArray:
         return self._with(other, lambda a, b: a + b)
 
     def __sub__(self, other: Any) -> NullableArray:
-        return self._with(other, lambda a, b: a - b, clean=isinstance(other, NullableArray) and other._clean)
+        return self._with(other, lambda a, b: a - b, clean=self._empty_alike(other))
 
     def __rsub__(self, other: Any) -> NullableArray:
         return self._with(other, lambda a, b: b - a)
@@ -254,17 +266,21 @@ class NullableArray:
     def __rtruediv__(self, other: Any) -> NullableArray:
         return self._with(other, lambda a, b: b / a)
 
+    def _as_divisor(self) -> NullableArray:
+        """With a 1 in cells that hold nothing, where a 0 would fail the guard of a whole division."""
+        return self._like(self.filled(1))
+
     def __floordiv__(self, other: Any) -> NullableArray:
-        return self._with(other, lambda a, b: a // b)
+        return self._with(_divisor(other), lambda a, b: a // b)
 
     def __rfloordiv__(self, other: Any) -> NullableArray:
-        return self._with(other, lambda a, b: b // a)
+        return self._as_divisor()._with(other, lambda a, b: b // a)
 
     def __mod__(self, other: Any) -> NullableArray:
-        return self._with(other, lambda a, b: a % b)
+        return self._with(_divisor(other), lambda a, b: a % b)
 
     def __rmod__(self, other: Any) -> NullableArray:
-        return self._with(other, lambda a, b: b % a)
+        return self._as_divisor()._with(other, lambda a, b: b % a)
 
     def __divmod__(self, other: Any) -> tuple[NullableArray, NullableArray]:
         return self // other, self % other
@@ -598,6 +614,10 @@ def rest(outer: SecureArray, inner: SecureArray) -> SecureArray:
     return SecureArray(outer._context, (outer - inner)._ring_share(), 0, 1.0, flags=True)
 
 
+def _divisor(x: Any) -> Any:
+    return x._as_divisor() if isinstance(x, NullableArray) else x
+
+
 def _summed(flags: Sequence[SecureArray]) -> SecureArray:
     return functools.reduce(lambda a, b: a + b, flags)
 
@@ -639,28 +659,50 @@ def beside(
 
 
 def elementwise(what: str, apply: Callable[..., Any], *operands: Any, clean: bool = False) -> NullableArray:
-    """What ``apply`` makes of the values, cell by cell; empty where an operand is. ``clean``: 0 where all clean
-    columns are 0.
+    """What ``apply`` makes of the values, cell by cell; empty where an operand is. ``clean``: 0 in empty cells if all
+    columns are 0 in theirs.
     """
     columns = [o for o in operands if isinstance(o, NullableArray)]
     missing, valid, values = beside(what, operands)
     result = apply(*values)
     if not isinstance(result, SecureArray) or result.shape != columns[0].shape:
         columns[0].refuse(what)
-    alone = len(missing) <= 1 and len(_different([c._valid for c in columns])) <= 1
     name = " and ".join(dict.fromkeys(c.name for c in columns))
     return NullableArray(
-        result, name, missing=_either(missing, valid, alone), valid=valid,
-        clean=clean and alone and all(c._clean for c in columns),
+        result, name, missing=_either(columns, missing, valid), valid=valid,
+        clean=clean and all(c._clean for c in columns),
     )  # fmt: skip
 
 
-def _either(missing: Sequence[SecureArray], valid: SecureArray | None, alone: bool) -> SecureArray | None:
-    """Where any of the masks is set, in rows that count."""
+def chosen(apply: Callable[..., Any], mask: Any, a: Any, b: Any) -> NullableArray:
+    """``apply``, which takes a where the mask is true, else b: empty where what is taken is, or the mask. A product
+    for each of a and b that may be empty; none where both are in the same cells.
+    """
+    made = elementwise("where", apply, mask, a, b)
+    empty = [x._missing if isinstance(x, NullableArray) else None for x in (mask, a, b)]
+    alike = empty[1] is not None and empty[2] is not None and same(empty[1], empty[2])
+    if alike or (empty[1] is None and empty[2] is None):
+        return made
+    taken = mask._values if isinstance(mask, NullableArray) else mask
+    flags = as_flags(taken, "where: mask") if isinstance(taken, SecureArray) else (
+        made._values._context.constant(np.broadcast_to(np.asarray(taken, bool), made.shape).astype(np.int64))
+    )
+    sides = (None, flags, neither(flags))
+    parts = [e if f is None else (e * f)._stated(1.0) for e, f in zip(empty, sides, strict=True) if e is not None]
+    columns = [x for x in (mask, a, b) if isinstance(x, NullableArray)]
+    return NullableArray(made._values, made._name, missing=_either(columns, parts, made._valid), valid=made._valid)
+
+
+def _either(
+    columns: Sequence[NullableArray], missing: Sequence[SecureArray], valid: SecureArray | None
+) -> SecureArray | None:
+    """Where any of the masks ``missing`` is set, in rows that count: what lies beyond is no flag (``rest``)."""
     if not missing:
         return None
     found = missing[0] if len(missing) == 1 else neither(_product([neither(m) for m in missing]))
-    return found if alone or valid is None else (found * valid)._stated(1.0)
+    inside = len(missing) == 1 and any(c._missing is not None and same(missing[0], c._missing) and
+                                       c._valid is not None and same(c._valid, valid) for c in columns)
+    return found if valid is None or inside else (found * valid)._stated(1.0)
 
 
 def counted(what: str, valid: Any, *columns: Any) -> tuple[SecureArray | None, list[Any]]:

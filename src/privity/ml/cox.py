@@ -34,7 +34,7 @@ from .design import (
 )
 from .estimator import Rows, rows_of, rows_with
 from .information import Information
-from .linear_model import LinearModel
+from .linear_model import COEFFICIENTS, LinearModel
 from .metrics.survival import concordance_index
 
 _NAME = "CoxPHRegressor"
@@ -121,9 +121,10 @@ class CoxPHRegressor(LinearModel):
             move = Information(self._with_ridge(information)).solve(slope, _COEF_BITS, self.coefficient_bound)
             coef = (coef + move)._stated(self.coefficient_bound)
             context.progress(step + 1, self.max_iter, f"Newton step {step + 1}/{self.max_iter}")
-        coef = coef.assume_bound(self.coefficient_bound)
+        coef = coef.assume_bound(self.coefficient_bound, COEFFICIENTS)
         slope, information = sets.evaluate(coef, certify=True)
-        (slope - coef * self.alpha).assume_bound(self.tol)
+        left = slope - coef * self.alpha
+        left.assume_bound(min(self.tol, left.bound), "the gradient after the last step: raise max_iter or alpha")
         inverse = Information(self._with_ridge(information))
         inverse.guard()
         errors = inverse.standard_errors(1.0 / n)

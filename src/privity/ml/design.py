@@ -240,7 +240,8 @@ def certify(what: str, gradient: SecureArray, roots: SecureArray, tol: float) ->
     cut = gradient.scale + roots.scale - 26
     share = proto.mul(gradient._ring_share(), roots._fitted(gradient.shape), cut)
     both = stack([gradient.rescaled(min(gradient.scale, 26)), SecureArray(context, share, 26, 2.0**11)])
-    outside = (both > tol) | (both < -tol)
+    limit = min(tol, both.bound)
+    outside = (both > limit) | (both < -limit)
     hint = f"{what}: its steps ended at a gradient of at most tol = {tol:g}; raise max_iter or alpha"
     context.guard((outside[0] & outside[1]).numeric().sum()._ring_share(), hint)
 

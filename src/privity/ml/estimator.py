@@ -19,12 +19,23 @@ from ..functions import concatenate
 from ..functions.flags import as_flags, secret
 from ..functions.nullable import NullableArray, counted, same
 from ..table import Table
+from .parameters import checked, named
 
 Same = TypeVar("Same", bound="Estimator")
 
 
 class Estimator:
-    """Base of estimators and transforms: ``get_params``, ``set_params``, ``clone``."""
+    """Base of estimators and transforms: ``get_params``, ``set_params``, ``clone``.
+
+    The ``fit`` of a class is wrapped: parameters of another kind than the constructor's annotations state are refused.
+    """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "fit" in vars(cls):
+            cls.fit = checked(vars(cls)["fit"])  # type: ignore[attr-defined]
+        if "transform" in vars(cls):
+            cls.transform = named(vars(cls)["transform"])  # type: ignore[attr-defined]
 
     @classmethod
     def parameter_names(cls) -> tuple[str, ...]:
@@ -129,6 +140,11 @@ def rows_of(
         x, valid = x.matrix(names), x.valid
     elif isinstance(x, NullableArray):
         x.refuse(f"{what}: x")
+    elif not isinstance(x, SecureArray):
+        raise UsageError(
+            f"{what}: expected a table or a secret array of shape (rows, columns), got {type(x).__name__}; "
+            "session.secret brings an owner's array, session.constant(values) makes one of public values"
+        )
     else:
         if isinstance(y, str):
             raise UsageError(f"{what}: a target by name ({y!r}) needs a table; give the secret array of its values")

@@ -74,7 +74,7 @@ class MatrixFactorization(Estimator):
         mask = as_flags(mask, "MatrixFactorization: observed")
         known = ratings.numeric().rescaled(context.fraction_bits)
         if self.rating_bound is not None and known.bound > self.rating_bound:
-            known = (known * mask)._stated(known.bound).assume_bound(self.rating_bound)
+            known = (known * mask)._stated(known.bound).assume_bound(self.rating_bound, "ratings: raise rating_bound")
         elif observed is not None:
             known = (known * mask)._stated(known.bound)
         self.mean_ = ratio(known.sum(), mask.sum(), known.bound)._stated(known.bound)
@@ -129,7 +129,7 @@ class MatrixFactorization(Estimator):
         right = right.rescaled(min(right.scale, 26)).reshape((-1, k, 1))
         least = self.alpha / 2.0**lift
         found = solve(matrices._stated(exact.square(self.factor_bound) + least), right, least * 0.99).reshape((-1, k))
-        return found.rescaled(known.scale).assume_bound(self.factor_bound)
+        return found.rescaled(known.scale).assume_bound(self.factor_bound, "factors: raise factor_bound or alpha")
 
     def _check(self) -> None:
         whole_numbers("MatrixFactorization", n_factors=self.n_factors, max_iter=self.max_iter)

@@ -21,15 +21,14 @@ _LOSS_BITS = 28
 
 @final
 class Normal(Family):
-    """y = eta + noise; y within 1."""
+    """y = eta + noise; residuals stay below ``bound``."""
 
     exact_bound = False
-    residual_bound = 16.0
     weight_bound = 1.0
     bits = 26
 
-    def __init__(self, y: SecureArray) -> None:
-        self.y = y
+    def __init__(self, y: SecureArray, bound: float) -> None:
+        self.y, self.residual_bound = y, bound
 
     def evaluate(self, linear: SecureArray) -> tuple[SecureArray, SecureArray | None]:
         return linear - self.y, None

@@ -23,6 +23,7 @@ from .least_squares import in_units, residual_variance
 from .linear_model import LinearModel, check_positive
 from .newton import Predictors, certify, checked, newton
 
+_RATIO = "y over its mean: raise ratio_bound"
 _LARGEST_INVERSE = 2.0**14  # of the mean of a target that lies within 1
 _FINE = 28
 _HINT = (
@@ -193,12 +194,12 @@ class LogLinear(LinearModel):
         context.guard(counted.sum()._ring_share(), f"{what}: y is {least}: correct those rows, or leave them out")
         if not self.fit_intercept:
             inverse = context.constant(2.0**lift)
-            y = lifted(target, lift).rescaled(context.fraction_bits).assume_bound(self.ratio_bound)
+            y = lifted(target, lift).rescaled(context.fraction_bits).assume_bound(self.ratio_bound, _RATIO)
             return Scaled(y, inverse, lift, context.constant(0.0))
         exposure = given.total if offset is None else given.mean(exp(offset))
         inverse = divide(exposure, given.mean(target, _FINE), at_most=_LARGEST_INVERSE)
-        inverse = inverse.assume_bound(_LARGEST_INVERSE * 1.01)
-        y = target.multiply(inverse).assume_bound(self.ratio_bound)
+        inverse = inverse.assume_bound(_LARGEST_INVERSE * 1.01, "1 / mean of y: bring y in a larger unit")
+        y = target.multiply(inverse).assume_bound(self.ratio_bound, _RATIO)
         return Scaled(y, inverse, lift, -log(inverse) + lift * exact.ln(2))
 
     def _infer(

@@ -89,10 +89,15 @@ class Inference:
             strict=True,
         )  # fmt: skip
         lines += [
-            f"{n:{wide}}  {c:10.4f} {e:10.4f} {z:9.3f} {p:9.3g} {low:10.4f} {high:10.4f}"
+            f"{n:{wide}}  {_digits(c)} {_digits(e)} {z:9.3f} {p:9.3g} {_digits(low)} {_digits(high)}"
             for n, c, e, z, p, (low, high) in rows
         ]
         return "\n".join(lines)
+
+
+def _digits(value: float) -> str:
+    """A number in 10 places: four decimals, or four significant digits where these would show fewer of it."""
+    return f"{value:10.4f}" if value == 0 or 0.1 <= abs(value) < 1e5 else f"{value:10.4g}"
 
 
 def open_inference(

@@ -15,6 +15,7 @@ import numpy as np
 from ..array import SecureArray
 from ..errors import ShapeError
 from ..functions import concatenate, rsqrt, sqrt
+from ..mpc import roots as real_roots
 from ..mpc.shares import Share
 from ..ring import exact, layout
 from ..types import RANGE_BITS
@@ -110,11 +111,25 @@ class Information:
         Relative error: 2^-18 plus half that of the inverse. About 50 rounds.
         """
         each = sqrt(self.diagonal()).multiply(self.roots, scale=22).assume_bound(_LARGEST_ERROR)
+        return self.scaled_errors(each, factor, dispersion)
+
+    @staticmethod
+    def scaled_errors(each: SecureArray, factor: float, dispersion: SecureArray | None) -> SecureArray:
+        """each * sqrt(factor * dispersion)."""
         if dispersion is not None:
             spare = max(0, min(8, (dispersion.scale - 2) // 2, math.floor(8 - exact.log2(dispersion.bound) / 2)))
             root = lifted(sqrt(lifted(dispersion, 2 * spare)), -spare)
             each = each.multiply(root, scale=24)
         return each.multiply(math.sqrt(factor), scale=min(30, 24 - math.floor(exact.log2(factor) / 2)))
+
+    def error_along(self, direction: SecureArray) -> SecureArray:
+        """sqrt(direction^T matrix^-1 direction) (1,) for a direction (d,) of length 1 at most. About 50 rounds."""
+        proto, d = self._context.protocol, self.size
+        scaled = self._scaled(direction, 22)
+        turned = proto.matmul(self._inverse, scaled.map(layout.reshape((d, 1))), self._inverse_scale)
+        row = layout.reshape((1, d))
+        square = proto.dot(scaled.map(row), turned.map(row), 14)
+        return SecureArray(self._context, real_roots.sqrt(proto, square, 30, 46, 24), 24, 2.0**8)
 
     def covariance(self, scale: int = 22, bound: float = 2.0**17) -> SecureArray:
         """The inverse (d, d), whose elements are known not to pass ``bound``. Six rounds."""

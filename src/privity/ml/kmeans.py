@@ -149,7 +149,9 @@ class KMeans(Estimator):
             if given.shape != (k, d):
                 raise ShapeError(f"KMeans: expected init of shape ({k}, {d}), got {given.shape}")
             given = lifted(given.numeric().rescaled(context.fraction_bits), self.power_).rescaled(context.fraction_bits)
-            return given if given.bound <= rows.x.bound else given.assume_bound(rows.x.bound)
+            if given.bound <= rows.x.bound:
+                return given
+            return given.assume_bound(rows.x.bound, "init: bring centres within the bound of x")
         if self.init == "random" and rows.weight is None:
             draw = np.random.default_rng(self.random_state)
             return rows.x[np.concatenate([draw.choice(n, k, replace=False) for _ in range(self.n_init)])]
@@ -160,6 +162,8 @@ class KMeans(Estimator):
         whole_numbers("KMeans", least=0, random_state=self.random_state)
         if isinstance(self.init, str) and self.init not in STARTS:
             raise UsageError(f"KMeans: expected init to be {' or '.join(STARTS)}, or centres, got {self.init!r}")
+        if not isinstance(self.init, str | SecureArray) and np.asarray(self.init).dtype.kind not in "biuf":
+            raise UsageError(f"KMeans: expected init as numbers, got {type(self.init).__name__}")
         if not isinstance(self.init, str) and self.n_init != 1:
             raise UsageError("KMeans: given centres are one start; set n_init=1")
 

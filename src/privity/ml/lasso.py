@@ -26,18 +26,20 @@ from .classifier import Regressor
 from .design import product
 from .estimator import Rows, rows_of
 from .information import SMALLEST_DIAGONAL, Information, lifted
-from .least_squares import in_units
 from .linear_model import LinearModel, check_positive
 from .newton import Predictors, checked, weighted_products, weighted_sums
+from .normal_units import BITS, Normalised, finished, of_rows, over_units
 
 _PULL = 0.1  # weight of the tie between the two copies of the coefficients, in units of their columns' deviations
 _RELAXATION = 1.6
 _BITS = 26
+_HIGHEST = 29  # of thresholds: 2^(29 + 2 - 24) is the largest, above any slope
+_STRONGEST = 45  # of l2 over a squared unit: 2^(45 + 2 - 30) is the largest
+_GRAM_BITS = 30
 _LEAST = 2.0**-10  # eigenvalues: the tie keeps them above
-_LARGEST = 2.0**7  # of a coefficient times its column's deviation, in units of the target's bound
+_LARGEST = 2.0**7  # of a coefficient times its column's deviation, in deviations of the target
 _HINT = (
-    "the steps did not settle. Columns that vary little beside their public bound: state a tighter one, or standardise "
-    "them. Else raise max_iter, or coefficient_bound, which counts in units of the target's bound"
+    "the steps did not settle. Raise max_iter, or coefficient_bound, which counts in deviations of y and of the columns"
 )
 
 
@@ -47,7 +49,7 @@ class Proximal(LinearModel, Regressor):
     Minimises |y - X coef|^2 / (2 sum of weights) + l1 |coef|_1 + l2 / 2 |coef|^2, as scikit-learn. Steps see columns
     centred and over their deviation, so that units do not matter; a constant one has coefficient 0. ``max_iter``:
     steps, always all of them; about 14 rounds and 120 bytes a coefficient each. ``tol``: what a coefficient times its
-    column's deviation may change in the last step, in units of y's public bound; more raises RangeViolated.
+    column's deviation may change in the last step, in deviations of y; more raises RangeViolated.
     Coefficients below the threshold are exactly 0. Error: measured below 1e-4 of the target's deviation, 3e-3 for
     columns with variance inflation factors of thousands.
 
@@ -81,7 +83,12 @@ class Proximal(LinearModel, Regressor):
         rows = rows_of(what, x, y, valid=valid, sample_weight=sample_weight)
         self.units_ = rows.units
         with checked(what, rows.x._context, _HINT):
-            coef, intercept = self._steps(rows, absolute, squared)
+            columns, target = of_rows(what, rows, self.fit_intercept)
+            slopes, start = self._steps(rows, columns, target, absolute, squared)
+            line, by, _ = finished(what, slopes, start, columns, target)
+            self.normal_ = line.learnt(what)
+            coef = line.coefficients(what, by)
+            intercept = line.intercept(what) if self.fit_intercept else rows.x._context.constant(0.0)
         whole = concatenate([coef, intercept.reshape((1,))]) if self.fit_intercept else coef
         self.learnt(whole, self.fit_intercept, (*rows.names, "intercept") if self.fit_intercept else rows.names)
         self.coef_, self.intercept_ = coef, intercept  # each under its own bound
@@ -91,25 +98,29 @@ class Proximal(LinearModel, Regressor):
         """x @ coef_ + intercept_ (n,), secret."""
         return self.decision_function(x)
 
-    def _steps(self, rows: Rows, absolute: float, squared: float) -> tuple[SecureArray, SecureArray]:
-        """(coefficients (d,), intercept ()), in the target's units."""
+    def _steps(
+        self, rows: Rows, columns: Normalised, target: Normalised, absolute: float, squared: float
+    ) -> tuple[SecureArray, SecureArray]:
+        """(coefficients (d,), the target's mean () at the columns' centres), in normal units."""
         what = type(self).__name__
-        target, lift = in_units(what, rows)
-        power = 4 - exact.log2_ceil(max(rows.x.bound, 2.0**-30))
-        x = lifted(rows.x.numeric(), power)  # within 16, exactly
-        x = x.rescaled(min(x.scale, (RANGE_BITS - 1 - exact.log2_ceil(256 * x.shape[0])) // 2))
-        centre = middle = None
-        if self.fit_intercept:
-            x, centre = _centred(rows, x)
-            target, middle = _centred(rows, target)
+        x, y, norm = columns.values, target.values.reshape((-1,)), columns.size
+        context, d = x._context, x.shape[1]
+        proto = context.protocol
         weight = rows.weight  # their size does not matter, as the penalties count in their sum
+        centre, middle = None, context.constant(0.0, scale=BITS)
+        if self.fit_intercept and weight is not None:  # the weighted means lie elsewhere
+            x, centre = _centred(rows, x)
+            y, middle = _centred(rows, y)
         weight = None if weight is None else lifted(weight, -exact.log2_ceil(max(weight.bound, 2.0**-30)))
         given = Predictors.of(what, replace(rows, x=x, weight=weight), False, True, heaviest=0.5)
-        context, d = target._context, given.columns
-        proto = context.protocol
-        gram, moments = weighted_products(given, None, 1.0), weighted_sums(given, target)
-        if squared:  # |coef|^2 is that of x, not of x * 2^power
-            gram = gram + _scaled(given, squared * exact.exp2(2 * power), gram.scale) * np.eye(d, dtype=np.int64)
+        given = replace(given, norm=norm) if weight is None else given
+        gram, moments = weighted_products(given, None, 1.0), weighted_sums(given, y)
+        own = columns.exponent
+        if squared:
+            twice = proto.mul_public(proto.neg(own), layout.constant(2))
+            gram = gram.rescaled(min(gram.scale, _GRAM_BITS))
+            each = _scaled(given, over_units(context, squared, twice, 0, gram.scale, _STRONGEST), gram.scale)
+            gram = gram + each.rescaled(gram.scale).reshape((d, 1)) * np.eye(d, dtype=np.int64)
         roots, unit = _unit_diagonal(gram)
         information = Information(unit + np.eye(d) * _PULL, _LEAST)
         information.guard()
@@ -119,7 +130,11 @@ class Proximal(LinearModel, Regressor):
         best = information.solve(slope, _BITS, _LARGEST).multiply(_RELAXATION, scale=_BITS)
         tied = inverse.multiply(_PULL * _RELAXATION, scale=_BITS)._stated(_RELAXATION * 1.01)
         both = concatenate([tied - np.eye(d) * (_RELAXATION - 1), -tied], axis=1)  # of the coefficients and multipliers
-        threshold = roots * _scaled(given, min(absolute / _PULL * exact.exp2(power - lift), 2.0**16), 20).reshape((1,))
+        threshold = (roots * 0.0)._stated(1.0)
+        if absolute:
+            both_units = proto.neg(proto.add(own, target.exponent.map(layout.broadcast((d,)))))
+            each = over_units(context, absolute / _PULL, both_units, 0, _BITS - 2, _HIGHEST)
+            threshold = roots * _scaled(given, each, 20).rescaled(20)
         coef = rest = context.constant(np.zeros(d), scale=_BITS)._stated(_LARGEST)
         for step in range(self.max_iter):
             column = concatenate([coef, rest])._ring_share().map(layout.reshape((2 * d, 1)))
@@ -134,11 +149,10 @@ class Proximal(LinearModel, Regressor):
         concatenate([free - coef, coef - before]).assume_bound(self.tol)
         share = proto.mul(coef._ring_share(), roots._ring_share(), roots.scale)
         found = SecureArray(context, share, _BITS, _LARGEST * roots.bound)
-        found = lifted(found, power).assume_bound(self.coefficient_bound)
-        if centre is None or middle is None:
-            return lifted(found, lift), context.constant(0.0)
-        pulled = product(found, lifted(centre, -power)).sum()
-        return lifted(found, lift), lifted((middle - pulled), lift)
+        found = found.assume_bound(self.coefficient_bound).rescaled(BITS)
+        if centre is None:
+            return found, middle
+        return found, (middle - product(found, centre).sum()).multiply(1, scale=BITS)
 
 
 def _centred(rows: Rows, x: SecureArray) -> tuple[SecureArray, SecureArray]:
@@ -178,12 +192,12 @@ def _unit_diagonal(gram: SecureArray) -> tuple[SecureArray, SecureArray]:
     return roots, SecureArray(context, share, _BITS, 1.01)
 
 
-def _scaled(given: Predictors, factor: float, scale: int) -> SecureArray:
-    """factor * total as a secret array (1, 1)."""
+def _scaled(given: Predictors, each: SecureArray, scale: int) -> SecureArray:
+    """each * total, at ``scale``."""
     total = given.total
     if isinstance(total, SecureArray):
-        return total.multiply(factor, scale=max(scale, total.scale)).rescaled(scale).reshape((1, 1))
-    return given.x._context.constant([[factor * total]], scale=scale)
+        return product(each, total.reshape((1,))._stated(2.0), scale)  # the mean of evened weights is 1 at most
+    return each.multiply(total, scale=scale)
 
 
 @final

@@ -7,41 +7,47 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import Any, final
 
+import numpy as np
+
 from ..array import SecureArray
 from ..errors import ShapeError
-from ..functions import concatenate, divide, log, reciprocal, sqrt
-from ..functions.ratio import fitting_scale
-from ..mpc.spread import long_product
-from ..ring import exact
+from ..functions import concatenate, divide, log, reciprocal
+from ..functions.arithmetic import matmul
+from ..mpc.shares import Share
+from ..ring import exact, layout
 from ..table import Table
+from ..types import RANGE_BITS
 from .classifier import Regressor
+from .columns import as_learnt
 from .estimator import Rows, rows_of
 from .family import Normal
-from .information import lifted
+from .information import Information, lifted
 from .linear_model import LinearModel, check_positive
 from .newton import Optimum, Predictors, checked, newton
-from .trees.target import Target
+from .normal_units import BITS, Line, Normalised, errors, finished, of_rows, over_units, shortened, times
 
 _STEPS = 2  # the second refines the first
+_STRENGTH_BITS = 30
+_STRONGEST = 48  # of strengths: 2^(48 + 2 - 30) is the largest
+_VARIANCE_BITS = 30
+_FARTHEST = 2.0**11  # of a row from its prediction, in deviations of the target
 _UNIT_BITS = 26  # of a target within 1
-_FACTOR, _SQUARES = 53, 58  # bits of factors, and of their product
-_DIGITS = 30  # bits of what is multiplied by the target's unit
 _HINT = (
     "no finite solution was found. Collinear columns: drop one level of each one-hot group, or take Ridge. Large "
-    "values: standardise the columns. Else raise coefficient_bound, which counts in units of the target's spread"
+    "values: standardise the columns. Else raise coefficient_bound, which counts in deviations"
 )
 
 
 class LeastSquares(LinearModel, Regressor):
     """What LinearRegression and Ridge share.
 
-    The target is centred (with an intercept) and taken in a secret power of two between its largest deviation and twice
-    that, so neither its offset nor its public bound matters. ``coefficient_bound``: |coef| stays below it times that
-    power. Opened: one flag 'range ok'. About 550 rounds for 64 columns; bytes per party: 300 n and 1.3 kB for each pair
-    of columns.
+    Columns and target are centred and divided by the secret power of two next to their deviation (normal_units.py), so
+    that units, offsets and loose bounds do not matter as long as the values have digits. ``coefficient_bound``: |coef|
+    times the unit of its column stays below it, in units of y. Opened: one flag 'range ok'. About 650 rounds; bytes per
+    party and row: 35 (d + 1), less for short numbers, and 1.3 kB for each pair of columns.
 
     After fit also ``standard_errors_`` and ``freedom_`` (rows less coefficients; sample weights count rows), and
-    ``dispersion_``: the secret residual variance, None where the square of the target's bound has no room in 60 bits.
+    ``dispersion_``: the secret residual variance (None under bounds of y above 2^28).
     """
 
     fit_intercept: bool
@@ -67,70 +73,112 @@ class LeastSquares(LinearModel, Regressor):
         context = rows.x._context
         alpha = float(self.strength())
         with checked(what, context, _HINT):
-            target = Target.of(what, _numbers(what, rows), rows.valid, None if self.fit_intercept else 0.0)
-            given = Predictors.of(what, rows, self.fit_intercept, alpha > 0)
-            absolute = replace(given, total=2.0**-given.shift)  # scikit-learn's alpha does not grow with the rows
+            columns, target = of_rows(what, rows, self.fit_intercept)
+            fitted = replace(rows, x=columns.values)
+            given = Predictors.of(what, fitted, self.fit_intercept, alpha > 0)
+            given = replace(given, norm=columns.size)
             start = context.constant([0.0] * given.columns)
             found = newton(
-                absolute, Normal(target.values), start, alpha=alpha, steps=_STEPS,
+                given, Normal(target.values.reshape((-1,)), 4 * target.size), start, alpha=0.0, steps=_STEPS,
                 coefficient_bound=self.coefficient_bound,
+                strengths=self._strengths(columns, given.shift) if alpha else None,
             )  # fmt: skip
-            self._infer(given, found, target)
-            coef = _back(target, found.coef)
-            most = float(self.coefficient_bound) * exact.exp2(exact.log2_ceil(max(target.bound, 2.0**-30)))
-            coef = coef.assume_bound(most) if coef.bound > most else coef
-        if self.fit_intercept:
-            centre = target.centre.rescaled(coef.scale)
-            coef = concatenate([coef[:-1], (coef[-1] + centre).reshape((1,))])
-        self.learnt(coef, self.fit_intercept, given.names)
+            self._learn(what, given, found, columns, target)
         return self
 
-    def _infer(self, given: Predictors, found: Optimum, target: Target) -> None:
-        residual = found.residual
-        squares = given.mean(residual.multiply(residual, scale=26), scale=26)
-        variance, self.freedom_ = residual_variance(given, squares, 2.0)  # the target lies within 1
-        self.standard_errors_ = self.dispersion_ = None
+    def _strengths(self, columns: Normalised, shift: int) -> SecureArray:
+        """alpha over the squared units of the columns, over 2^shift: scikit-learn's alpha does not grow with the rows.
+
+        Beyond 2^20 the strength ends: coefficients are a 2^-20 of a deviation of y there.
+        """
+        context, proto = columns.context, columns.context.protocol
+        squared = proto.mul_public(proto.neg(columns.exponent), layout.constant(2))
+        found = over_units(context, float(self.strength()), squared, shift, _STRENGTH_BITS, _STRONGEST)
+        return concatenate([found, context.constant(np.zeros(1))]) if self.fit_intercept else found
+
+    def _learn(self, what: str, given: Predictors, found: Optimum, columns: Normalised, target: Normalised) -> None:
+        """Coefficients and errors in the units of the data."""
+        coef, d = found.coef.multiply(1, scale=BITS), columns.values.shape[1]
+        start = coef[d] if self.fit_intercept else columns.context.constant(0.0, scale=BITS)
+        line, by, offsets = finished(what, coef[:d], start, columns, target)
+        self.normal_ = line.learnt(what)
+        whole = line.coefficients(what, by)
+        if self.fit_intercept:
+            end = line.intercept(what)
+            whole = concatenate([whole, end.reshape((1,))])
+        self.learnt(whole, self.fit_intercept, given.names)
+        if self.fit_intercept:
+            self.coef_, self.intercept_ = line.coefficients(what, by), end
+        self._infer(what, given, found, line, by, offsets)
+
+    def _infer(
+        self, what: str, given: Predictors, found: Optimum, line: Line, by: Share, offsets: SecureArray | None
+    ) -> None:
+        variance, self.freedom_ = self._variance(given, found)
         if variance is None:
+            self.standard_errors_ = None
             return
-        errors = found.information.standard_errors(2.0**-given.shift)
-        spare = max(0, min(8, (variance.scale - 2) // 2, math.floor(8 - exact.log2(variance.bound) / 2)))
-        deviation = _back(target, lifted(sqrt(lifted(variance, 2 * spare)), -spare))
-        self.standard_errors_ = _wide(errors, deviation)
-        most = exact.square(deviation.bound)
-        if exact.log2_ceil(most) <= _SQUARES:
-            self.dispersion_ = _wide(deviation, deviation)
+        d, fine = line.slopes.size, line.scale
+        context, proto = variance._context, variance._context.protocol
+        factor = 2.0**-given.shift
+        each = found.information.standard_errors(factor, variance)
+        if offsets is not None:
+            direction, log = shortened(concatenate([-offsets, context.constant(np.ones(1), scale=BITS)]))
+            along = Information.scaled_errors(found.information.error_along(direction), factor, variance)
+            own = proto.sub(line.target.exponent, proto.add(line.target.exponent, log))
+            last = line.powers(what, own)
+            by = proto.concatenate([by, last], 0)
+            each = concatenate([each[:d], along])
+        fine += each.scale - BITS
+        made = times(each, by, fine, 2.0 ** (60 - fine))
+        self.standard_errors_ = made.rescaled(min(made.scale, line.scale))
+        self.dispersion_ = line.target.squared(variance.rescaled(min(variance.scale, 40)))
+
+    def _variance(self, given: Predictors, found: Optimum) -> tuple[SecureArray | None, SecureArray | float | None]:
+        """The residual variance, over the squared unit of the target, and the degrees of freedom."""
+        residual = found.residual
+        reach = 4 * given.load * exact.square(given.norm or 1.0)
+        scale = min(26, (RANGE_BITS - 1 - exact.log2_ceil(reach)) // 2)
+        residual = residual.rescaled(min(residual.scale, scale))
+        weighted = residual
+        if given.weight is not None:
+            weighted = residual.multiply(given.weight, scale=residual.scale)
+        squares = matmul(weighted, residual, 2.0**-given.shift, 40, reach=reach)
+        return residual_variance(given, squares, 4.0, 40)
 
     def predict(self, x: Table | SecureArray) -> SecureArray:
         """x @ coef_ + intercept_ (n,), secret."""
         return self.decision_function(x)
 
     def log_likelihood(self, x: Any, y: Any = None, *, valid: Any = None, sample_weight: Any = None) -> SecureArray:
-        """Log likelihood for normal errors with the variance that maximises it, secret (weights count rows)."""
-        residual, (given, lift) = self._squares(x, y, valid, sample_weight)
+        """Log likelihood for normal errors with the variance that maximises it, secret (weights count rows).
+
+        Guarded: no row is off by 2^11 deviations of the target.
+        """
+        self.fitted("normal_")
+        what = type(self).__name__
+        rows = rows_of(what, as_learnt(self, x), y, valid=valid, sample_weight=sample_weight)
+        assert self.normal_ is not None
+        given = Predictors.of(what, rows, False, True)
+        error = errors(rows, self.normal_, _FARTHEST)
+        reach = rows.x.shape[0] * given.load * exact.square(_FARTHEST)
+        error = error.rescaled(min(error.scale, (RANGE_BITS - 1 - exact.log2_ceil(reach)) // 2))
+        weighted = error if given.weight is None else error.multiply(given.weight, scale=error.scale)
+        residual = matmul(weighted, error, 2.0**-given.shift, _VARIANCE_BITS, reach=reach)
         total = given.total
         variance = residual * (divide(1.0, total, at_most=64.0) if isinstance(total, SecureArray) else 1 / total)
-        each = log(variance) + 2 * lift * exact.ln(2) + exact.ln(2 * math.pi) + 1
+        each = log(variance) + self.normal_[5] * (2 * exact.ln(2)) + exact.ln(2 * math.pi) + 1
         if isinstance(total, SecureArray):
             return (each * total).multiply(-0.5 * 2.0**given.shift)
         return each.multiply(-0.5 * total * 2.0**given.shift)
-
-    def _squares(self, x: Any, y: Any, valid: Any, sample_weight: Any) -> tuple[SecureArray, tuple[Predictors, int]]:
-        """Sum of squared residuals in units and over 2^shift."""
-        what = type(self).__name__
-        linear = self.decision_function(x)
-        rows = rows_of(what, x, y, valid=valid, sample_weight=sample_weight)
-        target, lift = in_units(what, rows)
-        given = Predictors.of(what, rows, False, True)
-        error = (lifted(linear, -lift).rescaled(22) - target.rescaled(22)).assume_bound(16.0)
-        return given.mean(error.multiply(error, scale=26), scale=26), (given, lift)
 
 
 @final
 class LinearRegression(LeastSquares):
     """Ordinary least squares. Raises RangeViolated for collinear columns, UsageError for more columns than rows.
 
-    Error of a coefficient: about 2^-20 of the target's largest deviation over the smallest eigenvalue of the columns'
-    correlation.
+    Error of a coefficient: 2^-18 of (deviation of y) / (deviation of the column) over the smallest eigenvalue of the
+    columns' correlation, and one unit of ``coefficients_``: about 2^-34 of (bound of y) / (bound of x).
     """
 
     def __init__(self, *, fit_intercept: bool = True, coefficient_bound: float = 64.0) -> None:
@@ -158,32 +206,13 @@ class Ridge(LeastSquares):
         return self.alpha
 
 
-def _numbers(what: str, rows: Rows) -> SecureArray:
+def in_units(what: str, rows: Rows) -> tuple[SecureArray, int]:
+    """(y / 2^lift within 1, lift): the target in the power of two from its public bound upward. Padding rows are 0."""
     y = rows.y
     assert y is not None
     if y.ndim != 1:
         raise ShapeError(f"{what}: expected y of shape (n,), got {y.shape}")
-    return y.numeric()
-
-
-def _back(target: Target, x: SecureArray) -> SecureArray:
-    """x (k,) or () in the target's unit as numbers of its own, without the centre."""
-    x = x.rescaled(min(x.scale, _DIGITS - exact.log2_ceil(max(x.bound, 2.0**-30))))
-    return target.back(x, target.scale(x.bound))
-
-
-def _wide(x: SecureArray, y: SecureArray) -> SecureArray:
-    """x * y for y (), with as many fractional bits as fit: both may have 54 bits."""
-    x, y = (v.rescaled(fitting_scale(v.bound, v.scale, _FACTOR)) for v in (x, y))
-    most = x.bound * y.bound
-    scale = fitting_scale(most, min(x.scale + y.scale, 40), _SQUARES)
-    proto, share = x._context.protocol, y._fitted(x.shape)
-    return SecureArray(x._context, long_product(proto, x._ring_share(), share, x.scale + y.scale - scale), scale, most)
-
-
-def in_units(what: str, rows: Rows) -> tuple[SecureArray, int]:
-    """(y / 2^lift within 1, lift): the target in the power of two from its public bound upward. Padding rows are 0."""
-    y = _numbers(what, rows)
+    y = y.numeric()
     y = y if rows.valid is None else (y * rows.valid)._stated(y.bound)
     y = y if y.scale else y.rescaled(2)
     lift = max(exact.log2_ceil(max(y.bound, 2.0**-30)), 1 - y.scale)
@@ -192,7 +221,7 @@ def in_units(what: str, rows: Rows) -> tuple[SecureArray, int]:
 
 
 def residual_variance(
-    given: Predictors, squares: SecureArray, most: float
+    given: Predictors, squares: SecureArray, most: float, scale: int = 26
 ) -> tuple[SecureArray | None, SecureArray | float | None]:
     """(sum of squares over the degrees of freedom, degrees of freedom), None where a public number leaves none.
 
@@ -200,14 +229,14 @@ def residual_variance(
     degree of freedom in 64 rows.
     """
     lost = given.columns * 2.0**-given.shift
-    squares = squares.rescaled(min(squares.scale, 26))
+    squares = squares.rescaled(min(squares.scale, scale))
     if not isinstance(given.total, SecureArray):
         share = given.total - lost
         if share <= 0:
             return None, None
-        return squares.assume_bound(most * share).multiply(1 / share, scale=26), share * 2.0**given.shift
+        return squares.assume_bound(most * share).multiply(1 / share, scale=scale), share * 2.0**given.shift
     left = given.total - lost
     inverse = reciprocal(left, at_most=64.0, scale=20)
     freedom = given.total.multiply(2.0**given.shift, scale=18) - given.columns
-    small = squares.rescaled(min(squares.scale, 24)).assume_bound(most * max(1.0, left.bound))
-    return small.multiply(inverse, scale=26).assume_bound(most), freedom
+    small = squares.rescaled(min(squares.scale, min(scale - 2, 30))).assume_bound(most * max(1.0, left.bound))
+    return small.multiply(inverse, scale=min(scale, 32)).assume_bound(most), freedom

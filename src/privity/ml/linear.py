@@ -20,10 +20,10 @@ from ..types import RANGE_BITS
 from .class_weight import ClassWeight, class_factors
 from .classifier import Classifier
 from .design import OTHER_LABELS
-from .estimator import Rows, rows_of, with_intercept
+from .estimator import Rows, rows_of, whole_numbers, with_intercept
 from .family import Binomial
 from .information import LEAST, lifted
-from .linear_model import LinearModel, check_positive, joined
+from .linear_model import COEFFICIENTS, LinearModel, check_positive, joined
 from .newton import Predictors, certify, checked, newton
 
 _NAME = "LogisticRegression"
@@ -237,7 +237,7 @@ class LogisticRegression(LinearModel, Classifier):
             state = self.step(state, x_batch, weighted_batch, y[chosen], len(batches), last)
             note = f"epoch {(state.step - 1) // per_epoch + 1}/{epochs}"
             if last:
-                state.coef = state.coef.assume_bound(self.coefficient_bound)
+                state.coef = state.coef.assume_bound(self.coefficient_bound, COEFFICIENTS)
                 context.check_guards()
                 if self.on_epoch is not None and state.squared_error is not None:
                     note += f", {self.on_epoch(state.step // per_epoch, state.squared_error) or ''}".rstrip(", ")
@@ -326,6 +326,9 @@ class LogisticRegression(LinearModel, Classifier):
             raise UsageError(
                 "LogisticRegression: expected y as 0/1 integers or booleans, got fixed-point values; compare: y > 0.5"
             )  # fmt: skip
+        whole_numbers(_NAME, least=0, random_state=self.random_state)
+        if self.on_epoch is not None and not callable(self.on_epoch):
+            raise UsageError(f"{_NAME}: expected on_epoch as a function or None, got {self.on_epoch!r}")
         if self.solver not in ("auto", "sgd", "newton"):
             raise UsageError(f"LogisticRegression: expected solver 'auto', 'newton' or 'sgd', got {self.solver!r}")
         check_positive(

@@ -140,10 +140,14 @@ class GaussianMixture(Estimator):
             self._maximise(rows, squares, rows.weighted(one_hot(labels, k)))
         else:
             means = _given(context, "means_init", self.means_init, (k, d))
-            self.means_ = means if means.bound <= rows.x.bound else means.assume_bound(rows.x.bound)
+            if means.bound > rows.x.bound:
+                means = means.assume_bound(rows.x.bound, "means_init: bring means within the bound of x")
+            self.means_ = means
         if self.precisions_init is not None:
             precision = _given(context, "precisions_init", self.precisions_init, (k, d))
-            self.covariances_ = (1.0 / precision).assume_bound(exact.square(rows.x.bound))
+            self.covariances_ = (1.0 / precision).assume_bound(
+                exact.square(rows.x.bound), "1 / precisions_init: raise precisions_init"
+            )
         elif self.means_init is not None:
             self.covariances_ = context.constant(np.ones((k, d)), scale=_BITS)
         if self.weights_init is not None:
@@ -156,9 +160,13 @@ class GaussianMixture(Estimator):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise UsageError(f"GaussianMixture: expected {name} of at least 1, a whole number, got {value!r}")
-        for name in ("weights_init", "precisions_init"):
+        for name in ("means_init", "weights_init", "precisions_init"):
             given = getattr(self, name)
-            if given is not None and not isinstance(given, SecureArray) and not (np.asarray(given) > 0).all():
+            if given is None or isinstance(given, SecureArray):
+                continue
+            if np.asarray(given).dtype.kind not in "biuf":
+                raise UsageError(f"GaussianMixture: expected {name} as numbers, got {type(given).__name__}")
+            if name != "means_init" and not (np.asarray(given) > 0).all():
                 raise UsageError(f"GaussianMixture: expected {name} above 0")
         if not 2.0**-14 <= self.reg_covar <= 1.0:
             raise UsageError(f"GaussianMixture: expected reg_covar between 2^-14 and 1, got {self.reg_covar!r}")

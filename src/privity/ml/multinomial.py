@@ -18,6 +18,7 @@ from .columns import as_learnt
 from .design import CLIP, MEAN_SQUARE, Design, certify, design_of, predicted, product, settle, whole_target
 from .estimator import rows_of
 from .information import Information
+from .linear_model import COEFFICIENTS
 
 SOLVERS = ("auto", "newton", "accelerated")
 _NEWTON_SIZE = 256  # weights in all, up to which "auto" takes Newton's method
@@ -25,6 +26,7 @@ _DEFAULT_STEPS = {"newton": 8, "accelerated": 100}
 _STEP = 0.95  # of the accelerated method: its metric is known up to rounding
 _LEAST = 2.0**-16  # of eigenvalues of a matrix with unit diagonal that is inverted
 _INVERSE_BITS = 22
+_SHIFT = 0.25  # curvature along a shift of a column's weights, like that of others (p (1 - p) is 1/4 at most)
 _HINT = (
     f"MultinomialLogisticRegression: standardise the columns ({CLIP}), give y as integers from "
     "0 to classes - 1, or raise alpha or max_iter where it did not converge"
@@ -107,7 +109,7 @@ class MultinomialLogisticRegression(Classifier):
         problem = _Problem(design, hot, least, self.fit_intercept, self.alpha, self.coefficient_bound)
         steps = self.max_iter or _DEFAULT_STEPS["newton" if newton else "accelerated"]
         weights, roots = (_newton if newton else _accelerated)(problem, steps)
-        weights = weights.assume_bound(self.coefficient_bound)
+        weights = weights.assume_bound(self.coefficient_bound, COEFFICIENTS)
         certify(what, problem.gradient(weights, problem.probabilities(weights)), roots, self.tol)
         settle(context, what, _HINT)
         self.coef_ = weights.T[:, : rows.x.shape[1]]
@@ -137,6 +139,8 @@ class MultinomialLogisticRegression(Classifier):
             raise UsageError(f"{name}: expected solver to be one of {', '.join(SOLVERS)}, got {self.solver!r}")
         if not self.alpha > 0 or not self.tol > 0 or (self.max_iter is not None and self.max_iter < 1):
             raise UsageError(f"{name}: expected alpha > 0, tol > 0 and max_iter >= 1 or None")
+        if not self.coefficient_bound > 0:
+            raise UsageError(f"{name}: expected coefficient_bound > 0, got {self.coefficient_bound!r}")
         check_class_weight(name, self.class_weight, self.classes)
 
 
@@ -183,7 +187,9 @@ class _Problem:
     def hessian(self, probabilities: SecureArray) -> SecureArray:
         """Second derivative, weights ordered class by class: blocks x^T diag(w p_a ([a = b] - p_b)) x / n.
 
-        A shift of all intercepts changes nothing, so its curvature is set to 1 (the gradient along it is 0).
+        A shift of all intercepts changes nothing, so its curvature is set to 1 (the gradient along it is 0). A shift of
+        a column's weights changes the penalty alone, whose gradient along it is 0 as they sum to 0: it is given some
+        curvature too, or a small alpha would leave none.
         """
         k, d, x = self.classes, self.width, self.design.x
         first, second = np.triu_indices(k)
@@ -195,7 +201,7 @@ class _Problem:
         where = np.zeros((k, k), np.int64)
         where[first, second] = where[second, first] = np.arange(len(first))
         blocks = flat.reshape((d, len(first), d))[:, where, :].transpose(1, 0, 2, 3).reshape((k * d, k * d))
-        free = np.diag(1.0 - self.slopes)
+        free = np.diag(np.where(self.slopes, _SHIFT, 1.0))
         return blocks + self.penalties(k, blocks.scale) + np.kron(np.full((k, k), 1.0 / k), free)
 
 

@@ -59,6 +59,8 @@ class Predictors:
     valid: SecureArray | None = None
     load: float = 1.0
     unit: Unit | None = None
+    norm: float | None = None
+    """What the root of the sum of squares of a column, or of a target, cannot pass; None: only bounds are known."""
 
     @classmethod
     def of(
@@ -176,8 +178,11 @@ def newton(
     steps: int,
     coefficient_bound: float,
     least: float = LEAST,
+    strengths: SecureArray | None = None,
 ) -> Optimum:
     """Minimise mean loss + alpha / 2 |slopes|^2 in ``steps`` steps from ``start`` (d,).
+
+    ``strengths`` (d,): of the penalty on each coefficient, instead of alpha times the total.
 
     The last step is always Newton's: what certifies it is the decrement, which the caller guards (``certify``). What
     else has to hold is added to the session's range flag: a Hessian that is not singular (``least``: its smallest
@@ -189,6 +194,7 @@ def newton(
     scale = min(_COEF_BITS, _room("the linear predictor", x.scale, design.columns * x.bound * coefficient_bound))
     coef = start.rescaled(scale)._stated(coefficient_bound)
     penalty = _Penalty.of(design, alpha, scale + exact.log2_ceil(max(coefficient_bound, 1.0)))
+    penalty = penalty if strengths is None else _Penalty(strengths, np.ones(design.columns, np.int64))
     kept = design.varying()
     information: Information | None = None
     search: _Search | None = None
@@ -310,7 +316,7 @@ class _Penalty:
         if self.strength is None:
             return matrix
         strength = self.strength.rescaled(min(self.strength.scale, matrix.scale))
-        return matrix + strength.reshape((1, 1)) * np.diag(self.slopes)
+        return matrix + strength.reshape((-1, 1)) * np.diag(self.slopes)
 
     def gradient(self, gradient: SecureArray, coef: SecureArray) -> SecureArray:
         if self.strength is None:
@@ -322,7 +328,9 @@ class _Penalty:
             max(0, coef.scale + self.strength.scale - gradient.scale),
         )
         scale = min(gradient.scale, coef.scale + self.strength.scale)
-        return gradient + SecureArray(context, pull, scale, coef.bound * self.strength.bound) * self.slopes
+        bound = coef.bound * self.strength.bound
+        bound = min(bound, gradient.bound) if self.strength.ndim else bound  # at an optimum they are equal
+        return gradient + SecureArray(context, pull, scale, bound) * self.slopes
 
 
 def _room(what: str, scale: int, bound: float) -> int:
@@ -341,6 +349,8 @@ def weighted_sums(design: Predictors, residual: SecureArray) -> SecureArray:
     """X^T W r / 2^shift (d,). Three rounds."""
     weighted = design.weighted
     reach = design.x.shape[0] * design.load * design.x.bound * residual.bound
+    if design.norm is not None:  # by the Cauchy-Schwarz inequality; residuals are no longer than twice the target
+        reach = min(reach, 2 * design.load * exact.square(design.norm))
     residual = residual.rescaled(min(residual.scale, _room("the gradient", weighted.scale, reach)))
     return matmul(weighted.T, residual, 2.0**-design.shift, _GRADIENT_BITS, reach=reach)
 
@@ -366,7 +376,8 @@ def weighted_products(
 
 def _products_reach(design: Predictors, bound: float) -> float:
     """What the sums of ``weighted_products`` cannot pass."""
-    return design.x.shape[0] * design.load * exact.square(design.x.bound) * bound
+    square = design.x.shape[0] * exact.square(design.x.bound)
+    return (square if design.norm is None else min(square, exact.square(design.norm))) * design.load * bound
 
 
 def shortened(design: Predictors, bound: float, wanted: int) -> SecureArray:

@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 
 from ..array import SecureArray
-from ..errors import UsageError
+from ..errors import OverflowPlanned, UsageError
 from ..functions.arithmetic import matmul
+from ..ring import exact
 from ..table import Table
+from ..types import RANGE_BITS
 from .class_weight import ClassWeight, check_class_weight, class_factors, largest_mean
 from .classifier import Classifier
 from .design import CLIP, Design, binary_target, certify, design_of, predicted, product, settle
 from .estimator import rows_of
 from .information import Information
-from .linear_model import LinearModel
+from .linear_model import COEFFICIENTS, LinearModel
 
 _COEF_BITS = 22
 _REACH = 2.0**14  # of curvature times coefficients: near the optimum it is the mean of the columns inside the margin
@@ -95,7 +97,8 @@ class LinearSVC(LinearModel, Classifier):
             coef = (coef - move)._stated(self.coefficient_bound)
             matrix, vector = self._quadratic(design, signed, coef)
             context.progress(step + 1, self.max_iter, f"Newton step {step + 1}/{self.max_iter}")
-        coef = coef.assume_bound(self.coefficient_bound)
+        coef = coef.assume_bound(self.coefficient_bound, COEFFICIENTS)
+        self._within_reach(design, matrix, coef)
         certify("LinearSVC", matmul(matrix, coef, scale=26, reach=_REACH) - vector, information.roots, self.tol)
         settle(context, "LinearSVC", _HINT)
         if self.fit_intercept and self.intercept_scaling != 1.0:
@@ -106,6 +109,29 @@ class LinearSVC(LinearModel, Classifier):
     def predict(self, x: Table | SecureArray) -> SecureArray:
         """Secret booleans (n,): decision above 0."""
         return self.decision_function(x) > 0
+
+    def _within_reach(self, design: Design, matrix: SecureArray, coef: SecureArray) -> None:
+        """Guard |curvature x coefficients| < 2^14 where public bounds do not say so, so that the last gradient has not
+        wrapped: asked of a product with as few bits as it has room for whatever the columns are.
+        """
+        ridge = design.ridge(self.alpha)
+        extra = ridge.bound if isinstance(ridge, SecureArray) else ridge
+        largest = 2 * design.mean_square + extra  # of an element, by the Cauchy-Schwarz inequality
+        reach = largest * self.coefficient_bound * coef.size
+        if reach <= _REACH:
+            return
+        room = RANGE_BITS - 2 - exact.log2_ceil(reach)
+        left = matrix.rescaled(min(matrix.scale, room // 2))
+        right = coef.rescaled(min(coef.scale, room - left.scale))
+        off = coef.size * (largest * 2.0**-right.scale + self.coefficient_bound * 2.0**-left.scale)  # both rounded
+        if off > _REACH / 2:
+            raise OverflowPlanned(
+                f"LinearSVC: {coef.size} coefficients up to {self.coefficient_bound:g} beside mean squares up to "
+                f"{design.mean_square:g} leave no room to certify a fit; lower coefficient_bound, or take fewer columns"
+            )
+        found = matmul(left, right, scale=1, reach=reach)
+        hint = "curvature times coefficients: standardise the columns, or raise alpha or max_iter"
+        found.assume_bound(_REACH / 2 - 1, hint)
 
     def _quadratic(self, design: Design, signed: SecureArray, coef: SecureArray) -> tuple[SecureArray, SecureArray]:
         """(A, b) of the quadratic through the rows inside the margin at ``coef``: its gradient is A coef - b."""
@@ -124,6 +150,8 @@ class LinearSVC(LinearModel, Classifier):
     def _check(self) -> None:
         if not self.alpha > 0 or self.max_iter < 1 or not self.tol > 0:
             raise UsageError("LinearSVC: expected alpha > 0, max_iter >= 1 and tol > 0")
+        if not self.coefficient_bound > 0:
+            raise UsageError(f"LinearSVC: expected coefficient_bound > 0, got {self.coefficient_bound!r}")
         check_class_weight("LinearSVC", self.class_weight, 2)
         if not 0 < self.intercept_scaling <= 2:
             raise UsageError(f"LinearSVC: expected 0 < intercept_scaling <= 2, got {self.intercept_scaling}")

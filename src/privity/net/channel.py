@@ -36,8 +36,8 @@ class Watch:
     def wait(self, source: SealedConnection) -> None:
         """Return when ``source`` can be read. Raises PeerAborted, PeerLost, WireError of any peer, or PeerTimeout.
 
-        The deadline counts from the last sign of life of *any* peer: while one computes for us and tells its progress,
-        the others are watched by it.
+        What others send, their signs of life too, says nothing of ``source`` and moves no deadline: else two that wait
+        for a dead party would keep each other waiting.
         """
         for descriptor in self._paused:
             if not self._by_descriptor[descriptor].departed:
@@ -48,7 +48,6 @@ class Watch:
             events = self._poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
             if not events:
                 raise source.timeout()
-            deadline = time.monotonic() + self._idle_s
             ready = [self._by_descriptor[descriptor] for descriptor, _ in events]
             if source in ready:
                 return  # what has come comes before what others say: an abort must not hide an opening that is here

@@ -80,7 +80,7 @@ def binary(what: str, y: SecureArray, name: str, valid: SecureArray | None = Non
 def probability(p: SecureArray) -> SecureArray:
     """Probabilities; |p| <= 1 is guarded where the bound does not say so already."""
     p = p.numeric()
-    return p if p.bound <= 1.01 else p.assume_bound(1.0)
+    return p if p.bound <= 1.01 else p.assume_bound(1.0, "probabilities: give those of predict_proba, from 0 to 1")
 
 
 def squared(x: SecureArray, scale: int | None = None) -> SecureArray:

@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
+import numpy as np
+
 from ...array import SecureArray
 from ...errors import UsageError
 from ...functions import log, power, stack, where
 from ...ring import exact
-from ...table import SecureColumn, Table
+from ...table import FEATURE_BITS, SecureColumn, Table
+from ..estimator import real_numbers
 from .transform import Transform, chosen, columns_out, is_number, present_cells, swapped, together
 
 _NUMBERS = "numbers; encode categories first"
@@ -38,6 +41,9 @@ class Clip(Transform):
     def transform(self, table: Table) -> Table:
         self.fitted("columns_")
         columns = {n: table.column(n) for n in self.columns_}
+        flat = {n: _flat(c, self.low if self.low > c.field.bound else self.high) for n, c in columns.items()
+                if self.low > c.field.bound or self.high < -c.field.bound}  # fmt: skip
+        columns = {n: c for n, c in columns.items() if n not in flat}
         largest = max(abs(self.low), abs(self.high))
         between = any(limit != round(limit) for limit in (self.low, self.high))
         given = {n: c.fine if between else c.values.numeric() for n, c in columns.items()}
@@ -60,7 +66,19 @@ class Clip(Transform):
             cells, field = values[name], replace(column.field, kind=kind, bound=min(column.field.bound, largest))
             bound = min(column.values.bound, largest / field.unit) + 2.0**-cells.scale
             made[name] = [SecureColumn(field, cells._stated(bound), column.missing)]
+        for name, column in flat.items():
+            if column.missing is not None:
+                present = present_cells(table, [name])[:, 0]
+                column = replace(column, values=(column.values * present)._stated(column.values.bound))
+            made[name] = [column]
         return swapped(table, made, clean=inside)
+
+
+def _flat(column: SecureColumn, limit: float) -> SecureColumn:
+    """All cells at a limit, public, that every value of the column lies beyond."""
+    unit = exact.exp2(exact.log2_ceil(abs(limit)))
+    values = column.values._context.constant(np.full(column.values.shape, limit / unit), scale=FEATURE_BITS)
+    return SecureColumn(replace(column.field, kind="number", unit=unit, bound=abs(limit)), values, column.missing)
 
 
 def _places(x: SecureArray) -> SecureArray:
@@ -127,6 +145,7 @@ class PowerTransformer(Transform):
             without = [n for n in self.columns_ if n not in self.lambdas]
             if without:
                 raise UsageError(f"PowerTransformer: no lambda for {', '.join(without)}")
+        real_numbers("PowerTransformer", **{f"lambdas of {n}": self._exponent(n) for n in self.columns_})
         self.feature_names_out_ = table.feature_names
         return self
 

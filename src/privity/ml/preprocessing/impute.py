@@ -47,7 +47,7 @@ class SimpleImputer(Transform):
 
     def fit(self, table: Table) -> SimpleImputer:
         kinds = ("mean", "median", "most_frequent", "constant")
-        if self.strategy not in kinds:
+        if not isinstance(self.strategy, str) or self.strategy not in kinds:
             raise UsageError(f"SimpleImputer: expected strategy to be one of {', '.join(kinds)}, got {self.strategy!r}")
         if (self.fill_value is not None) != (self.strategy == "constant"):
             raise UsageError("SimpleImputer: fill_value goes with strategy='constant', and only with it")

@@ -36,8 +36,8 @@ class Transform(Estimator, ABC):
     def transform(self, table: Table) -> Table:
         """The same rows, transformed. Raises UsageError before ``fit`` and for a table without the columns."""
 
-    def fit_transform(self, table: Table) -> Table:
-        """``fit`` and ``transform`` on the same table."""
+    def fit_transform(self, table: Table, y: Any = None) -> Table:
+        """``fit`` and ``transform`` on the same table. ``y`` is left aside, here and in ``fit``, as in scikit-learn."""
         return self.fit(table).transform(table)
 
     def get_feature_names_out(self, input_features: Any = None) -> tuple[str, ...]:

@@ -124,14 +124,16 @@ class GradientBoosting(Estimator):
         made: list[Trees] = []
         for k in range(self.n_estimators):
             if objective.margin is not None and k:
-                margin = margin.assume_bound(objective.margin)
+                margin = margin.assume_bound(
+                    objective.margin, "sums of trees: lower learning_rate, raise reg_lambda or min_child_weight"
+                )
             g, h, size = objective.derivatives(margin)
             use = _drawn(generator, self.subsample, n)
             if weight is not None:
                 applied = weight if use is None else (weight * use)._stated(weight.bound)
                 g, h = _times(g, applied), _times(h, applied)
                 size = None if size is None else _times(size, applied)
-            elif use is not None:  # a tree may draw no row: it does not split then
+            elif use is not None:
                 g, h = (g * use)._stated(g.bound), (h * use)._stated(h.bound)
                 size = None if size is None else (size * use)._stated(size.bound)
             if size is not None and _Units.of(n, g, h, growth).weight_bits < _WEIGHT_BITS:
@@ -217,7 +219,7 @@ class GradientBoosting(Estimator):
         wanted = self.monotone_constraints
         if wanted is None:
             return None
-        if isinstance(wanted, str):
+        if isinstance(wanted, str) or not isinstance(wanted, Mapping | Sequence | np.ndarray):
             raise UsageError(f"monotone_constraints: expected -1, 0 or 1 for each column, or by name, got {wanted!r}")
         if isinstance(wanted, Mapping):
             unknown = sorted(set(wanted) - set(names))
@@ -438,6 +440,11 @@ def _times(values: SecureArray, weight: SecureArray) -> SecureArray:
 
 
 def _drawn(generator: np.random.Generator, share: float, n: int) -> npt.NDArray[np.int64] | None:
-    """1 for the rows of a tree, each with the chance ``share``."""
-    return None if share >= 1 else (generator.random(n) < share).astype(np.int64)
+    """1 for the rows of a tree, each with the chance ``share``, and for one of them at least."""
+    if share >= 1:
+        return None
+    drawn = (generator.random(n) < share).astype(np.int64)
+    if not drawn.any():
+        drawn[generator.integers(n)] = 1
+    return drawn
 

@@ -157,7 +157,7 @@ class Forest(Estimator):
         if self.oob_score and not self.bootstrap:
             raise UsageError(f"{what}: oob_score=True needs bootstrap=True; without it every tree takes every row")
         drawn = self.max_samples
-        if drawn is not None and not (drawn >= 1 if isinstance(drawn, int) else 0 < drawn <= 1):
+        if drawn is not None and not (1 <= drawn < 2**31 if isinstance(drawn, int) else 0 < drawn <= 1):
             raise UsageError(f"{what}: expected max_samples of at least 1 row, or a share in (0, 1], got {drawn!r}")
 
 

@@ -1,0 +1,130 @@
+"""Parameters of estimators, checked against the types that their constructor states, before ``fit`` uses them."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..errors import OverflowPlanned, UsageError
+
+Fit = TypeVar("Fit", bound=Callable[..., Any])
+
+LARGEST = 2.0**60
+"""No number that meets secrets is larger: they have 62 bits."""
+LEAST = 2.0**-200
+"""No number that is not 0 is smaller: so that products of a few of them are not 0 either."""
+_LARGE, _SMALL = 2.0**10, 2.0**-10  # of parameters that a planned overflow may come from
+_KINDS: dict[str, str] = {
+    "bool": "True or False", "float": "a finite public number", "int": "a public whole number", "str": "a name",
+    "None": "None", "tuple[float, float]": "a pair of finite public numbers",
+    "Sequence[float]": "public numbers", "Sequence[int]": "public whole numbers",
+}  # fmt: skip
+
+
+def checked(fit: Fit) -> Fit:
+    """``fit`` that refuses parameters of a wrong kind by name first, and says of an overflow whose it is.
+
+    Where ``fit`` learns from x alone a second argument ``y`` is accepted and left aside, as in scikit-learn.
+    """
+    alone = "y" not in inspect.signature(fit).parameters
+
+    @functools.wraps(fit)
+    def fitted(self: Any, *args: Any, **kwargs: Any) -> Any:
+        check_parameters(self)
+        if alone:
+            args, kwargs = args[:1] + args[2:], {name: value for name, value in kwargs.items() if name != "y"}
+        with _overflows_named(self):
+            return fit(self, *args, **kwargs)
+
+    return fitted  # type: ignore[return-value]
+
+
+def named(method: Fit) -> Fit:
+    """A method of which planned overflows say whose they are."""
+
+    @functools.wraps(method)
+    def called(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with _overflows_named(self):
+            return method(self, *args, **kwargs)
+
+    return called  # type: ignore[return-value]
+
+
+@contextmanager
+def _overflows_named(estimator: Any) -> Iterator[None]:
+    name = type(estimator).__name__
+    try:
+        yield
+    except OverflowPlanned as error:
+        if str(error).startswith(f"{name}: "):
+            raise
+        far = [f"{n}={v:g}" for n, v in estimator.get_params(deep=False).items() if _number(v) and _far(abs(v))]
+        hint = f". It may come from {', '.join(far)}" if far else ""
+        raise OverflowPlanned(f"{name}: {error}{hint}") from None
+
+
+def check_parameters(estimator: Any) -> None:
+    """Raise UsageError for parameters that are not of the kind that the constructor states: finite numbers, 0 or
+    of a size from 2^-200 to 2^60, whole numbers, names, True or False. Others are left to the estimator."""
+    wrong = []
+    for name, parameter in inspect.signature(type(estimator).__init__).parameters.items():
+        kinds = str(parameter.annotation).split(" | ")
+        if name == "self" or not all(kind in _KINDS or _words(kind) for kind in kinds):
+            continue
+        value = getattr(estimator, name)
+        if not any(_fits(value, kind) for kind in kinds):
+            expected = " or ".join(_KINDS.get(kind) or " or ".join(map(repr, _words(kind))) for kind in kinds)
+            wrong.append(f"{name} to be {expected}, got {_shown(value)}")
+    if wrong:
+        raise UsageError(f"{type(estimator).__name__}: expected {'; '.join(wrong)}")
+
+
+def _far(size: float) -> bool:
+    return size > _LARGE or 0 < size < _SMALL
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def _fits(value: Any, kind: str) -> bool:
+    if kind == "None":
+        return value is None
+    if kind == "str":
+        return isinstance(value, str)
+    if kind == "bool":
+        return isinstance(value, bool | np.bool_)
+    if kind == "int":
+        return isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if _words(kind):
+        return isinstance(value, str) and value in _words(kind)
+    if kind == "tuple[float, float]":
+        return isinstance(value, tuple | list) and len(value) == 2 and all(_fits(v, "float") for v in value)
+    if kind.startswith("Sequence"):
+        return _numbers(value, "iu" if "int" in kind else "iuf")
+    return _number(value) and math.isfinite(value) and (value == 0 or LEAST <= abs(value) < LARGEST)
+
+
+def _words(kind: str) -> tuple[str, ...]:
+    """The words of a Literal."""
+    if not kind.startswith("Literal["):
+        return ()
+    return tuple(word.strip(" '\"") for word in kind[len("Literal[") : -1].split(","))
+
+
+def _numbers(value: Any, kinds: str) -> bool:
+    if not isinstance(value, Sequence | np.ndarray) or isinstance(value, str):
+        return False
+    return all(isinstance(v, int | float | np.number) and np.asarray(v).dtype.kind in kinds for v in value)
+
+
+def _shown(value: Any) -> str:
+    """At most a line of it; what is secret shows its shape."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."
