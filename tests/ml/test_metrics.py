@@ -265,3 +265,21 @@ def test_cost_of_the_auc() -> None:
 def _auc(s: Session) -> Any:
     value = metrics.roc_auc_score(s.secret("y", "bank"), s.secret("score", "bank"))
     return s.reveal(value, to="all", name="auc", reason="test")
+
+
+@pytest.mark.parametrize(("bound", "scale"), [(1e9, 18), (1e11, 18), (1e9, 2)])
+def test_loose_bounds_of_predictions_do_not_matter(bound: float, scale: int) -> None:
+    rng = np.random.default_rng(3)
+    y = rng.normal(600, 270, 100)
+    found = y + rng.normal(0, 100, 100)
+    found = np.ldexp(np.rint(np.ldexp(found, scale)), -scale)
+
+    def program(s: pv.Session) -> Any:
+        y, p = s.secret("y", "a"), s.secret("p", "a")
+        values = metrics.r2_score(y, p), metrics.root_mean_squared_error(y, p)
+        return [float(s.reveal(v, to="all", name="value", reason="test")) for v in values]
+
+    given = {"y": pv.Input(y, bound=1e4, scale=30), "p": pv.Input(found, bound=bound, scale=scale)}
+    got = pv.simulate(program, inputs={"a": given}).output
+    want = [plain.r2_score(y, found), plain.root_mean_squared_error(y, found)]
+    np.testing.assert_allclose(got, want, rtol=1e-4)

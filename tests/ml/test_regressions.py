@@ -100,6 +100,27 @@ def test_linear_regression_with_t_statistics(protocol: dict[str, Any]) -> None:
     assert found.freedom == 431 and np.allclose(found.p_values, 2 * student.sf(np.abs(coef / errors), 431), atol=1e-4)
 
 
+@pytest.mark.parametrize(("loose", "offset", "whole"), [(1e4, 0.0, False), (1e5, 0.0, False), (30.0, 1e5, True)])
+def test_neither_bound_nor_offset_of_the_target_matters(loose: float, offset: float, whole: bool) -> None:
+    x, y = diabetes()
+    y = np.round(y + offset) if whole else y
+    given = {"x": Input(x, bound=8), "y": Input(y if not whole else y.astype(np.int64), bound=loose * y.max())}
+    if not whole:
+        given["y"] = Input(y, bound=loose * y.max(), scale=26)
+
+    def program(s: pv.Session) -> Any:
+        x, y = s.secret("x", "a"), s.secret("y", "a")
+        model = LinearRegression().fit(x, y)
+        score = s.reveal(model.score(x, y), to="all", name="score", reason="test")
+        return model.inference(to="all", name="model", reason="test"), score
+
+    found, score = pv.simulate(program, inputs={"a": given}, **PLAIN).output
+    coef, errors = least_squares(x, y, 0.0, np.ones(len(y)))
+    assert np.abs((found.coefficients - coef) / errors).max() < 1e-3
+    assert np.abs(found.standard_errors / errors - 1).max() < 1e-3
+    assert score == pytest.approx(central.LinearRegression().fit(x, y).score(x, y), abs=1e-4)
+
+
 def test_ridge_has_scikit_learns_alpha_whatever_the_unit_of_the_target() -> None:
     x, y = diabetes()
     for unit in (1e-4, 1.0, 1e5):

@@ -511,3 +511,26 @@ def test_weights_that_are_all_0() -> None:
     for learner in (BOOSTED, FOREST):
         with pytest.raises(UsageError, match="all weights are 0"):
             run(PEOPLE, lambda s, t, m=learner: m.clone().fit(t, sample_weight=np.zeros(60)), codes, y)
+
+
+def test_scores_are_scikit_learns() -> None:
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(80, 2))
+    y = x[:, 0] + rng.normal(0, 0.3, 80)
+    inputs = {"a": {"x": pv.Input(x, bound=8), "y": pv.Input(y, bound=1000), "c": (y > 0).astype(np.int64)}}
+    numbers = [GradientBoostingRegressor(n_estimators=3), RandomForestRegressor(n_estimators=2)]
+    classes = [GradientBoostingClassifier(n_estimators=3), DecisionTreeClassifier()]
+
+    def program(s: pv.Session) -> Any:
+        x, pairs = s.secret("x", "a"), []
+        for name, models in (("y", numbers), ("c", classes)):
+            truth = s.secret(name, "a")
+            for model in models:
+                fitted = model.clone().fit(x, truth)
+                parts = fitted.score(x, truth), fitted.predict(x)
+                pairs.append([s.reveal(v, to="all", name="value", reason="test") for v in parts])
+        return pairs
+
+    for (score, found), truth in zip(pv.simulate(program, inputs=inputs).output, (y, y, y > 0, y > 0), strict=True):
+        want = (found == truth).mean() if truth.dtype == bool else 1 - ((found - truth) ** 2).mean() / truth.var()
+        assert score == pytest.approx(want, abs=1e-4)

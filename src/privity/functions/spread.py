@@ -158,9 +158,16 @@ class Spread:
 
 
 def about_zero(x: SecureArray, counts: SecureArray | None) -> Centred:
-    """x (n, d), 0 in rows that do not count, as deviations from 0, for ``spread_of`` with ``joint``."""
+    """x (n, d), 0 in rows that do not count, as deviations from 0, for ``spread_of`` with ``joint``.
+
+    Where bound^2 times the elements passes 2^116 units, x is truncated to as many bits as fit, as by ``centred``.
+    """
     context, (n, width) = x._context, x.shape
     bits = approx.bits_for(x.bound, x.scale)
+    cut = bits - 2 * sums.room(n * width)
+    if cut > 0:
+        share = context.protocol.truncate(x._ring_share(), cut)
+        x, bits = SecureArray(context, share, x.scale - cut, x.bound), bits - cut
     parts = sums.limbs(context.protocol, x._ring_share(), bits, n * width)
     count = sums.Count(n) if counts is None else sums.secret_count(context.protocol, counts._ring_share(), n)
     return Centred(x, None, count, parts, 0)

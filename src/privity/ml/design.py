@@ -34,6 +34,7 @@ CLIP = "values far out: cut them with StandardScaler(clip=), or raise feature_bo
 _LEAST_MEAN = 2.0**-10  # of secret weights over their public bound, or of a row mask
 _WEIGHT_BITS = 22
 _LEAST_BITS = 2  # of values whose squares are summed in a guard
+_LEAST_LEFT = 10  # of columns beside coefficients of a target with a large bound
 _PRODUCT_BITS = RANGE_BITS - 1
 _ROOM = 25  # bits of a sum of squares beside the fractional bits of both factors
 
@@ -93,9 +94,12 @@ def product(x: SecureArray, y: SecureArray, scale: int | None = None) -> SecureA
 
 
 def predicted(x: SecureArray, coef: SecureArray) -> SecureArray:
-    """x @ coef, with fewer fractional bits of coef where the sums have no room for all of them."""
+    """x @ coef, with fewer fractional bits of coef where the sums have no room for all of them, then of x."""
     bound = x.shape[1] * x.bound * coef.bound
-    room = max(_LEAST_BITS, _PRODUCT_BITS - exact.log2_ceil(max(bound, 1.0)) - x.scale)
+    free = _PRODUCT_BITS - exact.log2_ceil(max(bound, 1.0))
+    if free - x.scale < _LEAST_BITS and x.scale > _LEAST_LEFT:
+        x = x.rescaled(max(_LEAST_LEFT, free - _LEAST_BITS))
+    room = max(_LEAST_BITS, free - x.scale)
     return x @ (coef if coef.scale <= room else coef.rescaled(room))
 
 

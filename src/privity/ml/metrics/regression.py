@@ -13,6 +13,7 @@ from ...functions.ratio import fitting_scale, ratio
 from ...functions.spread import about_zero, centred, spread_of, standardised
 from ...mpc.spread import long_product
 from ...ring import exact, layout
+from ...types import RANGE_BITS
 from .sample import check_rows, row_weights, squared, weighted_mean
 
 
@@ -27,7 +28,7 @@ def mean_squared_error(
     mask) where bound^2 n of the error is at most 2^28; beyond that 62, with a mask 105, with weights 170.
     """
     n = check_rows("mean_squared_error", y_true, y_pred)
-    error = y_pred.numeric() - y_true
+    error = _errors(y_true, y_pred)
     if exact.square(error.bound) * n <= _SMALL:
         weight = row_weights("mean_squared_error", y_true, valid, sample_weight)
         return weighted_mean(squared(error), weight)
@@ -52,7 +53,7 @@ def _size(
     check_rows(what, y_true, y_pred)
     weight = row_weights(what, y_true, valid, sample_weight)
     mask = None if valid is None else as_flags(valid, f"{what}: valid")
-    error = _rows([y_pred.numeric() - y_true], mask)
+    error = _rows([_errors(y_true, y_pred)], mask)
     context = error._context
     if weight is None or sample_weight is None:
         counts = None if mask is None else mask.sum().reshape((1,))
@@ -86,7 +87,7 @@ def mean_absolute_error(
     """Mean of |prediction - truth| over the rows that count. Secret scalar. Rounds: a sign, a product, a mean."""
     check_rows("mean_absolute_error", y_true, y_pred)
     weight = row_weights("mean_absolute_error", y_true, valid, sample_weight)
-    return weighted_mean(abs(y_pred.numeric() - y_true), weight)
+    return weighted_mean(abs(_errors(y_true, y_pred)), weight)
 
 
 @listwise
@@ -101,10 +102,11 @@ def r2_score(
     check_rows("r2_score", y_true, y_pred)
     weight = row_weights("r2_score", y_true, valid, sample_weight)
     mask = None if valid is None else as_flags(valid, "r2_score: valid")
-    truth, error = _rows([y_true.numeric()], mask), _rows([y_true.numeric() - y_pred.numeric()], mask)
+    truth, error = _rows([y_true.numeric()], mask), _rows([_errors(y_true, y_pred)], mask)
     counts = None if mask is None else mask.sum().reshape((1,))
     deviation = centred(truth, None if mask is None else mask.reshape((-1, 1)), counts).rows
-    scale = max(error.scale, deviation.scale)
+    most = max(error.bound, deviation.bound)
+    scale = fitting_scale(most, max(error.scale, deviation.scale), RANGE_BITS - 2)
     both = concatenate([error.rescaled(scale), deviation.rescaled(scale)], axis=1)
     # All are divided by the root of the sum of all squares, so that neither bounds nor offsets matter.
     given = about_zero(both, None)
@@ -123,6 +125,14 @@ def r2_score(
 
 _UNIT = 28  # fractional bits of numbers whose squares have the sum 1
 _SCORE = 24  # of numbers whose squares have the mean 1
+
+
+def _errors(y_true: SecureArray, y_pred: SecureArray) -> SecureArray:
+    """Prediction - truth (n,), with fewer fractional bits where the bound of one leaves no room for those of the other.
+    """
+    truth, found = y_true.numeric(), y_pred.numeric()
+    scale = fitting_scale(truth.bound + found.bound, max(truth.scale, found.scale), RANGE_BITS - 2)
+    return found.rescaled(scale) - truth.rescaled(scale)
 
 
 def _rows(columns: list[SecureArray], mask: SecureArray | None) -> SecureArray:

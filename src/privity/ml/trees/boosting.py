@@ -22,6 +22,7 @@ from ...errors import UsageError
 from ...functions import argmax, concatenate, exp, sigmoid, softmax, stack
 from ...table import Table
 from ..class_weight import ClassWeight, check_class_weight, class_factors
+from ..classifier import Classifier, Regressor
 from ..columns import as_learnt
 from ..design import settle
 from ..estimator import Estimator, real_numbers, whole_numbers
@@ -267,7 +268,7 @@ class GradientBoosting(Estimator):
 
 
 @final
-class GradientBoostingClassifier(GradientBoosting):
+class GradientBoostingClassifier(GradientBoosting, Classifier):
     """Classes from boosted trees; see ``GradientBoosting``.
 
     objective: "binary:logistic" (y of 0 and 1), "multi:softmax" or "multi:softprob" (the same; y of 0 to classes - 1,
@@ -361,7 +362,7 @@ class GradientBoostingClassifier(GradientBoosting):
 
 
 @final
-class GradientBoostingRegressor(GradientBoosting):
+class GradientBoostingRegressor(GradientBoosting, Regressor):
     """Numbers from boosted trees; see ``GradientBoosting``.
 
     objective: "reg:squarederror"; "count:poisson" (max_delta_step 0.7, as in XGBoost); "reg:tweedie"

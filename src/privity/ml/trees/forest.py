@@ -12,6 +12,7 @@ from ...functions import argmax, concatenate, one_hot
 from ...functions.flags import as_flags, neither
 from ...table import Table
 from ..class_weight import ClassWeight, check_class_weight, class_factors
+from ..classifier import Classifier, Regressor
 from ..design import OTHER_LABELS
 from ..estimator import whole_numbers
 from ..metrics import accuracy_score, r2_score
@@ -25,7 +26,7 @@ from .weights import both
 # -- classes ----------------------------------------------------------------------------------------------------------
 
 
-class _Classifier(Forest):
+class _Classifier(Forest, Classifier):
     classes: int
     class_weight: ClassWeight
 
@@ -182,7 +183,7 @@ class RandomForestClassifier(_Classifier):
 # -- numbers ----------------------------------------------------------------------------------------------------------
 
 
-class _Regressor(Forest):
+class _Regressor(Forest, Regressor):
     def _fit(self, x: Table | SecureArray, y: SecureArray | str | None, valid: Any, sample_weight: Any) -> None:
         self._check_trees()
         rows = tree_rows(type(self).__name__, x, y, valid=valid, sample_weight=sample_weight)
