@@ -97,7 +97,7 @@ def test_rare_separated_classes_are_learnt() -> None:
             return s.reveal(made.predict_proba(s.secret("x", "o")), to="all", name="p", reason="test")
 
         got = pv.simulate(program, inputs={"o": {"x": pv.Input(x, bound=7.0), "y": pv.Input(y, bound=1.0)}}).output
-        assert roc_auc_score(y, got) == 1.0
+        assert got[y == 1].min() > got[y == 0].max()
         if not more:
             assert log_loss(y, np.clip(got, 1e-9, 1)) < log_loss(y, np.full(n, y.mean())) / 3
 
@@ -177,8 +177,8 @@ def test_class_weights_of_a_tree_as_in_scikit_learn(weights: Any) -> None:
 
 
 @pytest.mark.parametrize("model", [GradientBoostingClassifier, GradientBoostingRegressor])
-def test_a_tree_that_draws_no_row(model: Any) -> None:
-    """As in XGBoost it has no split, and all rows get the first prediction."""
+def test_a_tree_that_would_draw_no_row(model: Any) -> None:
+    """It draws one, which allows no split: all rows get nearly the first prediction."""
     x, y = np.arange(8).reshape(4, 2) % BINS, np.array([0, 1, 0, 1])
     got, _ = predicted(model(n_estimators=2, max_depth=1, subsample=0.01), x, y, 1.0)
-    assert len(set(got.tolist())) == 1
+    assert np.isfinite(got).all() and np.ptp(got.astype(float)) < 1e-4
