@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -176,3 +177,21 @@ def test_a_saved_model_keeps_its_units(tmp_path: Any) -> None:
 
     scaled, raw = run(program)
     assert scaled == (1.0, 1.0) and raw == (128.0, 2.0**20)
+
+
+@pytest.mark.parametrize("bound", [64.0, 1e5])
+def test_a_pipeline_of_a_loose_target_opens(bound: float) -> None:
+    """Coefficients of least squares have no bound of their own; the target's says what they can be."""
+    target = 3.0 * SIGNAL + 5.0
+    fields = (Field("age", "number", 128.0, 120.0), Field("income", "number", 2.0**20, 1e6))
+    table = TableInfo("t", fields, label=Field("y", "number", 2.0 ** np.ceil(np.log2(bound)), bound))
+
+    def program(s: pv.Session) -> Any:
+        steps = Pipeline([("scale", StandardScaler()), ("line", LinearRegression())])
+        return open_model(steps.fit(s.table("t")), to="all", name="m", reason="r")
+
+    with pytest.warns(UserWarning) if bound > 1e4 else nullcontext():
+        inputs = {"o": table_inputs(table, CELLS[:, :2], target)}
+    got = pv.simulate(program, inputs=inputs, tables={"t": table}).output.predict(CELLS[:, :2])
+    right = PlainLinear().fit(CELLS[:, :2], target).predict(CELLS[:, :2])
+    assert np.abs(got - right).max() < 5e-4 * target.std()

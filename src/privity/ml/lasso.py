@@ -82,6 +82,7 @@ class Proximal(LinearModel, Regressor):
         )  # fmt: skip
         rows = rows_of(what, x, y, valid=valid, sample_weight=sample_weight)
         self.units_ = rows.units
+        self.target_bound_ = rows.y.bound if rows.y is not None else 1.0
         with checked(what, rows.x._context, _HINT):
             columns, target = of_rows(what, rows, self.fit_intercept)
             slopes, start = self._steps(rows, columns, target, absolute, squared)

@@ -70,6 +70,7 @@ class LeastSquares(LinearModel, Regressor):
         check_positive(what, alpha=float(self.strength()), coefficient_bound=float(self.coefficient_bound))
         rows = rows_of(what, x, y, valid=valid, sample_weight=sample_weight)
         self.units_ = rows.units
+        self.target_bound_ = rows.y.bound if rows.y is not None else 1.0
         context = rows.x._context
         alpha = float(self.strength())
         with checked(what, context, _HINT):

@@ -35,6 +35,8 @@ class LinearModel(Estimator):
     freedom_: SecureArray | float | None = None
     names_: tuple[str, ...]
     units_: tuple[float, ...] | None = None
+    target_bound_: float | None = None
+    """Public bound of y, where coefficients have none of their own."""
     normal_: tuple[SecureArray, ...] | None = None
     """The same line in normal units (normal_units.py), where coefficients in the columns' own would lack digits."""
 

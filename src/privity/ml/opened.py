@@ -14,10 +14,12 @@ from ..array import SecureArray
 from ..errors import ShapeError, UsageError
 from ..functions import concatenate, stack
 from ..openings import Withheld
+from ..ring import exact
+from ..types import RANGE_BITS
 from .estimator import Estimator
 from .preprocessing.encode import OneHotEncoder, OrdinalEncoder
 from .preprocessing.pipeline import Pipeline
-from .preprocessing.scaling import StandardScaler
+from .preprocessing.scaling import StandardScaler, unscaled
 from .preprocessing.transform import Transform
 
 Floats = npt.NDArray[np.float64]
@@ -75,7 +77,7 @@ def open_model(
     encoded, raw = _encodings(steps), dict(zip(names, units, strict=True))
     for step, transform, before in reversed(steps):
         if isinstance(transform, StandardScaler):
-            coef, intercept = _unscaled(step, transform, coef, intercept, names)
+            coef, intercept = _unscaled(step, transform, coef, intercept, names, _reach(model))
             raw |= {n: before[n] for n in transform.columns_}
     units = np.asarray([raw[n] for n in names])
     secret = concatenate([coef, intercept.reshape((*coef.shape[:-1], 1))], axis=-1)
@@ -111,10 +113,20 @@ def _encodings(steps: Sequence[tuple[str, Transform, Any]]) -> dict[str, Encoded
     return found
 
 
+def _reach(model: Estimator) -> float | None:
+    """What coefficients of standardised columns cannot pass, where their own bound says less."""
+    bound = getattr(model, "target_bound_", None)
+    return None if bound is None else float(bound) * float(model.coefficient_bound)  # type: ignore[attr-defined]
+
+
 def _unscaled(
-    step: str, scaler: StandardScaler, coef: SecureArray, intercept: SecureArray, names: tuple[str, ...]
-) -> tuple[SecureArray, SecureArray]:
-    """Coefficients (.., d) and intercepts for the columns before ``scaler``, in the units of its table."""
+    step: str, scaler: StandardScaler, coef: SecureArray, intercept: SecureArray, names: tuple[str, ...],
+    reach: float | None,
+) -> tuple[SecureArray, SecureArray]:  # fmt: skip
+    """Coefficients (.., d) and intercepts for the columns before ``scaler``, in the units of its table.
+
+    ``reach``: a guard that coefficients of scaled columns, and the intercept, keep within it.
+    """
     gone = [n for n in scaler.columns_ if n not in names]
     if gone:
         raise UsageError(f"open_model: step {step!r} scales {', '.join(gone)}, which a later step changes")
@@ -122,14 +134,38 @@ def _unscaled(
     rest = np.array([i for i in range(len(names)) if i not in at], np.int64)
     order = np.zeros(len(names), np.int64)
     order[np.append(at, rest)] = np.arange(len(names))
-    bits = coef._context.fraction_bits
-    flat, ends = (v.rescaled(min(v.scale, bits)) for v in (coef.reshape((-1, len(names))), intercept.reshape((-1, 1))))
+    flat, ends = coef.reshape((-1, len(names))), intercept.reshape((-1, 1))
     rows, made = [], []
+    inverse = scaler.inverse_scale_
+    if reach is not None:
+        most = exact.exp2(RANGE_BITS - 3 - _WANTED_BITS - exact.log2_ceil(max(reach, 1.0) * len(at)))
+        if 1.0 < most < inverse.bound:
+            inverse = inverse.assume_bound(
+                most, f"open_model: how much larger the bound of a column that step {step!r} scaled is than its "
+                "deviation; state a bound of y, or of the column, nearer to what it holds",
+            )  # fmt: skip
     for k in range(flat.shape[0]):
-        rows.append(scaler.unscale(concatenate([flat[k][at], ends[k]])))
+        given = [flat[k][at], ends[k]]
+        if reach is not None:
+            what = f"open_model: coefficients of what step {step!r} scaled, and the intercept; raise coefficient_bound"
+            given = [v if v.bound <= reach else v.assume_bound(reach, what) for v in given]
+        rows.append(unscaled(concatenate([_shorter(v, coef) for v in given]), inverse, scaler.mean_))
         slopes = rows[-1][:-1]
-        made.append((concatenate([slopes, flat[k][rest]]) if rest.size else slopes)[order])
+        if slopes.scale < _LEAST_BITS:
+            raise UsageError(
+                f"open_model: under these bounds the coefficients of {', '.join(scaler.columns_)} have no digits left "
+                "in the columns' own units; state a bound of y nearer to what it holds, or open the last step alone, "
+                "and bring it scaled columns"
+            )
+        made.append((concatenate([slopes, _shorter(flat[k][rest], coef)]) if rest.size else slopes)[order])
     return stack(made).reshape(coef.shape), stack([row[-1] for row in rows]).reshape(intercept.shape)
+
+
+_LEAST_BITS, _WANTED_BITS = 8, 12  # fractional bits of coefficients in a table's units
+
+
+def _shorter(x: SecureArray, coef: SecureArray) -> SecureArray:
+    return x.rescaled(min(x.scale, coef._context.fraction_bits))
 
 
 @dataclass(frozen=True)

@@ -130,13 +130,7 @@ class StandardScaler(Transform):
         it was brought. Error: relative 2^-15, and one unit in the last place for each column.
         """
         self.fitted("mean_")
-        context = coef._context
-        coef = coef.numeric() if coef.scale else coef.rescaled(context.fraction_bits)
-        bound = coef.bound * self.inverse_scale_.bound
-        scale = max(1, min(coef.scale, RANGE_BITS - 3 - exact.log2_ceil(max(bound, 1.0) * len(self.columns_))))
-        weights = _product(self.inverse_scale_, coef[:-1], scale, bound)
-        shift = _product(weights, self.mean_, scale, bound).sum()
-        return concatenate([weights, (coef[-1].rescaled(scale) - shift).reshape((1,))])
+        return unscaled(coef, self.inverse_scale_, self.mean_)
 
 
 class MinMaxScaler(Transform):
@@ -269,6 +263,16 @@ def _too_far(scaler: Transform, what: str, reach: int) -> str:
         f"{type(scaler).__name__}: of {', '.join(names)}, one has values too many {what} (2^{reach}, as a root of the "
         f"sum of squares); take {way}"
     )
+
+
+def unscaled(coef: SecureArray, inverse: SecureArray, mean: SecureArray) -> SecureArray:
+    """``StandardScaler.unscale`` with 1 / deviation and mean of each column, (k,)."""
+    coef = coef.numeric() if coef.scale else coef.rescaled(coef._context.fraction_bits)
+    bound = coef.bound * inverse.bound
+    scale = max(1, min(coef.scale, RANGE_BITS - 3 - exact.log2_ceil(max(bound, 1.0) * inverse.size)))
+    weights = _product(inverse, coef[:-1], scale, bound)
+    shift = _product(weights, mean, scale, bound).sum()
+    return concatenate([weights, (coef[-1].rescaled(scale) - shift).reshape((1,))])
 
 
 def _product(x: SecureArray, y: SecureArray, scale: int, bound: float) -> SecureArray:
