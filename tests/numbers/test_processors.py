@@ -186,11 +186,11 @@ def test_the_banks_demo(one_elsewhere: None, tmp_path: Path) -> None:
 
 
 def test_the_hospitals_demo(one_elsewhere: None, tmp_path: Path) -> None:
-    """A few hundred patients: they are linked, and empty cells get the mean of the others."""
+    """Some patients, enough of each kind for a finite fit: they are linked, and empty cells get the mean of the others."""
     wanted(support2.PACKAGE)
     files = hospitals_data.prepare_hospitals(tmp_path / "data")
     ids = [{key(line) for line in p.read_text().splitlines()[1:]} for p in files.tables.values()]
-    common = set(sorted(set.intersection(*ids))[:400])
+    common = set(sorted(set.intersection(*ids))[:1500])
     tables = {
         h: {t: part(files.tables[h], common, tmp_path / f"{h}.csv")}
         for h, t in zip(hospitals_data.HOSPITALS, hospitals_data.TABLES, strict=True)

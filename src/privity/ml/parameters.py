@@ -32,7 +32,8 @@ def checked(fit: Fit) -> Fit:
 
     Where ``fit`` learns from x alone a second argument ``y`` is accepted and left aside, as in scikit-learn.
     """
-    alone = "y" not in inspect.signature(fit).parameters
+    places = list(inspect.signature(fit).parameters.values())[2:]
+    alone = not any(p.name == "y" or p.kind is p.POSITIONAL_OR_KEYWORD for p in places)
 
     @functools.wraps(fit)
     def fitted(self: Any, *args: Any, **kwargs: Any) -> Any:
