@@ -203,7 +203,7 @@ def test_lasso_with_mask_and_weights() -> None:
 
 def test_too_few_proximal_steps_are_found() -> None:
     x, y = diabetes()
-    with pytest.raises(RangeViolated, match="(?i)raise max_iter"):
+    with pytest.raises(RangeViolated, match=r"(?i)raise max_iter"):
         opened(coefficients(Lasso(0.2, max_iter=3)), x, y)
 
 

@@ -186,7 +186,7 @@ def test_the_banks_demo(one_elsewhere: None, tmp_path: Path) -> None:
 
 
 def test_the_hospitals_demo(one_elsewhere: None, tmp_path: Path) -> None:
-    """Some patients, enough of each kind for a finite fit: they are linked, and empty cells get the mean of the others."""
+    """Enough patients of each kind for a finite fit: they are linked, and empty cells get the mean of the others."""
     wanted(support2.PACKAGE)
     files = hospitals_data.prepare_hospitals(tmp_path / "data")
     ids = [{key(line) for line in p.read_text().splitlines()[1:]} for p in files.tables.values()]
