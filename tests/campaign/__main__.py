@@ -39,22 +39,15 @@ def plan(functions: int, fits: int, only: str) -> list[tuple[str, int]]:
     return cases
 
 
-def _work(given: tuple[int, list[tuple[str, int]]]) -> list[Verdict]:
-    from . import entries
-
-    seed, cases = given
-    return [judge.judged(entries.ENTRIES[kind], seed, number) for kind, number in cases]
-
-
 def results(seed: int, cases: list[tuple[str, int]], workers: int) -> Iterator[Verdict]:
     """Verdicts as they come. Processes are replaced after some pieces: threads of a hung case stay with theirs."""
     pieces = [(seed, cases[i :: max(1, len(cases) // 20)]) for i in range(max(1, len(cases) // 20))]
     if workers < 2:
         for piece in pieces:
-            yield from _work(piece)
+            yield from judge.judged_all(piece)
         return
     with multiprocessing.get_context("spawn").Pool(workers, maxtasksperchild=20) as pool:
-        for verdicts in pool.imap_unordered(_work, pieces):
+        for verdicts in pool.imap_unordered(judge.judged_all, pieces):
             yield from verdicts
 
 

@@ -255,3 +255,11 @@ def compared(got: Any, want: Any, within: Any) -> str:
 
 def _short(value: Any) -> str:
     return repr(value).replace("\n", " ")[:120]
+
+
+def judged_all(given: tuple[int, list[tuple[str, int]]]) -> list[Verdict]:
+    """The verdicts of a seed and (kind, number) of cases. Here, for a process of its own cannot import ``__main__``."""
+    from . import entries
+
+    seed, cases = given
+    return [judged(entries.ENTRIES[kind], seed, number) for kind, number in cases]
