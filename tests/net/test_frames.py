@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,11 +88,10 @@ def test_an_honest_frame_passes(wire: Wire) -> None:
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(st.integers(0, 55), st.integers(1, 255))
-def test_every_changed_byte_is_noticed(at: int, change: int) -> None:
+def changed_byte_is_noticed(frame_of: Callable[[Wire], Any], at: int, change: int) -> None:
     wire = Wire()
     try:
-        frame = wire.frame(DATA, 1, b"12345678")
+        frame = frame_of(wire)
         frame[at] ^= change
         wire.attacker.sendall(frame)
         wire.attacker.shutdown(socket.SHUT_WR)
@@ -99,6 +99,11 @@ def test_every_changed_byte_is_noticed(at: int, change: int) -> None:
             wire.receive()
     finally:
         wire.close()
+
+
+@given(st.integers(0, 55), st.integers(1, 255))
+def test_every_changed_byte_is_noticed(at: int, change: int) -> None:
+    changed_byte_is_noticed(lambda wire: wire.frame(DATA, 1, b"12345678"), at, change)
 
 
 def test_a_changed_byte_in_a_later_chunk(wire: Wire) -> None:
@@ -323,16 +328,7 @@ def test_a_sign_of_life_with_content_is_refused(wire: Wire) -> None:
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.integers(0, 47), st.integers(1, 255))
 def test_every_changed_byte_of_a_sign_of_life_is_noticed(at: int, change: int) -> None:
-    wire = Wire()
-    try:
-        frame = bytearray(wire.sign(0.5))
-        frame[at] ^= change
-        wire.attacker.sendall(frame)
-        wire.attacker.shutdown(socket.SHUT_WR)
-        with pytest.raises((WireError, PeerLost), match="bank_a"):
-            wire.receive()
-    finally:
-        wire.close()
+    changed_byte_is_noticed(lambda wire: bytearray(wire.sign(0.5)), at, change)
 
 
 @settings(max_examples=40, deadline=None)
