@@ -11,6 +11,7 @@ import pytest
 
 import privity as pv
 from privity.mpc.plain import InsecurePlain
+from privity.mpc.rep3 import Rep3
 from privity.session import Session
 
 Compute = Callable[..., list[Any]]
@@ -53,3 +54,34 @@ def computing(request: pytest.FixtureRequest) -> Callable[..., Compute]:
 def compute(request: pytest.FixtureRequest, computing: Callable[..., Compute]) -> Compute:
     """The same on every protocol."""
     return computing(*PROTOCOLS[request.param])
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Answers to comparisons that were opened to the first compute party, one array for each batch."""
+    out: list[Any] = []
+    opened = Rep3._open_bits
+
+    def watch(self: Any, b: Any) -> Any:
+        value = opened(self, b)
+        if self.party.index == 0 and b.planes == 1:
+            out.append(np.asarray(value).reshape(-1).astype(int))
+        return value
+
+    monkeypatch.setattr(Rep3, "_open_bits", watch)
+    return out
+
+
+@pytest.fixture
+def is_an_order() -> Callable[[Any], bool]:
+    """Whether answers to all pairs of n rows put these in one order."""
+
+    def one_order(answers: Any) -> bool:
+        n = int((1 + (1 + 8 * answers.size) ** 0.5) / 2)
+        assert n * (n - 1) // 2 == answers.size
+        less = np.zeros((n, n), int)
+        first, second = np.triu_indices(n, 1)
+        less[first, second], less[second, first] = answers, 1 - answers
+        return sorted(less.sum(1).tolist()) == list(range(n))
+
+    return one_order

@@ -15,7 +15,6 @@ from privity.context import Context
 from privity.errors import PrivityError, RangeViolated
 from privity.functions import linkage
 from privity.inputs import Input
-from privity.mpc.rep3 import Rep3
 from privity.session import Session
 
 HONEST = np.array([-0.9, -0.5, 0.1, 0.2, 0.6, 0.7, -0.2])
@@ -35,22 +34,6 @@ LIES: dict[str, Lie] = {
 
 
 @pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Answers to comparisons that were opened to the first compute party, one array for each batch."""
-    out: list[Any] = []
-    opened = Rep3._open_bits
-
-    def watch(self: Any, b: Any) -> Any:
-        value = opened(self, b)
-        if self.party.index == 0 and b.planes == 1:
-            out.append(np.asarray(value).reshape(-1).astype(int))
-        return value
-
-    monkeypatch.setattr(Rep3, "_open_bits", watch)
-    return out
-
-
-@pytest.fixture
 def lying(monkeypatch: pytest.MonkeyPatch) -> Callable[[Lie], None]:
     """What mallory deals from now on: its numbers as ring integers, changed."""
     encode = Context._encode_own
@@ -66,16 +49,6 @@ def lying(monkeypatch: pytest.MonkeyPatch) -> Callable[[Lie], None]:
         monkeypatch.setattr(Context, "_encode_own", evil)
 
     return start
-
-
-def is_an_order(answers: Any) -> bool:
-    """Whether answers to all pairs of n rows put these in one order."""
-    n = int((1 + (1 + 8 * answers.size) ** 0.5) / 2)
-    assert n * (n - 1) // 2 == answers.size
-    less = np.zeros((n, n), int)
-    first, second = np.triu_indices(n, 1)
-    less[first, second], less[second, first] = answers, 1 - answers
-    return sorted(less.sum(1).tolist()) == list(range(n))
 
 
 def both(s: Session) -> Any:
@@ -100,7 +73,7 @@ PROGRAMS: dict[str, Callable[[Session], Any]] = {
 @pytest.mark.parametrize("lie", LIES)
 def test_comparisons_are_those_of_an_order(
     program: str, lie: str, seen: list[Any], lying: Callable[[Lie], None]
-) -> None:
+, is_an_order: Callable[[Any], bool]) -> None:
     """So they are those of a random order, as the shuffle before them is: nothing about anybody's values."""
     lying(LIES[lie])
     inputs = {"hospital": {"x": Input(HONEST, 1.0)}, "mallory": {"x": Input(np.array([0.0, 0.25]), 1.0)}}
@@ -139,7 +112,7 @@ KEY_LIES: dict[str, Lie] = {
 @pytest.mark.parametrize("how", ["capacity", "size", "left", "members"])
 def test_a_linkage_shows_nothing_of_the_others(
     how: str, lie: str, seen: list[Any], lying: Callable[[Lie], None]
-) -> None:
+, is_an_order: Callable[[Any], bool]) -> None:
     lying(KEY_LIES[lie])
     inputs = {"hospital": {"key": Input(KEYS, 2.0**48)}, "mallory": {"key": Input(KEYS[:4], 2.0**48)}}
 

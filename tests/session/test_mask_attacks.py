@@ -127,11 +127,10 @@ USES: dict[str, Callable[[Table], Any]] = {
 
 
 @pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> tuple[list[Any], list[Any]]:
+def shown(monkeypatch: pytest.MonkeyPatch, seen: list[Any]) -> tuple[list[Any], list[Any]]:
     """What was opened to the first compute party: row numbers, one array a shuffle; comparisons, one a sort."""
     out: list[Any] = []
-    answers: list[Any] = []
-    opened, asked = Rep3._shuffle_and_open, Rep3._open_bits
+    opened = Rep3._shuffle_and_open
 
     def watch(self: Any, given: Any, *rest: Any) -> Any:
         mixed = opened(self, given, *rest)
@@ -141,31 +140,14 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> tuple[list[Any], list[Any]]:
             out.extend(np.asarray(v).reshape(-1) for each, v in found if isinstance(each.value, Share))
         return mixed
 
-    def heard(self: Any, b: Any) -> Any:
-        value = asked(self, b)
-        if self.party.index == 0 and b.planes == 1:
-            answers.append(np.asarray(value).reshape(-1).astype(int))
-        return value
-
     monkeypatch.setattr(Rep3, "_shuffle_and_open", watch)
-    monkeypatch.setattr(Rep3, "_open_bits", heard)
-    return out, answers
-
-
-def is_an_order(answers: Any) -> bool:
-    """Whether answers to all pairs of n rows put these in one order."""
-    n = int((1 + (1 + 8 * answers.size) ** 0.5) / 2)
-    assert n * (n - 1) // 2 == answers.size
-    less = np.zeros((n, n), int)
-    first, second = np.triu_indices(n, 1)
-    less[first, second], less[second, first] = answers, 1 - answers
-    return sorted(less.sum(1).tolist()) == list(range(n))
+    return out, seen
 
 
 @pytest.mark.parametrize("use", USES)
 def test_what_moves_rows_is_a_permutation_whatever_an_owner_deals(
     use: str, shown: tuple[list[Any], list[Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+, is_an_order: Callable[[Any], bool]) -> None:
     """Each part of its table at a time, and all: masks, gaps, codes, numbers, moments, labels."""
     deal = Context._encode_own
     inputs = {"hospital": table_inputs(PEOPLE, HOSPITAL, np.array([1.0, 0, 0, 1, 0])),
