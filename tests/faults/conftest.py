@@ -168,9 +168,17 @@ class Site:
         """The first true value of ``condition``, asked again and again."""
         deadline = time.monotonic() + within
         while not (value := condition()):
-            assert time.monotonic() < deadline, "it did not come to that"
+            assert time.monotonic() < deadline, f"it did not come to that; {self.state()}"
             time.sleep(0.01)
         return value
+
+    def state(self) -> str:
+        """What runs, what has ended and what it said: for the message of a test that waited in vain."""
+        alive = self.processes()
+        for process in alive.values():
+            os.kill(process, signal.SIGKILL)
+        ended = [running.finish(10) for running in self.started]
+        return f"alive: {sorted(alive)}; files: {sorted(p.name for p in self.folder.iterdir())}; ended: {ended}"
 
     def kill(self, party: str, number: int) -> None:
         """Send a signal to the process of one party."""

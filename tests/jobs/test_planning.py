@@ -107,6 +107,25 @@ def test_a_plan_takes_no_longer_than_its_share(monkeypatch: pytest.MonkeyPatch) 
     assert done <= 256
 
 
+def test_a_long_run_does_not_wait_long_for_its_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it is estimated to take: a tenth of a night would be an hour."""
+    ticks = iter(range(1_000_000))
+    monkeypatch.setattr(planning.time, "thread_time", lambda: 0.5 * next(ticks))
+    monkeypatch.setattr(planning, "SHARE", 1e9)
+    done = 0
+
+    def program(s: pv.Session) -> Any:
+        nonlocal done
+        x = s.secret("x", "bank")
+        for _ in range(10_000):
+            x = (x * 0.5)._stated(1000.0)
+            done += 1
+        opening(s, x, "not listed")
+
+    check(lambda: program)
+    assert 256 < done < 4096
+
+
 def test_nothing_that_a_program_keeps_or_prints_in_a_plan_is_seen(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -52,13 +52,14 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How far a plan goes: seconds by ``clock``, ``least_s`` and ``share`` of what the run would have taken so far; and
-    the memory of secret arrays, at one compute party, beyond which it is refused (0: none).
+    """How far a plan goes: seconds by ``clock``, ``least_s`` and ``share`` of what the run would have taken so far, and
+    ``most_s`` at the most; and the memory of secret arrays, at one compute party, beyond which it is refused (0: none).
     """
 
     clock: Callable[[], float]
     least_s: float
     share: float
+    most_s: float
     memory_bytes: int
 
 
@@ -358,7 +359,7 @@ class _Meter:
             )
         if self._operations % _LOOK == 0:
             spent_s = limits.clock() - self._began
-            if spent_s > limits.least_s + limits.share * self.seconds(self.spent()):
+            if spent_s > min(limits.least_s + limits.share * self.seconds(self.spent()), limits.most_s):
                 raise _Enough
 
     def created(self, x: SecureArray) -> None:

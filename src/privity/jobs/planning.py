@@ -6,7 +6,7 @@ A plan goes as far as the program can go without data: one that computes with wh
 
 It is loaded afresh for it and again afterwards, so that nothing which it keeps in its own module is seen by the run;
 what it prints there is not shown, and ``session.me`` is "(planning)". It may take a second of this process's time, and
-a tenth of what the run is estimated to take so far; then the run begins.
+a tenth of what the run is estimated to take so far, and never more than five; then the run begins.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from .job import JobSpec
 
 LEAST_S: Final = 1.0
 SHARE: Final = 0.1
+MOST_S: Final = 5.0
 
 _KNOWN: Final = (OpeningRefused, OverflowPlanned, ShapeError, OutOfMemory)
 """What a plan finds that the run would meet as well. Anything else is left to the run."""
@@ -69,7 +70,7 @@ class Rehearsal:
                     minimum_group=minimum_group,
                     tables=tables,
                     parameters=job.parameters,
-                    limits=Limits(time.thread_time, LEAST_S, SHARE, self.memory_bytes),
+                    limits=Limits(time.thread_time, LEAST_S, SHARE, MOST_S, self.memory_bytes),
                 )
         except _KNOWN as error:
             raise type(error)(f"{error}. Found by the plan, before anything was shared") from error
