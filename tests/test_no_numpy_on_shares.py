@@ -23,4 +23,4 @@ def test_protocol_code_does_not_know_numpy(path: Path) -> None:
 
 
 def test_the_protocols_are_among_them() -> None:
-    assert {"rep3", "rep3_bits", "rep3_sine", "plain", "outside", "approx", "party"} <= {f.stem for f in FILES}
+    assert {"protocol", "planes", "sine", "plain", "outside", "approx", "party"} <= {f.stem for f in FILES}

@@ -240,7 +240,7 @@ class Room:
 @pytest.fixture
 def expanded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     asked: list[int] = []
-    inner = rep3.Stream
+    inner = rep3.inputs.Stream
 
     class Counted:
         def __init__(self, seed: bytes) -> None:
@@ -250,7 +250,7 @@ def expanded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
             asked.append(n)
             return self._inner.words(n)
 
-    monkeypatch.setattr(rep3, "Stream", Counted)
+    monkeypatch.setattr(rep3.inputs, "Stream", Counted)
     yield asked
 
 
@@ -272,8 +272,9 @@ def test_the_others_confirm_the_number_of_elements(expanded: list[int]) -> None:
 
         def answer(mine: Any) -> Any:
             other, seed = next(own)
-            inner = rep3.digest(seed)
-            return np.frombuffer(rep3.digest(b"input held", bytes([other]), n.to_bytes(8, "little"), inner), np.uint8)
+            digest = rep3.inputs.digest
+            held = digest(b"input held", bytes([other]), n.to_bytes(8, "little"), digest(seed))
+            return np.frombuffer(held, np.uint8)
 
         return answer
 

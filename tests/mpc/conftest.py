@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from privity.mpc.party import Party
-from privity.mpc.rep3 import Rep3
-from privity.mpc.rep3_bits import Adder
+from privity.mpc.rep3 import Adder, Rep3
 
 Changes = Mapping[tuple[int, int], Mapping[int, int | None]]
 

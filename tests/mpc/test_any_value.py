@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from privity.mpc import compare, sort
-from privity.mpc.rep3 import Rep3
-from privity.mpc.rep3_bits import Adder
+from privity.mpc.rep3 import Adder, Rep3
 from privity.mpc.shares import Bits, Share
 from privity.ring import layout
 from privity.ring.small import SmallRing

@@ -12,8 +12,7 @@ import pytest
 
 from privity.errors import UsageError
 from privity.mpc import orders, sort
-from privity.mpc.rep3 import Rep3
-from privity.mpc.rep3_bits import Adder
+from privity.mpc.rep3 import Adder, Rep3
 from privity.mpc.shares import Bits, Places, Share, Shown
 from privity.ring import layout, reference
 from privity.testing import (

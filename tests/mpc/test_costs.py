@@ -10,12 +10,10 @@ import numpy as np
 import pytest
 
 import privity
-from privity.mpc import rep3
 from privity.mpc.outside import Outside
 from privity.mpc.party import Party
-from privity.mpc.rep3 import Rep3
-from privity.mpc.rep3_bits import Adder
-from privity.mpc.rep3_draws import Draws
+from privity.mpc.rep3 import Adder, Rep3, inputs
+from privity.mpc.rep3.draws import Draws
 from privity.mpc.shares import Bits, Share, Shown
 from privity.ring import layout
 from privity.ring.prg import Stream
@@ -266,7 +264,7 @@ def test_an_owner_expands_each_seed_to_as_many_words_as_elements(monkeypatch: py
         made.append((seed, Counting(Stream(seed))))
         return made[-1][1]
 
-    monkeypatch.setattr(rep3, "Stream", stream)
+    monkeypatch.setattr(inputs, "Stream", stream)
     n = MANY[-1]
     got = drawn(
         Rep3, lambda p: [p.receive_input("bank", step, (n,)) for step in (1, 2)],

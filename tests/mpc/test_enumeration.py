@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from privity.mpc.rep3 import Rep3
-from privity.mpc.rep3_bits import Adder
+from privity.mpc.rep3 import Adder, Rep3
 from privity.mpc.shares import Bits, Share
 from privity.ring import layout, reference
 from privity.ring.small import SmallRing

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from privity.mpc import party, rep3, rep3_bits, rep3_shuffle
-from privity.mpc.rep3 import Rep3
-from privity.mpc.rep3_bits import Adder
+from privity.mpc import party, rep3
+from privity.mpc.rep3 import Adder, Rep3
 from privity.mpc.shares import Bits, Mix, Share, Shown
 from privity.ring import layout, order, reference
 from privity.ring.prg import Stream
@@ -181,8 +180,8 @@ def test_bits_of_more_planes_than_a_word_has() -> None:
 
 
 def test_sizes_are_beyond_the_thresholds() -> None:
-    assert LARGE - LANES - 64 > 2 * rep3._CHUNK and MIDDLE > 64 * rep3_bits._WIDE
-    assert 8 * MIDDLE > party._COALESCE and rep3_shuffle._WORD < 70
+    assert LARGE - LANES - 64 > 2 * rep3.protocol._CHUNK and MIDDLE > 64 * rep3.planes._WIDE
+    assert 8 * MIDDLE > party._COALESCE and rep3.shuffle._WORD < 70
 
 
 def test_something_is_received() -> None:
@@ -216,14 +215,14 @@ def test_zero_shares_of_outside_openings_never_come_twice(together_with: int | N
 def test_masks_of_an_owners_inputs_never_come_twice(holder: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two arrays of one owner. Parties 1 and 2 hold one of the two seeds of each: its words are zero here."""
     drawn: list[bytes] = []
-    fresh_seed = rep3.new_seed
+    fresh_seed = rep3.inputs.new_seed
 
     def seed() -> bytes:
         drawn.append(fresh_seed())
         return drawn[-1]
 
-    monkeypatch.setattr(rep3, "new_seed", seed)
-    monkeypatch.setattr(rep3, "Stream", lambda key: Zeros() if key in drawn[holder % 2 :: 2] else Stream(key))
+    monkeypatch.setattr(rep3.inputs, "new_seed", seed)
+    monkeypatch.setattr(rep3.inputs, "Stream", lambda key: Zeros() if key in drawn[holder % 2 :: 2] else Stream(key))
     view, x = ByteView(), np.full(LARGE, SECRETS[0], np.uint64)
 
     def deal(channel: Any, names: tuple[str, ...]) -> None:
@@ -323,7 +322,7 @@ def test_a_masked_angle_whose_mask_comes_again_is_caught(observer: int) -> None:
 
 
 def test_a_zero_share_of_an_outside_opening_that_comes_again_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Rep3, "_zero", lambda p, n: np.resize(p.low.words(1 << 16) - p.high.words(1 << 16), n))
+    monkeypatch.setattr(Rep3, "zero", lambda p, n: np.resize(p.low.words(1 << 16) - p.high.words(1 << 16), n))
     for observer in (None, 0, 1, 2):
         with pytest.raises(ViewLeaks):
             test_zero_shares_of_outside_openings_never_come_twice(observer)

@@ -12,8 +12,7 @@ import pytest
 import privity
 from privity.mpc import radix, sort
 from privity.mpc.outside import Outside
-from privity.mpc.rep3 import Rep3
-from privity.mpc.rep3_cost import Adder
+from privity.mpc.rep3 import Adder, Rep3
 from privity.mpc.shares import Bits, Mix, Mixed, Share, Shown
 from privity.session import Session
 from privity.testing import PROTOCOLS, Factory, ViewLeaks, reconstruct, run

@@ -11,8 +11,8 @@ import pytest
 
 import privity as pv
 from privity.errors import UsageError
-from privity.mpc import party, rep3, rep3_sine
-from privity.mpc.rep3 import Rep3
+from privity.mpc import party
+from privity.mpc.rep3 import Rep3, inputs, seat
 from privity.ring import prg
 from privity.ring.prg import KeySchedule, Stream
 from privity.session import Session
@@ -90,7 +90,7 @@ class Registry:
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     made = Registry()
-    for place in (prg, rep3, rep3_sine):
+    for place in (prg, inputs, seat):
         monkeypatch.setattr(place, "Stream", made.stream)
     yield made
 

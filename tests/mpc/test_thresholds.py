@@ -8,12 +8,12 @@ from pathlib import Path
 import privity
 
 PACKAGE = Path(privity.__file__).parent
-LOOKED_AT = [*PACKAGE.glob("mpc/*.py"), *PACKAGE.glob("psi/*.py"), *(PACKAGE / "ring").glob("*.py")]
+LOOKED_AT = [*PACKAGE.glob("mpc/**/*.py"), *PACKAGE.glob("psi/*.py"), *(PACKAGE / "ring").glob("*.py")]
 
 # Pieces in which masks are drawn or messages travel; and the plan of a sort, which asks in batches.
 THRESHOLDS = {
-    "mpc/party.py _COALESCE", "mpc/radix.py _PREPARED", "mpc/rep3.py _CHUNK", "mpc/rep3_bits.py _WIDE",
-    "mpc/rep3_shuffle.py _WORD", "psi/oprf.py CHUNK", "ring/order.py BATCH", "ring/prg.py _BLOCK_WORDS",
+    "mpc/party.py _COALESCE", "mpc/radix.py _PREPARED", "mpc/rep3/protocol.py _CHUNK", "mpc/rep3/planes.py _WIDE",
+    "mpc/rep3/shuffle.py _WORD", "psi/oprf.py CHUNK", "ring/order.py BATCH", "ring/prg.py _BLOCK_WORDS",
     "ring/prg.py _SMALL_WORDS", "ring/trig.py _BLOCK",
 }  # fmt: skip
 # Numbers of the mathematics, bounds beyond which there is an error and no other path, and the hash of public numbers,

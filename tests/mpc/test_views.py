@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 
 from privity.errors import PeerAborted, WireError
-from privity.mpc import logistic, rep3_sine, roots, spread
-from privity.mpc.rep3 import Rep3
-from privity.mpc.rep3_bits import Adder
+from privity.mpc import logistic, roots, spread
+from privity.mpc.rep3 import Adder, Rep3, seat
 from privity.mpc.shares import Bits, Share
 from privity.ring import layout, reference
 from privity.testing import (
@@ -69,7 +68,7 @@ class Executions:
 
         streams = lane_streams(holder, lanes, of_holder, lambda: fresh_rows(lanes, 1000))
         # The helper of a sine series draws for itself: as observer it knows what it drew.
-        own = mock.patch.object(rep3_sine, "Stream", lambda seed: LaneStream(lanes, known_rows(same, 77)))
+        own = mock.patch.object(seat, "Stream", lambda seed: LaneStream(lanes, known_rows(same, 77)))
         with own if observer == 2 else contextlib.nullcontext():
             self.run: Run = run(
                 protocol, lambda p: program(p, [rep3_share(c, p.party.index) for c in self.components]),
@@ -389,7 +388,7 @@ def test_a_mask_left_out_or_used_twice_is_caught(spoil: Any, name: str, changes:
 @pytest.mark.parametrize("observer", [None, 0, 1, 2])
 def test_an_opening_to_an_outsider_without_a_zero_share_is_caught(observer: int | None) -> None:
     class Bare(Rep3):
-        def _zero(self, n: int) -> Any:
+        def zero(self, n: int) -> Any:
             return layout.zeros((n,))
 
     test_an_outside_receiver_sees_the_value_only(observer)

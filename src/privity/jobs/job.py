@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import msgspec
 
 from ..errors import ConfigError
-from ..mpc.rep3_bits import Adder
+from ..mpc.rep3 import Adder
 from ..openings import MINIMUM_GROUP, RANGE_GUARD, RANGE_GUARDS
 from ..ring.fixed import FRACTION_BITS
 from ..types import Opening

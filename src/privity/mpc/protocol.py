@@ -14,7 +14,7 @@ from ..ring import layout
 from ..types import Channel, Cost, Ring
 from .permits import Kind, Permit
 from .public_numbers import PublicNumbers
-from .shares import Bits, Mix, Mixed, Share, Shown, merge
+from .shares import Bits, Mix, Mixed, Share, Shown, merge, xor
 
 CostFunction = Callable[..., Cost]
 Other = TypeVar("Other")
@@ -179,7 +179,7 @@ class Protocol(ABC):
         """1 where the low ``bits`` bits of x are all zero."""
 
     def xor(self, b: Bits, c: Bits) -> Bits:
-        return Bits(tuple([p ^ q for p, q in zip(b.parts, c.parts, strict=True)]), b.shape, b.planes)
+        return xor(b, c)
 
     def map_bits(self, b: Bits, fn: layout.Local) -> Bits:
         """A rearrangement of the elements of bits, or XORs of some (unpacked, rearranged, packed again; local)."""

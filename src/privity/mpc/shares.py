@@ -125,6 +125,11 @@ class Mixed:
     bits: Bits | None
 
 
+def xor(b: Bits, c: Bits) -> Bits:
+    """XOR, plane by plane: local, component by component."""
+    return Bits(tuple([p ^ q for p, q in zip(b.parts, c.parts, strict=True)]), b.shape, b.planes)
+
+
 def merge(shares: Sequence[Share], axis: int, new_axis: bool = False) -> Share:
     """Concatenate (or stack) shares along an axis, component by component."""
     join = layout.stack if new_axis else layout.concatenate

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ..types import RING_BITS, Cost
+from ...types import RING_BITS, Cost
 
 RIPPLE = 0  # the circuit that carries bit by bit
 

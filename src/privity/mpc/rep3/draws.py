@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from .rep3_cost import RIPPLE, Adder, digit_rows, packed, sklansky, tree_ands, words
-from .rep3_sine import _DEALT, _PUBLIC
+from .cost import RIPPLE, Adder, digit_rows, packed, sklansky, tree_ands, words
+from .sine import _DEALT, _PUBLIC
 
 
 class Draws(NamedTuple):

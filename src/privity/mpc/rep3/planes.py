@@ -2,8 +2,8 @@
 
     b = b0 ^ b1 ^ b2;  party i holds (b_i, b_{i+1})
 
-Adversary  as in rep3.py
-Assumes    as in rep3.py
+Adversary  as in protocol.py
+Assumes    as in protocol.py
 Reveals    shapes and the public bit counts
 Error      none
 Paper      Araki et al., CCS 2016 (AND); the carry-only tree has 181 ANDs for 63 bits
@@ -15,18 +15,13 @@ addends, so that one carry chain gives the sign, the bits of v cost nothing and 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
-from ..ring import layout
-from ..types import Ring
-from . import rep3_cross
-from .rep3_cost import RIPPLE, sklansky
-from .rep3_cost import Adder as Adder
-from .rep3_cost import packed as packed
-from .shares import Bits, Share
-
-if TYPE_CHECKING:
-    from .rep3 import Rep3
+from ...ring import layout
+from ...types import Ring
+from ..shares import Bits, Share, xor
+from . import cross, inputs
+from .cost import RIPPLE, sklansky
+from .seat import Seat
 
 _WIDE = 128  # words per plane from which planes are combined one by one instead of being gathered first
 
@@ -34,12 +29,12 @@ _WIDE = 128  # words per plane from which planes are combined one by one instead
 # -- gates -------------------------------------------------------------------------------------------------------
 
 
-def invert(proto: Rep3, b: Bits) -> Bits:
+def invert(seat: Seat, b: Bits) -> Bits:
     """Flip component 0, held by party 0 (first) and party 2 (second)."""
     first, second = b.parts
-    if proto.party.index == 0:
+    if seat.party.index == 0:
         first = ~first
-    elif proto.party.index == 2:
+    elif seat.party.index == 2:
         second = ~second
     return Bits((first, second), b.shape, b.planes)
 
@@ -48,37 +43,37 @@ Parts = tuple[Ring, ...]
 Block = tuple[Parts, Parts]
 
 
-def and_(proto: Rep3, b: Bits, c: Bits) -> Bits:
+def and_(seat: Seat, b: Bits, c: Bits) -> Bits:
     """z_i = b_i (c_i ^ c_{i+1}) ^ b_{i+1} c_i ^ zero_i, passed to the previous party."""
-    return _and_blocks(proto, [(b.parts, c.parts)], b.shape)
+    return _and_blocks(seat, [(b.parts, c.parts)], b.shape)
 
 
-def _and_blocks(proto: Rep3, blocks: Sequence[Block], shape: tuple[int, ...]) -> Bits:
+def _and_blocks(seat: Seat, blocks: Sequence[Block], shape: tuple[int, ...]) -> Bits:
     """AND of the two operands of every block, plane by plane, the results one below the other; one round in all."""
-    p, k = proto.party, proto.party.ring
+    p, k = seat.party, seat.party.ring
     w = blocks[0][0][0].shape[1]
     z = layout.empty((sum(len(left[0]) for left, _ in blocks), w))
     if w >= _WIDE:  # plane by plane: operands and masks of one AND stay in the cache
         row = 0
         for (xa, xb), (ya, yb) in blocks:
             for i in range(len(xa)):
-                k.rep3_and(xa[i], xb[i], ya[i], yb[i], proto.low.words(w), proto.high.words(w), out=z[row])
+                k.rep3_and(xa[i], xb[i], ya[i], yb[i], seat.low.words(w), seat.high.words(w), out=z[row])
                 row += 1
     elif z.size:
         operands = [layout.concatenate([block[side][c] for block in blocks], 0) for side in (0, 1) for c in (0, 1)]
-        masks = (proto.low.words(z.size).reshape(z.shape), proto.high.words(z.size).reshape(z.shape))
+        masks = (seat.low.words(z.size).reshape(z.shape), seat.high.words(z.size).reshape(z.shape))
         k.rep3_and(*operands, *masks, out=z)
     nxt = layout.empty(z.shape)
     p.exchange([((p.index - 1) % 3, z)], [((p.index + 1) % 3, nxt)], "bits")
     return Bits((z, nxt), shape, len(z))
 
 
-def matmul(proto: Rep3, x: Bits, y: Bits) -> Bits:
+def matmul(seat: Seat, x: Bits, y: Bits) -> Bits:
     """x (m, k) times the k planes of y: as ``and_``, each party adds its parts of all products up before it sends."""
-    p, k = proto.party, proto.party.ring
+    p, k = seat.party, seat.party.ring
     marks = [k.from_planes(part, x.size).reshape(x.shape) for part in x.parts]
     z = k.rep3_select(*marks, *y.parts)
-    z ^= (proto.low.words(z.size) ^ proto.high.words(z.size)).reshape(z.shape)
+    z ^= (seat.low.words(z.size) ^ seat.high.words(z.size)).reshape(z.shape)
     nxt = layout.empty(z.shape)
     p.exchange([((p.index - 1) % 3, z)], [((p.index + 1) % 3, nxt)], "bits")
     return Bits((z, nxt), y.shape, x.shape[0])
@@ -89,20 +84,20 @@ def _planes(b: Bits, key: slice | list[int]) -> Parts:
     return tuple(part[key] for part in b.parts)
 
 
-def _input_u(proto: Rep3, planes: Ring, shape: tuple[int, ...]) -> Bits:
+def _input_u(seat: Seat, planes: Ring, shape: tuple[int, ...]) -> Bits:
     """Party 1's ``planes`` as bits: component 1 from the stream of 0 and 1, component 2 sent to party 2.
 
     The other parties' ``planes`` (of v) only tell the size.
     """
-    p, i = proto.party, proto.party.index
+    p, i = seat.party, seat.party.index
     count, w = planes.shape
     if i == 1:
-        mask = proto.low.words(count * w).reshape(count, w)
+        mask = seat.low.words(count * w).reshape(count, w)
         rest = planes ^ mask
         p.exchange([(2, rest)], [], "bits")
         return Bits((mask, rest), shape, count)
     if i == 0:
-        mask = proto.high.words(count * w).reshape(count, w)
+        mask = seat.high.words(count * w).reshape(count, w)
         p.exchange([], [], "bits")
         return Bits((layout.zeros_like(mask), mask), shape, count)
     rest = layout.empty((count, w))
@@ -110,24 +105,24 @@ def _input_u(proto: Rep3, planes: Ring, shape: tuple[int, ...]) -> Bits:
     return Bits((rest, layout.zeros_like(rest)), shape, count)
 
 
-def _with_v(proto: Rep3, u: Bits, v: Ring | None) -> Bits:
+def _with_v(seat: Seat, u: Bits, v: Ring | None) -> Bits:
     """u ^ v, where v (planes) is known to parties 0 and 2: it goes into the empty component 0."""
     first, second = u.parts
     if v is None:
         return Bits((first, second), u.shape, u.planes)
-    return Bits((v, second) if proto.party.index == 0 else (first, v), u.shape, u.planes)
+    return Bits((v, second) if seat.party.index == 0 else (first, v), u.shape, u.planes)
 
 
-def _and_v(proto: Rep3, u: Bits, v: Ring | None, low: int, high: int) -> Bits:
+def _and_v(seat: Seat, u: Bits, v: Ring | None, low: int, high: int) -> Bits:
     """u & v on planes low..high-1: u_1 & v at party 0, u_2 & v at party 2; only these two talk, masked."""
-    p, i = proto.party, proto.party.index
+    p, i = seat.party, seat.party.index
     count, w = high - low, u.parts[0].shape[1]
     if i == 1:
-        parts = (proto.low.words(count * w).reshape(count, w), proto.high.words(count * w).reshape(count, w))
+        parts = (seat.low.words(count * w).reshape(count, w), seat.high.words(count * w).reshape(count, w))
         p.exchange([], [], "bits")
         return Bits(parts, u.shape, count)
     assert v is not None
-    mask = (proto.high if i == 0 else proto.low).words(count * w).reshape(count, w)
+    mask = (seat.high if i == 0 else seat.low).words(count * w).reshape(count, w)
     piece = (u.parts[1] if i == 0 else u.parts[0])[low:high] & v[low:high]
     piece ^= mask
     other = layout.empty((count, w))
@@ -139,111 +134,111 @@ def _and_v(proto: Rep3, u: Bits, v: Ring | None, low: int, high: int) -> Bits:
 # -- adders ------------------------------------------------------------------------------------------------------
 
 
-def _split(proto: Rep3, x: Share) -> Ring:
+def _split(seat: Seat, x: Share) -> Ring:
     """u = x1 + x2 at party 1, v = x0 at parties 0 and 2, one-dimensional."""
     a, b = x.flat()
-    return (a, a + b, b)[proto.party.index]
+    return (a, a + b, b)[seat.party.index]
 
 
-def tree(proto: Rep3, rows: Parts, shape: tuple[int, ...]) -> Bits:
+def tree(seat: Seat, rows: Parts, shape: tuple[int, ...]) -> Bits:
     """Carry out of all positions, given in rows g_0, g_1, t_1, g_2, t_2, ... of every component; combined by halves."""
-    p, k = proto.party, proto.party.ring
+    p, k = seat.party, seat.party.ring
     a, b = rows
     w = a.shape[1]
     while len(a) > 1:
         fresh = 2 * ((len(a) + 1) // 4) - 1
         if w >= _WIDE:
-            a, b = _wide_level(proto, a, b)
+            a, b = _wide_level(seat, a, b)
         else:
-            masks = (proto.low.words(fresh * w).reshape(fresh, w), proto.high.words(fresh * w).reshape(fresh, w))
+            masks = (seat.low.words(fresh * w).reshape(fresh, w), seat.high.words(fresh * w).reshape(fresh, w))
             a, b = k.and_level(a, b, *masks)
         p.exchange([((p.index - 1) % 3, a[:fresh])], [((p.index + 1) % 3, b[:fresh])], "bits")
     return Bits((a, b), shape, 1)
 
 
-def _wide_level(proto: Rep3, a: Ring, b: Ring) -> Parts:
+def _wide_level(seat: Seat, a: Ring, b: Ring) -> Parts:
     """As the kernel ``and_level``, plane by plane: operands and masks of one AND stay in the cache."""
-    k, count, w = proto.party.ring, (len(a) + 1) // 2, a.shape[1]
+    k, count, w = seat.party.ring, (len(a) + 1) // 2, a.shape[1]
     pairs, left = count // 2, 2 * (count % 2)
     za, zb = (layout.empty((2 * pairs - 1 + left, w)) for _ in range(2))
     for i in range(pairs):
         high, row = 4 * i + 2, max(0, 2 * i - 1)
         for low, to in ((max(0, 4 * i - 1), row), *(((4 * i, row + 1),) if i else ())):
-            k.rep3_and(a[high], b[high], a[low], b[low], proto.low.words(w), proto.high.words(w), out=za[to])
+            k.rep3_and(a[high], b[high], a[low], b[low], seat.low.words(w), seat.high.words(w), out=za[to])
         layout.xor_into(za[row], a[high - 1])
     for new, old in ((za, a), (zb, b)) if left else ():
         layout.write(new, slice(-2, None), old[-2:])
     return za, zb
 
 
-def _ripple(proto: Rep3, u: Bits, v: Ring | None, bits: int) -> Iterator[Bits]:
+def _ripple(seat: Seat, u: Bits, v: Ring | None, bits: int) -> Iterator[Bits]:
     """c_1 to c_bits; c_{j+1} = u_j ^ ((u_j ^ v_j) & (u_j ^ c_j)), c_1 = u_0 & v_0: one AND and one round a bit."""
-    carry = _and_v(proto, u, v, 0, 1)
-    both = _with_v(proto, u, v)
+    carry = _and_v(seat, u, v, 0, 1)
+    both = _with_v(seat, u, v)
     yield carry
     for j in range(1, bits):
         uj = u.rows(j, j + 1)
-        carry = proto.xor(uj, and_(proto, both.rows(j, j + 1), proto.xor(uj, carry)))
+        carry = xor(uj, and_(seat, both.rows(j, j + 1), xor(uj, carry)))
         yield carry
 
 
-def _carry(proto: Rep3, g: Bits, u: Bits, v: Ring | None, bits: int) -> Bits:
+def _carry(seat: Seat, g: Bits, u: Bits, v: Ring | None, bits: int) -> Bits:
     """Carry out of the low ``bits`` bits of u + v, by the tree; g = u & v."""
-    t = _with_v(proto, u.rows(0, bits), _rows(v, 0, bits))
-    return tree(proto, tuple(layout.interleaved(*pair) for pair in zip(g.parts, t.parts, strict=True)), g.shape)
+    t = _with_v(seat, u.rows(0, bits), _rows(v, 0, bits))
+    return tree(seat, tuple(layout.interleaved(*pair) for pair in zip(g.parts, t.parts, strict=True)), g.shape)
 
 
-def _addends(proto: Rep3, planes: Ring, shape: tuple[int, ...]) -> tuple[Bits, Ring | None]:
+def _addends(seat: Seat, planes: Ring, shape: tuple[int, ...]) -> tuple[Bits, Ring | None]:
     """Shares of u's planes, and v's planes where they are known (parties 0 and 2)."""
-    return _input_u(proto, planes, shape), None if proto.party.index == 1 else planes
+    return _input_u(seat, planes, shape), None if seat.party.index == 1 else planes
 
 
 def _rows(v: Ring | None, low: int, high: int) -> Ring | None:
     return None if v is None else v[low:high]
 
 
-def msb(proto: Rep3, x: Share, bits: int, blur: int = 0) -> Bits:
+def msb(seat: Seat, x: Share, bits: int, blur: int = 0) -> Bits:
     """Bit ``bits`` of x, which is its sign when |x| < 2^bits.
 
     ``blur`` low bits of both addends are left out, and with them their carry: 0 <= x < 2^blur may count as negative.
     """
-    k, known = proto.party.ring, _split(proto, x)
+    k, known = seat.party.ring, _split(seat, x)
     if blur:
         known, bits = known >> layout.constant(blur), bits - blur
-    circuit = proto.adder.circuit(x.size, bits, proto.width)
+    circuit = seat.adder.circuit(x.size, bits, seat.width)
     if circuit > 1:
-        rows, top = rep3_cross.digits(proto, known, bits, circuit)
-        return proto.xor(tree(proto, rows, x.shape), Bits(top, x.shape))
-    u, v = _addends(proto, k.to_planes(known, bits + 1), x.shape)
+        rows, top = cross.digits(seat, known, bits, circuit)
+        return xor(tree(seat, rows, x.shape), Bits(top, x.shape))
+    u, v = _addends(seat, k.to_planes(known, bits + 1), x.shape)
     if circuit == RIPPLE:
-        *_, carry = _ripple(proto, u, v, bits)
+        *_, carry = _ripple(seat, u, v, bits)
     else:
-        carry = _carry(proto, _and_v(proto, u, v, 0, bits), u, v, bits)
-    return proto.xor(carry, _with_v(proto, u.rows(bits, bits + 1), _rows(v, bits, bits + 1)))
+        carry = _carry(seat, _and_v(seat, u, v, 0, bits), u, v, bits)
+    return xor(carry, _with_v(seat, u.rows(bits, bits + 1), _rows(v, bits, bits + 1)))
 
 
-def decompose(proto: Rep3, x: Share, count: int, serial: bool = False) -> Bits:
+def decompose(seat: Seat, x: Share, count: int, serial: bool = False) -> Bits:
     """The low ``count`` bits of x: sum bit j = u_j ^ v_j ^ carry_j with all carries from a Sklansky adder; ``serial``:
     from one bit to the next, with a fifth of the ANDs.
     """
-    u, v = _addends(proto, proto.party.ring.to_planes(_split(proto, x), count), x.shape)
-    total = _with_v(proto, u, v)
+    u, v = _addends(seat, seat.party.ring.to_planes(_split(seat, x), count), x.shape)
+    total = _with_v(seat, u, v)
     positions = count - 1
     if positions == 0:
         return total
     if serial:
         sums = tuple(layout.copy(a) for a in total.parts)
-        for j, carry in enumerate(_ripple(proto, u, v, positions), 1):
+        for j, carry in enumerate(_ripple(seat, u, v, positions), 1):
             for total_part, carries in zip(sums, carry.parts, strict=True):
                 layout.xor_into(total_part[j], carries[0])
         return Bits(sums, x.shape, count)
-    g = _and_v(proto, u, v, 0, positions)
+    g = _and_v(seat, u, v, 0, positions)
     g_parts = [layout.copy(a) for a in g.parts]
     t_parts = [layout.copy(a[:positions]) for a in total.parts]
     for i_g, j_g, i_t, j_t in sklansky(positions):
         t_bits, g_bits = Bits(tuple(t_parts), x.shape, positions), Bits(tuple(g_parts), x.shape, positions)
         blocks = [(_planes(t_bits, i_g), _planes(g_bits, j_g)), (_planes(t_bits, i_t), _planes(t_bits, j_t))]
-        z = _and_blocks(proto, blocks, x.shape)
+        z = _and_blocks(seat, blocks, x.shape)
         for c in range(2):
             g_parts[c][i_g] ^= z.parts[c][: len(i_g)]
             t_parts[c][i_t] = z.parts[c][len(i_g) :]
@@ -255,15 +250,15 @@ def decompose(proto: Rep3, x: Share, count: int, serial: bool = False) -> Bits:
     return Bits(tuple(parts), x.shape, count)
 
 
-def is_zero(proto: Rep3, x: Share, bits: int) -> Bits:
+def is_zero(seat: Seat, x: Share, bits: int) -> Bits:
     """u == -v on the low bits: AND over all planes of NOT(u ^ -v)."""
-    known = _split(proto, x)
-    known = known if proto.party.index == 1 else layout.negative(known)
-    u, v = _addends(proto, proto.party.ring.to_planes(known, bits), x.shape)
-    e = invert(proto, _with_v(proto, u, v))
+    known = _split(seat, x)
+    known = known if seat.party.index == 1 else layout.negative(known)
+    u, v = _addends(seat, seat.party.ring.to_planes(known, bits), x.shape)
+    e = invert(seat, _with_v(seat, u, v))
     while e.planes > 1:
         pairs = e.planes // 2
-        z = _and_blocks(proto, [(_planes(e, slice(1, 2 * pairs, 2)), _planes(e, slice(0, 2 * pairs, 2)))], x.shape)
+        z = _and_blocks(seat, [(_planes(e, slice(1, 2 * pairs, 2)), _planes(e, slice(0, 2 * pairs, 2)))], x.shape)
         if e.planes % 2:
             last = e.planes - 1
             parts = tuple(layout.concatenate([a, b[last:]], 0) for a, b in zip(z.parts, e.parts, strict=True))
@@ -275,16 +270,16 @@ def is_zero(proto: Rep3, x: Share, bits: int) -> Bits:
 # -- conversion --------------------------------------------------------------------------------------------------
 
 
-def b2a(proto: Rep3, b: Bits) -> Share:
+def b2a(seat: Seat, b: Bits) -> Share:
     """b = a ^ c = a + c - 2 a c with a = b1 ^ b2 known to party 1 and c = b0 known to parties 0 and 2.
 
     Party 1 inputs a as (PRG, a - PRG); a c is local to 0 and 2 and reshared between them. Few bits take one round.
     """
-    p, k, i = proto.party, proto.party.ring, proto.party.index
+    p, k, i = seat.party, seat.party.ring, seat.party.index
     n = b.size
     shape = b.shape if b.planes == 1 else (b.planes, *b.shape)
     total = n * b.planes
-    hurry = proto.adder.hurry(8 * total)
+    hurry = seat.adder.hurry(8 * total)
     two = layout.constant(2)
 
     def ints(planes: Ring) -> Ring:
@@ -292,25 +287,25 @@ def b2a(proto: Rep3, b: Bits) -> Share:
 
     first, second = b.parts
     if hurry:
-        parts = rep3_cross.bit_to_ring(proto, ints(first ^ second if i == 1 else first if i == 0 else second))
+        parts = cross.bit_to_ring(seat, ints(first ^ second if i == 1 else first if i == 0 else second))
     elif i == 1:
         a = ints(first ^ second)
-        a1, r1 = proto.low.words(total), proto.low.words(total)
-        r2 = proto.high.words(total)
+        a1, r1 = seat.low.words(total), seat.low.words(total)
+        r2 = seat.high.words(total)
         a2 = a - a1
         p.exchange([(2, a2)], [], "bit to ring")
         p.exchange([], [], "bit to ring")
         parts = (a1 - two * r1, a2 - two * r2)
     elif i == 0:
         c = ints(first)
-        a1, r1 = proto.high.words(total), proto.high.words(total)
+        a1, r1 = seat.high.words(total), seat.high.words(total)
         p.exchange([], [], "bit to ring")
         mine, got = a1 * c - r1, layout.empty(total)
         p.exchange([(2, mine)], [(2, got)], "bit to ring")
         parts = (c - two * (mine + got), a1 - two * r1)
     else:
         c = ints(second)
-        r2, a2, got = proto.low.words(total), layout.empty(total), layout.empty(total)
+        r2, a2, got = seat.low.words(total), layout.empty(total), layout.empty(total)
         p.exchange([], [(1, a2)], "bit to ring")
         mine = a2 * c - r2
         p.exchange([(0, mine)], [(0, got)], "bit to ring")
@@ -318,19 +313,19 @@ def b2a(proto: Rep3, b: Bits) -> Share:
     return Share((parts[0].reshape(shape), parts[1].reshape(shape)), shape)
 
 
-def from_ring_bits(proto: Rep3, x: Share) -> Bits:
+def from_ring_bits(seat: Seat, x: Share) -> Bits:
     """x in {0, 1} as bits, locally: the low bit of a sum is the XOR of the low bits."""
-    return Bits(tuple(proto.party.ring.to_planes(a, 1) for a in x.flat()), x.shape, 1)
+    return Bits(tuple(seat.party.ring.to_planes(a, 1) for a in x.flat()), x.shape, 1)
 
 
-def truncate_nearest(proto: Rep3, x: Share, shift: int) -> Share:
+def truncate_nearest(seat: Seat, x: Share, shift: int) -> Share:
     """x divided by 2^shift and rounded to nearest; see nearest_known."""
     a, b = x.flat()
-    known: Ring = (a + proto.half, a + b, b + proto.half)[proto.party.index]
-    return nearest_known(proto, known, x.shape, shift)
+    known: Ring = (a + seat.half, a + b, b + seat.half)[seat.party.index]
+    return nearest_known(seat, known, x.shape, shift)
 
 
-def nearest_known(proto: Rep3, known: Ring, shape: tuple[int, ...], d: int) -> Share:
+def nearest_known(seat: Seat, known: Ring, shape: tuple[int, ...], d: int) -> Share:
     """floor((x + 2^(d-1)) / 2^d), exactly, where x + 2^62 = u + v with u known to party 1 and v to parties 0 and 2.
 
     With y = x + 2^62 + 2^(d-1), the last term added to v:
@@ -340,23 +335,23 @@ def nearest_known(proto: Rep3, known: Ring, shape: tuple[int, ...], d: int) -> S
     valid for 0 <= y < 2^63, hence |x| <= 2^62 - 2^(d-1). The carry of the low d bits and the wrap bit are computed
     on shares.
     """
-    k, i = proto.party.ring, proto.party.index
+    k, i = seat.party.ring, seat.party.index
     if i != 1:
         known = known + layout.constant(1 << (d - 1))
     flat = (known.size,)
     # Planes: the d low bits, and the top bit on plane d.
-    top = k.to_planes(known >> layout.constant(proto.width - 1), 1)
-    u, v = _addends(proto, layout.concatenate([k.to_planes(known, d), top], 0), flat)
-    g = _and_v(proto, u, v, 0, d + 1)
-    carry = _carry(proto, g.rows(0, d), u, v, d)
-    wrap = proto.xor(g.rows(d, d + 1), _with_v(proto, u.rows(d, d + 1), _rows(v, d, d + 1)))
+    top = k.to_planes(known >> layout.constant(seat.width - 1), 1)
+    u, v = _addends(seat, layout.concatenate([k.to_planes(known, d), top], 0), flat)
+    g = _and_v(seat, u, v, 0, d + 1)
+    carry = _carry(seat, g.rows(0, d), u, v, d)
+    wrap = xor(g.rows(d, d + 1), _with_v(seat, u.rows(d, d + 1), _rows(v, d, d + 1)))
     both = zip(carry.parts, wrap.parts, strict=True)
-    flags = b2a(proto, Bits(tuple(layout.concatenate([c, e], 0) for c, e in both), flat, 2))
+    flags = b2a(seat, Bits(tuple(layout.concatenate([c, e], 0) for c, e in both), flat, 2))
     shifted = known >> layout.constant(d)
-    u_part = proto.share(1, shifted if i == 1 else None, flat)
-    lift = layout.constant(1 << (proto.width - d))
+    u_part = inputs.share(seat, 1, shifted if i == 1 else None, flat)
+    lift = layout.constant(1 << (seat.width - d))
     first, second = (s[0] - lift * s[1] + q for s, q in zip(flags.parts, u_part.parts, strict=True))
-    v_part = shifted - layout.constant(1 << (proto.width - 2 - d))
+    v_part = shifted - layout.constant(1 << (seat.width - 2 - d))
     if i == 0:
         first = first + v_part
     elif i == 2:

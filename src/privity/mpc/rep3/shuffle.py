@@ -2,8 +2,8 @@
 
     x = a + b, a at party A, b at party B; the pairs (A, B), (B, C), (C, A) permute one after the other
 
-Adversary  as in rep3.py: of the three permutations a party lacks one
-Assumes    as in rep3.py
+Adversary  as in protocol.py: of the three permutations a party lacks one
+Assumes    as in protocol.py
 Reveals    shapes; ``shuffle_and_open`` and ``open_bits`` open to all compute parties what the caller has made
            independent of the secrets: positions, masked digits and comparisons of distinct keys in shuffled order
 Error      none; permutations are uniform (ring/order.py)
@@ -15,15 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..ring import layout, order
-from ..types import Cost, Ring
-from .rep3_cost import packed
-from .shares import Bits, Mix, Mixed, Share, Shown
-
-if TYPE_CHECKING:
-    from .rep3 import Rep3
+from ...ring import layout, order
+from ...types import Cost, Ring
+from ..shares import Bits, Mix, Mixed, Share, Shown
+from .cost import packed
+from .seat import Seat
 
 _WORD = 64
 
@@ -44,10 +42,10 @@ def cost_open_bits(n: int, planes: int = 1) -> Cost:
     return Cost(1, (8 * planes * ((n + 63) // 64),) * 3)
 
 
-def draw(proto: Rep3, n: int) -> Mix:
+def draw(seat: Seat, n: int) -> Mix:
     """The two permutations that this party knows, named by the party that does not: drawn with the third one."""
-    i = proto.party.index
-    low, high = order.permutation(proto.low.words, n), order.permutation(proto.high.words, n)
+    i = seat.party.index
+    low, high = order.permutation(seat.low.words, n), order.permutation(seat.high.words, n)
     return Mix(n, {(i + 1) % 3: low, (i - 1) % 3: high})
 
 
@@ -85,8 +83,8 @@ def _roles(undo: bool) -> tuple[int, int, int]:
     return (0, 2, 1) if undo else (0, 1, 2)
 
 
-def _stream(proto: Rep3, other: int) -> Any:
-    return proto.low if other == (proto.party.index - 1) % 3 else proto.high
+def _stream(seat: Seat, other: int) -> Any:
+    return seat.low if other == (seat.party.index - 1) % 3 else seat.high
 
 
 def _lacking(i: int, a: int) -> int:
@@ -94,14 +92,14 @@ def _lacking(i: int, a: int) -> int:
     return 0 if i == (a - 1) % 3 else 1
 
 
-def _permuted(proto: Rep3, columns: Sequence[_Columns], mix: Mix, undo: bool) -> list[Ring]:
+def _permuted(seat: Seat, columns: Sequence[_Columns], mix: Mix, undo: bool) -> list[Ring]:
     """The rows moved by the three permutations one after the other, the last first if ``undo``. One round.
 
     A and B hold x = a + b and permute it, masked anew (z from their stream); A passes a to C, for which it is uniform.
     B permutes b with C's permutation too and passes it to A, masked by t from the stream of B and C; C does and adds
     the same. What is left to do is the permutation of C and A, who now hold the sum: their parts of it (nothing at B).
     """
-    p, i = proto.party, proto.party.index
+    p, i = seat.party, seat.party.index
     a, b, c = _roles(undo)
 
     def moved(of: _Columns, values: Ring, absent: int) -> Ring:
@@ -110,13 +108,13 @@ def _permuted(proto: Rep3, columns: Sequence[_Columns], mix: Mix, undo: bool) ->
     if i == b:
         side, out = _lacking(i, a), []
         for of in columns:
-            part = of.minus(moved(of, of.parts[side], c), _stream(proto, a).words(of.size))
-            out.append(of.minus(moved(of, part, a), _stream(proto, c).words(of.size)))
+            part = of.minus(moved(of, of.parts[side], c), _stream(seat, a).words(of.size))
+            out.append(of.minus(moved(of, part, a), _stream(seat, c).words(of.size)))
         p.exchange([(a, of.message(p.ring, x)) for of, x in zip(columns, out, strict=True)], [], "shuffle")
         return []
     got = [of.buffer() for of in columns]
     if i == a:
-        out = [of.plus(moved(of, of.plus(*of.parts), c), _stream(proto, b).words(of.size)) for of in columns]
+        out = [of.plus(moved(of, of.plus(*of.parts), c), _stream(seat, b).words(of.size)) for of in columns]
         p.exchange(
             [(c, of.message(p.ring, x)) for of, x in zip(columns, out, strict=True)], [(b, x) for x in got], "shuffle"
         )
@@ -124,13 +122,13 @@ def _permuted(proto: Rep3, columns: Sequence[_Columns], mix: Mix, undo: bool) ->
     p.exchange([], [(a, x) for x in got], "shuffle")
     halves = []
     for of, x in zip(columns, got, strict=True):
-        half = of.plus(moved(of, of.values(p.ring, x), a), _stream(proto, b).words(of.size))
+        half = of.plus(moved(of, of.values(p.ring, x), a), _stream(seat, b).words(of.size))
         halves.append(moved(of, half, b))
     return halves
 
 
 def _reshared(
-    proto: Rep3,
+    seat: Seat,
     kept: Sequence[_Columns],
     shown: Sequence[_Columns],
     halves: Sequence[Ring],
@@ -143,12 +141,12 @@ def _reshared(
     A and C send their parts, masked by a zero share of theirs, since B knows one part in another order; ``masks`` (in
     the shuffled order) are added first, by A the components it has, by C the one that A lacks.
     """  # fmt: skip
-    p, i = proto.party, proto.party.index
+    p, i = seat.party, seat.party.index
     a, b, c = _roles(undo)
     if i == b:
         shares = []
         for of in kept:
-            first, second = _stream(proto, a).words(of.size), _stream(proto, c).words(of.size)
+            first, second = _stream(seat, a).words(of.size), _stream(seat, c).words(of.size)
             shares.append((first, second) if a == (i - 1) % 3 else (second, first))
         both = [(of.buffer(), of.buffer()) for of in shown]
         receive = [(a, x) for x, _ in both] + [(c, y) for _, y in both]
@@ -156,11 +154,11 @@ def _reshared(
         opened = [of.plus(of.values(p.ring, x), of.values(p.ring, y)) for of, (x, y) in zip(shown, both, strict=True)]
         return shares, opened
     other = c if i == a else a
-    own = [_stream(proto, b).words(of.size) for of in kept]
+    own = [_stream(seat, b).words(of.size) for of in kept]
     mine = [of.minus(half, mask) for of, half, mask in zip(kept, halves, own, strict=False)]
     told = []
     for of, half, mask in zip(shown, halves[len(kept) :], masks, strict=True):
-        zero = _stream(proto, other).words(of.size)
+        zero = _stream(seat, other).words(of.size)
         told.append(of.plus(half, zero) if i == a else of.minus(half, zero))
         if mask is not None:
             told[-1] = of.plus(told[-1], of.plus(*mask) if i == a else mask[_lacking(i, a)])
@@ -196,41 +194,41 @@ def _split(parts: Sequence[tuple[Ring, Ring]], items: Sequence[Share]) -> list[S
     return out
 
 
-def _bit_columns(proto: Rep3, b: Bits | None) -> list[_Columns]:
+def _bit_columns(seat: Seat, b: Bits | None) -> list[_Columns]:
     """Rows of bits as words, a group for every 64 planes."""
     if b is None:
         return []
     blocks = [b.rows(low, min(low + _WORD, b.planes)) for low in range(0, b.planes, _WORD)]
     width = layout.count(b.shape[1:])
-    return [_Columns(_words(proto, x), (width,), x.planes, True) for x in blocks]
+    return [_Columns(_words(seat, x), (width,), x.planes, True) for x in blocks]
 
 
-def _words(proto: Rep3, b: Bits) -> tuple[Ring, Ring]:
-    first, second = (proto.party.ring.from_planes(part, b.size) for part in b.parts)
+def _words(seat: Seat, b: Bits) -> tuple[Ring, Ring]:
+    first, second = (seat.party.ring.from_planes(part, b.size) for part in b.parts)
     return first, second
 
 
-def shuffle(proto: Rep3, items: Sequence[Share], mix: Mix, undo: bool = False) -> list[Share]:
+def shuffle(seat: Seat, items: Sequence[Share], mix: Mix, undo: bool = False) -> list[Share]:
     """Rows moved by the three permutations; shares are fresh. Two rounds."""
     columns = _ring_columns(items)
-    halves = _permuted(proto, columns, mix, undo)
-    return _split(_reshared(proto, columns, [], halves, undo, [])[0], items)
+    halves = _permuted(seat, columns, mix, undo)
+    return _split(_reshared(seat, columns, [], halves, undo, [])[0], items)
 
 
-def shuffle_and_open(proto: Rep3, shown: Sequence[Shown], mix: Mix, items: Sequence[Share], bits: Bits | None) -> Mixed:
+def shuffle_and_open(seat: Seat, shown: Sequence[Shown], mix: Mix, items: Sequence[Share], bits: Bits | None) -> Mixed:
     """As shuffle, and ``shown`` opened in the shuffled order, in the same two rounds."""
-    k = proto.party.ring
+    k = seat.party.ring
     told: list[_Columns] = []
     for each in shown:
         if isinstance(each.value, Share):
             first, second = each.value.flat()
             told.append(_Columns((first, second), (layout.count(each.value.shape[1:]),), each.bits))
         else:
-            told.extend(_bit_columns(proto, each.value))
-    kept = [*_ring_columns(items), *_bit_columns(proto, bits)]
-    halves = _permuted(proto, [*kept, *told], mix, False)
-    masks = [None if x.mask is None else _words(proto, x.mask) for x in shown]
-    shares, opened = _reshared(proto, kept, told, halves, False, masks)
+            told.extend(_bit_columns(seat, each.value))
+    kept = [*_ring_columns(items), *_bit_columns(seat, bits)]
+    halves = _permuted(seat, [*kept, *told], mix, False)
+    masks = [None if x.mask is None else _words(seat, x.mask) for x in shown]
+    shares, opened = _reshared(seat, kept, told, halves, False, masks)
     moved = None
     if bits is not None:
         words = shares[1 if items else 0 :]
@@ -244,9 +242,9 @@ def shuffle_and_open(proto: Rep3, shown: Sequence[Shown], mix: Mix, items: Seque
     return Mixed(low, _split(shares, items), moved)
 
 
-def open_bits(proto: Rep3, b: Bits) -> Ring:
+def open_bits(seat: Seat, b: Bits) -> Ring:
     """Planes of bits as integers at all compute parties."""
-    p, i = proto.party, proto.party.index
+    p, i = seat.party, seat.party.index
     first, second = b.parts
     missing = layout.empty(first.shape)
     p.exchange([((i + 1) % 3, layout.copy(first))], [((i - 1) % 3, missing)], "bits")

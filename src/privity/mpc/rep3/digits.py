@@ -2,11 +2,11 @@
 
     r = a ^ c, a = r1 ^ r2 known to party 1, c = r0 known to parties 0 and 2
 
-Adversary  as in rep3.py: of the three components of a digit a party lacks one
-Assumes    as in rep3.py
+Adversary  as in protocol.py: of the three components of a digit a party lacks one
+Assumes    as in protocol.py
 Reveals    shapes
 Error      none
-Paper      derived here: the conversion of bits in rep3_bits.py, for w bits at once. What it is for, a table turned by
+Paper      derived here: the conversion of bits in planes.py, for w bits at once. What it is for, a table turned by
            an opened masked value: Ishai et al., TCC 2013
 """
 
@@ -14,16 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
-from ..ring import layout, order
-from ..ring.prg import Stream
-from ..types import Cost, Ring
-from .rep3_cost import packed
-from .shares import Bits, Share
-
-if TYPE_CHECKING:
-    from .rep3 import Rep3
+from ...ring import layout, order
+from ...ring.prg import Stream
+from ...types import Cost, Ring
+from ..shares import Bits, Share
+from .cost import packed
+from .seat import Seat
 
 _each = partial(zip, strict=True)
 
@@ -33,14 +30,14 @@ def cost(n: int, widths: Sequence[int], bits: int) -> Cost:
     return Cost(2, (sum(packed(n * ((1 << w) - 1), bits) for w in widths),) * 3)
 
 
-def random_digits(proto: Rep3, n: int, widths: Sequence[int], bits: int) -> list[tuple[Bits, Share]]:
+def random_digits(seat: Seat, n: int, widths: Sequence[int], bits: int) -> list[tuple[Bits, Share]]:
     """Party 1 shares the one-hot rows of a with 0 and 2 (masked by the stream of 0 and 1). These know c, so each turns
     its part: entry j ^ c goes to entry j. Both parts, masked anew (by the streams with party 1), are exchanged.
 
     The last entry is 1 less the others; it is never sent.
     """
-    p, k, i = proto.party, proto.party.ring, proto.party.index
-    masks = [proto.random_bits((n,), w) for w in widths]
+    p, k, i = seat.party, seat.party.ring, seat.party.index
+    masks = [seat.unknown_bits((n,), w) for w in widths]
     shapes = [(n, 1 << w) for w in widths]
     sizes = [packed(n * ((1 << w) - 1), bits) for w in widths]
 
@@ -60,8 +57,8 @@ def random_digits(proto: Rep3, n: int, widths: Sequence[int], bits: int) -> list
         return order.complete(rows, True)
 
     if i == 1:
-        hidden = drawn(proto.low)
-        parts = list(_each(drawn(proto.low), drawn(proto.high)))
+        hidden = drawn(seat.low)
+        parts = list(_each(drawn(seat.low), drawn(seat.high)))
         known = [k.from_planes(r.parts[0] ^ r.parts[1], n) for r in masks]
         told = [message(order.one_hot(a, s[1]) - mask) for a, s, mask in _each(known, shapes, hidden)]
         p.exchange([(2, x) for x in told], [], "digits")
@@ -69,12 +66,12 @@ def random_digits(proto: Rep3, n: int, widths: Sequence[int], bits: int) -> list
         return [(r, Share(both, s)) for r, both, s in _each(masks, parts, shapes)]
     packets = [layout.empty_bytes(size) for size in sizes]
     if i == 0:
-        given = drawn(proto.high)
+        given = drawn(seat.high)
         p.exchange([], [], "digits")
     else:
         p.exchange([], [(1, x) for x in packets], "digits")
         given = [read(x, s) for x, s in _each(packets, shapes)]
-    again = drawn(proto.high if i == 0 else proto.low)
+    again = drawn(seat.high if i == 0 else seat.low)
     mine = []
     for r, flags, mask, w in _each(masks, given, again, widths):
         turn = order.turned(k.from_planes(r.parts[0 if i == 0 else 1], n), w)

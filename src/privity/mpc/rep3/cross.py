@@ -5,10 +5,10 @@
 Party 0 needs y - y_2. Party 1 sends it a_S + w_S with pads w that it shares with party 2, and party 2, which knows c,
 sends sum_S c_S w_S + y_2: the difference is what party 0 needs, and both messages are uniform to it. Party 2 gets
 y - y_1 in the same way and the same round, with the pads of parties 0 and 1. The forms in ``rep3.py`` and
-``rep3_bits.py`` take two rounds and fewer bytes: ``Adder`` chooses.
+``planes.py`` take two rounds and fewer bytes: ``Adder`` chooses.
 
-Adversary  as in rep3.py
-Assumes    as in rep3.py
+Adversary  as in protocol.py
+Assumes    as in protocol.py
 Reveals    shapes and the public bit counts
 Error      none
 Paper      the three-party oblivious transfer of ABY3 (Mohassel-Rindal, ePrint 2018/403, section 5.4) gives party 0
@@ -17,34 +17,30 @@ Paper      the three-party oblivious transfer of ABY3 (Mohassel-Rindal, ePrint 2
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from ..ring import layout
-from ..ring.prg import Stream
-from ..types import Ring
-from .rep3_cost import digit_rows, packed
-from .shares import Bits, Share
-
-if TYPE_CHECKING:
-    from .rep3 import Rep3
+from ...ring import layout
+from ...ring.prg import Stream
+from ...types import Ring
+from ..shares import Bits, Share
+from .cost import digit_rows, packed
+from .seat import Seat
 
 Parts = tuple[Ring, Ring]
 
 
-def digits(proto: Rep3, known: Ring, bits: int, digit: int) -> tuple[Parts, Parts]:
+def digits(seat: Seat, known: Ring, bits: int, digit: int) -> tuple[Parts, Parts]:
     """Carries of u + v by digits of ``digit`` bits, and bit ``bits`` of u ^ v; ``known``: u at party 1, v at 0 and 2.
 
     Rows g_0, g_1, t_1, g_2, t_2, ... of both components: whether a digit of the low ``bits`` bits carries out, and
     whether a carry into it comes out. Both are sums of products of bits of u, all of which party 1 sends. Parties 0
     and 2 send 2 digits - 1 planes, party 1 2 (2^digit - 1) digits + 1.
     """
-    p, k, i = proto.party, proto.party.ring, proto.party.index
+    p, k, i = seat.party, seat.party.ring, seat.party.index
     count, terms = digit_rows(bits, digit)
     low = count * digit  # zeros come below, so that the lowest digit is a whole one
     planes = k.to_planes(known << layout.constant(low - bits), low + 1)
     w, rows = planes.shape[1], 2 * count - 1
     body, top = planes[:low], planes[low:]
-    zero_one, one_two = _streams(proto)
+    zero_one, one_two = _streams(seat)
     if zero_one is not None:
         pads, first, hidden = (zero_one.words(c * w).reshape(c, w) for c in (terms, rows, 1))
     if one_two is not None:
@@ -63,15 +59,15 @@ def digits(proto: Rep3, known: Ring, bits: int, digit: int) -> tuple[Parts, Part
     return (second, k.fold_digits(masked, body, digit, True) ^ got ^ second), (rest, top)
 
 
-def bit_to_ring(proto: Rep3, bit: Ring) -> Parts:
+def bit_to_ring(seat: Seat, bit: Ring) -> Parts:
     """a ^ c as a ring integer, both components; ``bit``: a at party 1, c at 0 and 2, as integers.
 
     The term that party 0 asks for is a - y_2 or 1 - a - y_2, with pads w and 2 y_2 - w: the sum of both terms and pads
     is 1, so party 1 sends only the first. 8 bytes per element to each of 0 and 2, and 8 between these.
     """
-    p, i, n = proto.party, proto.party.index, bit.size
+    p, i, n = seat.party, seat.party.index, bit.size
     two, one = layout.constant(2), layout.constant(1)
-    zero_one, one_two = _streams(proto)
+    zero_one, one_two = _streams(seat)
     if zero_one is not None:
         first, pad = zero_one.words(n), zero_one.words(n)
     if one_two is not None:
@@ -86,7 +82,7 @@ def bit_to_ring(proto: Rep3, bit: Ring) -> Parts:
     return (rest, mask) if i == 0 else (mask, rest)
 
 
-def inject(proto: Rep3, b: Bits, x: Share) -> Parts:
+def inject(seat: Seat, b: Bits, x: Share) -> Parts:
     """b x, flat, both components; b = a ^ c and x = u + v with a, u known to party 1 and c, v to parties 0 and 2.
 
         b x = a u + (1 - 2a) u c + a (1 - 2c) v + c v
@@ -95,11 +91,11 @@ def inject(proto: Rep3, b: Bits, x: Share) -> Parts:
     (1 - 2a) u and a under pads. a u is its input, as a mask and the rest; c v is local to 0 and 2. 40 bytes per element
     from party 1, 8 between 0 and 2.
     """
-    p, i, n = proto.party, proto.party.index, x.size
+    p, i, n = seat.party, seat.party.index, x.size
     two = layout.constant(2)
     low, high = x.flat()
     bit = p.ring.from_planes((b.parts[0], b.parts[0] ^ b.parts[1], b.parts[1])[i], n)
-    zero_one, one_two = _streams(proto)
+    zero_one, one_two = _streams(seat)
     if zero_one is not None:
         pads, first, addend = [zero_one.words(n), zero_one.words(n)], zero_one.words(n), zero_one.words(n)
     if one_two is not None:
@@ -121,11 +117,11 @@ def inject(proto: Rep3, b: Bits, x: Share) -> Parts:
     return (zero, mask + addend) if i == 0 else (mask + rest, zero)
 
 
-def truncate(proto: Rep3, known: Ring, d: int) -> Parts:
-    """``Rep3.truncate_known`` in one round: b of party 1 times m of 0 and 2 modulo 2^d, with pads as long."""
-    p, k, i, n = proto.party, proto.party.ring, proto.party.index, known.size
-    top = layout.constant(proto.width - d)
-    zero_one, one_two = _streams(proto)
+def truncate(seat: Seat, known: Ring, d: int) -> Parts:
+    """``truncation.addends`` in one round: b of party 1 times m of 0 and 2 modulo 2^d, with pads as long."""
+    p, k, i, n = seat.party, seat.party.ring, seat.party.index, known.size
+    top = layout.constant(seat.width - d)
+    zero_one, one_two = _streams(seat)
     if zero_one is not None:
         addend, first, pad = zero_one.words(n), zero_one.words(n), zero_one.words(n)
     if one_two is not None:
@@ -147,6 +143,6 @@ def truncate(proto: Rep3, known: Ring, d: int) -> Parts:
     return rest - (mask << top), zero
 
 
-def _streams(proto: Rep3) -> tuple[Stream | None, Stream | None]:
+def _streams(seat: Seat) -> tuple[Stream | None, Stream | None]:
     """The streams of parties 0 and 1, and of 1 and 2, where they are held."""
-    return ((proto.high, None), (proto.low, proto.high), (None, proto.low))[proto.party.index]
+    return ((seat.high, None), (seat.low, seat.high), (None, seat.low))[seat.party.index]

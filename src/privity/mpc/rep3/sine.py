@@ -2,8 +2,8 @@
 
     sum_k w_k sin(2 pi k x / 2^m) = sum_k w_k [sin(k(x + r)) cos(kr) - cos(k(x + r)) sin(kr)]
 
-Adversary  as in rep3.py
-Assumes    as in rep3.py; the helper is a compute party, so no further trust is needed
+Adversary  as in protocol.py
+Assumes    as in protocol.py; the helper is a compute party, so no further trust is needed
 Reveals    shapes and the period; parties 0 and 1 see x + r modulo 2^m, uniform because only party 2 knows r. The
            error of the dealt tables depends on r (party 2) and x + r (parties 0 and 1), also with ``exact=True``
 Error      below sum_k |w_k| * 2^-21 + 1 ulp of the result (tables have 30 bits, dealt values 24, weights 22)
@@ -15,28 +15,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
-from ..errors import UsageError
-from ..ring import layout, trig
-from ..ring.prg import Stream, new_seed
-from ..types import Cost, Ring
-from .party import Rounds
-from .rep3_bits import b2a, msb, nearest_known
-from .rep3_cost import Adder, cost_b2a, cost_msb, cost_truncate_nearest, packed
-from .shares import Share
-
-if TYPE_CHECKING:
-    from .rep3 import Rep3
+from ...errors import UsageError
+from ...ring import layout, trig
+from ...types import Cost, Ring
+from ..party import Rounds
+from ..shares import Share
+from . import truncation
+from .cost import Adder, cost_b2a, cost_msb, cost_truncate_nearest, packed
+from .planes import b2a, msb, nearest_known
+from .seat import Seat
 
 _DEALT = 24  # fractional bits of the dealt sines and cosines
 _PUBLIC = 22  # fractional bits of weight times public sine or cosine
 _WEIGHT = 20  # fractional bits of the weights
-
-
-def helper_stream() -> Stream:
-    """What a party draws from for itself alone: one stream a session, under a seed that never leaves the party."""
-    return Stream(new_seed())
 
 
 def cost(n: int, period: int, harmonics: int, scale: int, exact: bool = False, adder: Adder | None = None) -> Cost:
@@ -68,20 +60,20 @@ def cost_with_sides(
 
 
 def sine_series(
-    proto: Rep3, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float] = ()
+    seat: Seat, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float] = ()
 ) -> Share:
     """See ``rounds``; to nearest if the protocol is exact."""
-    if not proto.exact:
-        result: Share = proto.party.run(rounds(proto, x, period, weights, scale, cosines))
+    if not seat.exact:
+        result: Share = seat.party.run(rounds(seat, x, period, weights, scale, cosines))
         return result
-    known = proto.party.run(_series(proto, x, period, weights, scale, cosines))
-    i, p = proto.party.index, proto.party
+    known = seat.party.run(_series(seat, x, period, weights, scale, cosines))
+    i, p = seat.party.index, seat.party
     p.exchange([(2, known)] if i == 0 else [], [(0, known)] if i == 2 else [], "product")
-    return nearest_known(proto, known, x.shape, _DEALT + _PUBLIC - scale)
+    return nearest_known(seat, known, x.shape, _DEALT + _PUBLIC - scale)
 
 
 def with_sides(
-    proto: Rep3,
+    seat: Seat,
     x: Share,
     period: int,
     weights: Sequence[float],
@@ -96,23 +88,23 @@ def with_sides(
     ``blur``: the low bits of both addends are left out, so that a number in 0 .. 2^blur - 1 counts as negative where
     they carry. Exact protocols compare all bits.
     """
-    if proto.exact:
-        return sine_series(proto, x, period, weights, scale, cosines), b2a(proto, msb(proto, moved, bits))
-    series = rounds(proto, x, period, weights, scale, cosines)
-    both: tuple[Share, Share] = proto.party.together(series, lambda: b2a(proto, msb(proto, moved, bits, blur)))
+    if seat.exact:
+        return sine_series(seat, x, period, weights, scale, cosines), b2a(seat, msb(seat, moved, bits))
+    series = rounds(seat, x, period, weights, scale, cosines)
+    both: tuple[Share, Share] = seat.party.together(series, lambda: b2a(seat, msb(seat, moved, bits, blur)))
     return both
 
 
 def rounds(
-    proto: Rep3, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float] = ()
+    seat: Seat, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float] = ()
 ) -> Rounds[Share]:
     """The series with a truncation whose second addend party 0 tells party 2 on the way; three rounds."""
-    known = yield from _series(proto, x, period, weights, scale, cosines)
-    return (yield from proto.truncation(known, x.shape, _DEALT + _PUBLIC - scale, tell=True))
+    known = yield from _series(seat, x, period, weights, scale, cosines)
+    return (yield from truncation.rounds(seat, known, x.shape, _DEALT + _PUBLIC - scale, tell=True))
 
 
 def _series(
-    proto: Rep3, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float]
+    seat: Seat, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float]
 ) -> Rounds[Ring]:
     """sum_k weights[k-1] sin(2 pi k x / 2^period) + cosines[k-1] cos(the same); sum of |weights| below 2^12.
 
@@ -124,18 +116,18 @@ def _series(
             f"sine_series: expected 2 <= period <= 60, 0 < scale < {_DEALT + _PUBLIC} and weights that sum to less "
             f"than 4096 in magnitude; got period {period}, scale {scale}, weight sum {size:g}"
         )
-    k, i = proto.party.ring, proto.party.index
+    k, i = seat.party.ring, seat.party.index
     n, count = x.size, max(len(weights), len(cosines))
     packed_size = (n * period + 7) // 8
     a, b = x.flat()
     if i == 2:
-        r = proto.own.words(n)
-        dealt = k.waves(r, period, count, _DEALT) - proto.high.words(2 * count * n).reshape(2 * count, n)
+        r = seat.own.words(n)
+        dealt = k.waves(r, period, count, _DEALT) - seat.high.words(2 * count * n).reshape(2 * count, n)
         yield [(0, k.pack_low(a + r, period)), (1, k.pack_low(b + r, period)), (1, dealt)], [], "masked angle"
         return layout.empty(n)
     masked = layout.empty_bytes(packed_size)
     if i == 0:
-        dealt = proto.low.words(2 * count * n).reshape(2 * count, n)
+        dealt = seat.low.words(2 * count * n).reshape(2 * count, n)
         yield [], [(2, masked)], "masked angle"
     else:
         dealt = layout.empty((2 * count, n))
@@ -143,8 +135,8 @@ def _series(
     angle = a + b + k.unpack_low(masked, period, n)
     factors = _factors(tuple(weights), tuple(cosines), count)
     z: Ring = k.wave_sum(angle, dealt, period, factors, trig.SCALE + _WEIGHT - _PUBLIC)
-    mask = (proto.high if i == 0 else proto.low).words(n)
-    return z + mask + proto.half if i == 0 else z - mask
+    mask = (seat.high if i == 0 else seat.low).words(n)
+    return z + mask + seat.half if i == 0 else z - mask
 
 
 @lru_cache(maxsize=256)
