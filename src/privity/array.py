@@ -107,7 +107,7 @@ class SecureArray:
 
     def __repr__(self) -> str:
         scale = f", scale={self._scale}" if self._scale else ""
-        return f"SecureArray(shape={self.shape}, {self.kind}{scale}, {self._context.protocol.name})"
+        return f"SecureArray(shape={self.shape}, {self.kind}{scale}, {self._context.protocol.of.name})"
 
     __str__ = __repr__
 

@@ -45,7 +45,6 @@ from .jobs.planning import Rehearsal, memory_here
 from .jobs.program import read_program
 from .jobs.run import Interrupted, PartyReport, Task, run_party
 from .jobs.view import ViewRecorder, forget
-from .mpc.rep3 import Rep3
 from .net.tls import adopt_listener, listen
 from .psi import BOTH
 from .ring import kernels
@@ -119,9 +118,10 @@ def make_task(
     array_paths = {**consortium.party(party).arrays, **_named_paths(arrays, "--array")}
     check_described(party, "a table", paths, schemas)
     check_described(party, "an array", array_paths, spec.arrays)
-    if len(consortium.compute) != Rep3.parties:
+    scheme = spec.scheme
+    if len(consortium.compute) != scheme.parties:
         raise ConfigError(
-            f"{consortium.path}: {Rep3.name} needs {Rep3.parties} compute parties, there are "
+            f"{consortium.path}: {scheme.name} needs {scheme.parties} compute parties, there are "
             f"{len(consortium.compute)}: {', '.join(consortium.compute)}"
         )
     spec.openings_for(consortium.names, consortium.compute, consortium.owners)
@@ -406,8 +406,7 @@ def plan(
         parties=compute,
         receivers=receivers,
         openings=spec.openings_for(everybody, compute, owners) if path.exists() else None,
-        exact=spec.exact,
-        adder=spec.link.adder if spec.link is not None else None,
+        protocol=spec.scheme,
         guards=spec.guards,
         fraction_bits=spec.fraction_bits,
         seed=spec.seed,

@@ -25,7 +25,7 @@ from .errors import HandshakeError, OverflowPlanned, PrivityError, RangeViolated
 from .inputs import Declared, Input
 from .lines import user_line
 from .mpc.permits import Permit
-from .mpc.protocol import Protocol
+from .mpc.protocol import Protocol, Scheme
 from .mpc.shares import Share
 from .net.wire import Statement
 from .openings import MINIMUM_GROUP, RANGE_GUARD, OpeningsLog, Withheld
@@ -291,9 +291,9 @@ class Context:
             return np.asarray(self._dealt_by().collect(self.channel, self.compute, step, share.shape))
         return value
 
-    def _dealt_by(self) -> Any:
+    def _dealt_by(self) -> Scheme:
         """The protocol that the compute parties run: it says how a party without shares deals and collects."""
-        return getattr(self.protocol, "of", type(self.protocol))
+        return self.protocol.of
 
     def accept(self, terms: Terms, what: str) -> None:
         """Take on the terms of what is loaded, or raise ConfigError or OpeningRefused."""

@@ -19,10 +19,10 @@ from .debug.ranges import RangeBoard, RangeLine, RangeObserver
 from .debug.trace import Trace
 from .errors import PeerAborted, PrivityError, UsageError
 from .inputs import Declared, Input
-from .mpc.outside import Outside
 from .mpc.party import Party, agree_streams
-from .mpc.protocol import Protocol
+from .mpc.protocol import Protocol, Scheme
 from .mpc.rep3 import Rep3
+from .mpc.shapes import Shapes
 from .net.memory import memory_network
 from .openings import MINIMUM_GROUP, EverythingAllowed, OpeningsList, OpeningsLog
 from .ring import fixed
@@ -68,7 +68,7 @@ def simulate(
     inputs: Mapping[str, Mapping[str, Any]] | None = None,
     openings: Sequence[Opening] | None = None,
     receivers: Sequence[str] = (),
-    protocol: Callable[[Party], Protocol] = Rep3,
+    protocol: Scheme = Rep3(),
     fraction_bits: int = fixed.FRACTION_BITS,
     seed: int = 0,
     minimum_group: int = MINIMUM_GROUP,
@@ -85,9 +85,8 @@ def simulate(
 
     ``parties``: number or names of compute parties. ``inputs``: owner -> name -> array or :class:`Input`; an owner may
     be a compute party. ``openings``: the openings list to enforce; None allows every opening, since all data is in
-    this process anyway. ``protocol``: called with each compute party (``Rep3``, or
-    ``functools.partial(Rep3, exact=True)``). ``wrap`` is applied to each party's channel (``net.link``).
-    ``minimum_group``: fewest rows that an opened aggregate may rest on.
+    this process anyway. ``protocol``: with its options, as in ``Rep3(exact=True)``. ``wrap`` is applied to each
+    party's channel (``net.link``). ``minimum_group``: fewest rows that an opened aggregate may rest on.
 
     ``check_range``: put the shares of every array together, which only a simulation can, and raise RangeViolated with
     the line and the magnitude where a value passes its public bound. ``trace``: measure every operation by line
@@ -201,15 +200,15 @@ def _with_openings(error: BaseException, logs: Sequence[Sequence[Mapping[str, An
 
 
 def _protocol_at(
-    me: str, compute: Sequence[str], channel: Channel, protocol: Callable[[Party], Protocol], recorder: Recorder | None
+    me: str, compute: Sequence[str], channel: Channel, scheme: Scheme, recorder: Recorder | None
 ) -> Protocol:
     """The protocol object of one party: real where shares are held, on shapes elsewhere."""
-    kind = getattr(protocol, "func", protocol)  # functools.partial carries the protocol's options
-    if not (isinstance(kind, type) and issubclass(kind, Protocol)):
-        raise UsageError("protocol= must be a protocol class such as Rep3, or functools.partial of one")
-    if len(compute) != kind.parties:
-        raise UsageError(f"{kind.name} needs {kind.parties} compute parties, got {len(compute)}: {', '.join(compute)}")
+    if not isinstance(scheme, Scheme):
+        raise UsageError("protocol= must be a protocol with its options, such as Rep3() or Rep3(exact=True)")
+    if len(compute) != scheme.parties:
+        wanted = f"{scheme.name} needs {scheme.parties} compute parties"
+        raise UsageError(f"{wanted}, got {len(compute)}: {', '.join(compute)}")
     if me not in compute:
-        return Outside(kind, **getattr(protocol, "keywords", {}))
+        return Shapes(scheme)
     streams = agree_streams(channel, compute, b"simulation") if len(compute) > 1 else {}
-    return protocol(Party(compute.index(me), compute, channel, streams, recorder))
+    return scheme.at(Party(compute.index(me), compute, channel, streams, recorder))

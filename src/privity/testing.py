@@ -14,6 +14,7 @@ What such tests can and cannot show: docs/security/view-tests.md.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +29,7 @@ from .errors import PeerAborted
 from .mpc.party import Message, Party, agree_streams
 from .mpc.permits import Kind, Permit, independent
 from .mpc.plain import InsecurePlain
-from .mpc.protocol import Protocol
+from .mpc.protocol import Protocol, Scheme
 from .mpc.rep3 import Rep3
 from .mpc.shares import Bits, Mix, Mixed, Share, Shown
 from .net.memory import MemoryChannel, memory_network
@@ -36,12 +37,21 @@ from .ring import kernels, reference
 from .ring.prg import Stream
 from .types import Recorder, Ring
 
-Factory = Callable[[Party], Protocol]
-
-PROTOCOLS: Mapping[str, Factory] = MappingProxyType(
-    {"InsecurePlain": InsecurePlain, "Rep3": Rep3, "Rep3 exact": functools.partial(Rep3, exact=True)}
+PROTOCOLS: Mapping[str, Scheme] = MappingProxyType(
+    {"InsecurePlain": InsecurePlain(), "Rep3": Rep3(), "Rep3 exact": Rep3(exact=True)}
 )
 """Every protocol that the conformance suite runs on: add a new one here."""
+
+
+def altered(kind: type[Any], of: Scheme = Rep3()) -> Scheme:
+    """``of`` with another class at its parties: one that watches, or one with a fault that a test must find."""
+
+    class Altered(type(of)):  # type: ignore[misc]
+        def at(self, party: Party) -> Protocol:
+            changed: Protocol = kind(party, self)
+            return changed
+
+    return Altered(**{f.name: getattr(of, f.name) for f in dataclasses.fields(of)})  # type: ignore[arg-type]
 
 
 # -- running -----------------------------------------------------------------------------------------------------
@@ -106,7 +116,7 @@ OutsideProgram = Callable[[MemoryChannel, tuple[str, ...]], Any]
 
 
 def run(
-    protocol: Factory,
+    protocol: Scheme,
     program: Callable[[Any], Any],
     *,
     outside: Mapping[str, OutsideProgram] | None = None,
@@ -120,8 +130,7 @@ def run(
     ``outside``: name -> what an owner or receiver does with its channel and the compute parties' names. ``streams``:
     party index -> {other party: anything with ``words(n)``}; default: fresh keys. Raises the first error of any party.
     """
-    kind: Any = getattr(protocol, "func", protocol)  # functools.partial carries the protocol's options
-    count: int = kind.parties
+    count = protocol.parties
     compute = tuple(f"p{i}" for i in range(count))
     network = memory_network([*compute, *(outside or {})], idle_s=timeout_s)
     outputs: dict[str, Any] = {}
@@ -137,7 +146,7 @@ def run(
                 party = WatchedParty(i, compute, channel, cast(dict[int, Stream], given), recorder, ring)
                 party.view = []
                 parties[compute[i]] = party
-                outputs[compute[i]] = program(protocol(party))
+                outputs[compute[i]] = program(protocol.at(party))
         except BaseException as error:
             errors.append(error)
             channel.abort(type(error).__name__)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +88,7 @@ def same(planned: Plan, done: pv.Simulation) -> None:
 @pytest.mark.parametrize("exact", [False, True])
 def test_rounds_and_payload_are_those_of_the_run(program: Callable[[Session], Any], exact: bool) -> None:
     planned = plan(program, inputs=INPUTS, receivers=["doctor"], exact=exact)
-    done = pv.simulate(program, inputs=INPUTS, receivers=["doctor"], protocol=partial(pv.Rep3, exact=exact))
+    done = pv.simulate(program, inputs=INPUTS, receivers=["doctor"], protocol=pv.Rep3(exact=exact))
     same(planned, done)
     assert planned.openings == done.opened
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from privity.session import Session
 
 PACKAGE = Path(pv.__file__).parent
 X = np.array([[0.5, -7.25], [3.0, 1.0]])
-PROTOCOLS = [(pv.Rep3, 3), (partial(pv.Rep3, exact=True), 3), (InsecurePlain, 1)]
+PROTOCOLS = [(pv.Rep3(), 3), (pv.Rep3(exact=True), 3), (InsecurePlain(), 1)]
 
 
 def here(marker: str) -> int:

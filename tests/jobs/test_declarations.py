@@ -259,7 +259,7 @@ def test_seeds_are_not_expanded_before_the_others_hold_their_words(answer: Any, 
     """A digest that is sent back, changed or made up is none of a party that holds the input: not a byte is filled."""
     room: Any = Room(answer)
     with pytest.raises(WireError, match="owner bank sent different shares"):
-        Rep3(room).receive_input("bank", 1, (1 << 50,))
+        Rep3().at(room).receive_input("bank", 1, (1 << 50,))
     assert room.events == ["input digests"] and expanded == []
 
 
@@ -279,8 +279,8 @@ def test_the_others_confirm_the_number_of_elements(expanded: list[int]) -> None:
         return answer
 
     room: Any = Room(at(4))
-    share = Rep3(room).receive_input("bank", 1, (4,))
+    share = Rep3().at(room).receive_input("bank", 1, (4,))
     assert expanded == [4, 4] and share.shape == (4,)
     with pytest.raises(WireError):
-        Rep3(Room(at(4))).receive_input("bank", 1, (1 << 50,))  # type: ignore[arg-type]
+        Rep3().at(Room(at(4))).receive_input("bank", 1, (1 << 50,))  # type: ignore[arg-type]
     assert expanded == [4, 4]

@@ -137,4 +137,4 @@ def test_wrong_input_is_refused() -> None:
         with pytest.raises(ShapeError, match="4 columns"):
             PCA(1).fit(x).transform(x[:, :3])
 
-    pv.simulate(program, protocol=InsecurePlain, parties=1)
+    pv.simulate(program, protocol=InsecurePlain(), parties=1)

@@ -55,7 +55,7 @@ def run(body: Callable[[Any, Any], Any], frame: pd.DataFrame, gappy: bool, capac
         return [s.reveal(v, to="all", name="v", reason="test") for v in body(s, s.table("t"))]
 
     return pv.simulate(
-        program, inputs={"o": table_inputs(info, frame)}, tables={"t": info}, parties=1, protocol=InsecurePlain,
+        program, inputs={"o": table_inputs(info, frame)}, tables={"t": info}, parties=1, protocol=InsecurePlain(),
         minimum_group=1,
     ).output  # fmt: skip
 

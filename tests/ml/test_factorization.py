@@ -117,6 +117,6 @@ def test_wrong_input_is_refused() -> None:
         with pytest.raises(UsageError, match="call fit first"):
             MatrixFactorization(2).predict()
 
-    pv.simulate(program, protocol=InsecurePlain, parties=1)
+    pv.simulate(program, protocol=InsecurePlain(), parties=1)
     with pytest.raises(RangeViolated, match="0 and 1 only"):
         fitted(MatrixFactorization(2, max_iter=1), DIGITS, SEEN * 2, check=False)

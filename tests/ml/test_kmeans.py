@@ -122,7 +122,7 @@ def test_wrong_settings_are_refused(change: dict[str, Any], error: type[Exceptio
         KMeans(**{"n_clusters": 3, **change}).fit(s.constant(np.zeros((10, 2))))
 
     with pytest.raises(error, match=says):
-        pv.simulate(program, protocol=InsecurePlain, parties=1)
+        pv.simulate(program, protocol=InsecurePlain(), parties=1)
 
 
 def test_wrong_rows_are_refused() -> None:
@@ -136,7 +136,7 @@ def test_wrong_rows_are_refused() -> None:
         with pytest.raises(ShapeError, match="2 columns"):
             KMeans(1, init="random").fit(x).predict(x[:, :1])
 
-    pv.simulate(program, protocol=InsecurePlain, parties=1)
+    pv.simulate(program, protocol=InsecurePlain(), parties=1)
     with pytest.raises(RangeViolated, match="weights of at least 0"):
         fitted(KMeans(2, max_iter=1), IRIS, ("sample_weight",), sample_weight=pv.Input(-np.ones(150), bound=2.0))
 

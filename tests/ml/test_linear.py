@@ -120,7 +120,7 @@ def test_training_nears_the_optimum_of_scikit_learn() -> None:
         ).fit(StandardScaler().fit_transform(t).features, t.label)
         return s.reveal(model.coefficients_, to="all", name="coef", reason="test")
 
-    got = pv.simulate(program, inputs=owned, tables={"t": info}, protocol=InsecurePlain, parties=1).output
+    got = pv.simulate(program, inputs=owned, tables={"t": info}, protocol=InsecurePlain(), parties=1).output
     x, y = data()
     best = Centralised(C=1 / (0.02 * ROWS), tol=1e-8, max_iter=1000).fit(PlainScaler().fit_transform(x), y)
     assert np.abs(got - np.append(best.coef_[0], best.intercept_)).max() < 0.03

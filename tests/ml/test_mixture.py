@@ -63,7 +63,7 @@ def test_mixtures_are_those_of_scikit_learn_from_the_same_start(name: str, maske
 def test_own_starts_are_about_as_good_as_those_of_scikit_learn() -> None:
     """A start is a secret draw, and one in sixty ends elsewhere: all five do once in 10^8 runs."""
     x = DATA["wine"]
-    kinds: list[dict[str, Any]] = [{}, *[{"protocol": InsecurePlain, "parties": 1}] * 4]
+    kinds: list[dict[str, Any]] = [{}, *[{"protocol": InsecurePlain(), "parties": 1}] * 4]
     runs = [fitted(GaussianMixture(3, max_iter=10), x, **kind)[0] for kind in kinds]
     best = Plain(3, covariance_type="diag", reg_covar=1e-3, n_init=3, random_state=0).fit(x)
     assert max(got["score"] for got in runs) > best.score(x) - 0.3
@@ -99,4 +99,4 @@ def test_wrong_input_is_refused() -> None:
         with pytest.raises(UsageError, match="call fit first"):
             GaussianMixture(2).predict(x)
 
-    pv.simulate(program, protocol=InsecurePlain, parties=1)
+    pv.simulate(program, protocol=InsecurePlain(), parties=1)

@@ -167,4 +167,4 @@ def test_wrong_settings_are_refused() -> None:
         with pytest.raises(PrivityError, match="too few digits"):
             GaussianNB(2, feature_bound=2.0**10).fit(x._stated(2.0**10), y).predict(x._stated(2.0**10))
 
-    pv.simulate(program, protocol=InsecurePlain, parties=1)
+    pv.simulate(program, protocol=InsecurePlain(), parties=1)

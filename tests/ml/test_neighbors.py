@@ -132,6 +132,6 @@ def test_wrong_input_is_refused() -> None:
         with pytest.raises(ShapeError, match="4 columns"):
             KNeighborsRegressor(1).fit(x, y).predict(x[:, :3])
 
-    pv.simulate(program, protocol=InsecurePlain, parties=1)
+    pv.simulate(program, protocol=InsecurePlain(), parties=1)
     with pytest.raises(RangeViolated, match="from 0 to classes - 1"):
         answers(KNeighborsClassifier(2, 1), "iris")

@@ -21,7 +21,7 @@ from privity.ml.linear import LogisticRegression
 from privity.mpc.plain import InsecurePlain
 from privity.openings import Withheld
 
-PLAIN: dict[str, Any] = {"protocol": InsecurePlain, "parties": 1}
+PLAIN: dict[str, Any] = {"protocol": InsecurePlain(), "parties": 1}
 Program = Callable[[pv.Session], Any]
 
 
@@ -84,7 +84,7 @@ def test_the_same_on_three_parties_opens_one_flag_and_the_model() -> None:
         assert s._context.log.entries == [] or [e["name"] for e in s._context.log.entries] == ["range guard"]
         return model.inference(to="hospital", name="model", reason="test")
 
-    result = run(program, x, y, protocol=pv.Rep3, parties=3)
+    result = run(program, x, y, protocol=pv.Rep3(), parties=3)
     close_statistics(result.outputs["hospital"], *optimum(x, y, 0.01))
     assert isinstance(result.outputs["compute_0"], Withheld)
     opened = [(e["name"], e["shape"]) for e in result.opened]
@@ -244,7 +244,7 @@ def test_rounds_and_bytes_of_a_step_are_as_declared() -> None:
             model = LogisticRegression(alpha=0.1, max_iter=steps, tol=None)
             model.fit(s.secret("x", "hospital"), s.secret("y", "hospital"))
 
-        result = run(program, x[:rows], y[:rows], protocol=pv.Rep3, parties=3)
+        result = run(program, x[:rows], y[:rows], protocol=pv.Rep3(), parties=3)
         return result.rounds, max(result.payload_sent.values())
 
     small, large = cost(1000, 1), cost(2000, 1)

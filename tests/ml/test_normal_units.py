@@ -45,7 +45,7 @@ def fitted(model: Any, x: Any, y: Any, loose: tuple[float, float], **extra: Any)
         "y": pv.Input(y, bound=float(np.abs(y).max() * loose[1])),
         **{k: pv.Input(v, bound=float(v.max())) for k, v in extra.items()},
     }  # fmt: skip
-    return pv.simulate(program, inputs={"o": inputs}, protocol=InsecurePlain, parties=1).output
+    return pv.simulate(program, inputs={"o": inputs}, protocol=InsecurePlain(), parties=1).output
 
 
 def right(x: Any, y: Any, alpha: float) -> tuple[Any, Any, Any]:

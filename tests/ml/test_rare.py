@@ -22,8 +22,8 @@ from privity.ml.least_squares import LinearRegression
 from privity.ml.linear import LogisticRegression
 from privity.mpc.plain import InsecurePlain
 
-PLAIN: dict[str, Any] = {"protocol": InsecurePlain, "parties": 1}
-THREE: dict[str, Any] = {"protocol": pv.Rep3, "parties": 3}
+PLAIN: dict[str, Any] = {"protocol": InsecurePlain(), "parties": 1}
+THREE: dict[str, Any] = {"protocol": pv.Rep3(), "parties": 3}
 
 
 def whole_cells(x: np.ndarray) -> np.ndarray:

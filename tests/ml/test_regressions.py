@@ -25,7 +25,7 @@ from privity.ml.lasso import ElasticNet, Lasso
 from privity.ml.least_squares import LinearRegression, Ridge
 from privity.mpc.plain import InsecurePlain
 
-PLAIN: dict[str, Any] = {"protocol": InsecurePlain, "parties": 1}
+PLAIN: dict[str, Any] = {"protocol": InsecurePlain(), "parties": 1}
 LOG_LINEAR: tuple[LogLinear, ...] = (
     PoissonRegressor(), GammaRegressor(), TweedieRegressor(power=1.4), NegativeBinomialRegressor(dispersion=0.3),
 )  # fmt: skip
@@ -88,7 +88,7 @@ def least_squares(x: np.ndarray, y: np.ndarray, alpha: float, weight: np.ndarray
 # -- least squares --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("protocol", [{}, {"protocol": pv.Rep3, "parties": 3}])
+@pytest.mark.parametrize("protocol", [{}, {"protocol": pv.Rep3(), "parties": 3}])
 def test_linear_regression_with_t_statistics(protocol: dict[str, Any]) -> None:
     x, y = diabetes()
     found = opened(inference(LinearRegression()), x, y, **protocol)

@@ -129,11 +129,11 @@ def test_another_group_of_parties_is_refused(tmp_path: Path, names: tuple[str, .
 
 
 def test_another_protocol_is_refused(tmp_path: Path) -> None:
-    saved(tmp_path, parties=["compute_0"], protocol=InsecurePlain)
-    assert loaded(tmp_path, parties=["compute_0"], protocol=InsecurePlain).output[1].startswith("LinearSVC")
+    saved(tmp_path, parties=["compute_0"], protocol=InsecurePlain())
+    assert loaded(tmp_path, parties=["compute_0"], protocol=InsecurePlain()).output[1].startswith("LinearSVC")
     saved(tmp_path)
     with pytest.raises(ConfigError, match="differs"):
-        loaded(tmp_path, parties=["compute_0"], protocol=InsecurePlain)
+        loaded(tmp_path, parties=["compute_0"], protocol=InsecurePlain())
 
 
 @pytest.mark.parametrize("change", ["cut", "text", "empty", "bits", "share"])

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from privity.mpc.party import Party
-from privity.mpc.rep3 import Adder, Rep3
+from privity.mpc.protocol import Scheme
+from privity.mpc.rep3 import Link, Rep3, Replicated
+from privity.testing import altered
 
 Changes = Mapping[tuple[int, int], Mapping[int, int | None]]
 
@@ -31,18 +33,18 @@ class SpoiledStream:
 
 
 @pytest.fixture
-def spoil() -> Callable[..., type[Rep3]]:
+def spoil() -> Callable[..., Scheme]:
     """A Rep3 in which both holders of a pair's stream leave out a mask or use one twice: results stay right."""
 
-    def make(changes: Changes, adder: Adder | None = None) -> type[Rep3]:
-        class Spoiled(Rep3):
-            def __init__(self, party: Party) -> None:
-                super().__init__(party, adder=adder)
+    def make(changes: Changes, link: Link = Link()) -> Scheme:
+        class Spoiled(Replicated):
+            def __init__(self, party: Party, of: Rep3) -> None:
+                super().__init__(party, of)
                 i = party.index
                 for side, other in (("low", (i - 1) % 3), ("high", (i + 1) % 3)):
                     pair = (min(i, other), max(i, other))
                     setattr(self, side, SpoiledStream(getattr(self, side), changes.get(pair, {})))
 
-        return Spoiled
+        return altered(Spoiled, Rep3(link=link))
 
     return make

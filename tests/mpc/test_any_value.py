@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from itertools import permutations, product
 from typing import Any
 
@@ -11,13 +10,13 @@ import numpy as np
 import pytest
 
 from privity.mpc import compare, sort
-from privity.mpc.rep3 import Adder, Rep3
+from privity.mpc.rep3 import Link, Rep3, Replicated
 from privity.mpc.shares import Bits, Share
 from privity.ring import layout
 from privity.ring.small import SmallRing
-from privity.testing import PROTOCOLS, open_value, reconstruct_bits, rep3_share, run
+from privity.testing import PROTOCOLS, altered, open_value, reconstruct_bits, rep3_share, run
 
-QUICK, SPARING = Adder(), Adder(largest_digit=1)
+QUICK, SPARING = Link(), Link(largest_digit=1)
 
 
 def within(proto: Any, x: Share, ring_bits: int, shift: int) -> Share:
@@ -26,9 +25,9 @@ def within(proto: Any, x: Share, ring_bits: int, shift: int) -> Share:
     return proto.truncate(proto.mul_public(x, layout.constant(1 << shift)), shift)
 
 
-@pytest.mark.parametrize("adder", [QUICK, SPARING], ids=["one round", "two rounds"])
+@pytest.mark.parametrize("link", [QUICK, SPARING], ids=["one round", "two rounds"])
 @pytest.mark.parametrize(("k", "bits"), [(5, 1), (6, 1), (6, 2), (7, 2), (7, 3), (8, 3)])
-def test_every_value_comes_within_two_bits_of_the_bound(k: int, bits: int, adder: Adder) -> None:
+def test_every_value_comes_within_two_bits_of_the_bound(k: int, bits: int, link: Link) -> None:
     """For every ring value under every way to share it: unchanged if it was within 2^bits, else below 2^(bits + 2) and
     the same modulo 2^(bits + 2). All pairs of results are then compared right.
     """
@@ -37,10 +36,10 @@ def test_every_value_comes_within_two_bits_of_the_bound(k: int, bits: int, adder
     seed = np.random.default_rng(k * 100 + bits).integers(0, size, x.size).astype(np.uint64)
     parts = [v, seed, ring.reduce(x - v - seed)]  # party 1's addend is x - v, whatever the seed is
 
-    def program(p: Rep3) -> Share:
+    def program(p: Replicated) -> Share:
         return within(p, rep3_share(parts, p.party.index), k, shift)
 
-    done = run(partial(Rep3, adder=adder), program, ring=ring)
+    done = run(Rep3(link=link), program, ring=ring)
     found = ring.signed(sum(s.parts[0] for s in done.outputs))
     value = ring.signed(x)
     small = np.abs(value) < 1 << bits
@@ -52,10 +51,10 @@ def test_every_value_comes_within_two_bits_of_the_bound(k: int, bits: int, adder
     assert every.size > 1 << (bits + 1)  # others occur as well
     a, b = (m.reshape(-1) for m in np.meshgrid(every, every, indexing="ij"))
 
-    def compared(p: Rep3) -> Bits:
+    def compared(p: Replicated) -> Bits:
         return p.msb(p.public((a - b).astype(np.uint64)), bits + sort._SPREAD)
 
-    signs = run(partial(Rep3, adder=adder), compared, ring=ring).outputs
+    signs = run(Rep3(link=link), compared, ring=ring).outputs
     np.testing.assert_array_equal(reconstruct_bits(signs)[0], a < b)
 
 
@@ -101,7 +100,7 @@ def test_bits_are_compared_right_for_every_pair(planes: int, circuit: Any) -> No
         shares = [p.share(j, m if p.party.index == j else None, a.shape) for j, m in enumerate((a, b))]
         return circuit(p, *(p.bits(s, planes) for s in shares))
 
-    np.testing.assert_array_equal(reconstruct_bits(run(Rep3, program).outputs)[0], a < b)
+    np.testing.assert_array_equal(reconstruct_bits(run(Rep3(), program).outputs)[0], a < b)
 
 
 def test_wide_bits_and_rows_taken_again() -> None:
@@ -118,7 +117,7 @@ def test_wide_bits_and_rows_taken_again() -> None:
         return [compare.less(p, *rows.pairs(first, second)), compare.less(p, *rows.pairs(second, second)),
                 compare.less(p, *rows.pairs(second, first))]  # fmt: skip
 
-    outputs = run(Rep3, program).outputs
+    outputs = run(Rep3(), program).outputs
     less = [reconstruct_bits(parts)[0] for parts in zip(*outputs, strict=True)]
     pairs = list(zip(first, second, strict=True))
     assert less[0].tolist() == [numbers[i] < numbers[j] for i, j in pairs]
@@ -136,7 +135,8 @@ def answers(keys: Sequence[int], bits: int, times: int) -> list[tuple[int, ...]]
     """What one party sees opened in sorts of four rows, each by all pairs at once; the shares are drawn anew."""
     seen: list[tuple[int, ...]] = []
 
-    class Watched(Rep3):
+    @altered
+    class Watched(Replicated):
         def _open_bits(self, b: Any) -> Any:
             value = super()._open_bits(b)
             if self.party.index == 0:

@@ -14,14 +14,14 @@ from privity.mpc import approx, periodic, polynomial, roots
 from privity.mpc.plain import InsecurePlain
 from privity.mpc.rep3 import Rep3
 from privity.mpc.shares import Share
-from privity.testing import PROTOCOLS, Factory, reconstruct, reconstruct_bits, run
+from privity.testing import PROTOCOLS, Scheme, reconstruct, reconstruct_bits, run
 
 SCALE = 18
 ULP = 2.0**-SCALE
 Reals = npt.NDArray[np.float64]
 
 
-def evaluate(protocol: Factory, fn: Callable[[Any, Share], Share], x: Any) -> npt.NDArray[np.int64]:
+def evaluate(protocol: Scheme, fn: Callable[[Any, Share], Share], x: Any) -> npt.NDArray[np.int64]:
     ring = np.asarray(x, np.int64).view(np.uint64)
     return reconstruct(run(protocol, lambda p: fn(p, p.share(0, ring, ring.shape))).outputs)
 
@@ -46,7 +46,7 @@ CURVES: dict[str, tuple[periodic.Curve, Callable[[Reals], Reals]]] = {
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
 @pytest.mark.parametrize("scale", [SCALE, 12, 22])
 @pytest.mark.parametrize("name", CURVES)
-def test_curves_over_the_whole_range(protocol: Factory, scale: int, name: str) -> None:
+def test_curves_over_the_whole_range(protocol: Scheme, scale: int, name: str) -> None:
     """|x| up to 2^40 (at 22 bits: 2^38, all that fits beside the limit that is added)."""
     curve, function = CURVES[name]
     largest = min(2.0**40, 2.0 ** (60 - scale))
@@ -61,7 +61,8 @@ def test_curves_of_a_small_bound_need_no_comparison() -> None:
     x = np.rint(x / ULP) * ULP
     for factor in (1.0, 0.1, -3.0):
         done = run(
-            Rep3, lambda p, f=factor: periodic.curve(p, p.share(0, ring_of(x), x.shape), 18, 0, 18, periodic.SIGMOID, f)
+            Rep3(),
+            lambda p, f=factor: periodic.curve(p, p.share(0, ring_of(x), x.shape), 18, 0, 18, periodic.SIGMOID, f),
         )
         error = np.abs(reconstruct(done.outputs) * ULP - factor / (1 + np.exp(-x))).max()
         assert error < 2.0**-14 * abs(factor) + 2 * ULP
@@ -92,7 +93,7 @@ def test_the_series_themselves(name: str) -> None:
 def test_leading_bit(bits: int, shape: tuple[int, ...]) -> None:
     rng = np.random.default_rng(bits)
     x = (rng.integers(0, 1 << bits, shape) >> rng.integers(0, bits, shape)).astype(np.int64)
-    hot = evaluate(Rep3, lambda p, s: approx.leading_bit(p, s, bits), x)
+    hot = evaluate(Rep3(), lambda p, s: approx.leading_bit(p, s, bits), x)
     want = [[int(v).bit_length() == j + 1 for v in x.reshape(-1)] for j in range(bits)]
     np.testing.assert_array_equal(hot, np.array(want, np.int64).reshape(bits, *shape))
 
@@ -112,7 +113,7 @@ def magnitudes(bits: int, count: int) -> npt.NDArray[np.int64]:
     return np.unique(np.concatenate([np.clip(wide, 1, (1 << bits) - 1), np.arange(1, min(300, 1 << bits)), near]))
 
 
-@pytest.mark.parametrize("kind", [InsecurePlain, Rep3])
+@pytest.mark.parametrize("kind", [InsecurePlain(), Rep3()])
 @pytest.mark.parametrize(("scale", "bits", "out"), [*COMMON, (0, 20, 30)])
 def test_reciprocal(kind: Any, scale: int, bits: int, out: int) -> None:
     x = magnitudes(bits, 4000)
@@ -123,7 +124,7 @@ def test_reciprocal(kind: Any, scale: int, bits: int, out: int) -> None:
     assert (error <= 2.0**-21 * want + 2.0**-out).all(), (error / (2.0**-21 * want + 2.0**-out)).max()
 
 
-@pytest.mark.parametrize("kind", [InsecurePlain, Rep3])
+@pytest.mark.parametrize("kind", [InsecurePlain(), Rep3()])
 @pytest.mark.parametrize(("scale", "bits", "out"), [*COMMON, (0, 20, 28)])
 def test_rsqrt(kind: Any, scale: int, bits: int, out: int) -> None:
     x = magnitudes(bits, 4000)
@@ -134,7 +135,7 @@ def test_rsqrt(kind: Any, scale: int, bits: int, out: int) -> None:
     assert (error <= 2.0**-20 * want + 2.0**-out).all(), (error / (2.0**-20 * want + 2.0**-out)).max()
 
 
-@pytest.mark.parametrize("kind", [InsecurePlain, Rep3])
+@pytest.mark.parametrize("kind", [InsecurePlain(), Rep3()])
 @pytest.mark.parametrize(
     ("scale", "bits", "out"), [(18, 28, 18), (18, 57, 18), (10, 40, 20), (24, 30, 12), (0, 20, 28)]
 )
@@ -147,7 +148,7 @@ def test_sqrt(kind: Any, scale: int, bits: int, out: int) -> None:
     assert (error <= 2.0**-20 * want + 1.25 * 2.0**-out).all(), (error / (2.0**-20 * want + 2.0**-out)).max()
 
 
-@pytest.mark.parametrize("kind", [InsecurePlain, Rep3])
+@pytest.mark.parametrize("kind", [InsecurePlain(), Rep3()])
 def test_negative_values_have_negative_reciprocals(kind: Any) -> None:
     x = -magnitudes(28, 1000)
     got = evaluate(kind, lambda p, s: roots.reciprocal(p, s, 18, 28, 18), x)
@@ -166,7 +167,7 @@ def test_distance_of_the_leading_bit(bits: int, signed: bool) -> None:
         place = approx.leading(p, p.share(0, x.view(np.uint64), x.shape), bits, signed)
         return [place.valid, *place.digits]
 
-    valid, *digits = (reconstruct(s) for s in zip(*run(Rep3, program).outputs, strict=True))
+    valid, *digits = (reconstruct(s) for s in zip(*run(Rep3(), program).outputs, strict=True))
     np.testing.assert_array_equal(valid, np.sign(x) if signed else x > 0)
     distance = sum((d << i for i, d in enumerate(digits)), start=np.zeros_like(x))
     for v, d in zip(x.tolist(), distance.tolist(), strict=True):
@@ -180,7 +181,7 @@ def test_distance_of_the_leading_bit(bits: int, signed: bool) -> None:
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
 @pytest.mark.parametrize("scale", [20, 24])
 @pytest.mark.parametrize("degree", [3, 4, 5, 6])
-def test_polynomial(protocol: Factory, scale: int, degree: int) -> None:
+def test_polynomial(protocol: Scheme, scale: int, degree: int) -> None:
     c = [0.4, -1.2, 0.3, 0.1, -0.05, 0.02, 0.01][: degree + 1]
     t = np.rint(np.linspace(-1, 1, 2001) * 2.0**scale)
     got = evaluate(protocol, lambda p, s: polynomial.polynomial(p, s, scale, c, 20), t) * 2.0**-20
@@ -190,7 +191,7 @@ def test_polynomial(protocol: Factory, scale: int, degree: int) -> None:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
 @pytest.mark.parametrize(("x_bits", "y_bits", "shift"), [(30, 20, 10), (45, 26, 29), (52, 26, 29), (40, 20, 0)])
-def test_wide_products(protocol: Factory, x_bits: int, y_bits: int, shift: int) -> None:
+def test_wide_products(protocol: Scheme, x_bits: int, y_bits: int, shift: int) -> None:
     rng = np.random.default_rng(x_bits)
     x = rng.integers(-(1 << x_bits) + 1, 1 << x_bits, 3000)
     y = rng.integers(-(1 << y_bits) + 1, 1 << y_bits, 3000)
@@ -216,5 +217,5 @@ def test_bits_for_is_enough_and_no_more(scale: int) -> None:
     x = np.array([(1 << 20) - 1, -(1 << 20) + 1, 0, 1, -1])
     ring = x.view(np.uint64)
     need = approx.bits_for(float(x.max()), 0)
-    got = run(Rep3, lambda p: p.msb(p.share(0, ring, ring.shape), need)).outputs
+    got = run(Rep3(), lambda p: p.msb(p.share(0, ring, ring.shape), need)).outputs
     np.testing.assert_array_equal(reconstruct_bits(got)[0], x < 0)

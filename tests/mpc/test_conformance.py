@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,12 @@ import pytest
 
 from privity.errors import UsageError
 from privity.mpc import orders, sort
-from privity.mpc.rep3 import Adder, Rep3
+from privity.mpc.protocol import Scheme
+from privity.mpc.rep3 import Link, Rep3
 from privity.mpc.shares import Bits, Places, Share, Shown
 from privity.ring import layout, reference
 from privity.testing import (
     PROTOCOLS,
-    Factory,
     open_bits,
     open_value,
     reconstruct,
@@ -33,7 +32,7 @@ Ints = npt.NDArray[np.int64]
 
 
 @pytest.fixture(params=list(PROTOCOLS))
-def protocol(request: pytest.FixtureRequest) -> Factory:
+def protocol(request: pytest.FixtureRequest) -> Scheme:
     return PROTOCOLS[request.param]
 
 
@@ -60,11 +59,11 @@ def inputs(proto: Any, *arrays: Any) -> list[Share]:
     return out
 
 
-def ints(protocol: Factory, program: Callable[..., Share], *arrays: Any) -> Ints:
+def ints(protocol: Scheme, program: Callable[..., Share], *arrays: Any) -> Ints:
     return reconstruct(run(protocol, lambda p: program(p, *inputs(p, *arrays))).outputs)
 
 
-def bits(protocol: Factory, program: Callable[..., Bits], *arrays: Any) -> Ints:
+def bits(protocol: Scheme, program: Callable[..., Bits], *arrays: Any) -> Ints:
     return reconstruct_bits(run(protocol, lambda p: program(p, *inputs(p, *arrays))).outputs)
 
 
@@ -77,7 +76,7 @@ def wrapped(x: Any) -> Ints:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_linear(protocol: Factory, shape: tuple[int, ...]) -> None:
+def test_linear(protocol: Scheme, shape: tuple[int, ...]) -> None:
     x, y, c = draw(shape), draw(shape, seed=1), draw(shape, seed=2)
 
     def program(p: Any) -> list[Share]:
@@ -94,7 +93,7 @@ def test_linear(protocol: Factory, shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_open_to_every_set_of_receivers(protocol: Factory, shape: tuple[int, ...]) -> None:
+def test_open_to_every_set_of_receivers(protocol: Scheme, shape: tuple[int, ...]) -> None:
     x = draw(shape)
     kind: Any = getattr(protocol, "func", protocol)
     n, outside = kind.parties, ("doctor", "auditor")
@@ -119,7 +118,7 @@ def test_open_to_every_set_of_receivers(protocol: Factory, shape: tuple[int, ...
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_input_of_an_outside_owner(protocol: Factory, shape: tuple[int, ...]) -> None:
+def test_input_of_an_outside_owner(protocol: Scheme, shape: tuple[int, ...]) -> None:
     x = draw(shape)
     kind: Any = getattr(protocol, "func", protocol)
     done = run(
@@ -130,7 +129,7 @@ def test_input_of_an_outside_owner(protocol: Factory, shape: tuple[int, ...]) ->
     np.testing.assert_array_equal(reconstruct(done.outputs), x)
 
 
-def test_every_owner_among_the_compute_parties(protocol: Factory) -> None:
+def test_every_owner_among_the_compute_parties(protocol: Scheme) -> None:
     x = draw((9,))
     kind: Any = getattr(protocol, "func", protocol)
     for owner in range(kind.parties):
@@ -142,7 +141,7 @@ def test_every_owner_among_the_compute_parties(protocol: Factory) -> None:
         np.testing.assert_array_equal(reconstruct(run(protocol, program).outputs), x)
 
 
-def test_matrices_joins_and_rearrangements(protocol: Factory) -> None:
+def test_matrices_joins_and_rearrangements(protocol: Scheme) -> None:
     x, y, c = draw((3, 4)), draw((4, 2), seed=1), draw((4, 5), seed=2)
 
     def program(p: Any) -> list[Share]:
@@ -165,14 +164,14 @@ def test_matrices_joins_and_rearrangements(protocol: Factory) -> None:
 
 
 @pytest.mark.parametrize(("m", "k", "n"), [(0, 3, 2), (3, 0, 2), (1, 1, 1), (2, 3, 0)])
-def test_empty_and_unit_matrices(protocol: Factory, m: int, k: int, n: int) -> None:
+def test_empty_and_unit_matrices(protocol: Scheme, m: int, k: int, n: int) -> None:
     x, y = draw((m, k)), draw((k, n), seed=1)
     got = ints(protocol, lambda p, a, b: p.matmul(a, b), x, y)
     np.testing.assert_array_equal(got, wrapped(x.astype(object) @ y.astype(object) if k else np.zeros((m, n), object)))
 
 
 @pytest.mark.parametrize(("m", "k", "n"), [(1, 1, 1), (5, 3, 64), (4, 40, 200), (3, 9, 0)])
-def test_products_of_matrices_of_bits(protocol: Factory, m: int, k: int, n: int) -> None:
+def test_products_of_matrices_of_bits(protocol: Scheme, m: int, k: int, n: int) -> None:
     x, y = draw((m, k), 1) & 1, draw((n,), 62)
 
     def program(p: Any, a: Share, b: Share) -> Bits:
@@ -183,7 +182,7 @@ def test_products_of_matrices_of_bits(protocol: Factory, m: int, k: int, n: int)
 
 
 @pytest.mark.parametrize("batch", [(), (1,), (3,), (2, 2), (0,)])
-def test_stacks_of_matrices_take_the_rounds_of_one(protocol: Factory, batch: tuple[int, ...]) -> None:
+def test_stacks_of_matrices_take_the_rounds_of_one(protocol: Scheme, batch: tuple[int, ...]) -> None:
     x, y, c = draw((*batch, 3, 4), 28), draw((*batch, 4, 2), 28, 1), draw((*batch, 5, 3), 28, 2)
 
     def program(p: Any) -> tuple[list[Share], int]:
@@ -214,14 +213,14 @@ def test_stacks_of_matrices_take_the_rounds_of_one(protocol: Factory, batch: tup
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_random_values_have_their_shape_and_are_consistent(protocol: Factory, shape: tuple[int, ...]) -> None:
+def test_random_values_have_their_shape_and_are_consistent(protocol: Scheme, shape: tuple[int, ...]) -> None:
     done = run(protocol, lambda p: (p.random_ring(shape), p.random_bits(shape, 5), p.random_bits(shape))).outputs
     assert reconstruct([o[0] for o in done]).shape == shape
     assert reconstruct_bits([o[1] for o in done]).shape == (5, *shape)
     assert reconstruct_bits([o[2] for o in done]).shape == (1, *shape)
 
 
-def test_random_values_are_fresh_and_uniform(protocol: Factory) -> None:
+def test_random_values_are_fresh_and_uniform(protocol: Scheme) -> None:
     """Mean of each bit within 6 standard deviations of 1/2; no value twice, within a draw or in another run."""
     n = 20_000
 
@@ -244,14 +243,14 @@ def test_random_values_are_fresh_and_uniform(protocol: Factory) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_product(protocol: Factory, shape: tuple[int, ...]) -> None:
+def test_product(protocol: Scheme, shape: tuple[int, ...]) -> None:
     x, y = draw(shape), draw(shape, seed=1)
     with np.errstate(over="ignore"):
         np.testing.assert_array_equal(ints(protocol, lambda p, a, b: p.mul(a, b), x, y), x * y)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_product_with_truncation(protocol: Factory, shape: tuple[int, ...]) -> None:
+def test_product_with_truncation(protocol: Scheme, shape: tuple[int, ...]) -> None:
     x, y = draw(shape, 30), draw(shape, 31, 1)
     for d in (1, 18, 40):
         got = ints(protocol, lambda p, a, b, d=d: p.mul(a, b, d), x, y)
@@ -259,7 +258,7 @@ def test_product_with_truncation(protocol: Factory, shape: tuple[int, ...]) -> N
         assert_truncated(x.astype(object) * y.astype(object), got, d)
 
 
-def test_matrix_product_with_truncation(protocol: Factory) -> None:
+def test_matrix_product_with_truncation(protocol: Scheme) -> None:
     x, y = draw((5, 8), 28), draw((8, 3), 28, 1)
     exact = x.astype(object) @ y.astype(object)
     assert_truncated(exact, ints(protocol, lambda p, a, b: p.matmul(a, b, 18), x, y), 18)
@@ -268,7 +267,7 @@ def test_matrix_product_with_truncation(protocol: Factory) -> None:
     assert_truncated((x.astype(object) * y.T[[0, 1, 2, 0, 1]].astype(object)).sum(1), got, 18)
 
 
-def test_more_elements_than_one_chunk_of_masks(protocol: Factory) -> None:
+def test_more_elements_than_one_chunk_of_masks(protocol: Scheme) -> None:
     x, y = draw((70_001,), 30), draw((70_001,), 30, 1)
     with np.errstate(over="ignore"):
         np.testing.assert_array_equal(ints(protocol, lambda p, a, b: p.mul(a, b), x, y), x * y)
@@ -283,13 +282,13 @@ def assert_truncated(exact: Any, got: Ints, d: int) -> None:
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 7, 8, 13, 18, 20, 31, 32, 33, 36, 40])
-def test_truncation_up_to_62_bits(protocol: Factory, d: int) -> None:
+def test_truncation_up_to_62_bits(protocol: Scheme, d: int) -> None:
     multiples = draw((100,), 61 - d, d) << d
     x = np.concatenate([draw((200,)), draw((100,), 61, d), multiples, [1 << d, -(1 << d)]])
     assert_truncated(x, ints(protocol, lambda p, a: p.truncate(a, d), x), d)
 
 
-def test_every_shift_that_the_kernels_take(protocol: Factory) -> None:
+def test_every_shift_that_the_kernels_take(protocol: Scheme) -> None:
     x = np.concatenate([draw((20,), 61), draw((20,), 40)])
 
     def program(p: Any) -> list[Share]:
@@ -301,7 +300,7 @@ def test_every_shift_that_the_kernels_take(protocol: Factory) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_truncation_keeps_shapes(protocol: Factory, shape: tuple[int, ...]) -> None:
+def test_truncation_keeps_shapes(protocol: Scheme, shape: tuple[int, ...]) -> None:
     x = draw(shape)
     for name in ("truncate", "truncate_nearest"):
         got = ints(protocol, lambda p, a, name=name: getattr(p, name)(a, 18), x)
@@ -311,7 +310,7 @@ def test_truncation_keeps_shapes(protocol: Factory, shape: tuple[int, ...]) -> N
 
 
 @pytest.mark.parametrize("d", [1, 3, 8])
-def test_truncation_has_no_bias(protocol: Factory, d: int) -> None:
+def test_truncation_has_no_bias(protocol: Scheme, d: int) -> None:
     """Mean error over uniform residues: standard deviation below 0.41 ulp, so 6 sigma of 40,000 are 0.0123 ulp."""
     x = np.random.default_rng(d).integers(-(2**61), 2**61, 40_000)
     got = ints(protocol, lambda p, a: p.truncate(a, d), x)
@@ -325,7 +324,7 @@ def test_truncation_has_no_bias(protocol: Factory, d: int) -> None:
 def test_rep3_rounds_every_residue_without_bias(residue: int, sign: int) -> None:
     """Stochastic rounding: 8k + residue goes up with probability residue / 8 whatever the magnitude."""
     x = np.full(40_000, sign * (2**61) + residue)
-    got = ints(Rep3, lambda p, a: p.truncate(a, 3), x)
+    got = ints(Rep3(), lambda p, a: p.truncate(a, 3), x)
     up = got - ((x - residue) >> 3)
     assert set(np.unique(up)) <= {0, 1}
     assert abs(up.mean() - residue / 8) < 6 * 0.5 / 200
@@ -339,13 +338,13 @@ def test_rep3_rounds_one_way_where_the_shares_are_not_uniform() -> None:
         own = p.share(1, ring(x) if p.party.index == 1 else None, x.shape)
         return [p.truncate(own, 8), p.truncate(p.public(ring(x)), 8)]
 
-    own, constant = (reconstruct(s) for s in zip(*run(Rep3, program).outputs, strict=True))
+    own, constant = (reconstruct(s) for s in zip(*run(Rep3(), program).outputs, strict=True))
     np.testing.assert_array_equal(own, x >> 8)
     np.testing.assert_array_equal(constant, -((-x) >> 8))
 
 
 @pytest.mark.parametrize("d", [1, 2, 8, 18, 31, 40, 60])
-def test_truncate_nearest_is_exact(protocol: Factory, d: int) -> None:
+def test_truncate_nearest_is_exact(protocol: Scheme, d: int) -> None:
     half = 1 << (d - 1)
     edges = np.array([half, half - 1, half + 1, -half, -half - 1, -half + 1])
     x = np.concatenate([np.clip(draw((100,)), half - 2**62, 2**62 - half), draw((50,), 40), edges])
@@ -355,19 +354,19 @@ def test_truncate_nearest_is_exact(protocol: Factory, d: int) -> None:
 
 # -- bits --------------------------------------------------------------------------------------------------------
 
-FAST, RIPPLE = Adder(bytes_per_s=1e30, and_s_per_word=0.0), Adder(one_way_s=0.0)
-TREE = Adder(bytes_per_s=1e30, and_s_per_word=0.0, largest_digit=1)
+FAST, RIPPLE = Link(bytes_per_s=1e30, and_s_per_word=0.0), Link(one_way_s=0.0)
+TREE = Link(bytes_per_s=1e30, and_s_per_word=0.0, largest_digit=1)
 
 
-def with_adders() -> list[Any]:
+def with_links() -> list[Any]:
     made = [pytest.param(p, id=name) for name, p in PROTOCOLS.items()]
-    made += [pytest.param(partial(Rep3, adder=Adder(largest_digit=d)), id=f"Rep3 digits to {d}") for d in (2, 3, 4, 5)]
-    adders = {"fast": FAST, "tree": TREE, "ripple": RIPPLE}
-    return [*made, *(pytest.param(partial(Rep3, adder=a), id=f"Rep3 {name}") for name, a in adders.items())]
+    made += [pytest.param(Rep3(link=Link(largest_digit=d)), id=f"Rep3 digits to {d}") for d in (2, 3, 4, 5)]
+    links = {"fast": FAST, "tree": TREE, "ripple": RIPPLE}
+    return [*made, *(pytest.param(Rep3(link=a), id=f"Rep3 {name}") for name, a in links.items())]
 
 
-@pytest.mark.parametrize("kind", with_adders())
-def test_sign_for_every_number_of_bits(kind: Factory) -> None:
+@pytest.mark.parametrize("kind", with_links())
+def test_sign_for_every_number_of_bits(kind: Scheme) -> None:
     values = [np.concatenate([draw((60,), b), [(1 << b) - 1, -(1 << b) + 1, -(1 << b)]]) for b in range(1, 64)]
 
     def program(p: Any) -> list[Bits]:
@@ -379,21 +378,21 @@ def test_sign_for_every_number_of_bits(kind: Factory) -> None:
 
 def test_the_chosen_adder_is_used() -> None:
     assert [a.circuit(5, 62) for a in (RIPPLE, TREE, FAST)] == [0, 1, 7]
-    for adder, rounds in ((RIPPLE, 63), (TREE, 8), (FAST, 5)):
-        done = run(partial(Rep3, adder=adder), lambda p: p.msb(inputs(p, draw((5,)))[0]))
+    for link, rounds in ((RIPPLE, 63), (TREE, 8), (FAST, 5)):
+        done = run(Rep3(link=link), lambda p: p.msb(inputs(p, draw((5,)))[0]))
         assert done.parties[0].rounds == 1 + rounds
 
 
-@pytest.mark.parametrize("adder", [FAST, TREE, RIPPLE], ids=["fast", "tree", "ripple"])
+@pytest.mark.parametrize("link", [FAST, TREE, RIPPLE], ids=["fast", "tree", "ripple"])
 @pytest.mark.parametrize("n", [0, 1, 63, 1000])
-def test_conversion_and_truncation_with_every_adder(adder: Adder, n: int) -> None:
+def test_conversion_and_truncation_with_every_link(link: Link, n: int) -> None:
     x = draw((n,), 50)
 
     def program(p: Any) -> list[Share]:
         a = inputs(p, x)[0]
         return [p.b2a(p.msb(a, 50)), p.b2a(p.bits(a, 3)), p.truncate(a, 18), p.mul(a, p.public(layout.ones((n,))), 1)]
 
-    outputs = run(partial(Rep3, adder=adder), program).outputs
+    outputs = run(Rep3(link=link), program).outputs
     flags, low, cut, half = (reconstruct(s) for s in zip(*outputs, strict=True))
     np.testing.assert_array_equal(flags, x < 0)
     np.testing.assert_array_equal(low, (x >> np.arange(3)[:, None]) & 1)
@@ -402,15 +401,15 @@ def test_conversion_and_truncation_with_every_adder(adder: Adder, n: int) -> Non
         np.testing.assert_array_equal(got[x % 2**d == 0], x[x % 2**d == 0] >> d)
 
 
-@pytest.mark.parametrize("kind", with_adders())
+@pytest.mark.parametrize("kind", with_links())
 @pytest.mark.parametrize("shape", [*SHAPES, (129 * 64 + 3,)])
-def test_sign_shapes(kind: Factory, shape: tuple[int, ...]) -> None:
+def test_sign_shapes(kind: Scheme, shape: tuple[int, ...]) -> None:
     x = draw(shape)
     np.testing.assert_array_equal(bits(kind, lambda p, a: p.msb(a), x)[0], x < 0)
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, (129 * 64 + 3,)])
-def test_bits_zero_test_and_conversion(protocol: Factory, shape: tuple[int, ...]) -> None:
+def test_bits_zero_test_and_conversion(protocol: Scheme, shape: tuple[int, ...]) -> None:
     x = draw(shape, 20)
     x.reshape(-1)[1::2] = 0
 
@@ -435,7 +434,7 @@ def test_bits_zero_test_and_conversion(protocol: Factory, shape: tuple[int, ...]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 31, 32, 33, 63, 64])
-def test_decomposition_of_full_words(protocol: Factory, count: int) -> None:
+def test_decomposition_of_full_words(protocol: Scheme, count: int) -> None:
     x = np.concatenate([draw((40,)), [-(2**63), 2**63 - 1]])
     for serial in (False, True):
         got = bits(protocol, lambda p, a, serial=serial: p.bits(a, count, serial), x)
@@ -444,7 +443,7 @@ def test_decomposition_of_full_words(protocol: Factory, count: int) -> None:
     np.testing.assert_array_equal(zero, (ring(x) << np.uint64(64 - count)) == 0)
 
 
-def test_bits_can_be_rearranged(protocol: Factory) -> None:
+def test_bits_can_be_rearranged(protocol: Scheme) -> None:
     x = draw((5, 14))
     got = bits(protocol, lambda p, a: p.map_bits(p.msb(a), layout.transpose(None)), x)[0]
     np.testing.assert_array_equal(got, (x < 0).T)
@@ -463,7 +462,7 @@ def test_reference_planes_are_the_layout_that_is_reconstructed() -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(("period", "scale"), [(23, 18), (2, 18), (12, 10), (13, 20), (40, 30), (60, 24)])
-def test_sine_series(protocol: Factory, shape: tuple[int, ...], period: int, scale: int) -> None:
+def test_sine_series(protocol: Scheme, shape: tuple[int, ...], period: int, scale: int) -> None:
     x = draw(shape)
     weights = [0.5, -1.25, 0.0, 3.0, -0.125]
     angle = (x % (1 << period)) / 2.0**period * 2 * np.pi
@@ -478,7 +477,7 @@ def test_sine_series(protocol: Factory, shape: tuple[int, ...], period: int, sca
 
 
 @pytest.mark.parametrize("blur", [0, 5, 12])
-def test_series_and_sides(protocol: Factory, blur: int) -> None:
+def test_series_and_sides(protocol: Scheme, blur: int) -> None:
     """Beside the series: where x lies, exactly but for less than 2^blur above an edge."""
     x, edges, weights = draw((500,), 24), [-(2**20), 12345], [0.5, -1.25]
     x[:200] = np.concatenate([e + draw((100,), blur + 2) for e in edges])
@@ -500,7 +499,7 @@ def test_series_and_sides(protocol: Factory, blur: int) -> None:
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 7, 65, 1000])
-def test_a_shuffle_moves_whole_rows_and_can_be_undone(protocol: Factory, n: int) -> None:
+def test_a_shuffle_moves_whole_rows_and_can_be_undone(protocol: Scheme, n: int) -> None:
     x, y, z = np.arange(n), draw((n, 2)), draw((n, 2, 0))
 
     def program(p: Any) -> list[Share]:
@@ -518,7 +517,7 @@ def test_a_shuffle_moves_whole_rows_and_can_be_undone(protocol: Factory, n: int)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_openings_of_bits(protocol: Factory, shape: tuple[int, ...]) -> None:
+def test_openings_of_bits(protocol: Scheme, shape: tuple[int, ...]) -> None:
     x = draw(shape)
 
     def program(p: Any) -> list[Any]:
@@ -532,7 +531,7 @@ def test_openings_of_bits(protocol: Factory, shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 7, 65, 1000])
-def test_what_is_opened_in_a_shuffled_order_belongs_to_the_rows_that_stay_secret(protocol: Factory, n: int) -> None:
+def test_what_is_opened_in_a_shuffled_order_belongs_to_the_rows_that_stay_secret(protocol: Scheme, n: int) -> None:
     rng = np.random.default_rng(n)
     x, y, z, low = np.arange(n), draw((n, 2)), rng.integers(0, 2**61, n), rng.integers(0, 8, n)
 
@@ -565,7 +564,7 @@ def test_what_is_opened_in_a_shuffled_order_belongs_to_the_rows_that_stay_secret
 
 
 @pytest.mark.parametrize("n", [0, 1, 65, 1000])
-def test_random_digits_and_their_flags(protocol: Factory, n: int) -> None:
+def test_random_digits_and_their_flags(protocol: Scheme, n: int) -> None:
     widths, bits = [1, 3, 2, 5], 17
 
     def program(p: Any) -> list[Any]:
@@ -581,7 +580,7 @@ def test_random_digits_and_their_flags(protocol: Factory, n: int) -> None:
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 40, 300])
-def test_sorts_and_secret_orders(protocol: Factory, n: int) -> None:
+def test_sorts_and_secret_orders(protocol: Scheme, n: int) -> None:
     rng = np.random.default_rng(n)
     small, payload, places = rng.integers(-5, 6, n), draw((n, 2)), rng.permutation(n)
     wide = rng.integers(-2, 3, n) * 2**60 + rng.integers(0, 2, n)
@@ -607,7 +606,7 @@ def test_sorts_and_secret_orders(protocol: Factory, n: int) -> None:
 
 @pytest.mark.parametrize(("lanes", "n"), [(0, 4), (3, 0), (3, 1), (1, 5), (3, 5), (4000, 2), (2500, 3), (1200, 7)])
 @pytest.mark.parametrize("width", [3, 62])
-def test_sorts_of_few_and_many_lanes(protocol: Factory, lanes: int, n: int, width: int) -> None:
+def test_sorts_of_few_and_many_lanes(protocol: Scheme, lanes: int, n: int, width: int) -> None:
     x = draw((lanes, n), width)
     if width == 62:
         x[: lanes // 2] >>= 59
@@ -623,6 +622,6 @@ def test_sorts_of_few_and_many_lanes(protocol: Factory, lanes: int, n: int, widt
     np.testing.assert_array_equal(got[1], stable)
 
 
-def test_what_is_no_permutation_is_refused(protocol: Factory) -> None:
+def test_what_is_no_permutation_is_refused(protocol: Scheme) -> None:
     with pytest.raises(UsageError, match="each of the row numbers 0 to 2 once"):
         run(protocol, lambda p: orders.scatter(p, Places(inputs(p, np.array([0, 2, 2]))[0]), []))

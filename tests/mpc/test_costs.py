@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
 import privity
-from privity.mpc.outside import Outside
 from privity.mpc.party import Party
-from privity.mpc.rep3 import Adder, Rep3, inputs
-from privity.mpc.rep3.draws import Draws
+from privity.mpc.rep3 import Link, Rep3, inputs
+from privity.mpc.rep3.draws import DRAWS, Draws
+from privity.mpc.shapes import Shapes
 from privity.mpc.shares import Bits, Share, Shown
 from privity.ring import layout
 from privity.ring.prg import Stream
 from privity.session import Session
-from privity.testing import PROTOCOLS, Factory, open_bits, open_value, run, shuffle_and_open
+from privity.testing import PROTOCOLS, Scheme, open_bits, open_value, run, shuffle_and_open
 from privity.types import Cost
 
-FAST, RIPPLE = Adder(bytes_per_s=1e30, and_s_per_word=0.0), Adder(one_way_s=0.0)
-TREE = Adder(bytes_per_s=1e30, and_s_per_word=0.0, largest_digit=1)
+FAST, RIPPLE = Link(bytes_per_s=1e30, and_s_per_word=0.0), Link(one_way_s=0.0)
+TREE = Link(bytes_per_s=1e30, and_s_per_word=0.0, largest_digit=1)
 SIZES = [0, 1, 2, 63, 64, 65, 1000, 128 * 64, 128 * 64 + 1]
 
 
@@ -99,7 +98,7 @@ CASES: list[Case] = [
 ]
 
 
-def measured(protocol: Factory, act: Callable[[Any], Any], outside: Any = None) -> Cost:
+def measured(protocol: Scheme, act: Callable[[Any], Any], outside: Any = None) -> Cost:
     parties = run(protocol, act, outside=outside).parties
     assert len({p.rounds for p in parties}) == 1, "the parties disagree on the number of rounds"
     return Cost(parties[0].rounds, tuple(p.sent for p in parties))
@@ -108,44 +107,44 @@ def measured(protocol: Factory, act: Callable[[Any], Any], outside: Any = None) 
 @pytest.mark.parametrize(("operation", "parameters", "act"), CASES, ids=[f"{c[0]}-{c[1]}" for c in CASES])
 def test_declared_costs(operation: str, parameters: dict[str, Any], act: Callable[[Any, int], Any]) -> None:
     for n in SIZES:
-        assert measured(Rep3, lambda p, n=n: act(p, n)) == Rep3.cost(operation, n, **parameters), f"{n} elements"
+        assert measured(Rep3(), lambda p, n=n: act(p, n)) == Rep3().cost(operation, n, **parameters), f"{n} elements"
 
 
 @pytest.mark.parametrize("n", SIZES)
 def test_declared_cost_of_an_exact_series(n: int) -> None:
-    got = measured(partial(Rep3, exact=True), lambda p: p.sine_series(trivial((n,)), 23, [0.1] * 10, 18))
-    assert got == Rep3.cost("sine_series", n, exact=True, **SERIES)
+    got = measured(Rep3(exact=True), lambda p: p.sine_series(trivial((n,)), 23, [0.1] * 10, 18))
+    assert got == Rep3(exact=True).cost("sine_series", n, **SERIES)
     sides = {"edges": 2, "bits": 30, "blur": 12}
     got = measured(
-        partial(Rep3, exact=True), lambda p: p.series_and_sides(trivial((n,)), 23, [0.1] * 10, 18, [], [0, 1], 30, 12)
+        Rep3(exact=True), lambda p: p.series_and_sides(trivial((n,)), 23, [0.1] * 10, 18, [], [0, 1], 30, 12)
     )
-    assert got == Rep3.cost("series_and_sides", n, exact=True, **SERIES, **sides)
+    assert got == Rep3(exact=True).cost("series_and_sides", n, **SERIES, **sides)
 
 
 @pytest.mark.parametrize("n", SIZES)
 def test_declared_costs_with_outside_parties(n: int) -> None:
     got = measured(
-        Rep3, lambda p: p.receive_input("bank", 1, (n,)),
-        {"bank": lambda channel, names: Rep3.deal(channel, names, 1, layout.zeros((n,)))},
+        Rep3(), lambda p: p.receive_input("bank", 1, (n,)),
+        {"bank": lambda channel, names: Rep3().deal(channel, names, 1, layout.zeros((n,)))},
     )  # fmt: skip
-    assert got == Rep3.cost("input", n)
+    assert got == Rep3().cost("input", n)
     got = measured(
-        Rep3, lambda p: open_value(p, trivial((n,)), [], ["doctor"], 1),
-        {"doctor": lambda channel, names: Rep3.collect(channel, names, 1, (n,))},
+        Rep3(), lambda p: open_value(p, trivial((n,)), [], ["doctor"], 1),
+        {"doctor": lambda channel, names: Rep3().collect(channel, names, 1, (n,))},
     )  # fmt: skip
-    assert got == Rep3.cost("open_outside", n)
+    assert got == Rep3().cost("open_outside", n)
 
 
 @pytest.mark.parametrize("n", SIZES)
 def test_declared_cost_of_a_shuffle_of_several_columns(n: int) -> None:
     items, values = [trivial((n, 2)), trivial((n,))], 3 * n
-    got = measured(Rep3, lambda p: shuffle_and_open(p, [Shown(trivial((n,)), 9)], p.mix(n), items, planes(n, 70)))
-    assert got == Rep3.cost("shuffle_and_open", n, values=values, planes=70, shown=(9,))
+    got = measured(Rep3(), lambda p: shuffle_and_open(p, [Shown(trivial((n,)), 9)], p.mix(n), items, planes(n, 70)))
+    assert got == Rep3().cost("shuffle_and_open", n, values=values, planes=70, shown=(9,))
 
 
 @pytest.mark.parametrize("n", [1, 100, 1_000_000])
 def test_costs_of_the_circuits(n: int) -> None:
-    ripple, tree, fast = (Rep3.cost("msb", n, bits=62, adder=a) for a in (RIPPLE, TREE, FAST))
+    ripple, tree, fast = (Rep3(link=a).cost("msb", n, bits=62) for a in (RIPPLE, TREE, FAST))
     assert (ripple.rounds, tree.rounds, fast.rounds) == (63, 8, 5)
     assert max(tree.sent) <= 22.75 * 64 * -(-n // 64) and max(ripple.sent) < max(tree.sent) < max(fast.sent)
 
@@ -153,19 +152,19 @@ def test_costs_of_the_circuits(n: int) -> None:
 def test_a_round_is_worth_more_bytes_only_in_small_batches() -> None:
     cut = {"shift": 18}
     for operation, parameters in (("mul", cut), ("truncate", cut), ("b2a", {}), ("inject", {}), ("msb", {"bits": 30})):
-        few, many, most = (Rep3.cost(operation, n, **parameters) for n in (1, 10**5, 10**7))
+        few, many, most = (Rep3().cost(operation, n, **parameters) for n in (1, 10**5, 10**7))
         assert few.rounds < many.rounds <= most.rounds
         assert max(many.sent) / 10**5 < max(few.sent)
 
 
-@pytest.mark.parametrize("adder", [FAST, TREE, RIPPLE], ids=["fast", "tree", "ripple"])
+@pytest.mark.parametrize("link", [FAST, TREE, RIPPLE], ids=["fast", "tree", "ripple"])
 @pytest.mark.parametrize("operation", ["mul", "truncate", "truncate_nearest", "msb", "b2a", "inject"])
-def test_declared_costs_with_every_adder(operation: str, adder: Adder) -> None:
+def test_declared_costs_with_every_link(operation: str, link: Link) -> None:
     for name, parameters, act in CASES:
         if name == operation and (name != "mul" or parameters):
             for n in (0, 1, 65, 128 * 64 + 1):
-                got = measured(partial(Rep3, adder=adder), lambda p, n=n, act=act: act(p, n))
-                assert got == Rep3.cost(name, n, adder=adder, **parameters), f"{n} elements"
+                got = measured(Rep3(link=link), lambda p, n=n, act=act: act(p, n))
+                assert got == Rep3(link=link).cost(name, n, **parameters), f"{n} elements"
 
 
 def test_every_declared_cost_is_measured_here() -> None:
@@ -173,7 +172,7 @@ def test_every_declared_cost_is_measured_here() -> None:
 
 
 def test_protocols_declare_the_same_operations() -> None:
-    declared = {frozenset(getattr(p, "func", p).costs) for p in PROTOCOLS.values()}  # type: ignore[attr-defined]
+    declared = {frozenset(p.costs) for p in PROTOCOLS.values()}
     assert len(declared) == 1
 
 
@@ -194,7 +193,7 @@ class Counting:
         return self._stream.words(count)
 
 
-def drawn(protocol: Factory, act: Callable[[Any], Any], outside: Any = None) -> Draws:
+def drawn(protocol: Scheme, act: Callable[[Any], Any], outside: Any = None) -> Draws:
     """What an operation draws, the same at both holders of each stream."""
     made = [{j: Counting(Stream(bytes([i + j]) * 16)) for j in {0, 1, 2} - {i}} for i in range(3)]
 
@@ -214,47 +213,47 @@ def declared(operation: str, n: int, act: Any = None, **parameters: Any) -> Draw
     """A shuffle in CASES draws its order too."""
     if operation.startswith("shuffle"):
         more = {"undo": True} if act is back else {}
-        return Rep3.draws[operation](n, **parameters, **more).plus(Rep3.draws["mix"](n))
-    return Rep3.draws[operation](n, **parameters)
+        return DRAWS[operation](n, **parameters, **more).plus(DRAWS["mix"](n))
+    return DRAWS[operation](n, **parameters)
 
 
 @pytest.mark.parametrize(("operation", "parameters", "act"), CASES, ids=[f"{c[0]}-{c[1]}" for c in CASES])
 def test_declared_draws(operation: str, parameters: dict[str, Any], act: Callable[[Any, int], Any]) -> None:
     slow = parameters.get("widths") == (5,) or "matmul" in act.__code__.co_names
     for n in [*SIZES, *(MANY[-1:] if slow else MANY)]:
-        got = drawn(Rep3, lambda p, n=n: act(p, n))
+        got = drawn(Rep3(), lambda p, n=n: act(p, n))
         assert got == declared(operation, n, act, **parameters), f"{n} elements"
 
 
-@pytest.mark.parametrize("adder", [FAST, TREE, RIPPLE], ids=["fast", "tree", "ripple"])
+@pytest.mark.parametrize("link", [FAST, TREE, RIPPLE], ids=["fast", "tree", "ripple"])
 @pytest.mark.parametrize("operation", ["mul", "truncate", "truncate_nearest", "msb", "b2a", "inject"])
-def test_declared_draws_with_every_adder(operation: str, adder: Adder) -> None:
+def test_declared_draws_with_every_link(operation: str, link: Link) -> None:
     for name, parameters, act in CASES:
         if name == operation and (name != "mul" or parameters):
             for n in (65, 128 * 64 + 1):
-                got = drawn(partial(Rep3, adder=adder), lambda p, n=n, act=act: act(p, n))
-                assert got == declared(name, n, adder=adder, **parameters), f"{n} elements"
+                got = drawn(Rep3(link=link), lambda p, n=n, act=act: act(p, n))
+                assert got == declared(name, n, link=link, **parameters), f"{n} elements"
 
 
 @pytest.mark.parametrize("n", [*SIZES, *MANY])
 def test_declared_draws_of_an_exact_series_and_with_outside_parties(n: int) -> None:
-    exact, sides = partial(Rep3, exact=True), {"edges": 2, "bits": 30, "blur": 12}
+    exact, sides = Rep3(exact=True), {"edges": 2, "bits": 30, "blur": 12}
     got = drawn(exact, lambda p: p.sine_series(trivial((n,)), 23, [0.1] * 10, 18))
     assert got == declared("sine_series", n, exact=True, **SERIES)
     got = drawn(exact, lambda p: p.series_and_sides(trivial((n,)), 23, [0.1] * 10, 18, [], [0, 1], 30, 12))
     assert got == declared("series_and_sides", n, exact=True, **SERIES, **sides)
     got = drawn(
-        Rep3, lambda p: open_value(p, trivial((n,)), [], ["doctor", "auditor"], 1),
-        dict.fromkeys(("doctor", "auditor"), lambda channel, names: Rep3.collect(channel, names, 1, (n,))),
+        Rep3(), lambda p: open_value(p, trivial((n,)), [], ["doctor", "auditor"], 1),
+        dict.fromkeys(("doctor", "auditor"), lambda channel, names: Rep3().collect(channel, names, 1, (n,))),
     )  # fmt: skip
     assert got == declared("open_outside", n).plus(declared("open_outside", n)), "one zero share for each receiver"
     items, values = [trivial((n, 2)), trivial((n,))], 3 * n
-    got = drawn(Rep3, lambda p: shuffle_and_open(p, [Shown(trivial((n,)), 9)] * 2, p.mix(n), items, planes(n, 70)))
+    got = drawn(Rep3(), lambda p: shuffle_and_open(p, [Shown(trivial((n,)), 9)] * 2, p.mix(n), items, planes(n, 70)))
     assert got == declared("shuffle_and_open", n, values=values, planes=70, shown=(9, 9))
     if n <= 1000:
-        for adder in (FAST, TREE):
-            got = drawn(partial(Rep3, adder=adder), lambda p: p.b2a(planes(n, 70)))
-            assert got == declared("b2a", n, planes=70, adder=adder)
+        for link in (FAST, TREE):
+            got = drawn(Rep3(link=link), lambda p: p.b2a(planes(n, 70)))
+            assert got == declared("b2a", n, planes=70, link=link)
 
 
 def test_an_owner_expands_each_seed_to_as_many_words_as_elements(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,8 +266,8 @@ def test_an_owner_expands_each_seed_to_as_many_words_as_elements(monkeypatch: py
     monkeypatch.setattr(inputs, "Stream", stream)
     n = MANY[-1]
     got = drawn(
-        Rep3, lambda p: [p.receive_input("bank", step, (n,)) for step in (1, 2)],
-        {"bank": lambda channel, names: [Rep3.deal(channel, names, step, layout.zeros((n,))) for step in (1, 2)]},
+        Rep3(), lambda p: [p.receive_input("bank", step, (n,)) for step in (1, 2)],
+        {"bank": lambda channel, names: [Rep3().deal(channel, names, step, layout.zeros((n,))) for step in (1, 2)]},
     )  # fmt: skip
     assert got == declared("input", n)
     assert [s.count for _, s in made] == [n] * 12, "two arrays, two seeds, three who expand each"
@@ -283,21 +282,21 @@ def test_draws_grow_as_elements_do_and_mask_all_that_is_received(
     operation: str, parameters: dict[str, Any], act: Callable[[Any, int], Any]
 ) -> None:
     """What a party receives is no longer than what it lacks of what was drawn (openings apart): else masks repeat."""
-    shifted = {"adder": TREE} if operation in ("mul", "truncate", "truncate_nearest", "msb", "b2a", "inject") else {}
+    shifted = {"link": TREE} if operation in ("mul", "truncate", "truncate_nearest", "msb", "b2a", "inject") else {}
     shifted = {} if operation == "mul" and not parameters else shifted
     if not operation.startswith("s") or operation == "share":
         once, twice = (declared(operation, n, **parameters, **shifted) for n in (LINEAR, 2 * LINEAR))
         assert twice == once.plus(once)
     if not operation.startswith(("open", "shuffle_and_open")):
         n = 3001
-        received = [sum(got.data.nbytes for got in party.view) for party in run(Rep3, lambda p: act(p, n)).parties]
+        received = [sum(got.data.nbytes for got in party.view) for party in run(Rep3(), lambda p: act(p, n)).parties]
         words = declared(operation, n, act, **parameters)
         lacked = (words.one_two + words.own, words.two_zero + words.own, words.zero_one)
         assert all(got <= 8 * masks for got, masks in zip(received, lacked, strict=True))
 
 
 def test_every_declared_draw_is_measured_here() -> None:
-    assert set(Rep3.draws) - {"mix"} == set(Rep3.costs)
+    assert set(DRAWS) - {"mix"} == set(Rep3.costs)
 
 
 # -- whole programs ----------------------------------------------------------------------------------------------
@@ -353,7 +352,7 @@ def test_what_is_planned_on_shapes_is_what_is_spent(program: Callable[[Session],
         program(s)
         s.check_guards()
         party: Party = s._context.protocol.party
-        if isinstance(s._context.protocol, Outside):
+        if isinstance(s._context.protocol, Shapes):
             planned[s.me] = s._context.protocol.planned
         else:
             spent[party.index] = Cost(party.rounds, (party.sent,))
@@ -366,7 +365,7 @@ def test_what_is_planned_on_shapes_is_what_is_spent(program: Callable[[Session],
             "compute_1": {"z": privity.Input(rng.normal(size=(30, 4)), 8.0)},
         },
         receivers=("doctor", "auditor"),
-        protocol=partial(Rep3, exact=exact),
+        protocol=Rep3(exact=exact),
     )
     whole = Cost(spent[0].rounds, tuple(spent[i].sent[0] for i in range(3)))
     assert {s.rounds for s in spent.values()} == {whole.rounds}

@@ -7,23 +7,23 @@ the component that the observer lacks (so every secret) and every value of the s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from privity.mpc.rep3 import Adder, Rep3
+from privity.mpc.protocol import Scheme
+from privity.mpc.rep3 import Link, Rep3, Replicated
 from privity.mpc.shares import Bits, Share
 from privity.ring import layout, reference
 from privity.ring.small import SmallRing
 from privity.testing import (
     Column,
     CountedRows,
-    Factory,
     Run,
     ViewLeaks,
+    altered,
     columns,
     known_rows,
     lane_streams,
@@ -42,7 +42,7 @@ class Enumeration:
     """All executions of one program as one observer may meet them; ``operands`` secrets of k bits each."""
 
     def __init__(self, program: Program, observer: int, k: int, *, operands: int = 1, contexts: int = 8,
-                 values: range | None = None, protocol: Factory = Rep3) -> None:
+                 values: range | None = None, protocol: Scheme = Rep3()) -> None:
         self.program, self.observer, self.k, self.operands = program, observer, k, operands
         self.ring, self.protocol, self.contexts = SmallRing(k), protocol, contexts
         every = np.array(values or range(-(1 << (k - 1)), 1 << (k - 1)))
@@ -115,11 +115,11 @@ def signed(x: Any, k: int) -> Any:
     return (np.asarray(x) + (1 << (k - 1))) % (1 << k) - (1 << (k - 1))
 
 
-# Every adder chooses the same for any number of lanes. FAST: one round wherever there is such a form.
-FAST, RIPPLE = Adder(bytes_per_s=1e30, and_s_per_word=0.0), Adder(one_way_s=0.0)
-TREE = Adder(bytes_per_s=1e30, and_s_per_word=0.0, largest_digit=1)
-DIGITS = Adder(bytes_per_s=1e30, and_s_per_word=0.0, largest_digit=2)
-both_forms = pytest.mark.parametrize("adder", [FAST, TREE], ids=["one round", "two rounds"])
+# Every link chooses the same for any number of lanes. FAST: one round wherever there is such a form.
+FAST, RIPPLE = Link(bytes_per_s=1e30, and_s_per_word=0.0), Link(one_way_s=0.0)
+TREE = Link(bytes_per_s=1e30, and_s_per_word=0.0, largest_digit=1)
+DIGITS = Link(bytes_per_s=1e30, and_s_per_word=0.0, largest_digit=2)
+both_forms = pytest.mark.parametrize("link", [FAST, TREE], ids=["one round", "two rounds"])
 
 
 @pytest.mark.parametrize("observer", range(3))
@@ -143,7 +143,7 @@ def test_product_exhaustively() -> None:
     """All components of both operands on a ring of 3 bits: 2^18 products."""
     ring, lane = SmallRing(3), np.arange(1 << 18, dtype=np.uint64)
     x, y = ([(lane >> np.uint64(3 * (c + 3 * j))) & np.uint64(7) for c in range(3)] for j in range(2))
-    done = run(Rep3, lambda p: p.mul(rep3_share(x, p.party.index), rep3_share(y, p.party.index)), ring=ring)
+    done = run(Rep3(), lambda p: p.mul(rep3_share(x, p.party.index), rep3_share(y, p.party.index)), ring=ring)
     got = ring.reduce(sum(s.parts[0] for s in done.outputs))
     np.testing.assert_array_equal(got, ring.reduce(sum(x) * sum(y)))
 
@@ -151,11 +151,11 @@ def test_product_exhaustively() -> None:
 @pytest.mark.parametrize("observer", range(3))
 @pytest.mark.parametrize(("k", "d"), [(3, 1), (4, 1), (4, 2), (5, 1), (5, 3)])
 @both_forms
-def test_truncation(observer: int, k: int, d: int, adder: Adder) -> None:
+def test_truncation(observer: int, k: int, d: int, link: Link) -> None:
     """Messages carry nothing, and the result is a function of x and of the low mask bits that the observer knows."""
     e = Enumeration(
         lambda p, s: p.truncate(s[0], d), observer, k, values=in_range(k), contexts=2 if k == 5 else 16,
-        protocol=partial(Rep3, adder=adder),
+        protocol=Rep3(link=link),
     )  # fmt: skip
     e.check()
     low = (1 << d) - 1
@@ -172,7 +172,7 @@ def test_truncation(observer: int, k: int, d: int, adder: Adder) -> None:
 
 @pytest.mark.parametrize("observer", range(3))
 @both_forms
-def test_product_with_truncation(observer: int, adder: Adder) -> None:
+def test_product_with_truncation(observer: int, link: Link) -> None:
     """x y within 2^(k-2) on 4 bits: x, y in -1 .. 1. As a dot product of one term, whose masks come in one piece."""
 
     def program(p: Any, s: Sequence[Share]) -> Share:
@@ -181,7 +181,7 @@ def test_product_with_truncation(observer: int, adder: Adder) -> None:
         return out
 
     e = Enumeration(
-        program, observer, 4, operands=2, values=range(-1, 2), contexts=1, protocol=partial(Rep3, adder=adder)
+        program, observer, 4, operands=2, values=range(-1, 2), contexts=1, protocol=Rep3(link=link)
     )
     e.check()
     x = e.secret[:, 0] * e.secret[:, 1]
@@ -189,11 +189,11 @@ def test_product_with_truncation(observer: int, adder: Adder) -> None:
 
 
 @pytest.mark.parametrize("observer", range(3))
-@pytest.mark.parametrize("adder", [FAST, DIGITS, TREE, RIPPLE], ids=["fast", "digits", "tree", "ripple"])
+@pytest.mark.parametrize("link", [FAST, DIGITS, TREE, RIPPLE], ids=["fast", "digits", "tree", "ripple"])
 @pytest.mark.parametrize("k", [3, 4])
-def test_sign(observer: int, adder: Adder, k: int) -> None:
+def test_sign(observer: int, link: Link, k: int) -> None:
     program = lambda p, s: p.msb(s[0], k - 1)  # noqa: E731
-    e = Enumeration(program, observer, k, protocol=partial(Rep3, adder=adder))
+    e = Enumeration(program, observer, k, protocol=Rep3(link=link))
     np.testing.assert_array_equal(reconstruct_bits(e.run.outputs)[0], e.secret[:, 0] < 0)
     e.check()
 
@@ -218,8 +218,8 @@ def low_bit_to_ring(p: Any, s: Sequence[Share]) -> Share:
 @pytest.mark.parametrize("observer", range(3))
 @pytest.mark.parametrize("k", [3, 4, 6])
 @both_forms
-def test_bit_to_ring(observer: int, k: int, adder: Adder) -> None:
-    protocol = partial(Rep3, adder=adder)
+def test_bit_to_ring(observer: int, k: int, link: Link) -> None:
+    protocol = Rep3(link=link)
     e = Enumeration(low_bit_to_ring, observer, k, values=range(-1, 1), contexts=2 if k == 6 else 16, protocol=protocol)
     np.testing.assert_array_equal(e.values(), e.secret[:, 0] & 1)
     e.check()
@@ -234,7 +234,7 @@ def gated(p: Any, s: Sequence[Share]) -> Share:
 @pytest.mark.parametrize("observer", range(3))
 def test_bit_times_value(observer: int) -> None:
     """The form in one round; the other one is a conversion and a product."""
-    e = Enumeration(gated, observer, 3, operands=2, contexts=2, protocol=partial(Rep3, adder=FAST))
+    e = Enumeration(gated, observer, 3, operands=2, contexts=2, protocol=Rep3(link=FAST))
     np.testing.assert_array_equal(e.values(), signed((e.secret[:, 0] & 1) * e.secret[:, 1], 3))
     e.check()
 
@@ -258,7 +258,7 @@ def test_opening_shows_the_value_only(observer: int) -> None:
 
 
 def caught(
-    program: Program, protocol: Factory, observers: Sequence[int], sound: Factory = Rep3, **options: Any
+    program: Program, protocol: Scheme, observers: Sequence[int], sound: Scheme = Rep3(), **options: Any
 ) -> None:
     """The sound protocol passes; the spoiled one computes the same and is found out at exactly these observers."""
     for observer in range(3):
@@ -272,7 +272,8 @@ def caught(
 
 
 def test_a_product_without_zero_share_is_caught(spoil: Any) -> None:
-    class NoZeroShare(Rep3):
+    @altered
+    class NoZeroShare(Replicated):
         def mul(self, x: Share, y: Share, shift: int = 0) -> Share:
             z = x.parts[0] * (y.parts[0] + y.parts[1]) + x.parts[1] * y.parts[0]
             return self._finish(z, x.shape, shift)
@@ -291,13 +292,13 @@ def test_a_zero_share_used_for_two_products_is_caught(spoil: Any) -> None:
 
 
 Spoils = tuple[dict[tuple[int, int], dict[int, int | None]], list[int]]
-TRUNCATIONS: list[tuple[Adder, Spoils]] = [
+TRUNCATIONS: list[tuple[Link, Spoils]] = [
     *[(TREE, ({(0, 1): change}, [2])) for change in ({0: None}, {1: None}, {2: None}, {1: 0})],
     (TREE, ({(1, 2): {0: None}}, [0])),
     *[(FAST, ({(0, 1): change}, [2])) for change in ({0: None}, {1: None}, {2: None}, {2: 1}, {2: 0})],
     *[(FAST, ({(1, 2): change}, [0])) for change in ({0: None}, {1: None}, {1: 0})],
 ]
-CONVERSIONS: list[tuple[Adder, Spoils]] = [
+CONVERSIONS: list[tuple[Link, Spoils]] = [
     (TREE, ({(0, 1): {1: 0}}, [2])),
     *[(FAST, ({(0, 1): change}, [2])) for change in ({0: None}, {1: None}, {1: 0})],
     *[(FAST, ({(1, 2): change}, [0])) for change in ({0: None}, {1: None}, {1: 0})],
@@ -306,7 +307,7 @@ GATES: list[Spoils] = [
     *[({(0, 1): change}, [2]) for change in ({0: None}, {1: None}, {2: None}, {3: None}, {1: 0}, {3: 2})],
     *[({(1, 2): change}, [0]) for change in ({0: None}, {1: None}, {2: None}, {1: 0})],
 ]
-SIGNS: list[tuple[Adder, Spoils]] = [
+SIGNS: list[tuple[Link, Spoils]] = [
     *[(RIPPLE, ({(0, 1): change}, [2])) for change in ({0: None}, {1: None})],
     (RIPPLE, ({(1, 2): {0: None}}, [0])),
     # Drawn one after the other: pads, masks of the digits, mask of the top bit.
@@ -315,11 +316,11 @@ SIGNS: list[tuple[Adder, Spoils]] = [
 ]
 
 
-@pytest.mark.parametrize(("adder", "spoils"), TRUNCATIONS)
-def test_a_truncation_with_a_mask_left_out_or_used_twice_is_caught(spoil: Any, adder: Adder, spoils: Spoils) -> None:
+@pytest.mark.parametrize(("link", "spoils"), TRUNCATIONS)
+def test_a_truncation_with_a_mask_left_out_or_used_twice_is_caught(spoil: Any, link: Link, spoils: Spoils) -> None:
     changes, observers = spoils
     caught(
-        lambda p, s: p.truncate(s[0], 2), spoil(changes, adder), observers, partial(Rep3, adder=adder),
+        lambda p, s: p.truncate(s[0], 2), spoil(changes, link), observers, Rep3(link=link),
         k=4, values=in_range(4),
     )  # fmt: skip
 
@@ -327,18 +328,18 @@ def test_a_truncation_with_a_mask_left_out_or_used_twice_is_caught(spoil: Any, a
 @pytest.mark.parametrize("spoils", GATES)
 def test_a_gate_with_a_mask_left_out_or_used_twice_is_caught(spoil: Any, spoils: Spoils) -> None:
     changes, observers = spoils
-    caught(gated, spoil(changes, FAST), observers, partial(Rep3, adder=FAST), k=3, operands=2, contexts=2)
+    caught(gated, spoil(changes, FAST), observers, Rep3(link=FAST), k=3, operands=2, contexts=2)
 
 
-@pytest.mark.parametrize(("adder", "spoils"), SIGNS)
-def test_a_sign_with_a_mask_left_out_is_caught(spoil: Any, adder: Adder, spoils: Spoils) -> None:
+@pytest.mark.parametrize(("link", "spoils"), SIGNS)
+def test_a_sign_with_a_mask_left_out_is_caught(spoil: Any, link: Link, spoils: Spoils) -> None:
     changes, observers = spoils
-    caught(lambda p, s: p.msb(s[0], 3), spoil(changes, adder), observers, partial(Rep3, adder=adder), k=4)
+    caught(lambda p, s: p.msb(s[0], 3), spoil(changes, link), observers, Rep3(link=link), k=4)
 
 
-@pytest.mark.parametrize(("adder", "spoils"), CONVERSIONS)
-def test_a_conversion_with_a_mask_left_out_or_used_twice_is_caught(spoil: Any, adder: Adder, spoils: Spoils) -> None:
+@pytest.mark.parametrize(("link", "spoils"), CONVERSIONS)
+def test_a_conversion_with_a_mask_left_out_or_used_twice_is_caught(spoil: Any, link: Link, spoils: Spoils) -> None:
     changes, observers = spoils
     caught(
-        low_bit_to_ring, spoil(changes, adder), observers, partial(Rep3, adder=adder), k=4, values=range(-1, 1)
+        low_bit_to_ring, spoil(changes, link), observers, Rep3(link=link), k=4, values=range(-1, 1)
     )

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from privity.mpc import radix
-from privity.mpc.rep3 import Rep3
+from privity.mpc.rep3 import Rep3, Replicated
 from privity.mpc.shares import Mix, Mixed
 from privity.ring import order, reference
 from privity.ring.prg import Stream
 from privity.testing import (
     Column,
     ViewLeaks,
+    altered,
     fresh_rows,
     known_rows,
     require_uniform,
@@ -44,7 +45,7 @@ def runs_again(*steps: Any) -> bool:
 
 def test_permutations_of_many_rows_are_unrelated(n: int = 65_536 + 3001) -> None:
     """To each other and to the order of the rows; the streams are the same in every run of this test."""
-    mixes = run(Rep3, lambda p: p.mix(n).known, streams=streams_for(None)).outputs
+    mixes = run(Rep3(), lambda p: p.mix(n).known, streams=streams_for(None)).outputs
     lacked = [mixes[(j + 1) % 3][j] for j in range(3)]
     for j, rows_ in enumerate(lacked):
         np.testing.assert_array_equal(rows_, mixes[(j + 2) % 3][j], "the two holders of a permutation differ")
@@ -60,7 +61,7 @@ def test_permutations_drawn_by_way_of_an_argsort_are_unrelated() -> None:
     assert unrelated(one, other) and np.bincount(one).max() == 1
 
 
-def opened_digits(observer: int, masks: type[Rep3]) -> list[Column]:
+def opened_digits(observer: int, masks: type[Replicated]) -> list[Column]:
     """What a radix sort opens of equal keys in 4,095 rows, pass by pass, digits prepared for one pass at a time."""
     lanes, same, opened = 4095, np.zeros(4095, np.int64), []
 
@@ -91,7 +92,7 @@ def opened_digits(observer: int, masks: type[Rep3]) -> list[Column]:
 
     with mock.patch.object(radix, "_PREPARED", 8 * lanes):
         run(
-            Watched, lambda p: radix.sort(p, [(x := p.public(np.full(lanes, 5, np.uint64)), 8)], [x], 3),
+            altered(Watched), lambda p: radix.sort(p, [(x := p.public(np.full(lanes, 5, np.uint64)), 8)], [x], 3),
             streams=lambda i: {j: Rows(observer in (i, j), i + j) for j in {0, 1, 2} - {i}},
         )  # fmt: skip
     return [Column(f"digit {j}", value, 3) for j, value in enumerate(v for i, v in opened if i == observer)]
@@ -99,7 +100,7 @@ def opened_digits(observer: int, masks: type[Rep3]) -> list[Column]:
 
 @pytest.mark.parametrize("observer", range(3))
 def test_digits_opened_by_a_radix_sort_are_independent_between_groups(observer: int) -> None:
-    digits = opened_digits(observer, Rep3)
+    digits = opened_digits(observer, Replicated)
     assert len(digits) == 3
     require_uniform(digits)
 
@@ -108,7 +109,7 @@ def test_digits_opened_by_a_radix_sort_are_independent_between_groups(observer: 
 
 
 def test_random_digits_used_for_two_passes_are_caught() -> None:
-    class Again(Rep3):
+    class Again(Replicated):
         made: Any = None
 
         def random_digits(self, *arguments: Any) -> Any:

@@ -15,17 +15,18 @@ import numpy as np
 import pytest
 
 from privity.mpc import party, rep3
-from privity.mpc.rep3 import Adder, Rep3
+from privity.mpc.protocol import Scheme
+from privity.mpc.rep3 import Link, Rep3, Replicated
 from privity.mpc.shares import Bits, Mix, Share, Shown
 from privity.ring import layout, order, reference
 from privity.ring.prg import Stream
 from privity.testing import (
     ByteView,
-    Factory,
     Received,
     Run,
     ViewLeaks,
     Zeros,
+    altered,
     open_value,
     reconstruct,
     rep3_share,
@@ -41,22 +42,22 @@ LARGE = 2 * (1 << 15) + 3001  # three chunks of a product, the last one short; p
 LANES = 16 * 64  # the last of the elements, whose bits are compared one by one
 MIDDLE = 130 * 64 + 1  # planes of more than 128 words
 SECRETS = (2**30 + 7, -(2**30))
-FAST, RIPPLE = Adder(bytes_per_s=1e30, and_s_per_word=0.0), Adder(one_way_s=0.0)
-TREE = Adder(bytes_per_s=1e30, and_s_per_word=0.0, largest_digit=1)
-DIGITS = Adder(bytes_per_s=1e30, and_s_per_word=0.0, largest_digit=3)
-ADDERS = {"default": None, "fast": FAST, "digits": DIGITS, "tree": TREE, "ripple": RIPPLE}
+FAST, RIPPLE = Link(bytes_per_s=1e30, and_s_per_word=0.0), Link(one_way_s=0.0)
+TREE = Link(bytes_per_s=1e30, and_s_per_word=0.0, largest_digit=1)
+DIGITS = Link(bytes_per_s=1e30, and_s_per_word=0.0, largest_digit=3)
+LINKS = {"default": Link(), "fast": FAST, "digits": DIGITS, "tree": TREE, "ripple": RIPPLE}
 
 Program = Callable[[Any, Sequence[Share]], Any]
 
 
-class PublicOrders(Rep3):
+class PublicOrders(Replicated):
     """The permutations of a shuffle are those everybody could draw: rows are alike, so they move no information."""
 
     def mix(self, n: int) -> Mix:
         return Mix(n, {j: order.permutation(Stream(bytes([j]) * 16).words, n) for j in {0, 1, 2} - {self.party.index}})
 
 
-def executed(program: Program, observer: int | None, n: int, protocol: Factory = Rep3, outside: Any = None) -> Run:
+def executed(program: Program, observer: int | None, n: int, protocol: Scheme = Rep3(), outside: Any = None) -> Run:
     """One execution on two secrets in n equal elements. What ``observer`` draws for itself alone is zero too."""
     holder = observer or 0
     components = []
@@ -73,7 +74,7 @@ def executed(program: Program, observer: int | None, n: int, protocol: Factory =
     return run(protocol, act, streams=streams_for(observer), outside=outside)
 
 
-def seen(program: Program, observer: int, n: int, protocol: Factory = Rep3) -> list[Received]:
+def seen(program: Program, observer: int, n: int, protocol: Scheme = Rep3()) -> list[Received]:
     return executed(program, observer, n, protocol).parties[observer].view
 
 
@@ -148,22 +149,22 @@ PRIMITIVES: dict[str, Program] = {
     "shuffle and open": shuffled_and_opened,
     "random digits": lambda p, s: p.random_digits(s[0].size, [2, 2, 1], 17),
 }
-BY_ADDER = ("mul with truncation", "truncate", "truncate nearest", "msb", "b2a", "inject", "series and sides")
+BY_LINK = ("mul with truncation", "truncate", "truncate nearest", "msb", "b2a", "inject", "series and sides")
 CASES = [(name, "default") for name in PRIMITIVES]
-CASES += [(name, adder) for name in BY_ADDER for adder in ("digits", "tree")]
+CASES += [(name, link) for name in BY_LINK for link in ("digits", "tree")]
 CASES += [("msb of 9 bits", "ripple"), ("msb of 9 bits", "fast")]
 
 
-def protocol(adder: str = "default") -> Factory:
-    return partial(PublicOrders, adder=ADDERS[adder])
+def protocol(link: str = "default") -> Scheme:
+    return altered(PublicOrders, Rep3(link=LINKS[link]))
 
 
-@pytest.mark.parametrize(("name", "adder"), CASES, ids=["-".join(case) for case in CASES])
-def test_masks_never_come_twice(name: str, adder: str) -> None:
+@pytest.mark.parametrize(("name", "link"), CASES, ids=["-".join(case) for case in CASES])
+def test_masks_never_come_twice(name: str, link: str) -> None:
     """Nor does one message tell of another what lies in the same element beyond every threshold."""
-    for n in (MIDDLE, LARGE) if adder == "default" else (LARGE,):
+    for n in (MIDDLE, LARGE) if link == "default" else (LARGE,):
         for observer in range(3):
-            view = seen(PRIMITIVES[name], observer, n, protocol(adder))
+            view = seen(PRIMITIVES[name], observer, n, protocol(link))
             require_fresh(view, n)
             if n == LARGE and name != "shuffle and open":  # the two parts of an opening add up to what is opened
                 require_uniform(some_columns(view, n, n // 64 * 64 - LANES, LANES))
@@ -174,9 +175,9 @@ def test_bits_of_more_planes_than_a_word_has() -> None:
         x = planes(s[0], 35)
         return p.b2a(Bits(tuple(np.concatenate([a, a]) for a in x.parts), x.shape, 70))
 
-    for adder in ("fast", "tree"):
+    for link in ("fast", "tree"):
         for observer in range(3):
-            require_fresh(seen(program, observer, 1001, protocol(adder)), 70 * 1001)
+            require_fresh(seen(program, observer, 1001, protocol(link)), 70 * 1001)
 
 
 def test_sizes_are_beyond_the_thresholds() -> None:
@@ -227,10 +228,10 @@ def test_masks_of_an_owners_inputs_never_come_twice(holder: int, monkeypatch: py
 
     def deal(channel: Any, names: tuple[str, ...]) -> None:
         for step in (1, 2):
-            Rep3.deal(channel, names, step, x)
+            Rep3().deal(channel, names, step, x)
 
     run(
-        Rep3, lambda p: [p.receive_input("bank", step, (LARGE,)) for step in (1, 2)], outside={"bank": deal},
+        Rep3(), lambda p: [p.receive_input("bank", step, (LARGE,)) for step in (1, 2)], outside={"bank": deal},
         recorders={holder: view},
     )  # fmt: skip
     got = [data[16:] for source, _, _, data in view.messages if source == "bank"]
@@ -260,14 +261,14 @@ class Spoiled:
         return self.change(self._stream, count)
 
 
-def spoiled(change: Callable[[], Callable[[Any, int], Any]], sides: Sequence[str] = ("low", "high")) -> Factory:
+def spoiled(change: Callable[[], Callable[[Any, int], Any]], sides: Sequence[str] = ("low", "high")) -> Scheme:
     class Broken(PublicOrders):
-        def __init__(self, party: Any) -> None:
-            super().__init__(party)
+        def __init__(self, party: Any, of: Rep3) -> None:
+            super().__init__(party, of)
             for side in sides:
                 setattr(self, side, Spoiled(getattr(self, side), change()))
 
-    return Broken
+    return altered(Broken)
 
 
 def come_again(after: int) -> Callable[[], Callable[[Any, int], Any]]:
@@ -322,7 +323,7 @@ def test_a_masked_angle_whose_mask_comes_again_is_caught(observer: int) -> None:
 
 
 def test_a_zero_share_of_an_outside_opening_that_comes_again_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Rep3, "zero", lambda p, n: np.resize(p.low.words(1 << 16) - p.high.words(1 << 16), n))
+    monkeypatch.setattr(Replicated, "zero", lambda p, n: np.resize(p.low.words(1 << 16) - p.high.words(1 << 16), n))
     for observer in (None, 0, 1, 2):
         with pytest.raises(ViewLeaks):
             test_zero_shares_of_outside_openings_never_come_twice(observer)
@@ -343,8 +344,8 @@ def test_a_mask_of_a_truncation_used_for_another_one_beyond_a_threshold_is_caugh
         return third_is_first
 
     class Broken(PublicOrders):
-        def __init__(self, party: Any) -> None:
-            super().__init__(party)
+        def __init__(self, party: Any, of: Rep3) -> None:
+            super().__init__(party, of)
             if party.index < 2:  # the stream of parties 0 and 1
                 side = "high" if party.index == 0 else "low"
                 setattr(self, side, Spoiled(getattr(self, side), change()))

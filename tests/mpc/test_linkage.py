@@ -11,11 +11,11 @@ import pytest
 
 from privity.mpc import linkage, sort
 from privity.mpc.linkage import Aligned
-from privity.mpc.outside import Outside
-from privity.mpc.rep3 import Rep3
+from privity.mpc.rep3 import Rep3, Replicated
+from privity.mpc.shapes import Shapes
 from privity.mpc.shares import Bits, Flags, Places, Share
 from privity.ring import layout
-from privity.testing import open_value, run
+from privity.testing import altered, open_value, run
 from privity.types import Cost
 
 ROWS = [5, 4, 6, 3]
@@ -40,7 +40,7 @@ Operation = tuple[str, int, dict[str, Any]]
 
 def declared(operations: Sequence[Operation], start: Cost = NOTHING) -> Cost:
     """What these operations cost one after the other: name, elements, public parameters."""
-    return sum((Rep3.cost(name, n, **parameters) for name, n, parameters in operations), start=start)
+    return sum((Rep3().cost(name, n, **parameters) for name, n, parameters in operations), start=start)
 
 
 def trivial(shape: tuple[int, ...]) -> Share:
@@ -54,10 +54,10 @@ def an_alignment(rows: int, width: int) -> Aligned:
 
 def cost_of(act: Callable[[Any], Any]) -> Cost:
     """Measured at three parties, and equal to what is planned without shares."""
-    parties = run(Rep3, act).parties
+    parties = run(Rep3(), act).parties
     assert len({p.rounds for p in parties}) == 1
     spent = Cost(parties[0].rounds, tuple(p.sent for p in parties))
-    outside = Outside(Rep3)
+    outside = Shapes(Rep3())
     act(outside)
     assert outside.planned == spent
     return spent
@@ -65,7 +65,7 @@ def cost_of(act: Callable[[Any], Any]) -> Cost:
 
 def as_shares(proto: Any, x: Aligned) -> Aligned:
     """Without components at a party that has none."""
-    if not isinstance(proto, Outside):
+    if not isinstance(proto, Shapes):
         return x
     none = [Share((), c.shape) for c in x.columns]
     return Aligned(Share((), x.source.shape), Bits((), x.same.shape), tuple(none), Share((), ()))
@@ -157,7 +157,8 @@ def watched(act: Callable[[Any], Any], times: int) -> tuple[list[tuple[Any, ...]
     answers: list[tuple[Any, ...]] = []
     rows: list[tuple[Any, ...]] = []
 
-    class Watched(Rep3):
+    @altered
+    class Watched(Replicated):
         def _open_bits(self, b: Bits) -> Any:
             value = super()._open_bits(b)
             if self.party.index == 0 and b.planes == 1:  # more: the draw of a hash
@@ -243,7 +244,7 @@ def test_nobody_can_choose_keys_that_agree_in_what_is_sorted() -> None:
             aligned = linkage.align(p, given, [None] * len(keys), [[]] * len(keys))
             return int(open_value(p, aligned.violations, [0, 1, 2]))
 
-        return int(run(Rep3, program).outputs[0])
+        return int(run(Rep3(), program).outputs[0])
 
     assert violations([mine, np.concatenate(near)]) == 0
     assert violations([mine, mine]) == 0
@@ -270,7 +271,7 @@ def test_no_key_is_that_of_a_row_left_out() -> None:
                 out.append(int(open_value(p, common, [0, 1, 2])))
         return out
 
-    assert set(run(Rep3, program).outputs[0]) == {0}
+    assert set(run(Rep3(), program).outputs[0]) == {0}
 
 
 @pytest.mark.parametrize("flags", [[0, 0, 0, 0], [1, 1, 1, 1], [0, 1, 0, 1]])
@@ -298,6 +299,6 @@ def test_results_come_in_a_random_order(act: str) -> None:
             if p.party.index == 0:
                 seen.append(tuple(value[:, 0].tolist()))
 
-    run(Rep3, program)
+    run(Rep3(), program)
     assert set(seen) <= set(permutations((0, 2, 3, 5)))
     assert uneven(seen, CELLS) < LIMIT

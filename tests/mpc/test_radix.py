@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,14 @@ import pytest
 
 import privity
 from privity.mpc import radix, sort
-from privity.mpc.outside import Outside
-from privity.mpc.rep3 import Adder, Rep3
+from privity.mpc.rep3 import Link, Rep3, Replicated
+from privity.mpc.shapes import Shapes
 from privity.mpc.shares import Bits, Mix, Mixed, Share, Shown
 from privity.session import Session
-from privity.testing import PROTOCOLS, Factory, ViewLeaks, reconstruct, run
+from privity.testing import PROTOCOLS, Scheme, ViewLeaks, altered, reconstruct, run
 from privity.types import Cost
 
-FAR = Adder(one_way_s=0.02, bytes_per_s=125e6)
+FAR = Link(one_way_s=0.02, bytes_per_s=125e6)
 
 
 def inputs(p: Any, *arrays: Any) -> list[Share]:
@@ -29,7 +28,7 @@ def inputs(p: Any, *arrays: Any) -> list[Share]:
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
 @pytest.mark.parametrize(("n", "lanes"), [(2, 1), (3, 1), (4, 2), (65, 1), (60, 3), (300, 1)])
 @pytest.mark.parametrize("width", [1, 2, 3, 4, 6])
-def test_stable_sorts_with_ties_payloads_and_several_keys(protocol: Factory, n: int, lanes: int, width: int) -> None:
+def test_stable_sorts_with_ties_payloads_and_several_keys(protocol: Scheme, n: int, lanes: int, width: int) -> None:
     rng = np.random.default_rng([n, width])
     few, wide, payload = rng.integers(-7, 8, n), rng.integers(1 - 2**62, 2**62, n), rng.integers(-9, 9, (n, 2))
 
@@ -56,16 +55,16 @@ def test_declared_cost(bits: tuple[int, ...], width: int, n: int, monkeypatch: p
         x = p.public(np.zeros(n, np.uint64))
         radix.sort(p, [(x, b) for b in bits], [x, p.public(np.zeros((n, 3), np.uint64))], width)
 
-    parties = run(Rep3, program).parties
+    parties = run(Rep3(), program).parties
     measured = Cost(parties[0].rounds, tuple(p.sent for p in parties))
-    shapes, counted = Outside(Rep3), Outside(Rep3)
+    shapes, counted = Shapes(Rep3()), Shapes(Rep3())
     program(shapes)
-    radix.spend(counted, n, sort._planes(Rep3, bits), 4 * n, width)
+    radix.spend(counted, n, sort._planes(Rep3(), bits), 4 * n, width)
     assert measured == shapes.planned == counted.planned
 
 
 def test_three_rounds_a_digit() -> None:
-    shapes = Outside(Rep3)
+    shapes = Shapes(Rep3())
     radix.spend(shapes, 100_000, [41], 200_000, 3)
     assert shapes.planned.rounds == 8 + 2 + 1 + 3 * 14 + 2
     assert max(shapes.planned.sent) < 63e6
@@ -75,14 +74,14 @@ def test_three_rounds_a_digit() -> None:
 
 
 def test_far_parties_sort_by_digits_and_near_ones_by_comparisons() -> None:
-    near, far = (sort.choice(Rep3, adder, 100_000, 1, (40,), 200_000) for adder in (None, FAR))
+    near, far = (sort.choice(Rep3(link=link), 100_000, 1, (40,), 200_000) for link in (Link(), FAR))
     assert near.width == 0 and far.width > 0 and not far.network
-    assert sort.choice(Rep3, FAR, 30, 1, (40,), 30).width == 0  # all pairs at once
+    assert sort.choice(Rep3(link=FAR), 30, 1, (40,), 30).width == 0  # all pairs at once
     assert far.batch > near.batch  # fewer batches on slow links
 
 
-@pytest.mark.parametrize("adder", [None, FAR], ids=["near", "far"])
-def test_a_plan_equals_the_run(adder: Adder | None) -> None:
+@pytest.mark.parametrize("link", [Link(), FAR], ids=["near", "far"])
+def test_a_plan_equals_the_run(link: Link) -> None:
     rng = np.random.default_rng(3)
     data = {"x": privity.Input(rng.integers(-50, 50, 700), 50.0), "y": privity.Input(rng.normal(size=(4, 90)), 8.0)}
 
@@ -92,8 +91,8 @@ def test_a_plan_equals_the_run(adder: Adder | None) -> None:
         found += privity.sort_by([x, x + 1], [x, x < 0])
         return [s.reveal(v, to="compute_0", name=f"v{j}", reason="test") for j, v in enumerate(found)]
 
-    done = privity.simulate(program, inputs={"compute_0": data}, protocol=partial(Rep3, adder=adder))
-    planned = privity.plan(program, inputs={"compute_0": data}, adder=adder)
+    done = privity.simulate(program, inputs={"compute_0": data}, protocol=Rep3(link=link))
+    planned = privity.plan(program, inputs={"compute_0": data}, protocol=Rep3(link=link))
     assert (planned.rounds, planned.payload_sent) == (done.rounds, done.payload_sent)
     x = data["x"].values
     np.testing.assert_array_equal(done.output[0], np.sort(x))
@@ -118,7 +117,9 @@ class Restarted:
         return self.generator.integers(0, 1 << 64, count, np.uint64)
 
 
-def openings(keys: Sequence[int], observer: int, times: int, kind: type[Rep3] = Rep3) -> dict[str, list[Any]]:
+def openings(
+    keys: Sequence[int], observer: int, times: int, kind: type[Replicated] = Replicated
+) -> dict[str, list[Any]]:
     """All that ``observer`` saw opened in sorts of four rows by two digits of a bit, and what it knows kept fixed."""
     seen: dict[str, list[Any]] = {"first digits": [], "places": [], "digits": [], "rows": [], "last": []}
     made: dict[tuple[int, int], Restarted] = {}
@@ -155,7 +156,7 @@ def openings(keys: Sequence[int], observer: int, times: int, kind: type[Rep3] = 
                 stream.again()
             radix.sort(p, [(x, 1)], [x], 1)
 
-    run(Watched, program, streams=streams)
+    run(altered(Watched), program, streams=streams)
     return seen
 
 
@@ -179,7 +180,7 @@ def test_what_is_opened_is_uniform_whatever_the_keys_are(observer: int, keys: li
 
 
 def test_digits_under_a_mask_that_a_party_knows_are_caught() -> None:
-    class Bare(Rep3):
+    class Bare(Replicated):
         def random_digits(self, n: int, widths: Sequence[int], bits: int) -> list[tuple[Bits, Share]]:
             ones = np.zeros((n, 2), np.uint64)
             ones[:, 0] = 1

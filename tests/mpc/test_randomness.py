@@ -115,14 +115,14 @@ def test_no_key_is_used_for_two_streams_in_a_run(registry: Registry) -> None:
 
 def test_two_runs_share_no_key(registry: Registry) -> None:
     for _ in range(2):
-        run(Rep3, lambda p: p.party.streams)
+        run(Rep3(), lambda p: p.party.streams)
     pairs = {key for key in registry.keys if registry.keys.count(key) == 2}
     assert len(pairs) == 6 and len(registry.keys) == 12 + 6, "the others are what each party draws from for itself"
     assert len(set(registry.keys)) == 6 + 6
 
 
 def test_the_two_holders_of_a_pair_agree_and_the_third_does_not() -> None:
-    streams = run(Rep3, lambda p: {j: s.words(8).tobytes() for j, s in p.party.streams.items()}).outputs
+    streams = run(Rep3(), lambda p: {j: s.words(8).tobytes() for j, s in p.party.streams.items()}).outputs
     assert streams[0][1] == streams[1][0] and streams[0][2] == streams[2][0] and streams[1][2] == streams[2][1]
     assert len({streams[0][1], streams[0][2], streams[1][2]}) == 3
 

@@ -14,15 +14,16 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from privity.mpc.rep3 import Rep3
+from privity.mpc.protocol import Scheme
+from privity.mpc.rep3 import Rep3, Replicated
 from privity.mpc.shares import Bits, Mix, Share, Shown
 from privity.ring import order, reference
 from privity.testing import (
     Column,
     CountedRows,
-    Factory,
     Received,
     ViewLeaks,
+    altered,
     known_rows,
     lane_streams,
     reconstruct,
@@ -43,7 +44,7 @@ class Shuffles:
     """
 
     def __init__(self, program: Program, observer: int, k: int, secrets: Any, *, context: int = 0,
-                 protocol: Factory = Rep3, lacked: Sequence[Sequence[int]] | None = None) -> None:
+                 protocol: Scheme = Rep3(), lacked: Sequence[Sequence[int]] | None = None) -> None:
         self.program, self.observer, self.k, self.context = program, observer, k, context
         self.secrets, self.protocol = np.array(secrets, np.int64), protocol
         self.n = self.secrets.shape[1]
@@ -200,12 +201,12 @@ def test_permutations_are_drawn_without_bias() -> None:
 def test_random_digits_are_independent_of_all_a_party_sees(observer: int, width: int, bits: int) -> None:
     """The digit's component that the observer lacks takes the place of the secret."""
     for context in range(4):
-        view, shape = digit_views(observer, width, bits, context, Rep3)
+        view, shape = digit_views(observer, width, bits, context, Rep3())
         require_same_views(view, shape)
 
 
 def digit_views(
-    observer: int, width: int, bits: int, context: int, protocol: Factory
+    observer: int, width: int, bits: int, context: int, protocol: Scheme
 ) -> tuple[list[Column], tuple[int, int, int]]:
     """What one party receives while one digit is prepared, for every value of what it lacks."""
 
@@ -252,7 +253,7 @@ def digit_views(
 # -- proof that these tests bite: spoiled protocols whose results are right --------------------------------------
 
 
-def caught(program: Program, protocol: Factory, observers: Sequence[int], secrets: Any, k: int, **options: Any) -> None:
+def caught(program: Program, protocol: Scheme, observers: Sequence[int], secrets: Any, k: int, **options: Any) -> None:
     """The sound protocol passes; the spoiled one computes the same and is found out at exactly these observers."""
     for observer in range(3):
         Shuffles(program, observer, k, secrets).check()
@@ -299,7 +300,8 @@ def test_a_digit_whose_flags_are_handed_on_in_the_clear_is_caught(spoil: Any) ->
 
 
 def test_masked_digits_without_their_mask_are_caught() -> None:
-    class Bare(Rep3):
+    @altered
+    class Bare(Replicated):
         def random_bits(self, shape: tuple[int, ...], planes: int = 1) -> Bits:
             sound = super().random_bits(shape, planes)
             return Bits(tuple(np.zeros_like(p) for p in sound.parts), shape, planes)

@@ -15,12 +15,14 @@ import pytest
 
 import privity
 from privity.mpc import orders, sort
-from privity.mpc.rep3 import Rep3
+from privity.mpc.protocol import Scheme
+from privity.mpc.rep3 import Rep3, Replicated
 from privity.mpc.shares import Mix, Mixed, Places, Share
 from privity.ring import layout, reference
 from privity.testing import (
     Run,
     ViewLeaks,
+    altered,
     columns,
     fresh_rows,
     known_rows,
@@ -48,7 +50,7 @@ class WithOrders:
 
 
 def executions(
-    program: Callable[[Any, Share], Any], observer: int, secrets: Sequence[int], protocol: type[Rep3] = Rep3
+    program: Callable[[Any, Share], Any], observer: int, secrets: Sequence[int], protocol: Scheme = Rep3()
 ) -> Run:
     """LANES executions that differ in what the observer lacks, as it meets them."""
     same = np.zeros(LANES, np.int64)
@@ -132,7 +134,8 @@ def test_what_a_party_lacks_makes_the_order_uniform(observer: int) -> None:
     for places in ([0, 1, 2, 3], [2, 3, 1, 0]):
         opened: list[tuple[int, ...]] = []
 
-        class Watched(Rep3):
+        @altered
+        class Watched(Replicated):
             seen = opened
 
             def _shuffle_and_open(self, *args: Any) -> Mixed:
@@ -160,7 +163,8 @@ def test_opened_comparisons_of_a_sort_do_not_depend_on_the_keys(observer: int, k
     """With everything drawn the same, the answers of all sorts of four rows have the same uniform distribution."""
     count, answers = 1200, []
 
-    class Watched(Rep3):
+    @altered
+    class Watched(Replicated):
         def _open_bits(self, b: Any) -> Any:
             value = super()._open_bits(b)
             if self.party.index == observer:
@@ -179,7 +183,8 @@ def test_opened_comparisons_of_a_sort_do_not_depend_on_the_keys(observer: int, k
     assert sum((c - count / 24) ** 2 / (count / 24) for c in seen.values()) < 75
 
 
-OPENING = {f"mpc/{name}.py" for name in ("orders", "radix", "sort", "rep3", "plain")}  # the last two pass them on
+# the last two pass them on
+OPENING = {f"mpc/{name}.py" for name in ("orders", "radix", "sort", "rep3/protocol", "plain")}
 
 
 def test_openings_behind_a_shuffle_have_few_callers() -> None:
@@ -199,7 +204,8 @@ def test_openings_behind_a_shuffle_have_few_callers() -> None:
 
 
 def test_a_shuffle_whose_masks_are_left_out_is_caught() -> None:
-    class Bare(Rep3):
+    @altered
+    class Bare(Replicated):
         def shuffle(self, items: Sequence[Share], mix: Mix, undo: bool = False) -> list[Share]:
             class Zeros:
                 def words(self, count: int) -> Any:
@@ -214,7 +220,8 @@ def test_a_shuffle_whose_masks_are_left_out_is_caught() -> None:
 
 
 def test_a_mask_used_for_two_shuffles_is_caught() -> None:
-    class Again(Rep3):
+    @altered
+    class Again(Replicated):
         def shuffle(self, items: Sequence[Share], mix: Mix, undo: bool = False) -> list[Share]:
             for side in ("low", "high"):
                 stream = getattr(self, side)

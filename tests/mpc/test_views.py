@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -16,17 +15,18 @@ import pytest
 
 from privity.errors import PeerAborted, WireError
 from privity.mpc import logistic, roots, spread
-from privity.mpc.rep3 import Adder, Rep3, seat
+from privity.mpc.protocol import Scheme
+from privity.mpc.rep3 import Link, Rep3, Replicated, seat
 from privity.mpc.shares import Bits, Share
 from privity.ring import layout, reference
 from privity.testing import (
     ByteView,
     Column,
-    Factory,
     LaneStream,
     Received,
     Run,
     ViewLeaks,
+    altered,
     columns,
     fresh_rows,
     known_rows,
@@ -42,8 +42,8 @@ from privity.testing import (
 LANES = 64 * 64 - 1  # elements and planes can be told apart: no plane count times 64 words is a multiple
 WIDE = 129 * 64 - 1  # planes of more than 128 words are combined one by one
 SECRETS = [(0, 0), (1, -1), (-(2**61) + 12345, 3), (2**30 + 7, -(2**30))]
-FAST, RIPPLE = Adder(bytes_per_s=1e30, and_s_per_word=0.0), Adder(one_way_s=0.0)
-TREE = Adder(bytes_per_s=1e30, and_s_per_word=0.0, largest_digit=1)
+FAST, RIPPLE = Link(bytes_per_s=1e30, and_s_per_word=0.0), Link(one_way_s=0.0)
+TREE = Link(bytes_per_s=1e30, and_s_per_word=0.0, largest_digit=1)
 
 Program = Callable[[Any, Sequence[Share]], Any]
 
@@ -52,7 +52,7 @@ class Executions:
     """``lanes`` executions of a program with two secrets, as one observer meets them (None: one that holds nothing)."""
 
     def __init__(self, program: Program, observer: int | None, secrets: tuple[int, int], *, lanes: int = LANES,
-                 protocol: Factory = Rep3, outside: Any = None) -> None:
+                 protocol: Scheme = Rep3(), outside: Any = None) -> None:
         same = np.zeros(lanes, np.int64)
         holder = 0 if observer is None else observer
         self.lanes, self.components = lanes, []
@@ -134,22 +134,22 @@ def test_a_compute_party_sees_uniform_messages(name: str, observer: int) -> None
 @pytest.mark.parametrize("observer", range(3))
 @pytest.mark.parametrize("name", ["truncate", "mul with truncation", "sine series", "truncate nearest"])
 def test_exact_protocol(name: str, observer: int) -> None:
-    require_uniform(Executions(PRIMITIVES[name], observer, SECRETS[2], protocol=partial(Rep3, exact=True)).view)
+    require_uniform(Executions(PRIMITIVES[name], observer, SECRETS[2], protocol=Rep3(exact=True)).view)
 
 
 @pytest.mark.parametrize("observer", range(3))
-@pytest.mark.parametrize("adder", [FAST, Adder(largest_digit=3), TREE], ids=["fast", "digits", "tree"])
+@pytest.mark.parametrize("link", [FAST, Link(largest_digit=3), TREE], ids=["fast", "digits", "tree"])
 @pytest.mark.parametrize("name", ["truncate", "mul with truncation", "msb of 27 bits", "b2a", "inject"])
-def test_every_form_of_a_primitive(name: str, adder: Adder, observer: int) -> None:
-    protocol = partial(Rep3, adder=adder)
+def test_every_form_of_a_primitive(name: str, link: Link, observer: int) -> None:
+    protocol = Rep3(link=link)
     require_uniform(Executions(PRIMITIVES[name], observer, SECRETS[2], protocol=protocol).view)
 
 
 @pytest.mark.parametrize("observer", range(3))
 def test_ripple_carry_and_wide_planes(observer: int) -> None:
     sign: Program = lambda p, s: p.msb(s[0], 20)  # noqa: E731
-    for adder in (FAST, TREE, RIPPLE):
-        require_uniform(Executions(sign, observer, SECRETS[3], lanes=WIDE, protocol=partial(Rep3, adder=adder)).view)
+    for link in (FAST, TREE, RIPPLE):
+        require_uniform(Executions(sign, observer, SECRETS[3], lanes=WIDE, protocol=Rep3(link=link)).view)
 
 
 FEW = 64 * 4 - 1  # lanes of long computations, whose views are wide
@@ -202,7 +202,7 @@ def test_something_is_received() -> None:
 def test_no_party_knows_a_random_value(observer: int, spoil: Any) -> None:
     """All the observer holds is the same in every lane; the values must be uniform and independent over the lanes."""
 
-    def values(protocol: Factory) -> list[Column]:
+    def values(protocol: Scheme) -> list[Column]:
         def program(p: Any, s: Sequence[Share]) -> Any:
             return p.random_ring(s[0].shape), p.random_bits(s[0].shape, 3)
 
@@ -213,7 +213,7 @@ def test_no_party_knows_a_random_value(observer: int, spoil: Any) -> None:
         planes = reconstruct_bits([o[1] for o in done]).view(np.uint64)
         return [Column("ring", number, 64), *(Column(f"plane {j}", row, 1) for j, row in enumerate(planes))]
 
-    require_uniform(values(Rep3))
+    require_uniform(values(Rep3()))
     lacked = {0: (1, 2), 1: (0, 2), 2: (0, 1)}[observer]
     for changes in ({0: None}, {1: None}):
         with pytest.raises(ViewLeaks):
@@ -274,7 +274,7 @@ def open_outside(p: Any, s: Sequence[Share]) -> Any:
 
 
 @pytest.mark.parametrize("together_with", [None, 0, 1, 2])
-def test_an_outside_receiver_sees_the_value_only(together_with: int | None, protocol: Factory = Rep3) -> None:
+def test_an_outside_receiver_sees_the_value_only(together_with: int | None, protocol: Scheme = Rep3()) -> None:
     """Also if it pools what it sees with one compute party. Shares are constants: only the zero share hides them."""
     for secrets in SECRETS:
         e = Executions(
@@ -307,8 +307,8 @@ def test_the_input_of_an_outside_owner_arrives_masked(value: int) -> None:
     x = np.full(LANES, value, np.int64).view(np.uint64)
     views = {i: ByteView() for i in range(3)}
     run(
-        Rep3, lambda p: p.receive_input("bank", 1, (LANES,)), recorders=views,
-        outside={"bank": lambda channel, names: Rep3.deal(channel, names, 1, x)},
+        Rep3(), lambda p: p.receive_input("bank", 1, (LANES,)), recorders=views,
+        outside={"bank": lambda channel, names: Rep3().deal(channel, names, 1, x)},
     )  # fmt: skip
     got = {i: [m for m in v.messages if m[0] == "bank"] for i, v in views.items()}
     assert [len(got[i][0][3]) for i in range(3)] == [32, 16 + 8 * LANES, 16 + 8 * LANES]
@@ -328,14 +328,14 @@ def test_an_owner_that_deals_different_shares_is_refused() -> None:
         channel.send(names[2], 1, seed + b"\1" + bytes(7))
 
     with pytest.raises((WireError, PeerAborted)) as caught:
-        run(Rep3, lambda p: p.receive_input("bank", 1, (1,)), outside={"bank": deal})
+        run(Rep3(), lambda p: p.receive_input("bank", 1, (1,)), outside={"bank": deal})
     assert isinstance(caught.value, WireError) and "owner bank sent different shares" in str(caught.value)
 
 
 # -- proof that these tests bite ---------------------------------------------------------------------------------
 
 
-def leaks(program: Program, observer: int, protocol: Factory, secrets: tuple[int, int] = SECRETS[2]) -> None:
+def leaks(program: Program, observer: int, protocol: Scheme, secrets: tuple[int, int] = SECRETS[2]) -> None:
     require_uniform(Executions(program, observer, secrets).view)
     with pytest.raises(ViewLeaks):
         require_uniform(Executions(program, observer, secrets, protocol=protocol).view)
@@ -343,7 +343,8 @@ def leaks(program: Program, observer: int, protocol: Factory, secrets: tuple[int
 
 @pytest.mark.parametrize("observer", range(3))
 def test_a_missing_zero_share_is_caught(observer: int) -> None:
-    class NoZeroShare(Rep3):
+    @altered
+    class NoZeroShare(Replicated):
         def mul(self, x: Share, y: Share, shift: int = 0) -> Share:
             z = x.parts[0] * (y.parts[0] + y.parts[1]) + x.parts[1] * y.parts[0]
             return self._finish(z, x.shape, shift)
@@ -387,7 +388,8 @@ def test_a_mask_left_out_or_used_twice_is_caught(spoil: Any, name: str, changes:
 
 @pytest.mark.parametrize("observer", [None, 0, 1, 2])
 def test_an_opening_to_an_outsider_without_a_zero_share_is_caught(observer: int | None) -> None:
-    class Bare(Rep3):
+    @altered
+    class Bare(Replicated):
         def zero(self, n: int) -> Any:
             return layout.zeros((n,))
 
@@ -399,7 +401,8 @@ def test_an_opening_to_an_outsider_without_a_zero_share_is_caught(observer: int 
 def test_a_masked_angle_whose_mask_another_party_knows_is_caught() -> None:
     """r from the stream that parties 0 and 2 share: party 0 can take it off, and the view test finds it."""
 
-    class SharedMask(Rep3):
+    @altered
+    class SharedMask(Replicated):
         def sine_series(
             self, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float] = ()
         ) -> Share:

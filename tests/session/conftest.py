@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,14 @@ import pytest
 
 import privity as pv
 from privity.mpc.plain import InsecurePlain
-from privity.mpc.rep3 import Rep3
+from privity.mpc.rep3 import Replicated
 from privity.session import Session
 
 Compute = Callable[..., list[Any]]
 PROTOCOLS: dict[str, tuple[Any, int]] = {
-    "InsecurePlain": (InsecurePlain, 1),
-    "Rep3": (pv.Rep3, 3),
-    "Rep3 exact": (partial(pv.Rep3, exact=True), 3),
+    "InsecurePlain": (InsecurePlain(), 1),
+    "Rep3": (pv.Rep3(), 3),
+    "Rep3 exact": (pv.Rep3(exact=True), 3),
 }
 
 
@@ -30,7 +29,7 @@ def computing(request: pytest.FixtureRequest) -> Callable[..., Compute]:
     """
     usual = getattr(request.module, "BOUND", 128.0)
 
-    def with_protocol(kind: Any = pv.Rep3, parties: int = 3) -> Compute:
+    def with_protocol(kind: Any = pv.Rep3(), parties: int = 3) -> Compute:
         def run(fn: Callable[..., Any], *arrays: Any, bound: float = usual) -> list[Any]:
             given = {f"x{i}": a if isinstance(a, pv.Input) else pv.Input(a, bound) for i, a in enumerate(arrays)}
 
@@ -60,7 +59,7 @@ def compute(request: pytest.FixtureRequest, computing: Callable[..., Compute]) -
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Answers to comparisons that were opened to the first compute party, one array for each batch."""
     out: list[Any] = []
-    opened = Rep3._open_bits
+    opened = Replicated._open_bits
 
     def watch(self: Any, b: Any) -> Any:
         value = opened(self, b)
@@ -68,7 +67,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             out.append(np.asarray(value).reshape(-1).astype(int))
         return value
 
-    monkeypatch.setattr(Rep3, "_open_bits", watch)
+    monkeypatch.setattr(Replicated, "_open_bits", watch)
     return out
 
 

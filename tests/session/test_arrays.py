@@ -18,9 +18,9 @@ from privity.mpc.plain import InsecurePlain
 from privity.session import Session
 
 PROTOCOLS: dict[str, tuple[Any, int]] = {
-    "InsecurePlain": (InsecurePlain, 1),
-    "Rep3": (pv.Rep3, 3),
-    "Rep3 exact": (partial(pv.Rep3, exact=True), 3),
+    "InsecurePlain": (InsecurePlain(), 1),
+    "Rep3": (pv.Rep3(), 3),
+    "Rep3 exact": (pv.Rep3(exact=True), 3),
 }
 ULP = 2.0**-18
 

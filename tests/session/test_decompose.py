@@ -16,7 +16,7 @@ from privity.mpc import linalg
 from privity.mpc.plain import InsecurePlain
 from privity.ring import layout
 from privity.session import Session
-from privity.testing import PROTOCOLS, Factory, reconstruct
+from privity.testing import PROTOCOLS, Scheme, reconstruct
 from privity.testing import run as run_parties
 
 ULP = 2.0**-18
@@ -41,7 +41,7 @@ def definite(n: int, condition: float, largest: float = 1.0, seed: int = 0) -> F
 @pytest.mark.parametrize("protocol", ["InsecurePlain", "Rep3"])
 @pytest.mark.parametrize(("bits", "scale"), [(1, 0), (5, 18), (20, 18), (31, 30), (40, 26), (60, 36)])
 def test_division_by_a_root_over_all_magnitudes(protocol: str, bits: int, scale: int) -> None:
-    kind: Factory = PROTOCOLS[protocol]
+    kind: Scheme = PROTOCOLS[protocol]
     rng = np.random.default_rng(bits)
     powers = 2 ** np.arange(bits)
     x = np.unique(np.concatenate([powers, powers - 1, (2.0 ** rng.uniform(0, bits, 200)).astype(np.int64)]))
@@ -247,4 +247,4 @@ def test_mistakes_are_named(fn: Callable[[Any], Any], error: type[PrivityError],
             fn(s.secret("a", "compute_0"))
 
     inputs = {"compute_0": {"a": pv.Input(np.eye(3), 2.0)}}
-    pv.simulate(program, parties=1, protocol=InsecurePlain, inputs=inputs)
+    pv.simulate(program, parties=1, protocol=InsecurePlain(), inputs=inputs)

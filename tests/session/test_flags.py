@@ -259,7 +259,7 @@ def test_what_is_no_flag_is_found_before_anything_is_opened(
             s.check_guards()
 
         with pytest.raises(RangeViolated, match=f"{NAMED.get(case[0], case[1])}.* holds {ADVICE}"):
-            pv.simulate(program, parties=1, protocol=InsecurePlain, openings=[])
+            pv.simulate(program, parties=1, protocol=InsecurePlain(), openings=[])
         assert set(watch.kinds) == {Kind.GUARD}, kind
 
 
@@ -273,7 +273,7 @@ def test_what_are_flags_passes(case: tuple[str, str]) -> None:
         s.check_guards()
 
     try:
-        pv.simulate(program, parties=1, protocol=InsecurePlain)
+        pv.simulate(program, parties=1, protocol=InsecurePlain())
     except (RangeViolated, UsageError) as error:
         assert ADVICE not in str(error) and ("|x|" in str(error) or "minimum group" in str(error))
 
@@ -326,7 +326,7 @@ def test_what_is_no_secret_array_is_refused() -> None:
 def test_public_arrays_are_refused_by_name(case: tuple[str, str]) -> None:
     for given in (np.array([1, 0, 1, 0, 1, 1, 0, 1]), [1, 0, 1, 0, 1, 1, 0, 1]):
         with pytest.raises(UsageError, match=r": expected secret|row mask|: expected a secret"):
-            pv.simulate(lambda s, given=given: CALLS[case](s, given), parties=1, protocol=InsecurePlain)
+            pv.simulate(lambda s, given=given: CALLS[case](s, given), parties=1, protocol=InsecurePlain())
 
 
 # -- the mark --------------------------------------------------------------------------------------------------------
@@ -410,7 +410,7 @@ def test_other_arithmetic_loses_the_mark(act: Any) -> None:
         with pytest.raises(UsageError, match="can move no rows"):
             moving(act(a))
 
-    pv.simulate(program, parties=1, protocol=InsecurePlain)
+    pv.simulate(program, parties=1, protocol=InsecurePlain())
 
 
 @pytest.mark.parametrize("rows", [[0, 1, 1], [0, 1, 2 + (1 << 40)], [0, 1, (1 << 63) + 2], [0, 1, -1]])

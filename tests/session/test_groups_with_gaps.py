@@ -65,7 +65,7 @@ def run(body: Callable[[pv.Session, Any], Any], capacity: int | None = None, **o
         shown |= {f"behind {n}": c for n, c in groups.counts.items()}
         return {n: s.reveal(v, to="all", name=n, reason="test") for n, v in shown.items()}
 
-    options = {"protocol": InsecurePlain, "parties": 1, "minimum_group": 1, **options}
+    options = {"protocol": InsecurePlain(), "parties": 1, "minimum_group": 1, **options}
     return pv.simulate(program, inputs={"o": table_inputs(info, FRAME)}, tables={"t": info}, **options).output
 
 
@@ -103,7 +103,7 @@ def test_by_keys_with_empty_cells(keys: list[str], capacity: int | None) -> None
 
 
 def test_of_filtered_rows_on_three_parties() -> None:
-    options = {"protocol": pv.Rep3, "parties": 3}
+    options = {"protocol": pv.Rep3(), "parties": 3}
     kept = FRAME[FRAME["full"] > 0]
     got = run(lambda s, t: t.filter(t["full"] > 0).group_by("k").agg(9, **AGGREGATES, **EXTREMES), **options)
     same(got, right(["k"], kept, True), 1)
@@ -141,7 +141,7 @@ def test_groups_without_a_cell_are_withheld_when_they_are_opened() -> None:
     info = TableInfo("t", FIELDS)
     got = pv.simulate(
         program, inputs={"o": table_inputs(info, FRAME)}, tables={"t": info}, minimum_group=2, parties=1,
-        protocol=InsecurePlain,
+        protocol=InsecurePlain(),
     ).output  # fmt: skip
     want = FRAME.groupby("c")["x"].mean().to_numpy()
     assert np.allclose(got[[0, 2]], want[[0, 2]], atol=1e-3) and np.isnan(got[[1, 3]]).all()
@@ -192,7 +192,7 @@ def test_rows_without_a_partner_are_in_no_group_of_the_other_table() -> None:
         return [s.reveal(v, to="all", name="v", reason="test") for v in values]
 
     n, a, b, y, by_n, by_a, mean_b, mean_y, cells, low = pv.simulate(
-        program, inputs=inputs, tables={"one": one, "two": two}, parties=1, protocol=InsecurePlain
+        program, inputs=inputs, tables={"one": one, "two": two}, parties=1, protocol=InsecurePlain()
     ).output
     both = left.merge(other, how="left", on="key")
     groups = both.groupby("g", dropna=False)

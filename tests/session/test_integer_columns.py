@@ -48,7 +48,7 @@ def run(body: Callable[[pv.Session, Any], dict[str, Any]], **options: Any) -> An
     def program(s: pv.Session) -> Any:
         return {n: s.reveal(v, to="all", name=n, reason="test") for n, v in body(s, s.table("t")).items()}
 
-    options = {"protocol": InsecurePlain, "parties": 1, "minimum_group": 1, **options}
+    options = {"protocol": InsecurePlain(), "parties": 1, "minimum_group": 1, **options}
     return pv.simulate(program, inputs={"o": table_inputs(TABLE, FRAME)}, tables={"t": TABLE}, **options).output
 
 
@@ -66,7 +66,7 @@ def test_cells_are_exact_up_to_2_53() -> None:
             "max": t["gap"].max(), "sum": t["gap"].sum(),
         }  # fmt: skip
 
-    for options in ({}, {"protocol": pv.Rep3, "parties": 3}):
+    for options in ({}, {"protocol": pv.Rep3(), "parties": 3}):
         got = run(body, **options)
         for name in ("small", "s", "ms", "id", "flag"):
             assert got[name].dtype == np.int64 and np.array_equal(got[name], FRAME[name]), name
@@ -110,7 +110,7 @@ def test_sorting_and_joining_keeps_every_digit() -> None:
         return [s.reveal(v, to="all", name="v", reason="test") for v in (ms, ids)]
 
     tables = {"a": left, "b": right}
-    ms, ids = pv.simulate(program, inputs=inputs, tables=tables, parties=1, protocol=InsecurePlain).output
+    ms, ids = pv.simulate(program, inputs=inputs, tables=tables, parties=1, protocol=InsecurePlain()).output
     assert sorted(zip(ms, ids, strict=True)) == sorted(zip(FRAME["ms"], FRAME["id"][::-1], strict=True))
     assert np.array_equal(ms, np.sort(FRAME["ms"]))
 
@@ -176,7 +176,7 @@ def test_transforms_of_whole_numbers() -> None:
         return out
 
     got = pv.simulate(
-        program, inputs={"o": table_inputs(info, frame)}, tables={"t": info}, parties=1, protocol=InsecurePlain
+        program, inputs={"o": table_inputs(info, frame)}, tables={"t": info}, parties=1, protocol=InsecurePlain()
     ).output
     series, w = frame["k"], frame["w"]
     assert np.allclose(got["mean"], series.fillna(series.mean()), atol=1e-3)

@@ -13,8 +13,8 @@ import pytest
 import privity as pv
 from privity.errors import OverflowPlanned, PrivityError, ShapeError, UsageError
 from privity.functions import convolution, decompose, linear, random
-from privity.mpc.outside import Outside
 from privity.mpc.plain import InsecurePlain
+from privity.mpc.shapes import Shapes
 from privity.session import Session
 from privity.types import Cost
 
@@ -286,7 +286,7 @@ def test_what_would_not_fit_is_refused_before_it_runs() -> None:
                 fn(x)
 
     inputs = {"x": pv.Input(np.ones((3, 3)), 2.0**20)}
-    pv.simulate(program, parties=1, protocol=InsecurePlain, inputs={"compute_0": inputs})
+    pv.simulate(program, parties=1, protocol=InsecurePlain(), inputs={"compute_0": inputs})
 
 
 # -- mistakes -------------------------------------------------------------------------------------------------------
@@ -319,7 +319,8 @@ def test_mistakes_are_named(fn: Callable[[Any], Any], error: type[PrivityError],
         with pytest.raises(error, match=says):
             fn(s.secret("x", "compute_0"))
 
-    pv.simulate(program, parties=1, protocol=InsecurePlain, inputs={"compute_0": {"x": pv.Input(np.ones((3, 3)), 2.0)}})
+    given = {"compute_0": {"x": pv.Input(np.ones((3, 3)), 2.0)}}
+    pv.simulate(program, parties=1, protocol=InsecurePlain(), inputs=given)
 
 
 # -- cost -----------------------------------------------------------------------------------------------------------
@@ -356,7 +357,7 @@ def test_what_is_planned_on_shapes_is_what_is_spent() -> None:
         everything(s)
         s.check_guards()
         party = s._context.protocol.party
-        if isinstance(s._context.protocol, Outside):
+        if isinstance(s._context.protocol, Shapes):
             planned.append(s._context.protocol.planned)
         else:
             spent[party.index] = Cost(party.rounds, (party.sent,))

@@ -24,9 +24,9 @@ from privity.session import Session
 from privity.simulation import Simulation
 
 PROTOCOLS: dict[str, tuple[Any, int]] = {
-    "InsecurePlain": (InsecurePlain, 1),
-    "Rep3": (pv.Rep3, 3),
-    "Rep3 exact": (partial(pv.Rep3, exact=True), 3),
+    "InsecurePlain": (InsecurePlain(), 1),
+    "Rep3": (pv.Rep3(), 3),
+    "Rep3 exact": (pv.Rep3(exact=True), 3),
 }
 RNG = np.random.default_rng(11)
 KEYS = RNG.integers(0, 2**48, (60, 2))

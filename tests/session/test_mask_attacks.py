@@ -19,7 +19,7 @@ from privity.errors import RangeViolated
 from privity.functions.cuts import cut_points
 from privity.ml.preprocessing import SimpleImputer, StandardScaler
 from privity.ml.preprocessing.transform import present_cells
-from privity.mpc.rep3 import Rep3
+from privity.mpc.rep3 import Replicated
 from privity.mpc.shares import Share
 from privity.session import Session
 from privity.table import Field, Table, TableInfo, table_inputs
@@ -130,7 +130,7 @@ USES: dict[str, Callable[[Table], Any]] = {
 def shown(monkeypatch: pytest.MonkeyPatch, seen: list[Any]) -> tuple[list[Any], list[Any]]:
     """What was opened to the first compute party: row numbers, one array a shuffle; comparisons, one a sort."""
     out: list[Any] = []
-    opened = Rep3._shuffle_and_open
+    opened = Replicated._shuffle_and_open
 
     def watch(self: Any, given: Any, *rest: Any) -> Any:
         mixed = opened(self, given, *rest)
@@ -140,7 +140,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, seen: list[Any]) -> tuple[list[Any], 
             out.extend(np.asarray(v).reshape(-1) for each, v in found if isinstance(each.value, Share))
         return mixed
 
-    monkeypatch.setattr(Rep3, "_shuffle_and_open", watch)
+    monkeypatch.setattr(Replicated, "_shuffle_and_open", watch)
     return out, seen
 
 

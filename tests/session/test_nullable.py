@@ -48,7 +48,7 @@ def run(body: Body, capacity: int | None = None, **options: Any) -> Any:
         made = body(s, s.table("t"))
         return {n: s.reveal(x, to="all", name=n, reason="test") for n, x in (made or {}).items()}
 
-    options = {"protocol": InsecurePlain, "parties": 1, **options}
+    options = {"protocol": InsecurePlain(), "parties": 1, **options}
     return pv.simulate(program, inputs={"o": table_inputs(info, FRAME)}, tables={"t": info}, **options).output
 
 

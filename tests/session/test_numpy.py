@@ -19,7 +19,7 @@ Y = np.array([[-0.5, 2.0, 4.0], [-7.75, 0.0625, -3.0]])
 N = np.array([[3, -4, 0], [7, 7, -2]])
 B = np.array([[True, False, True], [False, False, True]])
 C = np.array([[False, False, True], [True, False, True]])
-PROTOCOLS: dict[str, tuple[Any, int]] = {"InsecurePlain": (InsecurePlain, 1), "Rep3": (pv.Rep3, 3)}
+PROTOCOLS: dict[str, tuple[Any, int]] = {"InsecurePlain": (InsecurePlain(), 1), "Rep3": (pv.Rep3(), 3)}
 
 area = getattr(np, "trapezoid", None) or np.trapz  # its name before NumPy 2
 

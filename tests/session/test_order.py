@@ -12,6 +12,8 @@ import privity as pv
 from privity.errors import RangeViolated, ShapeError, UsageError
 from privity.functions import order
 from privity.mpc.plain import InsecurePlain
+from privity.mpc.rep3 import Replicated
+from privity.testing import altered
 
 RNG = np.random.default_rng(5)
 X = np.round(RNG.normal(size=(7, 5)) * 4) / 4  # ties, and exact in fixed point
@@ -194,7 +196,8 @@ def test_decimals_compare_as_the_operators_do(computing: Any) -> None:
 def test_stated_bounds_are_checked_before_comparisons_are_opened(computing: Any, use: Callable[[Any], Any]) -> None:
     """Beyond the bound comparisons are wrong, and might say something."""
 
-    class Watched(pv.Rep3):
+    @altered
+    class Watched(Replicated):
         def _open_bits(self, b: Any) -> Any:
             raise AssertionError("opened before the check")
 
@@ -250,6 +253,6 @@ def test_quantiles_of_what_counts_take_no_room_for_rows() -> None:
         x, some = (s.secret(name, "bank") for name in ("age", "some"))
         return s.reveal(pv.quantile(x, [0.1, 0.5], valid=some), to="all", name="quantiles", reason="test")
 
-    options: Any = {"parties": 1, "protocol": InsecurePlain, "check_range": True}
+    options: Any = {"parties": 1, "protocol": InsecurePlain(), "check_range": True}
     got = pv.simulate(program, inputs={"bank": {"age": age, "some": some}}, **options).output
     assert np.allclose(got, np.quantile(x[some], [0.1, 0.5]), atol=2e-5)

@@ -17,11 +17,11 @@ import privity as pv
 from privity.errors import PrivityError, UsageError
 from privity.functions import random
 from privity.mpc import randomness
-from privity.mpc.plain import InsecurePlain
+from privity.mpc.plain import InsecurePlain, Plain
 from privity.mpc.shares import Bits
 from privity.ring import layout, reference
 from privity.session import Session
-from privity.testing import reconstruct, reconstruct_bits
+from privity.testing import altered, reconstruct, reconstruct_bits
 from privity.testing import run as run_parties
 
 ULP = 2.0**-18
@@ -32,7 +32,7 @@ Compute = Callable[[Callable[[Session], Any]], Any]
 @pytest.fixture(params=["InsecurePlain", "Rep3"])
 def drawn(request: pytest.FixtureRequest) -> Compute:
     """Open what a function of the session draws, and check that it keeps its own public bound."""
-    kind, parties = (pv.Rep3, 3) if request.param == "Rep3" else (InsecurePlain, 1)
+    kind, parties = (pv.Rep3(), 3) if request.param == "Rep3" else (InsecurePlain(), 1)
 
     def run(fn: Callable[[Session], Any]) -> Any:
         def program(s: Session) -> Any:
@@ -49,7 +49,8 @@ def drawn(request: pytest.FixtureRequest) -> Compute:
     return run
 
 
-class Enumerated(InsecurePlain):
+@altered
+class Enumerated(Plain):
     """Its random bits run through all values: element j of any draw has the bits of j, highest plane first."""
 
     def random_bits(self, shape: tuple[int, ...], planes: int = 1) -> Bits:
@@ -161,7 +162,7 @@ def test_the_edges_of_the_normal_are_finite_and_right(monkeypatch: pytest.Monkey
         monkeypatch.setattr(proto, "random_ring", lambda shape: proto.public(np.full(shape, 1 << 27, np.uint64)))
         return s.reveal(random.normal(s, size=10), to="all", name="y", reason="test")
 
-    got = pv.simulate(program, parties=1, protocol=InsecurePlain).output
+    got = pv.simulate(program, parties=1, protocol=InsecurePlain()).output
     radius = np.sqrt(-2 * np.log((edges + 1) / 2.0**30))
     want = np.concatenate([radius, radius]) * math.sqrt(0.5)
     np.testing.assert_allclose(
@@ -219,4 +220,4 @@ def test_mistakes_are_named(fn: Callable[[Any], Any], error: type[PrivityError],
         with pytest.raises(error, match=says):
             fn(s)
 
-    pv.simulate(program, parties=1, protocol=InsecurePlain)
+    pv.simulate(program, parties=1, protocol=InsecurePlain())

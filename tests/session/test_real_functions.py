@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,8 @@ import pytest
 import privity as pv
 from privity.errors import OverflowPlanned, PrivityError, RangeViolated, ShapeError, UsageError
 from privity.functions.activation import log_one_plus_exp
-from privity.mpc.outside import Outside
 from privity.mpc.plain import InsecurePlain
+from privity.mpc.shapes import Shapes
 from privity.session import Session
 from privity.types import Cost
 
@@ -24,9 +23,9 @@ Reals = npt.NDArray[np.float64]
 ULP = 2.0**-18
 TOP = 2.0**43
 PROTOCOLS: dict[str, tuple[Any, int]] = {
-    "InsecurePlain": (InsecurePlain, 1),
-    "Rep3": (pv.Rep3, 3),
-    "Rep3 exact": (partial(pv.Rep3, exact=True), 3),
+    "InsecurePlain": (InsecurePlain(), 1),
+    "Rep3": (pv.Rep3(), 3),
+    "Rep3 exact": (pv.Rep3(exact=True), 3),
 }
 
 
@@ -334,7 +333,7 @@ def test_what_is_planned_on_shapes_is_what_is_spent() -> None:
         pv.logsumexp(x)
         (abs(x) + 0.1) ** x
         x / (x + 1).sum(0)
-        if isinstance(s._context.protocol, Outside):
+        if isinstance(s._context.protocol, Shapes):
             planned.append(s._context.protocol.planned)
         else:
             party = s._context.protocol.party

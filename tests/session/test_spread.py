@@ -106,7 +106,7 @@ def test_cov_and_corrcoef_find_their_scale(scale: float, offset: float, bound: f
         found[:] = [v.scale for v in made]
         return made
 
-    cov, corr = run(fn, {"x": pv.Input(x, bound, bits)}, protocol=InsecurePlain, parties=1)
+    cov, corr = run(fn, {"x": pv.Input(x, bound, bits)}, protocol=InsecurePlain(), parties=1)
     sd, room = x.std(0, ddof=1), 2.0**-16 + unit / x.std(0).min()
     assert np.all(np.abs(cov - np.cov(x.T)) <= room * np.outer(sd, sd) + 2 * 2.0 ** -found[0])
     assert np.all(np.abs(corr - np.corrcoef(x.T)) <= room)
@@ -273,7 +273,7 @@ def test_components_do_not_depend_on_units(scale: float, offset: float, bound: f
         m = PCA(2).fit(a)
         return [m.components_, m.singular_values_, m.explained_variance_ratio_, m.mean_, m.transform(a)]
 
-    parts, sizes, shares, mean, places = run(fn, {"x": pv.Input(x, bound, 24)}, protocol=InsecurePlain, parties=1)
+    parts, sizes, shares, mean, places = run(fn, {"x": pv.Input(x, bound, 24)}, protocol=InsecurePlain(), parties=1)
     assert np.abs(parts - best.components_).max() < 1e-4
     assert np.allclose(sizes, best.singular_values_, rtol=1e-4) and np.allclose(mean, x.mean(0), atol=2.0**-24)
     assert np.allclose(shares, best.explained_variance_ratio_, atol=2.0**-16)

@@ -46,7 +46,7 @@ def both_ways(capacity: int | None, body: Callable[[Any, Any], Any], frame: pd.D
         info = TableInfo("t", fields, capacity=capacity)
         program = lambda s: body(s, s.table("t"))  # noqa: E731
         return pv.simulate(
-            program, inputs={"o": table_inputs(info, rows)}, tables={"t": info}, protocol=InsecurePlain, parties=1,
+            program, inputs={"o": table_inputs(info, rows)}, tables={"t": info}, protocol=InsecurePlain(), parties=1,
             minimum_group=1,
         ).output  # fmt: skip
 

@@ -22,9 +22,9 @@ from ..context import Context, Gate
 from ..errors import NotForMe, PrivityError, UsageError
 from ..inputs import DEFAULT_BOUND, Declared, Input
 from ..lines import is_library, user_line
-from ..mpc.outside import Outside
-from ..mpc.protocol import Protocol
+from ..mpc.protocol import Protocol, Scheme
 from ..mpc.rep3 import Rep3
+from ..mpc.shapes import Shapes
 from ..mpc.shares import Bits, Share
 from ..net.wire import CHUNK, FRAME_OVERHEAD
 from ..openings import MINIMUM_GROUP, RANGE_GUARDS, EverythingAllowed, OpeningsList, OpeningsLog
@@ -134,9 +134,7 @@ def plan(
     parties: int | Sequence[str] = 3,
     receivers: Sequence[str] = (),
     openings: Sequence[Opening] | None = None,
-    protocol: type[Protocol] = Rep3,
-    exact: bool = False,
-    adder: Any = None,
+    protocol: Scheme = Rep3(),
     guards: int = RANGE_GUARDS,
     fraction_bits: int = fixed.FRACTION_BITS,
     seed: int = 0,
@@ -153,8 +151,9 @@ def plan(
 
     ``inputs``: owner -> name -> shape (reals with the default bound), :class:`Declared`, :class:`Input` or array (its
     values are not used). ``assume``: values to plan with for openings by name, where the program computes with what
-    it opened. ``exact``, ``adder``: the protocol's options. ``guards``: range flags that may be opened. ``rtt_s``,
-    ``bytes_per_s``: round trip between two parties, and what one party can send. ``limits``: how far to plan.
+    it opened. ``protocol``: with its options, as in ``Rep3(exact=True)``. ``guards``: range flags that may be opened.
+    ``rtt_s``, ``bytes_per_s``: round trip between two parties, and what one party can send. ``limits``: how far it
+    goes.
 
     Raises what planning a run raises (OverflowPlanned, ShapeError, OpeningRefused ...), and UsageError naming the line
     where the program needs a value that only a run knows.
@@ -165,7 +164,7 @@ def plan(
     owned = inputs or {}
     declared = {o: {n: _declared(v, fraction_bits) for n, v in named.items()} for o, named in owned.items()}
     gate: Gate = EverythingAllowed() if openings is None else OpeningsList(openings, guards)
-    shapes = Outside(protocol, exact=exact, adder=adder)
+    shapes = Shapes(protocol)
     context = Context(
         me=NOBODY,
         protocol=shapes,
@@ -255,7 +254,7 @@ class _Counter:
         self.bytes += len(bytes(data))
 
 
-def _dealt(protocol: type[Protocol], shape: tuple[int, ...]) -> int:
+def _dealt(protocol: Scheme, shape: tuple[int, ...]) -> int:
     """Bytes of dealing: linear in the number of elements, so that none and one tell all."""
     sizes: list[int] = []
     for n in (0, 1):
@@ -289,7 +288,7 @@ class _Meter:
 
     def __init__(
         self,
-        shapes: Outside,
+        shapes: Shapes,
         machine: Machine,
         one_way_s: float,
         bytes_per_s: float,
@@ -312,7 +311,7 @@ class _Meter:
         self._done: list[tuple[int, str, _Spent]] = []
         for name in dir(Protocol):
             method = getattr(shapes, name, None)
-            if not name.startswith("_") and name not in ("cost", "deal", "collect") and callable(method):
+            if not name.startswith("_") and callable(method):
                 setattr(shapes, name, self._counted(name, method))
 
     def _counted(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:

@@ -17,7 +17,9 @@ from typing import Annotated, Any
 import msgspec
 
 from ..errors import ConfigError
-from ..mpc.rep3 import Adder
+from ..mpc.protocol import Scheme
+from ..mpc.rep3 import Link
+from ..mpc.schemes import SCHEMES
 from ..openings import MINIMUM_GROUP, RANGE_GUARD, RANGE_GUARDS
 from ..ring.fixed import FRACTION_BITS
 from ..types import Opening
@@ -55,23 +57,23 @@ class LinkSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bandwidth_mbit: Annotated[float, msgspec.Meta(gt=0)]
 
     @property
-    def adder(self) -> Adder:
-        """The cost model of comparisons on this link."""
-        return Adder(one_way_s=self.rtt_ms / 2000, bytes_per_s=self.bandwidth_mbit * 125e3)
+    def link(self) -> Link:
+        """As the protocol weighs it."""
+        return Link(one_way_s=self.rtt_ms / 2000, bytes_per_s=self.bandwidth_mbit * 125e3)
 
 
 class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A parsed job file. ``tables`` holds the raw schemas by name; ``data.schema`` validates them.
 
     arrays: inputs other than tables. parameters: public values that the program reads as ``session.parameters``.
-    fraction_bits: fractional bits of reals. seed: of public choices, such as the order of rows. exact: round every
-    truncation to nearest (slower). link: the network, if it is not one machine or a fast local network.
-    guards: how many range flags may be opened (one bit each). minimum_group: fewest rows that an opened aggregate may
-    rest on; a party may state a higher one in its consortium file, and the highest counts. internals: the program may
-    reach below Privity's public names, so that more than the openings list says may leave it (see
-    docs/security/programs.md). most_elements: numbers in all inputs of one owner together, for which compute parties
-    make room. plan: public sizes for ``privity plan``, owner -> table or array -> rows or shape; a run does not use
-    them.
+    fraction_bits: fractional bits of reals. seed: of public choices, such as the order of rows. protocol: its name.
+    exact: round every truncation to nearest (slower). link: the network, if it is not one machine or a fast local
+    network. guards: how many range flags may be opened (one bit each). minimum_group: fewest rows that an opened
+    aggregate may rest on; a party may state a higher one in its consortium file, and the highest counts. internals:
+    the program may reach below Privity's public names, so that more than the openings list says may leave it (see
+    docs/security/programs.md). most_elements: numbers in all inputs of one owner together, for which compute
+    parties make room. plan: public sizes for ``privity plan``, owner -> table or array -> rows or shape; a run does
+    not use them.
     """
 
     name: str
@@ -81,6 +83,7 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parameters: dict[str, str | int | float | bool] = {}
     fraction_bits: Annotated[int, msgspec.Meta(ge=8, le=26)] = FRACTION_BITS
     seed: int = 0
+    protocol: str = "Rep3"
     exact: bool = False
     link: LinkSpec | None = None
     guards: Count = RANGE_GUARDS
@@ -88,6 +91,15 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     internals: bool = False
     most_elements: Annotated[int, msgspec.Meta(ge=1, le=1 << 40)] = MOST_ELEMENTS
     plan: dict[str, dict[str, Count | list[Count]]] = {}
+
+    @property
+    def scheme(self) -> Scheme:
+        """The protocol with its options."""
+        kind = SCHEMES.get(self.protocol)
+        if kind is None:
+            known = ", ".join(SCHEMES)
+            raise ConfigError(f"job {self.name!r}: protocol = {self.protocol!r} is not known here; there is {known}")
+        return kind(exact=self.exact) if self.link is None else kind(exact=self.exact, link=self.link.link)
 
     @property
     def digest(self) -> bytes:
@@ -128,9 +140,11 @@ def load_job(path: Path) -> JobSpec:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
     try:
-        return msgspec.convert(raw, JobSpec)
+        job = msgspec.convert(raw, JobSpec)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {error}{_hint(str(error))}") from None
+    _ = job.scheme
+    return job
 
 
 def _hint(message: str) -> str:

@@ -20,10 +20,9 @@ from ..context import Context, Stage
 from ..errors import HandshakeError, PrivityError, UsageError
 from ..inputs import Declared, Input
 from ..lines import is_library
-from ..mpc.outside import Outside
 from ..mpc.party import Party, agree_streams
 from ..mpc.protocol import Protocol
-from ..mpc.rep3 import Rep3
+from ..mpc.shapes import Shapes
 from ..net.certificates import Identity
 from ..net.tls import connect
 from ..net.wire import AllInputs, Declare, Hello, InputDeclaration, printable
@@ -197,7 +196,7 @@ def _connect(task: Task, notes: Notes) -> Channel:
         program_hash=task.program_hash,
         job_hash=task.job.digest,
         consortium_hash=task.consortium.hash(),
-        parameters={"protocol": Rep3.name, "fraction_bits": str(task.job.fraction_bits)},
+        parameters={"protocol": task.job.protocol, "fraction_bits": str(task.job.fraction_bits)},
         build=kernels.BUILD,
     )
     dial, accept = task.consortium.links(task.me)
@@ -246,13 +245,12 @@ def _open_context(task: Task, channel: Channel, notes: Notes) -> Context:
 
 
 def _protocol(task: Task, channel: Channel) -> Protocol:
-    compute = task.consortium.compute
-    adder = task.job.link.adder if task.job.link is not None else None
+    compute, scheme = task.consortium.compute, task.job.scheme
     if task.me not in compute:
-        return Outside(Rep3, exact=task.job.exact, adder=adder)
+        return Shapes(scheme)
     context = task.consortium.hash() + task.program_hash + task.job.digest
     party = Party(compute.index(task.me), compute, channel, agree_streams(channel, compute, context), task.recorder)
-    return Rep3(party, exact=task.job.exact, adder=adder)
+    return scheme.at(party)
 
 
 def _agree_on_inputs(

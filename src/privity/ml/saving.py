@@ -290,8 +290,7 @@ def _check_name(name: str) -> None:
 
 
 def _protocol(context: Context) -> str:
-    of = getattr(context.protocol, "of", type(context.protocol))
-    return str(of.name)
+    return context.protocol.of.name
 
 
 def _read(context: Context, name: str) -> _File:

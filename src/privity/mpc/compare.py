@@ -7,14 +7,12 @@ the answers are those of one order whatever an owner puts in: numbers count modu
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 from ..ring import layout
 from ..ring.order import Rows
 from ..types import Cost, Ring
 from . import tables
-from .outside import Outside
-from .protocol import Protocol
+from .protocol import Protocol, Scheme
 from .shares import Bits
 
 _AND_S = 0.125e-9  # one AND, computed at a party with the native kernels on a server's core
@@ -64,21 +62,20 @@ def less(proto: Protocol, a: Bits, b: Bits) -> Bits:
     The cheaper on the session's link of two circuits: bit by bit with an AND and a round each, or by halves with about
     three ANDs a bit and ``1 + ceil(log2(planes))`` rounds.
     """
-    shapes: Outside = proto.planner()
-    if a.planes > 1 and by_halves(shapes.of, shapes.adder, a.size, a.planes):
+    if a.planes > 1 and by_halves(proto.of, a.size, a.planes):
         return _by_halves(proto, a, b)
     return _bit_by_bit(proto, a, b)
 
 
 @lru_cache(maxsize=4096)
-def by_halves(of: type[Protocol], adder: Any, n: int, planes: int) -> bool:
+def by_halves(of: Scheme, n: int, planes: int) -> bool:
     """Whether the circuit with few rounds is the cheaper one."""
-    slow, fast = (of.seconds(cost(of, n, planes, few_rounds), adder) for few_rounds in (False, True))
+    slow, fast = (of.seconds(cost(of, n, planes, few_rounds)) for few_rounds in (False, True))
     ands = 2 * (planes - 1) - planes.bit_length() + 1
     return fast + ands * n * _AND_S < slow
 
 
-def cost(of: type[Protocol], n: int, planes: int, few_rounds: bool) -> Cost:
+def cost(of: Scheme, n: int, planes: int, few_rounds: bool) -> Cost:
     """What n comparisons cost bit by bit, or by halves. Counted, as running a circuit on shapes takes longer: a sort
     asks for many sizes.
     """

@@ -10,67 +10,29 @@ Paper      none
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 from ..ring import layout, order, trig
 from ..ring.prg import Stream, new_seed
 from ..types import RANGE_BITS, Channel, Cost, Ring
-from .outside import Outside
 from .party import Party
-from .protocol import CostFunction, Other, Protocol
+from .protocol import CostFunction, Other, Protocol, Scheme
 from .shares import Bits, Mix, Mixed, Share, Shown
 
 _FREE = Cost(0, (0,))
 
 
-def _free(n: int, **parameters: object) -> Cost:
+def _free(of: Scheme, n: int, **parameters: object) -> Cost:
     return _FREE
 
 
-class InsecurePlain(Protocol):
-    """No secrecy at all. Every secure protocol must agree with it up to its stated error."""
+class Plain(Protocol):
+    """The one party of ``InsecurePlain``."""
 
-    name = "InsecurePlain"
-    parties = 1
-    costs: ClassVar[Mapping[str, CostFunction]] = dict.fromkeys(
-        (
-            "input",
-            "share",
-            "open",
-            "open_outside",
-            "mul",
-            "truncate",
-            "truncate_nearest",
-            "msb",
-            "bits",
-            "is_zero",
-            "and_",
-            "b2a",
-            "inject",
-            "sine_series",
-            "series_and_sides",
-            "random_ring",
-            "random_bits",
-            "shuffle",
-            "shuffle_and_open",
-            "open_bits",
-            "random_digits",
-        ),
-        _free,
-    )
-
-    def __init__(self, party: Party) -> None:
+    def __init__(self, party: Party, of: InsecurePlain) -> None:
         self.party = party
-
-    @classmethod
-    def deal(cls, channel: Channel, names: Sequence[str], step: int, values: Ring) -> None:
-        channel.send(names[0], step, layout.flat(values))
-
-    @classmethod
-    def collect(cls, channel: Channel, names: Sequence[str], step: int, shape: tuple[int, ...]) -> Ring:
-        value = layout.empty(shape)
-        channel.receive(names[0], step, value)
-        return value
+        self.of = of
 
     def receive_input(self, owner: str, step: int, shape: tuple[int, ...]) -> Share:
         value = layout.empty(shape)
@@ -221,9 +183,51 @@ class InsecurePlain(Protocol):
     def compare(self, mine: bytes, act: Callable[[], Other]) -> tuple[list[bytes], Other]:
         return [], act()
 
-    def planner(self) -> Outside:
-        return Outside(InsecurePlain)
 
-    @classmethod
-    def seconds(cls, cost: Cost, adder: Any = None) -> float:
+@dataclass(frozen=True, slots=True)
+class InsecurePlain(Scheme):
+    """No secrecy at all. Every secure protocol must agree with it up to its stated error."""
+
+    name = "InsecurePlain"
+    parties = 1
+    costs: ClassVar[Mapping[str, CostFunction]] = dict.fromkeys(
+        (
+            "input",
+            "share",
+            "open",
+            "open_outside",
+            "mul",
+            "truncate",
+            "truncate_nearest",
+            "msb",
+            "bits",
+            "is_zero",
+            "and_",
+            "b2a",
+            "inject",
+            "sine_series",
+            "series_and_sides",
+            "random_ring",
+            "random_bits",
+            "shuffle",
+            "shuffle_and_open",
+            "open_bits",
+            "random_digits",
+        ),
+        _free,
+    )
+
+    def at(self, party: Party) -> Plain:
+        return Plain(party, self)
+
+
+    def seconds(self, cost: Cost) -> float:
         return 0.0
+
+    def deal(self, channel: Channel, names: Sequence[str], step: int, values: Ring) -> None:
+        channel.send(names[0], step, layout.flat(values))
+
+    def collect(self, channel: Channel, names: Sequence[str], step: int, shape: tuple[int, ...]) -> Ring:
+        part = layout.empty(shape)
+        channel.receive(names[0], step, part)
+        return part

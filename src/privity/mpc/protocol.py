@@ -1,7 +1,7 @@
 """The primitives that a protocol must offer; everything else in Privity is written once over these.
 
 Values here are ring integers: scale, bound and dtype belong to SecureArray. A protocol is one object per party and
-session. What is interactive declares its rounds and bytes in ``costs``; a test measures them on every protocol.
+session; a :class:`Scheme` says which, and what each interactive operation costs; a test measures that of every scheme.
 """
 
 from __future__ import annotations
@@ -12,36 +12,58 @@ from typing import Any, ClassVar, TypeVar
 
 from ..ring import layout
 from ..types import Channel, Cost, Ring
+from .party import Party
 from .permits import Kind, Permit
 from .public_numbers import PublicNumbers
 from .shares import Bits, Mix, Mixed, Share, Shown, merge, xor
 
 CostFunction = Callable[..., Cost]
+
 Other = TypeVar("Other")
 
 
-class Protocol(ABC):
-    """What every protocol can do. Shapes of the operands of binary operations must be equal."""
+class Scheme(ABC):
+    """Which protocol runs, and its options: what a program, a job file and a plan name, before there is any party.
+
+    Public, frozen, hashable and equal at all parties. It knows what operations cost, and how a party that holds no
+    shares deals its inputs and collects what is opened to it.
+    """
 
     name: ClassVar[str]
     parties: ClassVar[int]
+    """How many compute parties."""
     costs: ClassVar[Mapping[str, CostFunction]]
-    """Interactive operation -> function of (n elements, and the operation's own public parameters) -> Cost."""
+    """What each interactive operation costs: (scheme, n elements, the operation's own public parameters) -> Cost."""
+
+    @abstractmethod
+    def at(self, party: Party) -> Protocol:
+        """The protocol at one compute party in one session."""
+
+    def cost(self, operation: str, n: int, **parameters: Any) -> Cost:
+        """Declared rounds and payload bytes per party of an operation on ``n`` elements."""
+        return self.costs[operation](self, n, **parameters)
+
+    @abstractmethod
+    def seconds(self, cost: Cost) -> float:
+        """Time on the link that the scheme was given, computing not included."""
+
+    @abstractmethod
+    def deal(self, channel: Channel, names: Sequence[str], step: int, values: Ring) -> None:
+        """At an owner that does not compute: split ``values`` and send each compute party its own part."""
+
+    @abstractmethod
+    def collect(self, channel: Channel, names: Sequence[str], step: int, shape: tuple[int, ...]) -> Ring:
+        """At a receiver that does not compute: put together what the compute parties send for one opening."""
+
+
+class Protocol(ABC):
+    """What every protocol can do at one party. Shapes of the operands of binary operations must be equal."""
+
+    of: Scheme
+    """The scheme that it belongs to, with its options."""
     party: Any
     numbers: PublicNumbers | None = None
     """Where public operands are noted, so that parties can compare them; None where nobody compares."""
-
-    # -- outside parties ---------------------------------------------------------------------------------------
-
-    @classmethod
-    @abstractmethod
-    def deal(cls, channel: Channel, names: Sequence[str], step: int, values: Ring) -> None:
-        """At an owner that does not compute: split ``values`` and send each compute party its own part."""
-
-    @classmethod
-    @abstractmethod
-    def collect(cls, channel: Channel, names: Sequence[str], step: int, shape: tuple[int, ...]) -> Ring:
-        """At a receiver that does not compute: put together what the compute parties send for one opening."""
 
     # -- input and output --------------------------------------------------------------------------------------
 
@@ -336,19 +358,3 @@ class Protocol(ABC):
     @abstractmethod
     def compare(self, mine: bytes, act: Callable[[], Other]) -> tuple[list[bytes], Other]:
         """Public bytes of one length that the other compute parties state; and ``act``, in the same rounds."""
-
-    # -- cost --------------------------------------------------------------------------------------------------
-
-    @abstractmethod
-    def planner(self) -> Any:
-        """An ``Outside`` with the options of this session: adds up what operations on shapes would cost."""
-
-    @classmethod
-    @abstractmethod
-    def seconds(cls, cost: Cost, adder: Any = None) -> float:
-        """Time on the session's link (``adder``: the protocol's option that knows it), computing not included."""
-
-    @classmethod
-    def cost(cls, operation: str, n: int, **parameters: Any) -> Cost:
-        """Declared rounds and payload bytes per party of one operation on ``n`` elements."""
-        return cls.costs[operation](n, **parameters)

@@ -20,16 +20,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from ..ring import layout, order
 from ..ring.order import Rows
 from ..types import RANGE_BITS, RING_BITS
 from . import compare, orders, radix, tables
 from .orders import Key
-from .outside import Outside
 from .permits import independent
-from .protocol import Protocol
+from .protocol import Protocol, Scheme
+from .shapes import Shapes
 from .shares import Bits, Places, Share
 
 _SPREAD = 3
@@ -121,58 +120,57 @@ def _lane_numbers(proto: Protocol, lanes: int, n: int) -> Share:
 
 
 def _choice(proto: Protocol, n: int, lanes: int, bits: Sequence[int], values: int) -> Choice:
-    shapes: Outside = proto.planner()
-    return choice(shapes.of, shapes.adder, n, lanes, tuple(bits), values)
+    return choice(proto.of, n, lanes, tuple(bits), values)
 
 
 @lru_cache(maxsize=512)
-def choice(of: type[Protocol], adder: Any, n: int, lanes: int, bits: tuple[int, ...], values: int) -> Choice:
+def choice(of: Scheme, n: int, lanes: int, bits: tuple[int, ...], values: int) -> Choice:
     """The cheapest sort of ``lanes`` times n rows by keys of these bits, with ``values`` values in all columns.
 
-    Adds up what the protocol declares for each sort, on the link that ``adder`` knows, and what it computes. The same
+    Adds up what the protocol declares for each sort, on the link of its scheme, and what it computes. The same
     at all parties, and in a plan, since nothing but public numbers goes in.
     """
     rows = lanes * n
-    batch = _batch(of, adder, min(_MOST, sum(bits) + orders.row_bits(rows)) + _SPREAD)
+    batch = _batch(of, min(_MOST, sum(bits) + orders.row_bits(rows)) + _SPREAD)
     lane_bits = ((lanes - 1).bit_length(),) if lanes > 1 else ()
-    found = [Choice(0, batch, False, _by_comparisons_s(of, adder, rows, (*lane_bits, *bits), values, batch))]
+    found = [Choice(0, batch, False, _by_comparisons_s(of, rows, (*lane_bits, *bits), values, batch))]
     tag = orders.row_bits(n)
     if lanes > 1 and bits[0] + 1 + tag < RANGE_BITS:
-        found.append(Choice(0, batch, True, _network_s(of, adder, n, lanes, bits[0] + tag, values)))
+        found.append(Choice(0, batch, True, _network_s(of, n, lanes, bits[0] + tag, values)))
     planes = _planes(of, bits)
     for width in range(1, min(radix.WIDEST, sum(planes)) + 1):
-        shapes = Outside(of, adder=adder)
+        shapes = Shapes(of)
         radix.spend(shapes, rows, planes, values, width)
         flags = sum(1 << w for w in radix.digit_widths(sum(planes), width))
         passes = len(radix.digit_widths(sum(planes), width))
         computing = rows * (passes * _ROW_S + flags * _FLAG_S)
-        found.append(Choice(width, batch, False, of.seconds(shapes.planned, adder) + computing))
+        found.append(Choice(width, batch, False, of.seconds(shapes.planned) + computing))
     return min(found, key=lambda each: each.seconds)
 
 
-def _planes(of: type[Protocol], bits: Sequence[int]) -> list[int]:
+def _planes(of: Scheme, bits: Sequence[int]) -> list[int]:
     """Bits of the joined keys of a radix sort."""
     nobody = Share((), (1,))
-    return [b + 1 for _, b in radix.joined_keys(Outside(of), [(nobody, b) for b in bits], radix.ROOM)]
+    return [b + 1 for _, b in radix.joined_keys(Shapes(of), [(nobody, b) for b in bits], radix.ROOM)]
 
 
-def _compared_s(of: type[Protocol], adder: Any, count: int, bits: int) -> float:
+def _compared_s(of: Scheme, count: int, bits: int) -> float:
     """One batch of comparisons, opened."""
-    shapes = Outside(of, adder=adder)
+    shapes = Shapes(of)
     signs = shapes.msb(Share((), (count,)), bits)
     shapes.open_bits(signs, permit=independent(signs))
-    return of.seconds(shapes.planned, adder) + count * _COMPARISON_S
+    return of.seconds(shapes.planned) + count * _COMPARISON_S
 
 
-def _batch(of: type[Protocol], adder: Any, bits: int) -> int:
+def _batch(of: Scheme, bits: int) -> int:
     """How many comparisons cost as much as the rounds of one batch."""
     many = 1 << 20
-    rounds = _compared_s(of, adder, 1, bits)
-    each = (_compared_s(of, adder, many, bits) - rounds) / many
+    rounds = _compared_s(of, 1, bits)
+    each = (_compared_s(of, many, bits) - rounds) / many
     return max(order.BATCH, round(rounds / each))
 
 
-def _by_comparisons_s(of: type[Protocol], adder: Any, rows: int, bits: Sequence[int], values: int, batch: int) -> float:
+def _by_comparisons_s(of: Scheme, rows: int, bits: Sequence[int], values: int, batch: int) -> float:
     """A sort for each key that does not fit together with the others."""
     tag = orders.row_bits(rows)
     total = 0.0
@@ -183,24 +181,24 @@ def _by_comparisons_s(of: type[Protocol], adder: Any, rows: int, bits: Sequence[
         else:
             joined.append(each)
     for each in joined:
-        shapes = Outside(of, adder=adder)
+        shapes = Shapes(of)
         compared = min(_MOST, each + tag)
         _within(shapes, Share((), (rows,)), compared)
         shapes.shuffle([Share((), (rows,)), Share((), (values,))], shapes.mix(rows))
-        total += of.seconds(shapes.planned, adder)
-        total += sum(_compared_s(of, adder, size, compared + _SPREAD) for size in order.batches(rows, batch))
+        total += of.seconds(shapes.planned)
+        total += sum(_compared_s(of, size, compared + _SPREAD) for size in order.batches(rows, batch))
     return total
 
 
-def _network_s(of: type[Protocol], adder: Any, n: int, lanes: int, bits: int, values: int) -> float:
-    shapes, items = Outside(of, adder=adder), 1 + values // (lanes * n)
+def _network_s(of: Scheme, n: int, lanes: int, bits: int, values: int) -> float:
+    shapes, items = Shapes(of), 1 + values // (lanes * n)
     pairs = 0
     for low, _ in order.comparators(n):
         count = lanes * low.size
         shapes.b2a(shapes.msb(Share((), (count,)), bits + 1))
         shapes.mul(Share((), (count * items,)), Share((), (count * items,)))
         pairs += count
-    return of.seconds(shapes.planned, adder) + pairs * items * _EXCHANGE_S
+    return of.seconds(shapes.planned) + pairs * items * _EXCHANGE_S
 
 
 # -- by comparisons ----------------------------------------------------------------------------------------------
@@ -287,9 +285,8 @@ def sort_hashed(proto: Protocol, key: Share, bits: int, columns: Sequence[Share]
     ``order.batches`` those of ``compare.less`` and an opening, and ANDs over all bits of the key and of the hash.
     """
     n, words = key.shape
-    shapes: Outside = proto.planner()
     tag = orders.row_bits(n)
-    serial = _serial_is_cheaper(shapes.of, shapes.adder, words * n, bits)
+    serial = _serial_is_cheaper(proto.of, words * n, bits)
     key, row, *mixed = proto.shuffle([key, orders.row_numbers(proto, n), *columns], proto.mix(n))
     every = proto.bits(key.map(layout.then(layout.transpose(None), layout.reshape((words * n,)))), bits, serial)
     parts = [proto.map_bits(every, layout.take(slice(j * n, j * n + n))) for j in range(words)]
@@ -300,15 +297,15 @@ def sort_hashed(proto: Protocol, key: Share, bits: int, columns: Sequence[Share]
     def first_is_less(first: Rows, second: Rows) -> Bits:
         return compare.less(proto, *planes.pairs(first, second))
 
-    batch = _words_batch(shapes.of, shapes.adder, n, tag + hashed.planes)
+    batch = _words_batch(proto.of, n, tag + hashed.planes)
     rows = _ordered(proto, n, batch, first_is_less)
     same, alike = (_as_the_next(proto, b, rows) for b in (whole, hashed))
     return Hashed([c.map(layout.take(rows)) for c in mixed], same, proto.xor(alike, same))
 
 
-def _serial_is_cheaper(of: type[Protocol], adder: Any, n: int, bits: int) -> bool:
+def _serial_is_cheaper(of: Scheme, n: int, bits: int) -> bool:
     """Whether the bits of n numbers are better made one after the other, on the session's link."""
-    serial, parallel = (of.seconds(of.cost("bits", n, count=bits, serial=s), adder) for s in (True, False))
+    serial, parallel = (of.seconds(of.cost("bits", n, count=bits, serial=s)) for s in (True, False))
     return serial < parallel
 
 
@@ -331,14 +328,14 @@ def _hashed(proto: Protocol, b: Bits, count: int) -> Bits:
 
 
 @lru_cache(maxsize=512)
-def _words_batch(of: type[Protocol], adder: Any, n: int, planes: int) -> int:
+def _words_batch(of: Scheme, n: int, planes: int) -> int:
     """As ``batch`` in ``by_comparisons``, for comparisons of bits: the best of a few."""
 
     def seconds(count: int) -> float:
-        shapes, answers = Outside(of, adder=adder), Bits((), (count,))
+        shapes, answers = Shapes(of), Bits((), (count,))
         shapes.open_bits(answers, permit=independent(answers))
-        comparing = compare.cost(of, count, planes, compare.by_halves(of, adder, count, planes))
-        return of.seconds(comparing + shapes.planned, adder) + count * _COMPARISON_S
+        comparing = compare.cost(of, count, planes, compare.by_halves(of, count, planes))
+        return of.seconds(comparing + shapes.planned) + count * _COMPARISON_S
 
     found = [order.BATCH << j for j in range(8)]
     return min(found, key=lambda batch: sum(seconds(size) for size in order.batches(n, batch)))

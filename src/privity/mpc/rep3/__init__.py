@@ -1,4 +1,5 @@
 """The protocol for three parties: replicated secret sharing; a page each for its operations."""
 
-from .cost import Adder as Adder
+from .cost import Link as Link
 from .protocol import Rep3 as Rep3
+from .protocol import Replicated as Replicated

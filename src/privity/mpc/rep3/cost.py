@@ -1,6 +1,6 @@
 """What Rep3's comparisons, conversions and truncations cost, and which of several circuits is the cheapest.
 
-Rounds cost latency and messages cost bandwidth; an :class:`Adder` weighs them by public parameters, so that every party
+Rounds cost latency and messages cost bandwidth; an :class:`Link` weighs them by public parameters, so that every party
 chooses alike. All functions here count; nothing communicates.
 """
 
@@ -40,7 +40,7 @@ def digit_rows(bits: int, digit: int) -> tuple[int, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Adder:
+class Link:
     """Chooses circuits by cost; the parameters are public and must be the same at all parties.
 
     ``one_way_s``: seconds until a message sent is used by the peer; ``bytes_per_s`` and ``and_s_per_word``: what a
@@ -66,17 +66,17 @@ class Adder:
 
 
 @lru_cache(maxsize=4096)
-def _circuit(adder: Adder, w: int, bits: int, width: int) -> int:
-    per_and = w * (8 / adder.bytes_per_s + adder.and_s_per_word)
+def _circuit(link: Link, w: int, bits: int, width: int) -> int:
+    per_and = w * (8 / link.bytes_per_s + link.and_s_per_word)
     levels, ands = tree_ands(bits)
-    best, least = 1, (levels + 2) * adder.one_way_s + (bits + ands) * per_and
-    for digit in range(2, adder.largest_digit + 1):
+    best, least = 1, (levels + 2) * link.one_way_s + (bits + ands) * per_and
+    for digit in range(2, link.largest_digit + 1):
         digits, rows = digit_rows(bits, digit)
         levels, ands = tree_ands(digits)
-        seconds = (levels + 1) * adder.one_way_s + (2 * rows + 1 + ands) * per_and
+        seconds = (levels + 1) * link.one_way_s + (2 * rows + 1 + ands) * per_and
         if seconds < least and digits * digit < width:
             best, least = digit, seconds
-    return RIPPLE if (bits + 1) * adder.one_way_s + bits * per_and < least else best
+    return RIPPLE if (bits + 1) * link.one_way_s + bits * per_and < least else best
 
 
 # -- costs -------------------------------------------------------------------------------------------------------
@@ -98,9 +98,9 @@ def cost_input_u(w: int, planes: int) -> Cost:
     return Cost(1, (0, 8 * w * planes, 0))
 
 
-def cost_msb(n: int, bits: int = 62, adder: Adder | None = None) -> Cost:
-    """Sign of n values below 2^bits, with the circuit that the adder chooses."""
-    w, circuit = words(n), (adder or Adder()).circuit(n, bits)
+def cost_msb(n: int, bits: int = 62, link: Link | None = None) -> Cost:
+    """Sign of n values below 2^bits, with the circuit that the link chooses."""
+    w, circuit = words(n), (link or Link()).circuit(n, bits)
     if circuit == RIPPLE:  # one AND a bit; party 1 is silent in the first
         carry = Cost(bits, (8 * w * bits, 8 * w * (bits - 1), 8 * w * bits))
         return cost_input_u(w, bits + 1) + carry
@@ -130,7 +130,7 @@ def sklansky(count: int) -> tuple[Level, ...]:
 
 
 def cost_bits(n: int, count: int, serial: bool = False) -> Cost:
-    """All ``count`` low bits, by a Sklansky adder, or ``serial`` by a ripple carry."""
+    """All ``count`` low bits, by a Sklansky link, or ``serial`` by a ripple carry."""
     w, positions = words(n), count - 1
     total = cost_input_u(w, count)
     if positions and serial:  # party 1 is silent in the first
@@ -153,38 +153,38 @@ def cost_is_zero(n: int, bits: int = 64) -> Cost:
     return total
 
 
-def cost_b2a(n: int, adder: Adder | None = None) -> Cost:
+def cost_b2a(n: int, link: Link | None = None) -> Cost:
     """n bits to integers: in one round, or with half of party 1's bytes in two."""
-    if (adder or Adder()).hurry(8 * n):
+    if (link or Link()).hurry(8 * n):
         return Cost(1, (8 * n, 16 * n, 8 * n))
     return Cost(2, (8 * n,) * 3)
 
 
-def cost_inject(n: int, adder: Adder | None = None) -> Cost:
+def cost_inject(n: int, link: Link | None = None) -> Cost:
     """n bits times n numbers: in one round, or converted first and with party 1 sending 16 bytes an element less."""
-    if (adder or Adder()).hurry(16 * n):
+    if (link or Link()).hurry(16 * n):
         return Cost(1, (8 * n, 40 * n, 8 * n))
-    return cost_b2a(n, adder) + cost_mul(n)
+    return cost_b2a(n, link) + cost_mul(n)
 
 
-def cost_truncate(n: int, shift: int, adder: Adder | None = None) -> Cost:
+def cost_truncate(n: int, shift: int, link: Link | None = None) -> Cost:
     """Party 1's addend and wrap bit and a product of wrap bits: in one round, or with fewer bytes in two."""
     low = packed(n, shift)
-    if (adder or Adder()).hurry(low):
+    if (link or Link()).hurry(low):
         return Cost(1, (low, 8 * n + 2 * low, low))
     return Cost(2, (low, 8 * n + low, low))
 
 
-def cost_mul(n: int, shift: int = 0, adder: Adder | None = None) -> Cost:
+def cost_mul(n: int, shift: int = 0, link: Link | None = None) -> Cost:
     """A product, and its truncation if there is a shift."""
     if not shift:
         return Cost(1, (8 * n,) * 3)
-    return Cost(1, (8 * n, 0, 8 * n)) + cost_truncate(n, shift, adder)
+    return Cost(1, (8 * n, 0, 8 * n)) + cost_truncate(n, shift, link)
 
 
-def cost_truncate_nearest(n: int, shift: int, adder: Adder | None = None) -> Cost:
+def cost_truncate_nearest(n: int, shift: int, link: Link | None = None) -> Cost:
     """Carry of the dropped bits and the wrap bit, their conversion, and party 1's shifted addend."""
     w = words(n)
     wrap = Cost(0, (8 * w, 0, 8 * w))
     total = cost_input_u(w, shift + 1) + wrap + cost_carry(w, shift)
-    return total + cost_b2a(2 * n, adder) + Cost(1, (0, 8 * n, 0))
+    return total + cost_b2a(2 * n, link) + Cost(1, (0, 8 * n, 0))

@@ -5,7 +5,7 @@
 Party 0 needs y - y_2. Party 1 sends it a_S + w_S with pads w that it shares with party 2, and party 2, which knows c,
 sends sum_S c_S w_S + y_2: the difference is what party 0 needs, and both messages are uniform to it. Party 2 gets
 y - y_1 in the same way and the same round, with the pads of parties 0 and 1. The forms in ``rep3.py`` and
-``planes.py`` take two rounds and fewer bytes: ``Adder`` chooses.
+``planes.py`` take two rounds and fewer bytes: ``Link`` chooses.
 
 Adversary  as in protocol.py
 Assumes    as in protocol.py

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from .cost import RIPPLE, Adder, digit_rows, packed, sklansky, tree_ands, words
+from .cost import RIPPLE, Link, digit_rows, packed, sklansky, tree_ands, words
 from .sine import _DEALT, _PUBLIC
 
 
@@ -37,21 +37,21 @@ def _share(n: int, owner: int = 0) -> Draws:
     return Draws(*(n if (j + 1) % 3 == owner else 0 for j in range(3)))
 
 
-def _truncate(n: int, shift: int, adder: Adder | None = None) -> Draws:
-    hurry = (adder or Adder()).hurry(packed(n, shift))
+def _truncate(n: int, shift: int, link: Link | None = None) -> Draws:
+    hurry = (link or Link()).hurry(packed(n, shift))
     return Draws(3 * n, 2 * n if hurry else n)
 
 
-def _mul(n: int, shift: int = 0, adder: Adder | None = None) -> Draws:
-    return _each(n).plus(_truncate(n, shift, adder)) if shift else _each(n)
+def _mul(n: int, shift: int = 0, link: Link | None = None) -> Draws:
+    return _each(n).plus(_truncate(n, shift, link)) if shift else _each(n)
 
 
 def _tree(w: int, count: int) -> Draws:
     return _each(w * tree_ands(count)[1])
 
 
-def _msb(n: int, bits: int = 62, adder: Adder | None = None) -> Draws:
-    w, circuit = words(n), (adder or Adder()).circuit(n, bits)
+def _msb(n: int, bits: int = 62, link: Link | None = None) -> Draws:
+    w, circuit = words(n), (link or Link()).circuit(n, bits)
     if circuit == RIPPLE:
         return Draws(w * (bits + 2), w).plus(_each(w * (bits - 1)))
     if circuit == 1:
@@ -73,36 +73,36 @@ def _is_zero(n: int, bits: int = 64) -> Draws:
     return Draws(words(n) * bits).plus(_each(words(n) * (bits - 1)))
 
 
-def _b2a(n: int, planes: int = 1, adder: Adder | None = None) -> Draws:
+def _b2a(n: int, planes: int = 1, link: Link | None = None) -> Draws:
     total = n * planes
-    return Draws(2 * total, 2 * total if (adder or Adder()).hurry(8 * total) else total)
+    return Draws(2 * total, 2 * total if (link or Link()).hurry(8 * total) else total)
 
 
-def _inject(n: int, adder: Adder | None = None) -> Draws:
-    if (adder or Adder()).hurry(16 * n):
+def _inject(n: int, link: Link | None = None) -> Draws:
+    if (link or Link()).hurry(16 * n):
         return Draws(4 * n, 3 * n)
-    return _b2a(n, 1, adder).plus(_each(n))
+    return _b2a(n, 1, link).plus(_each(n))
 
 
-def _truncate_nearest(n: int, shift: int, adder: Adder | None = None) -> Draws:
+def _truncate_nearest(n: int, shift: int, link: Link | None = None) -> Draws:
     w = words(n)
     both = Draws(2 * w * (shift + 1) + n, w * (shift + 1)).plus(_tree(w, shift))
-    return both.plus(_b2a(2 * n, 1, adder))
+    return both.plus(_b2a(2 * n, 1, link))
 
 
 def _sine_series(
-    n: int, period: int, harmonics: int, scale: int, exact: bool = False, adder: Adder | None = None
+    n: int, period: int, harmonics: int, scale: int, exact: bool = False, link: Link | None = None
 ) -> Draws:
     dealt, shift = Draws(n, 0, 2 * harmonics * n, n), _DEALT + _PUBLIC - scale
-    return dealt.plus(_truncate_nearest(n, shift, adder) if exact else Draws(3 * n, n))
+    return dealt.plus(_truncate_nearest(n, shift, link) if exact else Draws(3 * n, n))
 
 
 def _series_and_sides(
     n: int, period: int, harmonics: int, scale: int, edges: int, bits: int, blur: int = 0, exact: bool = False,
-    adder: Adder | None = None,
+    link: Link | None = None,
 ) -> Draws:  # fmt: skip
-    sides = _msb(edges * n, bits if exact else bits - blur, adder).plus(_b2a(edges * n, 1, adder))
-    return _sine_series(n, period, harmonics, scale, exact, adder).plus(sides)
+    sides = _msb(edges * n, bits if exact else bits - blur, link).plus(_b2a(edges * n, 1, link))
+    return _sine_series(n, period, harmonics, scale, exact, link).plus(sides)
 
 
 def _shuffle(n: int, undo: bool = False) -> Draws:

@@ -1,4 +1,4 @@
-"""Rep3 on bits: 64 lanes a word in bit planes, comparison by a two-addend adder, conversion both ways.
+"""Rep3 on bits: 64 lanes a word in bit planes, comparison by a two-addend link, conversion both ways.
 
     b = b0 ^ b1 ^ b2;  party i holds (b_i, b_{i+1})
 
@@ -205,7 +205,7 @@ def msb(seat: Seat, x: Share, bits: int, blur: int = 0) -> Bits:
     k, known = seat.party.ring, _split(seat, x)
     if blur:
         known, bits = known >> layout.constant(blur), bits - blur
-    circuit = seat.adder.circuit(x.size, bits, seat.width)
+    circuit = seat.link.circuit(x.size, bits, seat.width)
     if circuit > 1:
         rows, top = cross.digits(seat, known, bits, circuit)
         return xor(tree(seat, rows, x.shape), Bits(top, x.shape))
@@ -218,7 +218,7 @@ def msb(seat: Seat, x: Share, bits: int, blur: int = 0) -> Bits:
 
 
 def decompose(seat: Seat, x: Share, count: int, serial: bool = False) -> Bits:
-    """The low ``count`` bits of x: sum bit j = u_j ^ v_j ^ carry_j with all carries from a Sklansky adder; ``serial``:
+    """The low ``count`` bits of x: sum bit j = u_j ^ v_j ^ carry_j with all carries from a Sklansky link; ``serial``:
     from one bit to the next, with a fifth of the ANDs.
     """
     u, v = _addends(seat, seat.party.ring.to_planes(_split(seat, x), count), x.shape)
@@ -279,7 +279,7 @@ def b2a(seat: Seat, b: Bits) -> Share:
     n = b.size
     shape = b.shape if b.planes == 1 else (b.planes, *b.shape)
     total = n * b.planes
-    hurry = seat.adder.hurry(8 * total)
+    hurry = seat.link.hurry(8 * total)
     two = layout.constant(2)
 
     def ints(planes: Ring) -> Ring:

@@ -17,17 +17,16 @@ Paper      Araki et al., CCS 2016 (sharing, product); Mohassel-Rindal, ABY3, ePr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from ...ring import layout
 from ...types import RANGE_BITS, Channel, Cost, Ring
-from ..outside import Outside
 from ..party import Party
-from ..protocol import CostFunction, Other, Protocol
+from ..protocol import CostFunction, Other, Protocol, Scheme
 from ..shares import Bits, Mix, Mixed, Share, Shown
 from . import cost, cross, digits, inputs, planes, shuffle, sine, truncation
-from .cost import Adder
-from .draws import DRAWS
+from .cost import Link
 from .seat import Seat
 
 _CHUNK = 1 << 15  # elements: masks of one chunk stay in the second-level cache
@@ -37,50 +36,24 @@ def _ring(n: int) -> tuple[int, int, int]:
     return (8 * n, 8 * n, 8 * n)
 
 
-class Rep3(Seat, Protocol):
-    """The default protocol. ``exact=True`` rounds to nearest everywhere (about 2.5 times the bytes of a truncation)."""
+def _mul(of: Rep3, n: int, shift: int = 0) -> Cost:
+    if shift and of.exact:
+        return cost.cost_mul(n) + cost.cost_truncate_nearest(n, shift, of.link)
+    return cost.cost_mul(n, shift, of.link)
 
-    name = "Rep3"
-    parties = 3
-    costs: ClassVar[Mapping[str, CostFunction]] = {
-        "input": lambda n: Cost(1, (64, 64, 64)),
-        "share": lambda n, owner=0: Cost(1, tuple(8 * n if i == owner else 0 for i in range(3))),
-        "open": lambda n, to=(0, 1, 2): Cost(1, tuple(8 * n if (i + 1) % 3 in to else 0 for i in range(3))),
-        "open_outside": lambda n: Cost(0, _ring(n)),
-        "mul": cost.cost_mul,
-        "truncate": cost.cost_truncate,
-        "truncate_nearest": cost.cost_truncate_nearest,
-        "msb": cost.cost_msb,
-        "bits": cost.cost_bits,
-        "is_zero": cost.cost_is_zero,
-        "and_": lambda n, planes=1: Cost(1, _ring(planes * ((n + 63) // 64))),
-        "b2a": lambda n, planes=1, adder=None: cost.cost_b2a(n * planes, adder),
-        "inject": cost.cost_inject,
-        "sine_series": sine.cost,
-        "series_and_sides": sine.cost_with_sides,
-        "shuffle": shuffle.cost_shuffle,
-        "shuffle_and_open": shuffle.cost_shuffle_and_open,
-        "open_bits": shuffle.cost_open_bits,
-        "random_digits": digits.cost,
-        "random_ring": lambda n: Cost(0, (0, 0, 0)),
-        "random_bits": lambda n, planes=1: Cost(0, (0, 0, 0)),
-    }
-    draws = DRAWS
 
-    # -- outside parties ---------------------------------------------------------------------------------------
+def _truncate(of: Rep3, n: int, shift: int) -> Cost:
+    return (cost.cost_truncate_nearest if of.exact else cost.cost_truncate)(n, shift, of.link)
 
-    @classmethod
-    def deal(cls, channel: Channel, names: Sequence[str], step: int, values: Ring) -> None:
-        inputs.deal(channel, names, step, values)
 
-    @classmethod
-    def collect(cls, channel: Channel, names: Sequence[str], step: int, shape: tuple[int, ...]) -> Ring:
-        total = layout.zeros(shape)
-        for name in names:
-            part = layout.empty(shape)
-            channel.receive(name, step, part)
-            total += part
-        return total
+class Replicated(Seat, Protocol):
+    """One of the three parties of :class:`Rep3`."""
+
+    of: Rep3
+
+    def __init__(self, party: Party, of: Rep3) -> None:
+        Seat.__init__(self, party, of.exact, of.link)
+        self.of = of
 
     # -- input and output --------------------------------------------------------------------------------------
 
@@ -221,7 +194,7 @@ class Rep3(Seat, Protocol):
         return planes.b2a(self, b)
 
     def inject(self, b: Bits, x: Share) -> tuple[Share, Share | None]:
-        if not self.adder.hurry(16 * x.size):
+        if not self.link.hurry(16 * x.size):
             flags = self.b2a(b)
             return self.mul(flags, x), flags
         low, high = cross.inject(self, b, x)
@@ -270,12 +243,58 @@ class Rep3(Seat, Protocol):
         party: Party = self.party
         return party.compare(mine, act)
 
-    # -- cost --------------------------------------------------------------------------------------------------
 
-    def planner(self) -> Outside:
-        return Outside(Rep3, self.exact, self.adder)
+@dataclass(frozen=True, slots=True)
+class Rep3(Scheme):
+    """The default protocol, for three parties of which one may be curious.
 
-    @classmethod
-    def seconds(cls, cost: Cost, adder: Adder | None = None) -> float:
-        link = adder or Adder()
-        return cost.rounds * link.one_way_s + max(cost.sent) / link.bytes_per_s
+    ``exact``: round to nearest everywhere (about 2.5 times the bytes of a truncation). ``link``: the network between
+    the parties, by which they choose circuits.
+    """
+
+    exact: bool = False
+    link: Link = Link()
+
+    name = "Rep3"
+    parties = 3
+    costs: ClassVar[Mapping[str, CostFunction]] = {
+        "input": lambda of, n: Cost(1, (64, 64, 64)),
+        "share": lambda of, n, owner=0: Cost(1, tuple(8 * n if i == owner else 0 for i in range(3))),
+        "open": lambda of, n, to=(0, 1, 2): Cost(1, tuple(8 * n if (i + 1) % 3 in to else 0 for i in range(3))),
+        "open_outside": lambda of, n: Cost(0, _ring(n)),
+        "mul": _mul,
+        "truncate": _truncate,
+        "truncate_nearest": lambda of, n, shift: cost.cost_truncate_nearest(n, shift, of.link),
+        "msb": lambda of, n, bits=RANGE_BITS: cost.cost_msb(n, bits, of.link),
+        "bits": lambda of, n, count, serial=False: cost.cost_bits(n, count, serial),
+        "is_zero": lambda of, n, bits=64: cost.cost_is_zero(n, bits),
+        "and_": lambda of, n, planes=1: Cost(1, _ring(planes * ((n + 63) // 64))),
+        "b2a": lambda of, n, planes=1: cost.cost_b2a(n * planes, of.link),
+        "inject": lambda of, n: cost.cost_inject(n, of.link),
+        "sine_series": lambda of, n, **series: sine.cost(n, **series, exact=of.exact, link=of.link),
+        "series_and_sides": lambda of, n, **series: sine.cost_with_sides(n, **series, exact=of.exact, link=of.link),
+        "shuffle": lambda of, n, **more: shuffle.cost_shuffle(n, **more),
+        "shuffle_and_open": lambda of, n, **more: shuffle.cost_shuffle_and_open(n, **more),
+        "open_bits": lambda of, n, **more: shuffle.cost_open_bits(n, **more),
+        "random_digits": lambda of, n, widths, bits: digits.cost(n, widths, bits),
+        "random_ring": lambda of, n: Cost(0, (0, 0, 0)),
+        "random_bits": lambda of, n, planes=1: Cost(0, (0, 0, 0)),
+    }
+
+    def at(self, party: Party) -> Replicated:
+        return Replicated(party, self)
+
+    def seconds(self, cost: Cost) -> float:
+        return cost.rounds * self.link.one_way_s + max(cost.sent) / self.link.bytes_per_s
+
+    def deal(self, channel: Channel, names: Sequence[str], step: int, values: Ring) -> None:
+        inputs.deal(channel, names, step, values)
+
+    def collect(self, channel: Channel, names: Sequence[str], step: int, shape: tuple[int, ...]) -> Ring:
+        """The sum of the three parties' re-randomised components."""
+        total = layout.zeros(shape)
+        for name in names:
+            part = layout.empty(shape)
+            channel.receive(name, step, part)
+            total += part
+        return total

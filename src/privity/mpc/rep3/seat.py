@@ -7,7 +7,7 @@ from ...ring.prg import Stream, new_seed
 from ...types import RING_BITS, Ring
 from ..party import Party
 from ..shares import Bits
-from .cost import Adder
+from .cost import Link
 
 
 class Seat:
@@ -17,11 +17,11 @@ class Seat:
     the next; ``own``: what this party draws from for itself alone, under a seed that never leaves it.
     """
 
-    def __init__(self, party: Party, exact: bool = False, adder: Adder | None = None) -> None:
+    def __init__(self, party: Party, exact: bool = False, link: Link | None = None) -> None:
         i = party.index
         self.party = party
         self.exact = exact
-        self.adder = adder or Adder()
+        self.link = link or Link()
         self.low: Stream = party.streams[(i - 1) % 3]
         self.high: Stream = party.streams[(i + 1) % 3]
         self.own = Stream(new_seed())

@@ -22,7 +22,7 @@ from ...types import Cost, Ring
 from ..party import Rounds
 from ..shares import Share
 from . import truncation
-from .cost import Adder, cost_b2a, cost_msb, cost_truncate_nearest, packed
+from .cost import Link, cost_b2a, cost_msb, cost_truncate_nearest, packed
 from .planes import b2a, msb, nearest_known
 from .seat import Seat
 
@@ -31,12 +31,12 @@ _PUBLIC = 22  # fractional bits of weight times public sine or cosine
 _WEIGHT = 20  # fractional bits of the weights
 
 
-def cost(n: int, period: int, harmonics: int, scale: int, exact: bool = False, adder: Adder | None = None) -> Cost:
+def cost(n: int, period: int, harmonics: int, scale: int, exact: bool = False, link: Link | None = None) -> Cost:
     """Dealing and opening, then a truncation whose second addend party 0 tells party 2 on the way."""
     shift = _DEALT + _PUBLIC - scale
     series = Cost(1, (8 * n, 0, 2 * packed(n, period) + 16 * harmonics * n))
     if exact:
-        return series + Cost(1, (0, 0, 0)) + cost_truncate_nearest(n, shift, adder)
+        return series + Cost(1, (0, 0, 0)) + cost_truncate_nearest(n, shift, link)
     low = packed(n, shift)
     return series + Cost(2, (low, 8 * n + low, low))
 
@@ -50,11 +50,11 @@ def cost_with_sides(
     bits: int,
     blur: int = 0,
     exact: bool = False,
-    adder: Adder | None = None,
+    link: Link | None = None,
 ) -> Cost:
     """The series, and the signs of ``edges`` times n numbers as integers; one beside the other unless exact."""
-    series, compared = cost(n, period, harmonics, scale, exact, adder), bits if exact else bits - blur
-    sides = cost_msb(edges * n, compared, adder) + cost_b2a(edges * n, adder)
+    series, compared = cost(n, period, harmonics, scale, exact, link), bits if exact else bits - blur
+    sides = cost_msb(edges * n, compared, link) + cost_b2a(edges * n, link)
     both = series + sides
     return both if exact else Cost(max(series.rounds, sides.rounds), both.sent)
 

@@ -38,7 +38,7 @@ def additive(seat: Seat, z: Ring, shape: tuple[int, ...], shift: int) -> Share:
 
 def addends(seat: Seat, known: Ring, shape: tuple[int, ...], d: int) -> Share:
     """As ``truncation``; small batches take one round."""
-    if seat.adder.hurry(packed(known.size, d)):
+    if seat.link.hurry(packed(known.size, d)):
         low, high = cross.truncate(seat, known, d)
         return Share((low.reshape(shape), high.reshape(shape)), shape)
     result: Share = seat.party.run(rounds(seat, known, shape, d))

@@ -1,4 +1,4 @@
-"""Outside: the same program at a party that holds no shares (an owner, a receiver) or at nobody (planning).
+"""The same program on shapes: at a party that holds no shares (an owner, a receiver) or at nobody (planning).
 
 Adversary  none here: this party only ever holds its own inputs and what is opened to it
 Assumes    nothing
@@ -12,51 +12,25 @@ else advances shapes and adds up declared costs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from ..ring import layout
-from ..types import RANGE_BITS, Channel, Cost, Ring
-from .protocol import CostFunction, Other, Protocol
+from ..types import RANGE_BITS, Cost, Ring
+from .protocol import Other, Protocol, Scheme
 from .shares import Bits, Mix, Mixed, Share, Shown
 
 
-class Outside(Protocol):
+class Shapes(Protocol):
     """Runs a program on shapes. ``planned`` is the declared cost so far."""
 
-    name = "Outside"
-    parties = 0
-    costs: ClassVar[Mapping[str, CostFunction]] = {}
-
-    def __init__(self, of: type[Protocol], exact: bool = False, adder: Any = None) -> None:
-        """``exact`` and ``adder``: the options that the compute parties give to ``of``."""
+    def __init__(self, of: Scheme) -> None:
         self.party = None
         self.of = of
-        self.exact = exact
-        self.adder = adder
-        self._adder = {} if adder is None else {"adder": adder}
         self.planned = Cost(0, (0,) * of.parties)
 
     def _spend(self, operation: str, n: int, **parameters: Any) -> None:
         self.planned += self.of.cost(operation, n, **parameters)
-
-    def _shifted(self, n: int, shift: int) -> None:
-        """A product with truncation, in whichever form the run uses."""
-        if shift and self.exact:
-            self._spend("mul", n)
-            self._spend("truncate_nearest", n, shift=shift, **self._adder)
-        elif shift:
-            self._spend("mul", n, shift=shift, **self._adder)
-        else:
-            self._spend("mul", n)
-
-    @classmethod
-    def deal(cls, channel: Channel, names: Sequence[str], step: int, values: Ring) -> None:
-        raise TypeError("Outside has no form of its own; use the protocol it stands for")
-
-    @classmethod
-    def collect(cls, channel: Channel, names: Sequence[str], step: int, shape: tuple[int, ...]) -> Ring:
-        raise TypeError("Outside has no form of its own; use the protocol it stands for")
 
     def receive_input(self, owner: str, step: int, shape: tuple[int, ...]) -> Share:
         self._spend("input", layout.count(shape))
@@ -80,31 +54,31 @@ class Outside(Protocol):
         return x
 
     def mul(self, x: Share, y: Share, shift: int = 0) -> Share:
-        self._shifted(x.size, shift)
+        self._spend("mul", x.size, shift=shift)
         return x
 
     def matmul(self, x: Share, y: Share, shift: int = 0, factor: int = 1) -> Share:
         shape = layout.matmul_shape(x.shape, y.shape)
-        self._shifted(layout.count(shape), shift)
+        self._spend("mul", layout.count(shape), shift=shift)
         return Share((), shape)
 
     def matmul_sum(self, pairs: Sequence[tuple[Share, Share]], shift: int = 0) -> Share:
         shape = layout.matmul_shape(pairs[0][0].shape, pairs[0][1].shape)
-        self._shifted(layout.count(shape), shift)
+        self._spend("mul", layout.count(shape), shift=shift)
         return Share((), shape)
 
     def dot(self, x: Share, y: Share, shift: int = 0) -> Share:
-        self._shifted(x.shape[0], shift)
+        self._spend("mul", x.shape[0], shift=shift)
         return Share((), (x.shape[0],))
 
     def truncate(self, x: Share, shift: int) -> Share:
         if shift:
-            self._spend("truncate_nearest" if self.exact else "truncate", x.size, shift=shift, **self._adder)
+            self._spend("truncate", x.size, shift=shift)
         return x
 
     def truncate_nearest(self, x: Share, shift: int) -> Share:
         if shift:
-            self._spend("truncate_nearest", x.size, shift=shift, **self._adder)
+            self._spend("truncate_nearest", x.size, shift=shift)
         return x
 
     def random_ring(self, shape: tuple[int, ...]) -> Share:
@@ -116,7 +90,7 @@ class Outside(Protocol):
         return Bits((), shape, planes)
 
     def msb(self, x: Share, bits: int = RANGE_BITS) -> Bits:
-        self._spend("msb", x.size, bits=bits, **self._adder)
+        self._spend("msb", x.size, bits=bits)
         return Bits((), x.shape, 1)
 
     def bits(self, x: Share, count: int, serial: bool = False) -> Bits:
@@ -139,12 +113,12 @@ class Outside(Protocol):
         return Bits((), y.shape, x.shape[0])
 
     def b2a(self, b: Bits) -> Share:
-        self._spend("b2a", b.size, planes=b.planes, **self._adder)
+        self._spend("b2a", b.size, planes=b.planes)
         return Share((), b.shape if b.planes == 1 else (b.planes, *b.shape))
 
     def inject(self, b: Bits, x: Share) -> tuple[Share, Share | None]:
-        one_round = self.of.cost("inject", x.size, **self._adder).rounds == 1
-        self._spend("inject", x.size, **self._adder)
+        one_round = self.of.cost("inject", x.size).rounds == 1
+        self._spend("inject", x.size)
         return Share((), x.shape), None if one_round else Share((), b.shape)
 
     def a2bits(self, x: Share) -> Bits:
@@ -176,9 +150,8 @@ class Outside(Protocol):
     def _sine_series(
         self, x: Share, period: int, weights: Sequence[float], scale: int, cosines: Sequence[float]
     ) -> Share:
-        more = {"exact": True, **self._adder} if self.exact else {}
         count = max(len(weights), len(cosines))
-        self._spend("sine_series", x.size, period=period, harmonics=count, scale=scale, **more)
+        self._spend("sine_series", x.size, period=period, harmonics=count, scale=scale)
         return x
 
     def _series_and_sides(
@@ -201,8 +174,6 @@ class Outside(Protocol):
             edges=len(edges),
             bits=bits,
             blur=blur,
-            exact=self.exact,
-            **self._adder,
         )
         return x, Share((), (len(edges), *x.shape))
 
@@ -212,10 +183,3 @@ class Outside(Protocol):
         each = len(mine) * (self.of.parties - 1)
         self.planned += Cost(int(self.planned.rounds == before), (each,) * self.of.parties)
         return [], result
-
-    def planner(self) -> Outside:
-        return Outside(self.of, self.exact, self.adder)
-
-    @classmethod
-    def seconds(cls, cost: Cost, adder: Any = None) -> float:
-        raise TypeError("Outside has no form of its own; use the protocol it stands for")
