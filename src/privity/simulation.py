@@ -17,7 +17,7 @@ import numpy as np
 from .context import Context, Gate
 from .debug.ranges import RangeBoard, RangeLine, RangeObserver
 from .debug.trace import Trace
-from .errors import PeerAborted, PrivityError, UsageError
+from .errors import PeerAborted, PrivityError
 from .inputs import Declared, Input
 from .mpc.party import Party, agree_streams
 from .mpc.protocol import Protocol, Scheme
@@ -203,11 +203,7 @@ def _protocol_at(
     me: str, compute: Sequence[str], channel: Channel, scheme: Scheme, recorder: Recorder | None
 ) -> Protocol:
     """The protocol object of one party: real where shares are held, on shapes elsewhere."""
-    if not isinstance(scheme, Scheme):
-        raise UsageError("protocol= must be a protocol with its options, such as Rep3() or Rep3(exact=True)")
-    if len(compute) != scheme.parties:
-        wanted = f"{scheme.name} needs {scheme.parties} compute parties"
-        raise UsageError(f"{wanted}, got {len(compute)}: {', '.join(compute)}")
+    Scheme.check(scheme, compute)
     if me not in compute:
         return Shapes(scheme)
     streams = agree_streams(channel, compute, b"simulation") if len(compute) > 1 else {}

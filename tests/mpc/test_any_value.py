@@ -78,7 +78,7 @@ def test_within_on_the_whole_ring(protocol: Any) -> None:
 
     def program(p: Any) -> list[Any]:
         x = p.share(0, values.view(np.uint64) if p.party.index == 0 else None, values.shape)
-        return [open_value(p, sort._within(p, x, bits), range(p.parties)).view(np.int64) for bits in (1, 3, 40, 60)]
+        return [open_value(p, sort._within(p, x, bits), range(p.of.parties)).view(np.int64) for bits in (1, 3, 40, 60)]
 
     for bits, found in zip((1, 3, 40, 60), run(protocol, program).outputs[0], strict=True):
         small = np.abs(values.astype(object)) < 1 << bits

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 MPC = ROOT / "src" / "privity" / "mpc"
 FIELDS = ("Adversary", "Assumes", "Reveals", "Error", "Paper")
-NOT_PROTOCOLS = {"__init__", "party", "permits", "protocol", "public_numbers", "shares"}
+NOT_PROTOCOLS = {"__init__", "party", "permits", "protocol", "public_numbers", "schemes", "shares"}
 NOT_PROTOCOLS |= {"rep3/__init__", "rep3/cost", "rep3/draws", "rep3/seat"}
 
 

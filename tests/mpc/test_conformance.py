@@ -54,7 +54,7 @@ def inputs(proto: Any, *arrays: Any) -> list[Share]:
     """Shares of the arrays; the parties take turns as owners."""
     out = []
     for j, a in enumerate(arrays):
-        owner = j % proto.parties
+        owner = j % proto.of.parties
         out.append(proto.share(owner, ring(a) if proto.party.index == owner else None, np.shape(a)))
     return out
 

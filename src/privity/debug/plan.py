@@ -159,8 +159,7 @@ def plan(
     where the program needs a value that only a run knows.
     """
     compute = [f"compute_{i}" for i in range(parties)] if isinstance(parties, int) else list(parties)
-    if len(compute) != protocol.parties:
-        raise UsageError(f"{protocol.name} needs {protocol.parties} compute parties, got {len(compute)}")
+    Scheme.check(protocol, compute)
     owned = inputs or {}
     declared = {o: {n: _declared(v, fraction_bits) for n, v in named.items()} for o, named in owned.items()}
     gate: Gate = EverythingAllowed() if openings is None else OpeningsList(openings, guards)

@@ -184,7 +184,7 @@ class Plain(Protocol):
         return [], act()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class InsecurePlain(Scheme):
     """No secrecy at all. Every secure protocol must agree with it up to its stated error."""
 

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
+from ..errors import UsageError
 from ..ring import layout
 from ..types import Channel, Cost, Ring
 from .party import Party
@@ -38,6 +39,14 @@ class Scheme(ABC):
     @abstractmethod
     def at(self, party: Party) -> Protocol:
         """The protocol at one compute party in one session."""
+
+    def check(self, compute: Sequence[str]) -> None:
+        """Raises UsageError if ``self`` is no scheme, or not for so many compute parties."""
+        if not isinstance(self, Scheme):
+            raise UsageError("protocol= must be a protocol with its options, such as Rep3() or Rep3(exact=True)")
+        if len(compute) != self.parties:
+            wanted = f"{self.name} needs {self.parties} compute parties"
+            raise UsageError(f"{wanted}, there are {len(compute)}: {', '.join(compute)}")
 
     def cost(self, operation: str, n: int, **parameters: Any) -> Cost:
         """Declared rounds and payload bytes per party of an operation on ``n`` elements."""

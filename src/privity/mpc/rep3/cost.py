@@ -1,6 +1,6 @@
 """What Rep3's comparisons, conversions and truncations cost, and which of several circuits is the cheapest.
 
-Rounds cost latency and messages cost bandwidth; an :class:`Link` weighs them by public parameters, so that every party
+Rounds cost latency and messages cost bandwidth; a :class:`Link` weighs them by public parameters, so that every party
 chooses alike. All functions here count; nothing communicates.
 """
 
@@ -41,7 +41,7 @@ def digit_rows(bits: int, digit: int) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Chooses circuits by cost; the parameters are public and must be the same at all parties.
+    """The network between the compute parties, by which circuits are chosen; public, the same at all parties.
 
     ``one_way_s``: seconds until a message sent is used by the peer; ``bytes_per_s`` and ``and_s_per_word``: what a
     party sends and computes. The ripple carry has few ANDs, a tree few rounds, and fewer still the wider the digits of

@@ -244,7 +244,7 @@ class Replicated(Seat, Protocol):
         return party.compare(mine, act)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rep3(Scheme):
     """The default protocol, for three parties of which one may be curious.
 
