@@ -87,8 +87,8 @@ def same(planned: Plan, done: pv.Simulation) -> None:
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("exact", [False, True])
 def test_rounds_and_payload_are_those_of_the_run(program: Callable[[Session], Any], exact: bool) -> None:
-    planned = plan(program, inputs=INPUTS, receivers=["doctor"], exact=exact)
-    done = pv.simulate(program, inputs=INPUTS, receivers=["doctor"], protocol=pv.Rep3(exact=exact))
+    given: dict[str, Any] = {"inputs": INPUTS, "receivers": ["doctor"], "protocol": pv.Rep3(exact=exact)}
+    planned, done = plan(program, **given), pv.simulate(program, **given)
     same(planned, done)
     assert planned.openings == done.opened
 
