@@ -23,4 +23,4 @@ def test_protocol_code_does_not_know_numpy(path: Path) -> None:
 
 
 def test_the_protocols_are_among_them() -> None:
-    assert {"protocol", "planes", "sine", "plain", "outside", "approx", "party"} <= {f.stem for f in FILES}
+    assert {"protocol", "planes", "sine", "plain", "shapes", "approx", "party"} <= {f.stem for f in FILES}

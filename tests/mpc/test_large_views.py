@@ -350,7 +350,7 @@ def test_a_mask_of_a_truncation_used_for_another_one_beyond_a_threshold_is_caugh
                 side = "high" if party.index == 0 else "low"
                 setattr(self, side, Spoiled(getattr(self, side), change()))
 
-    view = seen(PRIMITIVES["truncate"], observer, LARGE, Broken)
+    view = seen(PRIMITIVES["truncate"], observer, LARGE, altered(Broken))
     require_fresh(view, LARGE)
     with pytest.raises(ViewLeaks, match="not independent"):
         require_uniform(some_columns(view, LARGE, LARGE // 64 * 64 - LANES, LANES))
