@@ -96,7 +96,8 @@ def test_every_field_of_a_job_is_hashed() -> None:
     plain = JobSpec("a")
     others: dict[str, Any] = {
         "name": "b", "openings": [{"name": "n", "to": "all"}], "tables": {"t": {"columns": []}},
-        "arrays": {"x": {"bound": 1.0}}, "parameters": {"p": 1}, "fraction_bits": 16, "seed": 1, "exact": True, "protocol": "Rep4",
+        "arrays": {"x": {"bound": 1.0}}, "parameters": {"p": 1}, "fraction_bits": 16, "seed": 1, "exact": True,
+        "protocol": "Rep4",
         "link": {"rtt_ms": 1.0, "bandwidth_mbit": 1.0}, "guards": 1, "minimum_group": 1, "internals": True,
         "most_elements": 1, "plan": {"a": {"x": 1}},
     }  # fmt: skip
