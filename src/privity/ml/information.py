@@ -29,6 +29,7 @@ _UNIT = 25  # fractional bits of the matrix with unit diagonal
 _ROOT_BITS = 56  # of a diagonal element whose root is taken
 _FINEST = 28  # fractional bits of the first, small iterates
 _LARGEST_ERROR = 2.0**12  # of a coefficient, times the root of the rows over the residuals' deviation
+_ROOTS, _ROOT_FINE = 46, 8  # bits of numbers whose roots are taken together, and fractional bits of these beside half
 _TOLERANCE = 2.0**-6  # of S X = 1: in every element, and of the number of directions that are not resolved
 
 
@@ -111,25 +112,46 @@ class Information:
         Relative error: 2^-18 plus half that of the inverse. About 50 rounds.
         """
         each = sqrt(self.diagonal()).multiply(self.roots, scale=22).assume_bound(_LARGEST_ERROR)
-        return self.scaled_errors(each, factor, dispersion)
-
-    @staticmethod
-    def scaled_errors(each: SecureArray, factor: float, dispersion: SecureArray | None) -> SecureArray:
-        """each * sqrt(factor * dispersion)."""
         if dispersion is not None:
             spare = max(0, min(8, (dispersion.scale - 2) // 2, math.floor(8 - exact.log2(dispersion.bound) / 2)))
             root = lifted(sqrt(lifted(dispersion, 2 * spare)), -spare)
             each = each.multiply(root, scale=24)
         return each.multiply(math.sqrt(factor), scale=min(30, 24 - math.floor(exact.log2(factor) / 2)))
 
-    def error_along(self, direction: SecureArray) -> SecureArray:
-        """sqrt(direction^T matrix^-1 direction) (1,) for a direction (d,) of length 1 at most. About 50 rounds."""
+    def deviations(
+        self, factor: float, dispersion: SecureArray, direction: SecureArray | None
+    ) -> tuple[SecureArray, SecureArray | None]:
+        """``standard_errors`` (d,) for a ``dispersion`` () from 0 to 2^6, and sqrt(factor * dispersion * v^T matrix^-1 v)
+        (1,) for a ``direction`` v (d,) of length 1 at most: all roots in one run, about 60 rounds.
+        """
+        proto, n = self._context.protocol, self.size
+        given = [(self.diagonal()._ring_share(), self._inverse_scale)]
+        given.append((dispersion.reshape((1,))._ring_share(), dispersion.scale))
+        if direction is not None:
+            given.append((self._square_along(direction), 30))
+        # as ring integers: their roots have half the scale, and _ROOT_FINE bits more
+        even = [proto.mul_public(share, layout.constant(1 << (scale % 2))) for share, scale in given]
+        found = real_roots.sqrt(proto, proto.concatenate(even, 0), 0, _ROOTS, _ROOT_FINE)
+        bounds = (_INFLATION / self._least, dispersion.bound, exact.exp2(16))
+        roots, start = [], 0
+        for (share, scale), bound in zip(given, bounds, strict=False):
+            place = layout.take(slice(start, start + share.shape[0]))
+            start += share.shape[0]
+            half = (scale + 1) // 2 + _ROOT_FINE
+            roots.append(SecureArray(self._context, found.map(place), half, math.sqrt(bound) * 1.001))
+        each = roots[0].multiply(self.roots, scale=22).assume_bound(_LARGEST_ERROR)
+        each = each if direction is None else concatenate([each, roots[2].rescaled(min(22, roots[2].scale))])
+        each = each.multiply(roots[1].rescaled(min(26, roots[1].scale)), scale=24)
+        each = each.multiply(math.sqrt(factor), scale=min(30, 24 - math.floor(exact.log2(factor) / 2)))
+        return each[:n], None if direction is None else each[n:]
+
+    def _square_along(self, direction: SecureArray) -> Share:
+        """v^T matrix^-1 v (1,) at 30 bits, for v (d,) of length 1 at most."""
         proto, d = self._context.protocol, self.size
         scaled = self._scaled(direction, 22)
         turned = proto.matmul(self._inverse, scaled.map(layout.reshape((d, 1))), self._inverse_scale)
         row = layout.reshape((1, d))
-        square = proto.dot(scaled.map(row), turned.map(row), 14)
-        return SecureArray(self._context, real_roots.sqrt(proto, square, 30, 46, 24), 24, 2.0**8)
+        return proto.dot(scaled.map(row), turned.map(row), 14)
 
     def covariance(self, scale: int = 22, bound: float = 2.0**17) -> SecureArray:
         """The inverse (d, d), whose elements are known not to pass ``bound``. Six rounds."""

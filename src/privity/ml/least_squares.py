@@ -13,7 +13,6 @@ from ..array import SecureArray
 from ..errors import ShapeError
 from ..functions import concatenate, divide, log, reciprocal
 from ..functions.arithmetic import matmul
-from ..mpc.shares import Share
 from ..ring import exact, layout
 from ..table import Table
 from ..types import RANGE_BITS
@@ -21,10 +20,12 @@ from .classifier import Regressor
 from .columns import as_learnt
 from .estimator import Rows, rows_of
 from .family import Normal
-from .information import Information, lifted
+from .guards import rows_bounded
+from .information import lifted
+from .line import brought_back, errors
 from .linear_model import LinearModel, check_positive
 from .newton import Optimum, Predictors, checked, newton
-from .normal_units import BITS, Line, Normalised, errors, finished, of_rows, over_units, shortened, times
+from .normal_units import BITS, Normalised, of_rows, over_units
 
 _STEPS = 2  # the second refines the first
 _STRENGTH_BITS = 30
@@ -82,7 +83,7 @@ class LeastSquares(LinearModel, Regressor):
             found = newton(
                 given, Normal(target.values.reshape((-1,)), 4 * target.size), start, alpha=0.0, steps=_STEPS,
                 coefficient_bound=self.coefficient_bound,
-                strengths=self._strengths(columns, given.shift) if alpha else None,
+                strengths=self._strengths(columns, given.shift) if alpha else None, kept=self._kept(columns),
             )  # fmt: skip
             self._learn(what, given, found, columns, target)
         return self
@@ -97,47 +98,37 @@ class LeastSquares(LinearModel, Regressor):
         found = over_units(context, float(self.strength()), squared, shift, _STRENGTH_BITS, _STRONGEST)
         return concatenate([found, context.constant(np.zeros(1))]) if self.fit_intercept else found
 
+    def _kept(self, columns: Normalised) -> SecureArray:
+        varies = columns.varies()
+        return concatenate([varies, columns.context.constant(np.ones(1, np.int64))]) if self.fit_intercept else varies
+
     def _learn(self, what: str, given: Predictors, found: Optimum, columns: Normalised, target: Normalised) -> None:
         """Coefficients and errors in the units of the data."""
         coef, d = found.coef.multiply(1, scale=BITS), columns.values.shape[1]
+        residual = rows_bounded(found.residual, 4 * target.size, "residuals")
+        variance, self.freedom_ = self._variance(given, residual)
         start = coef[d] if self.fit_intercept else columns.context.constant(0.0, scale=BITS)
-        line, by, offsets = finished(what, coef[:d], start, columns, target)
-        self.normal_ = line.learnt(what)
-        whole = line.coefficients(what, by)
+        line = brought_back(what, coef[:d], start, columns, target, variance is not None)
+        self.normal_ = line.learnt
+        whole = line.coefficients
         if self.fit_intercept:
-            end = line.intercept(what)
-            whole = concatenate([whole, end.reshape((1,))])
+            whole = concatenate([whole, line.intercept.reshape((1,))])
         self.learnt(whole, self.fit_intercept, given.names)
         if self.fit_intercept:
-            self.coef_, self.intercept_ = line.coefficients(what, by), end
-        self._infer(what, given, found, line, by, offsets)
-
-    def _infer(
-        self, what: str, given: Predictors, found: Optimum, line: Line, by: Share, offsets: SecureArray | None
-    ) -> None:
-        variance, self.freedom_ = self._variance(given, found)
+            self.coef_, self.intercept_ = line.coefficients, line.intercept
         if variance is None:
             self.standard_errors_ = None
             return
-        d, fine = line.slopes.size, line.scale
-        context, proto = variance._context, variance._context.protocol
-        factor = 2.0**-given.shift
-        each = found.information.standard_errors(factor, variance)
-        if offsets is not None:
-            direction, log = shortened(concatenate([-offsets, context.constant(np.ones(1), scale=BITS)]))
-            along = Information.scaled_errors(found.information.error_along(direction), factor, variance)
-            own = proto.sub(line.target.exponent, proto.add(line.target.exponent, log))
-            last = line.powers(what, own)
-            by = proto.concatenate([by, last], 0)
-            each = concatenate([each[:d], along])
-        fine += each.scale - BITS
-        made = times(each, by, fine, 2.0 ** (60 - fine))
+        direction = None if line.direction is None else line.direction.unit
+        each, along = found.information.deviations(2.0**-given.shift, variance, direction)
+        made = line.errors(each[:d], along)
         self.standard_errors_ = made.rescaled(min(made.scale, line.scale))
-        self.dispersion_ = line.target.squared(variance.rescaled(min(variance.scale, 40)))
+        self.dispersion_ = target.squared(line.learnt[2], variance.rescaled(min(variance.scale, 40)))
 
-    def _variance(self, given: Predictors, found: Optimum) -> tuple[SecureArray | None, SecureArray | float | None]:
+    def _variance(
+        self, given: Predictors, residual: SecureArray
+    ) -> tuple[SecureArray | None, SecureArray | float | None]:
         """The residual variance, over the squared unit of the target, and the degrees of freedom."""
-        residual = found.residual
         reach = 4 * given.load * exact.square(given.norm or 1.0)
         scale = min(26, (RANGE_BITS - 1 - exact.log2_ceil(reach)) // 2)
         residual = residual.rescaled(min(residual.scale, scale))

@@ -179,10 +179,12 @@ def newton(
     coefficient_bound: float,
     least: float = LEAST,
     strengths: SecureArray | None = None,
+    kept: SecureArray | None = None,
 ) -> Optimum:
     """Minimise mean loss + alpha / 2 |slopes|^2 in ``steps`` steps from ``start`` (d,).
 
-    ``strengths`` (d,): of the penalty on each coefficient, instead of alpha times the total.
+    ``strengths`` (d,): of the penalty on each coefficient, instead of alpha times the total. ``kept`` (d,): 1 for the
+    columns that vary, 0 for the others, where it is known.
 
     The last step is always Newton's: what certifies it is the decrement, which the caller guards (``certify``). What
     else has to hold is added to the session's range flag: a Hessian that is not singular (``least``: its smallest
@@ -195,7 +197,7 @@ def newton(
     coef = start.rescaled(scale)._stated(coefficient_bound)
     penalty = _Penalty.of(design, alpha, scale + exact.log2_ceil(max(coefficient_bound, 1.0)))
     penalty = penalty if strengths is None else _Penalty(strengths, np.ones(design.columns, np.int64))
-    kept = design.varying()
+    kept = design.varying() if kept is None else kept
     information: Information | None = None
     search: _Search | None = None
     left: SecureArray | None = None
