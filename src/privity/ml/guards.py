@@ -24,12 +24,12 @@ class Guards:
         """No ring integer of x (m,) is below ``least``."""
         self._asked.append((self._context.protocol.add_public(x, layout.constant(-least)), hint))
 
-    def bounded(self, x: SecureArray, bound: float, what: str) -> SecureArray:
+    def bounded(self, x: SecureArray, bound: float, what: str = "") -> SecureArray:
         """|x| <= bound, as ``assume_bound`` states it."""
         proto = self._context.protocol
         share = x._ring_share().map(layout.reshape((x.size,)))
         limit = int(bound * exact.exp2(x.scale))
-        hint = f"|x| <= {bound:g}, {what}"
+        hint = f"|x| <= {bound:g}" + (f", {what}" if what else "")
         self.at_least(proto.concatenate([share, proto.neg(share)], 0), -limit, hint)
         return x._stated(bound)
 

@@ -79,11 +79,13 @@ class LeastSquares(LinearModel, Regressor):
             fitted = replace(rows, x=columns.values)
             given = Predictors.of(what, fitted, self.fit_intercept, alpha > 0)
             given = replace(given, norm=columns.size)
-            start = context.constant([0.0] * given.columns)
+            known = not alpha and given.weight is None
             found = newton(
-                given, Normal(target.values.reshape((-1,)), 4 * target.size), start, alpha=0.0, steps=_STEPS,
+                given, Normal(target.values.reshape((-1,)), 4 * target.size), None, alpha=0.0, steps=_STEPS,
                 coefficient_bound=self.coefficient_bound,
-                strengths=self._strengths(columns, given.shift) if alpha else None, kept=self._kept(columns),
+                strengths=self._strengths(columns, given.shift) if alpha else None,
+                kept=self._with_one(columns.varies(), 1),
+                roots=self._with_one(columns.roots(given.shift), (2.0**given.shift / len(fitted.x)) ** 0.5) if known else None,
             )  # fmt: skip
             self._learn(what, given, found, columns, target)
         return self
@@ -98,9 +100,11 @@ class LeastSquares(LinearModel, Regressor):
         found = over_units(context, float(self.strength()), squared, shift, _STRENGTH_BITS, _STRONGEST)
         return concatenate([found, context.constant(np.zeros(1))]) if self.fit_intercept else found
 
-    def _kept(self, columns: Normalised) -> SecureArray:
-        varies = columns.varies()
-        return concatenate([varies, columns.context.constant(np.ones(1, np.int64))]) if self.fit_intercept else varies
+    def _with_one(self, each: SecureArray, last: float) -> SecureArray:
+        """(d,) of the columns, with a public number for the intercept."""
+        if not self.fit_intercept:
+            return each
+        return concatenate([each, each._context.constant(np.asarray([last]), scale=each.scale)])
 
     def _learn(self, what: str, given: Predictors, found: Optimum, columns: Normalised, target: Normalised) -> None:
         """Coefficients and errors in the units of the data."""

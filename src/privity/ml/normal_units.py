@@ -7,6 +7,7 @@ People know no tight bounds, and columns have any unit. What is fitted is (x - c
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from ..array import SecureArray
@@ -50,6 +51,7 @@ class Normalised:
     size: float
     bound: float
     _spread: Spread
+    _inverse_root: Share
 
     @property
     def context(self) -> Context:
@@ -68,6 +70,13 @@ class Normalised:
     def varies(self) -> SecureArray:
         """(d,): 1 for columns that vary (about 0: that are not 0 throughout). Local."""
         return SecureArray(self.context, self._spread.varies(), 0, 1.0)
+
+    def roots(self, shift: int) -> SecureArray:
+        """(d,): 2^(shift / 2) over the root of the sum of squares of a column, for 2^shift >= n; a number for constant
+        columns. Relative error 2^-20."""
+        lost = 2 * exact.log2_ceil(self.size) - shift
+        given = SecureArray(self.context, self._inverse_root, roots.WORK, 2.01)
+        return given.multiply(math.sqrt(exact.exp2(-lost)), scale=roots.WORK - 2)._stated(2.01)
 
     def squared(self, unit: SecureArray, x: SecureArray) -> SecureArray | None:
         """x () times the square of the ``unit`` () of the one column, for x at 40 bits and at most 4; None where the
@@ -126,7 +135,7 @@ def of_rows(what: str, rows: Rows, around_mean: bool) -> tuple[Normalised, Norma
         rounded = _to_a_power(found, half)
         values = standardised(each, rounded, scale)._stated(exact.exp2(half) * 1.01)
         exponent = _exponent(rounded, half, _log(v.bound))
-        made.append(Normalised(values, each.centre, exponent, exact.exp2(half), v.bound, rounded))
+        made.append(Normalised(values, each.centre, exponent, exact.exp2(half), v.bound, rounded, found.normal.inverse_root))
     return made[0], made[1]
 
 
