@@ -90,7 +90,7 @@ class Proximal(LinearModel, Regressor):
             line = brought_back(what, slopes, start, columns, target, False)
             self.normal_, coef = line.learnt, line.coefficients
             intercept = line.intercept if self.fit_intercept else rows.x._context.constant(0.0)
-        whole = concatenate([coef, intercept.reshape((1,))]) if self.fit_intercept else coef
+        whole = line.whole() if self.fit_intercept else coef
         self.learnt(whole, self.fit_intercept, (*rows.names, "intercept") if self.fit_intercept else rows.names)
         self.coef_, self.intercept_ = coef, intercept  # each under its own bound
         return self

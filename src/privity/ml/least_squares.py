@@ -114,9 +114,7 @@ class LeastSquares(LinearModel, Regressor):
         start = coef[d] if self.fit_intercept else columns.context.constant(0.0, scale=BITS)
         line = brought_back(what, coef[:d], start, columns, target, variance is not None)
         self.normal_ = line.learnt
-        whole = line.coefficients
-        if self.fit_intercept:
-            whole = concatenate([whole, line.intercept.reshape((1,))])
+        whole = line.whole() if self.fit_intercept else line.coefficients
         self.learnt(whole, self.fit_intercept, given.names)
         if self.fit_intercept:
             self.coef_, self.intercept_ = line.coefficients, line.intercept
@@ -125,8 +123,7 @@ class LeastSquares(LinearModel, Regressor):
             return
         direction = None if line.direction is None else line.direction.unit
         each, along = found.information.deviations(2.0**-given.shift, variance, direction)
-        made = line.errors(each[:d], along)
-        self.standard_errors_ = made.rescaled(min(made.scale, line.scale))
+        self.standard_errors_ = line.errors(each[:d], along)
         self.dispersion_ = target.squared(line.learnt[2], variance.rescaled(min(variance.scale, 40)))
 
     def _variance(

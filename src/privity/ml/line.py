@@ -10,6 +10,7 @@ import numpy as np
 from ..array import SecureArray
 from ..context import Context
 from ..functions import concatenate
+from ..functions.spread import EXTRA
 from ..mpc import approx
 from ..mpc import spread as sums
 from ..mpc.shares import Share
@@ -35,11 +36,13 @@ _DIGITS = 6  # of its limit, at least
 class Line:
     """A linear predictor. ``slopes`` (d,) and ``start`` () at ``BITS``: of values in normal units.
 
-    In the units of the data, at ``scale``: ``coefficients`` (d,) and ``intercept`` (). ``direction``: of the errors,
+    In the units of the data: ``coefficients`` (d,) at ``scale``, and ``intercept`` () at ``low``, at which both are
+    ``whole``. ``direction``: of the errors,
     see ``Direction``. ``learnt``: what ``predicted`` and ``errors`` need.
     """
 
     scale: int
+    low: int
     coefficients: SecureArray
     intercept: SecureArray
     powers: Share
@@ -47,15 +50,18 @@ class Line:
     target: Normalised
     learnt: tuple[SecureArray, ...]
 
+    def whole(self) -> SecureArray:
+        """(d + 1,): coefficients and intercept."""
+        return concatenate([self.coefficients.rescaled(self.low), self.intercept.reshape((1,))])
+
     def errors(self, each: SecureArray, along: SecureArray | None) -> SecureArray:
         """Standard errors of the data's coefficients, from those in normal units: of the slopes (d,), and ``along`` the
         direction (1,)."""
-        proto, fine = each._context.protocol, self.scale + each.scale - BITS
-        made = sums.long_product(proto, each._ring_share(), self.powers, SHIFT)
-        if along is not None and self.direction is not None:
-            last = sums.long_product(proto, along._ring_share(), self.direction.power, self.direction.shift)
-            made = proto.concatenate([made, last], 0)
-        return SecureArray(each._context, made, fine, exact.exp2(60 - fine))
+        found = _read(each, self.powers, SHIFT, self.scale)
+        if along is None or self.direction is None:
+            return found
+        last = _read(along, self.direction.power, self.direction.shift, self.low)
+        return concatenate([found.rescaled(self.low), last])
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,13 @@ class Direction:
     unit: SecureArray
     power: Share
     shift: int
+
+
+def _read(x: SecureArray, by: Share, shift: int, scale: int) -> SecureArray:
+    """x * by / 2^``shift`` (m,), as numbers of BITS are read at ``scale``."""
+    share, fine = sums.long_product(x._context.protocol, x._ring_share(), by, shift), scale + x.scale - BITS
+    found = SecureArray(x._context, share, fine, exact.exp2(60 - fine))
+    return found.rescaled(min(fine, scale))
 
 
 def brought_back(
@@ -90,7 +103,8 @@ def brought_back(
             direction, log = _shortened(concatenate([-offsets, context.constant(np.ones(1), scale=BITS)]))
     # powers of two, all in one run
     size, lift = _log(columns.bound), _log(target.bound)
-    scale = max(1, min(34 + size - lift, 54 - lift, 58))  # sizes from 2^-20 to 2^21 of bound of y over bound of x
+    scale = max(1, min(34 + size - lift, 58))  # sizes from 2^-20 to 2^21 of bound of y over bound of x
+    low = max(1, min(scale, 51 - lift))  # an intercept of 2^8 bounds of y
     own = target.exponent
     longest = min(target.fine, LONG - 2 - lift)  # fractional bits of the unit of y
     places = [
@@ -110,8 +124,8 @@ def brought_back(
         _ranged(guards, context, place, least, hint)
     if log is not None:
         # their product with a standard error of 1 is the unit of y times the means: up to 2^17 bounds of y
-        turned = _WIDEST - 18 - (lift + 1 + scale - BITS)
-        places.append(_plus(proto.add(own, log), scale - BITS + turned, context))
+        turned = _WIDEST - 18 - (lift + 1 + low - BITS)
+        places.append(_plus(proto.add(own, log), low - BITS + turned, context))
         _ranged(guards, context, places[-1], 0, hints[2])
     found = two_to(proto, proto.concatenate(places, 0))
     by, unit, inverse = (
@@ -124,7 +138,7 @@ def brought_back(
     over = SecureArray(context, both.map(layout.take(slice(d, 2 * d))), BITS + size + 2, exact.exp2(57 - BITS - size))
     hint = f"{what}: coefficients times the bound of their column, in deviations of y"
     over = guards.bounded(over, exact.exp2(REACH) / columns.bound, hint)
-    intercept = _intercept(what, start, unit, longest, scale, target, guards)
+    intercept = _intercept(what, start, unit, longest, low, target, guards)
     guards.ask()
     start = start._stated(min(start.bound, (d + 1) * exact.exp2(REACH)))
     middle = context.constant(0.0) if target.centre is None else target.centre.reshape(())
@@ -134,9 +148,9 @@ def brought_back(
         SecureArray(context, own.map(layout.reshape(())), 0, exact.exp2(7)),
     )  # fmt: skip
     if direction is None:
-        return Line(scale, coefficients, intercept, by, None, target, learnt)
+        return Line(scale, low, coefficients, intercept, by, None, target, learnt)
     last = found.map(layout.take(slice(2 * d + 2, 2 * d + 3)))
-    return Line(scale, coefficients, intercept, by, Direction(direction, last, turned), target, learnt)
+    return Line(scale, low, coefficients, intercept, by, Direction(direction, last, turned), target, learnt)
 
 
 def _log(bound: float) -> int:
@@ -162,10 +176,11 @@ def _intercept(
     low, high = BITS + 28 - _ROUGH, max(0, _log(target.bound) + 1 + fine - _ROUGH)
     short = proto.mul(proto.truncate(given, low), proto.truncate(unit, high) if high else unit)
     at = BITS - low + fine - high
-    guards.bounded(
-        SecureArray(context, short, at, exact.exp2(61 - at)), exact.exp2(59 - scale),
-        f"{what}: the intercept; centre the columns, or tighten the bound of y",
-    )  # fmt: skip
+    if at <= scale:  # else it has room whatever the start
+        guards.bounded(
+            SecureArray(context, short, at, exact.exp2(61 - at)), exact.exp2(60 - scale) - target.bound,
+            f"{what}: the intercept; centre the columns, or tighten the bound of y",
+        )  # fmt: skip
     found = SecureArray(context, share, scale, exact.exp2(60 - scale)).reshape(())
     if target.centre is None:
         return found
@@ -205,20 +220,25 @@ def predicted(
     above 2^28.
     """
     x = _numbers(x)
-    direct = _Direct.of(x, coefficients, intercept, learnt[2].bound / 2)
+    direct = _Direct.of(x, coefficients, intercept, learnt[2])
     if direct is not None:
         return direct.predicted(x, coefficients, intercept)
     found = _in_units(x, learnt)
     unit, centre, context, proto = learnt[2], learnt[3], x._context, x._context.protocol
-    found = rows_bounded(found, exact.exp2(_FAR), "predictions in deviations of y: leave out rows far away")
-    fine = _fine(context, exact.exp2(_FAR) * unit.bound + centre.bound)
+    far = min(_FAR, RANGE_BITS - 5 - exact.log2_ceil(unit.bound))
+    found = rows_bounded(found, exact.exp2(far), "predictions in deviations of y: leave out rows far away")
+    fine = _fine(context, unit, exact.exp2(far) * unit.bound + centre.bound)
     made = sums.long_product(proto, found._ring_share(), unit._fitted(found.shape), found.scale + unit.scale - fine)
     middle = SecureArray(context, sums.shifted(proto, centre._ring_share(), centre.scale - fine), fine, centre.bound)
     return SecureArray(context, made, fine, found.bound * unit.bound) + middle
 
 
-def _fine(context: Context, bound: float) -> int:
-    return max(1, min(context.fraction_bits, RANGE_BITS - 3 - exact.log2_ceil(bound)))
+def _fine(context: Context, unit: SecureArray, bound: float) -> int:
+    """Fractional bits of predictions up to ``bound``: those of a y that has more than the session, where there is room.
+
+    ``unit``: of y, within twice its bound."""
+    own = min(unit.scale - EXTRA, 31 - exact.log2_ceil(unit.bound))
+    return max(1, min(max(context.fraction_bits, own), RANGE_BITS - 3 - exact.log2_ceil(bound)))
 
 
 def _numbers(x: SecureArray) -> SecureArray:
@@ -244,11 +264,11 @@ class _Direct:
     coarse: int
 
     @classmethod
-    def of(cls, x: SecureArray, coefficients: SecureArray, intercept: SecureArray, bound: float) -> _Direct | None:
-        """None where there is no room. ``bound``: of y."""
-        terms, size, lift = exact.log2_ceil(x.shape[1]), _log(x.bound), _log(bound)
-        far = lift + _FAR
-        fine = _fine(x._context, exact.exp2(far))
+    def of(cls, x: SecureArray, coefficients: SecureArray, intercept: SecureArray, unit: SecureArray) -> _Direct | None:
+        """None where there is no room. ``unit``: of y."""
+        terms, size = exact.log2_ceil(x.shape[1]), _log(x.bound)
+        far = _log(unit.bound) + _FAR - 1
+        fine = _fine(x._context, unit, exact.exp2(far))
         least = max(1, fine + size + terms)  # roundings of coefficients are half a unit of the result then
         most = _log(x.shape[1] * x.bound * coefficients.bound + intercept.bound)  # of any prediction
         free = RANGE_BITS - 3 - size - x.scale - terms  # for the lower part
