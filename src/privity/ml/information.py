@@ -132,11 +132,13 @@ class Information:
     def deviations(
         self, factor: float, dispersion: SecureArray, direction: SecureArray | None
     ) -> tuple[SecureArray, SecureArray | None]:
-        """``standard_errors`` (d,) for a ``dispersion`` () from 0 to 2^6, and sqrt(factor * dispersion * v^T matrix^-1 v)
-        (1,) for a ``direction`` v (d,) of length 1 at most: all roots in one run, about 60 rounds.
+        """``standard_errors`` (d,) for a ``dispersion`` () of at least 0, and sqrt(factor * dispersion * v^T matrix^-1
+        v) (1,) for a ``direction`` v (d,) of length 1 at most: all roots in one run, about 60 rounds.
         """
         proto, n = self._context.protocol, self.size
         given = [(self.diagonal()._ring_share(), self._inverse_scale)]
+        room = _ROOTS - 1 - exact.log2_ceil(max(dispersion.bound, 1.0))
+        dispersion = dispersion.rescaled(min(dispersion.scale, room))
         given.append((dispersion.reshape((1,))._ring_share(), dispersion.scale))
         if direction is not None:
             given.append((self._square_along(direction), 30))
@@ -152,7 +154,8 @@ class Information:
             roots.append(SecureArray(self._context, found.map(place), half, math.sqrt(bound) * 1.001))
         each = roots[0].multiply(self.roots, scale=22).assume_bound(_LARGEST_ERROR)
         each = each if direction is None else concatenate([each, roots[2].rescaled(min(22, roots[2].scale))])
-        each = each.multiply(roots[1].rescaled(min(26, roots[1].scale)), scale=24)
+        room = RANGE_BITS - 1 - 22 - exact.log2_ceil(_LARGEST_ERROR * max(1.0, roots[1].bound))
+        each = each.multiply(roots[1].rescaled(min(26, room, roots[1].scale)), scale=24)
         each = each.multiply(math.sqrt(factor), scale=min(30, 24 - math.floor(exact.log2(factor) / 2)))
         return each[:n], None if direction is None else each[n:]
 

@@ -32,6 +32,7 @@ _STRENGTH_BITS = 30
 _STRONGEST = 48  # of strengths: 2^(48 + 2 - 30) is the largest
 _VARIANCE_BITS = 30
 _FARTHEST = 2.0**11  # of a row from its prediction, in deviations of the target
+_MOST_VARIANCE = 2.0**7  # of residuals, in squared units of the target, for a secret number of rows
 _UNIT_BITS = 26  # of a target within 1
 _HINT = (
     "no finite solution was found. Collinear columns: drop one level of each one-hot group, or take Ridge. Large "
@@ -84,8 +85,7 @@ class LeastSquares(LinearModel, Regressor):
                 given, Normal(target.values.reshape((-1,)), 4 * target.size), None, alpha=0.0, steps=_STEPS,
                 coefficient_bound=self.coefficient_bound,
                 strengths=self._strengths(columns, given.shift) if alpha else None,
-                kept=self._with_one(columns.varies(), 1),
-                roots=self._with_one(columns.roots(given.shift), (2.0**given.shift / len(fitted.x)) ** 0.5) if known else None,
+                kept=self._with_one(columns.varies(), 1), roots=self._roots(columns, given.shift) if known else None,
             )  # fmt: skip
             self._learn(what, given, found, columns, target)
         return self
@@ -99,6 +99,10 @@ class LeastSquares(LinearModel, Regressor):
         squared = proto.mul_public(proto.neg(columns.exponent), layout.constant(2))
         found = over_units(context, float(self.strength()), squared, shift, _STRENGTH_BITS, _STRONGEST)
         return concatenate([found, context.constant(np.zeros(1))]) if self.fit_intercept else found
+
+    def _roots(self, columns: Normalised, shift: int) -> SecureArray:
+        """1 / sqrt of the Gram matrix' diagonal, without a penalty and weights."""
+        return self._with_one(columns.roots(shift), math.sqrt(2.0**shift / columns.values.shape[0]))
 
     def _with_one(self, each: SecureArray, last: float) -> SecureArray:
         """(d,) of the columns, with a public number for the intercept."""
@@ -137,7 +141,11 @@ class LeastSquares(LinearModel, Regressor):
         if given.weight is not None:
             weighted = residual.multiply(given.weight, scale=residual.scale)
         squares = matmul(weighted, residual, 2.0**-given.shift, 40, reach=reach)
-        return residual_variance(given, squares, 4.0, 40)
+        # no residuals are longer than the target; a secret number of rows leaves 1 degree of freedom in 64 of them
+        most = _MOST_VARIANCE
+        if not isinstance(given.total, SecureArray):
+            most = 1.01 * exact.square(given.norm or 1.0) / max(1.0, given.total * 2.0**given.shift - given.columns)
+        return residual_variance(given, squares, most, 40)
 
     def predict(self, x: Table | SecureArray) -> SecureArray:
         """x @ coef_ + intercept_ (n,), secret."""
@@ -231,5 +239,7 @@ def residual_variance(
     left = given.total - lost
     inverse = reciprocal(left, at_most=64.0, scale=20)
     freedom = given.total.multiply(2.0**given.shift, scale=18) - given.columns
-    small = squares.rescaled(min(squares.scale, min(scale - 2, 30))).assume_bound(most * max(1.0, left.bound))
+    largest = most * max(1.0, left.bound)
+    fine = min(squares.scale, scale - 2, 30, RANGE_BITS - 2 - exact.log2_ceil(largest))
+    small = squares.rescaled(fine).assume_bound(largest)
     return small.multiply(inverse, scale=min(scale, 32)).assume_bound(most), freedom

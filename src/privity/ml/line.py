@@ -67,8 +67,8 @@ class Line:
 @dataclass(frozen=True, slots=True)
 class Direction:
     """Of the columns and the intercept along which the latter is uncertain: ``unit`` (d + 1,), of length 1/2 to 1, is
-    the means over a power of two. ``power`` (1,): that power times the target's unit; over 2^``shift`` it brings numbers
-    of BITS to ``Line.scale``."""
+    the means over a power of two. ``power`` (1,): that power times the target's unit; over 2^``shift`` it brings
+    numbers of BITS to ``Line.low``."""
 
     unit: SecureArray
     power: Share

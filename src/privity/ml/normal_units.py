@@ -79,16 +79,17 @@ class Normalised:
         return given.multiply(math.sqrt(exact.exp2(-lost)), scale=roots.WORK - 2)._stated(2.01)
 
     def squared(self, unit: SecureArray, x: SecureArray) -> SecureArray | None:
-        """x () times the square of the ``unit`` () of the one column, for x at 40 bits and at most 4; None where the
-        square of the bound has no room."""
-        size = 2 * exact.log2_ceil(2 * self.bound)
-        if size > RANGE_BITS - 4:
+        """x () times the square of the ``unit`` () of the one column, for x at 40 bits; None where the square of the
+        bound has no room."""
+        half, most = exact.log2_ceil(2 * self.bound), exact.log2_ceil(max(x.bound, 1.0))
+        size = 2 * half + most
+        if size > RANGE_BITS - 3:
             return None
-        proto, middle = self.context.protocol, 50 - size // 2
+        proto, middle = self.context.protocol, LONG - 2 - half - most
         once = sums.long_product(proto, x._ring_share(), unit._ring_share(), x.scale + unit.scale - middle)
-        fine = max(1, min(self.context.fraction_bits + 8, RANGE_BITS - 3 - size))
+        fine = max(1, min(self.context.fraction_bits + 8, RANGE_BITS - 2 - size))
         share = sums.long_product(proto, once, unit._ring_share(), middle + unit.scale - fine)
-        return SecureArray(self.context, share, fine, exact.exp2(size + 2))
+        return SecureArray(self.context, share, fine, exact.exp2(size))
 
     def offsets(self, reach: float, what: str, guards: Guards) -> SecureArray:
         """centre / unit (d,), guarded to stay below ``reach``."""
@@ -135,7 +136,8 @@ def of_rows(what: str, rows: Rows, around_mean: bool) -> tuple[Normalised, Norma
         rounded = _to_a_power(found, half)
         values = standardised(each, rounded, scale)._stated(exact.exp2(half) * 1.01)
         exponent = _exponent(rounded, half, _log(v.bound))
-        made.append(Normalised(values, each.centre, exponent, exact.exp2(half), v.bound, rounded, found.normal.inverse_root))
+        root = found.normal.inverse_root
+        made.append(Normalised(values, each.centre, exponent, exact.exp2(half), v.bound, rounded, root))
     return made[0], made[1]
 
 
