@@ -152,3 +152,29 @@ def test_constants_have_coefficient_0() -> None:
 def test_what_has_no_digits_is_refused_by_name() -> None:
     with pytest.raises(RangeViolated, match="x: the values vary by less than 4 units in the last place"):
         fitted(LinearRegression(), Z * [1e-13, 1, 1], T, (1, 1))
+
+
+@pytest.mark.parametrize(("model", "d", "masked", "rounds", "per_row", "asked"), [
+    (LinearRegression(), 2, False, 320, 125, 46), (Ridge(2.0), 2, False, 390, 142, 46),
+    (LinearRegression(), 20, False, 330, 560, 46), (LinearRegression(), 2, True, 450, 240, 46),
+], ids=str)  # fmt: skip
+def test_costs(model: Any, d: int, masked: bool, rounds: int, per_row: float, asked: float) -> None:
+    """Rounds, and bytes per party and row of 1,000, that docs/models/linear.md states; a prediction takes 14 rounds."""
+    n, found = 1000, []
+    x = RNG.normal(size=(n, d)).clip(-4, 4)
+
+    def program(s: pv.Session) -> None:
+        cells, y, party = s.secret("x", "o"), s.secret("y", "o"), s._context.protocol.party
+        words = {"valid": s.secret("valid", "o")} if masked else {}
+        at = [(party.rounds, party.sent) if party else (0, 0)]
+        made = model.clone().fit(cells, y, **words)
+        at.append((party.rounds, party.sent) if party else (0, 0))
+        made.predict(cells)
+        at.append((party.rounds, party.sent) if party else (0, 0))
+        found.append(at)
+
+    inputs = {"x": pv.Input(x, bound=4.0), "y": pv.Input(x[:, 0], bound=16.0), "valid": np.ones(n, bool)}
+    pv.simulate(program, inputs={"o": inputs})
+    spent = np.diff([at for at in found if at[0][0] or at[1][0]], axis=1)
+    assert spent[:, 0, 0].max() <= rounds and spent[:, 1, 0].max() <= 14, spent
+    assert spent[:, :, 1].mean(0)[0] <= per_row * n and spent[:, :, 1].mean(0)[1] <= asked * n, spent.mean(0) / n

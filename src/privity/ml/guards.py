@@ -74,5 +74,5 @@ def squares_bounded(context: Context, coarse: Share, limit: int, hint: str) -> N
         nothing = proto.public(layout.constants([0] * (groups * _GROUP - n)))
         coarse = proto.concatenate([coarse, nothing], 0)
     rows = coarse.map(layout.reshape((groups, _GROUP)))
-    left = proto.add_public(proto.neg(proto.dot(rows, rows)), layout.constant((limit - 1) ** 2))
+    left = proto.add_public(proto.neg(proto.dot(rows, rows)), layout.constant((limit - 1) * (limit - 1)))
     context.guard(proto.b2a(proto.msb(left)).map(layout.total(None, False)), hint)

@@ -17,6 +17,12 @@ Fit = TypeVar("Fit", bound=Callable[..., Any])
 
 LARGEST = 2.0**60
 """No number that meets secrets is larger: they have 62 bits."""
+MOST = 2**16
+"""No whole number is larger: steps, trees, classes, bins and so on are made one by one."""
+_MORE = dict.fromkeys(("batch_size", "min_samples_leaf", "max_samples", "max_features"), 2**31) | {
+    "random_state": 2**64 - 1
+}
+"""But numbers of rows or columns, and seeds."""
 LEAST = 2.0**-200
 """No number that is not 0 is smaller: so that products of a few of them are not 0 either."""
 _LARGE, _SMALL = 2.0**10, 2.0**-10  # of parameters that a planned overflow may come from
@@ -72,10 +78,15 @@ def _overflows_named(estimator: Any) -> Iterator[None]:
 
 def check_parameters(estimator: Any) -> None:
     """Raise UsageError for parameters that are not of the kind that the constructor states: finite numbers, 0 or
-    of a size from 2^-200 to 2^60, whole numbers, names, True or False. Others are left to the estimator."""
+    of a size from 2^-200 to 2^60, whole numbers up to 2^16 (numbers of rows: 2^31), names, True or False. Others are
+    left to the estimator."""
     wrong = []
     for name, parameter in inspect.signature(type(estimator).__init__).parameters.items():
         kinds = str(parameter.annotation).split(" | ")
+        most = _MORE.get(name, MOST)
+        if name != "self" and _larger(getattr(estimator, name), kinds, most):
+            wrong.append(f"{name} to be at most {most:,}, got {_shown(getattr(estimator, name))}")
+            continue
         if name == "self" or not all(kind in _KINDS or _words(kind) for kind in kinds):
             continue
         value = getattr(estimator, name)
@@ -84,6 +95,13 @@ def check_parameters(estimator: Any) -> None:
             wrong.append(f"{name} to be {expected}, got {_shown(value)}")
     if wrong:
         raise UsageError(f"{type(estimator).__name__}: expected {'; '.join(wrong)}")
+
+
+def _larger(value: Any, kinds: Sequence[str], most: int) -> bool:
+    """Whether a whole number is too large, or one in a sequence of them."""
+    if "Sequence[int]" in kinds and _numbers(value, "iu"):
+        return any(abs(int(v)) > most for v in value)
+    return "int" in kinds and _fits(value, "int") and abs(int(value)) > most
 
 
 def _far(size: float) -> bool:
