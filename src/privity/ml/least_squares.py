@@ -167,11 +167,23 @@ class LeastSquares(LinearModel, Regressor):
         weighted = error if given.weight is None else error.multiply(given.weight, scale=error.scale)
         residual = matmul(weighted, error, 2.0**-given.shift, _VARIANCE_BITS, reach=reach)
         total = given.total
-        variance = residual * (divide(1.0, total, at_most=64.0) if isinstance(total, SecureArray) else 1 / total)
+        variance = _over_total(residual, total, exact.square(_FARTHEST))
         each = log(variance) + self.normal_[5] * (2 * exact.ln(2)) + exact.ln(2 * math.pi) + 1
         if isinstance(total, SecureArray):
             return (each * total).multiply(-0.5 * 2.0**given.shift)
         return each.multiply(-0.5 * total * 2.0**given.shift)
+
+
+def _over_total(x: SecureArray, total: SecureArray | float, most: float) -> SecureArray:
+    """x / total (), which is known to stay below ``most``."""
+    if not isinstance(total, SecureArray):
+        return x * (1 / total)
+    inverse = divide(1.0, total, at_most=64.0)
+    room = RANGE_BITS - 1 - exact.log2_ceil(most) - inverse.scale
+    x = x.rescaled(min(x.scale, room))
+    cut = max(0, x.scale + inverse.scale - _VARIANCE_BITS)
+    share = x._context.protocol.mul(x._ring_share(), inverse._ring_share(), cut)
+    return SecureArray(x._context, share, x.scale + inverse.scale - cut, most)
 
 
 @final
