@@ -141,6 +141,33 @@ def test_weights_and_a_mask() -> None:
     assert np.abs(got["rows"] - plain.predict(x))[real].max() < 2e-5 * y.std()
 
 
+@pytest.mark.parametrize("sizes", [(1.0, 1.0), (1e6, 1e-2), (1e-4, 1e3)])
+def test_inference_and_likelihood_of_masked_rows(sizes: tuple[float, float]) -> None:
+    """Degrees of freedom, which are secret, are opened beside coefficients of any scale."""
+    real = RNG.random(N) < 0.8
+    x, y, _ = scaled((sizes, (1, 1), (0, 0)))
+
+    def program(s: pv.Session) -> Any:
+        cells, target, valid = (s.secret(k, "o") for k in ("x", "y", "valid"))
+        made = LinearRegression().fit(cells, target, valid=valid)
+        score = made.log_likelihood(cells, target, valid=valid)
+        found = made.inference(to="all", name="found", reason="test")
+        return found, s.reveal(score, to="all", name="score", reason="test")
+
+    given: dict[str, Any] = {"valid": real}
+    for name, values in (("x", x), ("y", y)):
+        bound = float(np.abs(values).max() * 1.001)
+        given[name] = pv.Input(values, bound=bound, scale=bits(values, bound))
+    found, score = pv.simulate(program, inputs={"o": given}, protocol=InsecurePlain, parties=1).output
+    coef, errors, rows = right(x[real], y[real], 0.0)
+    left = y[real] - rows
+    assert np.abs((found.coefficients - coef) / errors).max() < 2e-5
+    assert np.abs(found.standard_errors / errors - 1).max() < 2e-5
+    assert found.freedom == real.sum() - 4
+    want = -0.5 * real.sum() * (np.log(2 * np.pi * (left**2).mean()) + 1)
+    assert abs(score - want) < 5e-3
+
+
 def test_constants_have_coefficient_0() -> None:
     x = np.column_stack([Z, np.full(N, 7.0)])
     got = fitted(LinearRegression(), x, T, (1, 1))
