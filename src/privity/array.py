@@ -133,8 +133,8 @@ class SecureArray:
     def __bool__(self) -> bool:
         _secret_used(
             "in if, while, and, or, not",
-            "Use privity.where(mask, a, b), & | ~ on secret booleans, and np.max, np.min and np.sort for max(), min() and "
-            "sorted().",
+            "Use privity.where(mask, a, b), & | ~ on secret booleans, and np.max, np.min and np.sort for max(), min() "
+            "and sorted().",
         )
 
     def __float__(self) -> float:
@@ -225,8 +225,8 @@ class SecureArray:
             array = np.asarray(float(other))  # beyond 64 bits
         if array.dtype.kind in "US":
             raise UsageError(
-                f"cannot combine a secret array with the text {str(other)[:40]!r}. A column of categories holds their "
-                'numbers, in the order of the schema: table["state"] == '
+                f"cannot combine a secret array with {str(other)[:40]!r}, dtype {array.dtype}. Columns of categories "
+                'hold their numbers, in the order of the schema: table["state"] == '
                 'table.column("state").field.categories.index("walking")'
             )
         if array.dtype.kind not in "biuf":
@@ -461,9 +461,14 @@ class SecureArray:
 
     __abs__ = abs
 
-    def clip(self, low: npt.ArrayLike, high: npt.ArrayLike) -> SecureArray:
-        """x limited to [low, high], both public: numbers, or arrays like x."""
-        return select.clip(self, low, high)
+    def clip(
+        self, low: Any = None, high: Any = None, *, min: Any = None, max: Any = None
+    ) -> SecureArray:
+        """x limited to [low, high], both public: numbers, or arrays like x; None: no limit. Also ``min``, ``max``."""
+        low, high = min if low is None else low, max if high is None else high
+        if low is None and high is None:
+            return self
+        return select.clip(self, -math.inf if low is None else low, math.inf if high is None else high)
 
     # -- shape -------------------------------------------------------------------------------------------------
 

@@ -47,7 +47,7 @@ class GroupBy:
         """
         if capacity is not None and (isinstance(capacity, bool) or not isinstance(capacity, int | np.integer)):
             raise UsageError(
-                f'group_by: expected agg(name=("column", "mean"), ...), got {capacity!r} by place, where capacity= stands'
+                f'group_by: expected agg(name=("column", "mean"), ...), got {capacity!r} as capacity'
             )
         if not aggregates:
             raise UsageError('group_by: agg names no aggregate; write agg(n="count", age=("age", "mean"))')

@@ -231,8 +231,8 @@ class Table:
             return self.select(name)
         if not isinstance(name, str):
             raise UsageError(
-                f"table {self.name!r}: expected the name of a column, or a list of names, got {name!r}; rows are chosen "
-                "by public number with table.take([0, 1]), by a secret mask with table.filter(mask)"
+                f"table {self.name!r}: expected the name of a column, or a list of names, got {name!r}; rows are "
+                "chosen by public number with table.take([0, 1]), by a secret mask with table.filter(mask)"
             )
         column = self.column(name)
         if column.missing is None and self.valid is None:
@@ -494,7 +494,7 @@ class Table:
     def take(self, rows: npt.ArrayLike | slice) -> Table:
         """Rows by public number, in this order. Local."""
         if isinstance(rows, SecureArray | NullableArray):
-            raise UsageError(f"table {self.name!r}: take: row numbers are public; table.filter(mask) takes a secret mask")
+            raise UsageError(f"table {self.name!r}: take: row numbers are public; filter(mask) takes a secret mask")
         places = rows if isinstance(rows, slice) else np.asarray(rows, np.int64)
         if not isinstance(places, slice) and ((places < -self.rows) | (places >= self.rows)).any():
             raise ShapeError(f"table {self.name!r}: take: rows have the numbers 0 to {self.rows - 1}, got {rows!r}")

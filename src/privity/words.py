@@ -29,7 +29,7 @@ def _table(*groups: tuple[str, str]) -> Mapping[str, str]:
 ARRAY: Mapping[str, str] = _table(
     ("reveal open item tolist to_numpy values to_list tobytes", _OPEN),
     ("dtype", "x.kind ('fixed', 'int' or 'bool') and x.scale say what it is"),
-    ("loc iloc at iat head tail flat", "elements are taken by public positions, x[:5], and chosen by a secret mask with "
+    ("loc iloc at iat head tail flat", "elements are taken by public positions, x[:5], and chosen by a secret mask, "
                                        "privity.where(mask, a, b)"),
     ("sort_values", "write np.sort(x); secret arrays never change in place"),
     ("isnull", "write x.isna()"),
@@ -48,8 +48,8 @@ ARRAY: Mapping[str, str] = _table(
 """What ndarrays, Series and tensors have and secret arrays do not."""
 
 TABLE: Mapping[str, str] = _table(
-    ("head tail sample values to_numpy to_csv to_dict items iterrows itertuples save display style plot hist to_parquet "
-     "at iat", _NOTHING_SEEN),
+    ("head tail sample values to_numpy to_csv to_dict items iterrows itertuples save display style plot hist "
+     "to_parquet at iat", _NOTHING_SEEN),
     ("describe info", "every figure it shows is an opening, and openings are listed one by one: open those that you "
                       'need, such as table["age"].mean()'),
     ("loc iloc query where mask", _BY_MASK),
@@ -58,7 +58,7 @@ TABLE: Mapping[str, str] = _table(
     ("dtypes", "write {f.name: f.kind for f in table.fields}"),
     ("index", "rows have public numbers from 0 to table.rows - 1"),
     ("assign insert eval", 'write table.with_column("double", table["age"] * 2), which gives a new table'),
-    ("rename set_axis reset_index set_index", "columns have the names of the schema; with_column gives one another name"),
+    ("rename set_axis reset_index set_index", "names are the schema's; with_column gives a column under another one"),
     ("merge join", "rows with the same keys are found by privity.link(a, b)"),
     ("append", "tables are put below each other by privity.concat([a, b])"),
     ("sort_values sort_index", 'the order of rows is public; np.sort(table["age"]) sorts a column'),
@@ -82,7 +82,7 @@ ESTIMATOR: Mapping[str, str] = _table(
     ("n_features_in_ feature_names_in_", "the columns that a model learnt from a table are in names_"),
     ("summary", "inference(to=..., name=..., reason=...) opens coefficients with standard errors, and prints them"),
     ("to_sklearn to_onnx to_json to_xgboost_json", "open the model first: privity.ml.open_model or open_trees"),
-    ("feature_importances_", "privity.ml.metrics.permutation_importance keeps it secret; opened trees have importance()"),
+    ("feature_importances_", "privity.ml.metrics.permutation_importance is secret; opened trees have importance()"),
     ("predict_log_proba", "write np.log(model.predict_proba(x))"),
     ("partial_fit warm_start", "bring all rows at once: owners' tables are put together by the session"),
     ("fit_predict", "write fit(x).predict(x)"),
@@ -100,7 +100,7 @@ GROUPS: Mapping[str, str] = _table(
 
 PARAMETERS: Mapping[str, str] = _table(
     ("n_jobs verbose copy copy_X device nthread tree_method warm_start", "leave it out: it changes no result"),
-    ("penalty", "C and alpha say how strong the quadratic penalty is (alpha=0: none); Lasso and ElasticNet have others"),
+    ("penalty", "C and alpha say how strong the quadratic one is (alpha=0: none); Lasso and ElasticNet have others"),
     ("normalize", "put StandardScaler of privity.ml.preprocessing before it, in a Pipeline"),
     ("handle_unknown sparse sparse_output categories", "categories are those of the schema; other cells are refused at "
                                                        "their owner"),
@@ -119,7 +119,7 @@ def near(name: str, known: Iterable[str]) -> str:
     lower = {n.lower(): n for n in reversed(names)}
     found = lower.get(name.lower())
     if found is None:
-        close = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.75)
+        close = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.65)
         found = lower[close[0]] if close else None
     return "" if found is None or found == name else f"; did you mean {found!r}?"
 

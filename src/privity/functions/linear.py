@@ -222,7 +222,7 @@ def _length(x: SecureArray, axes: tuple[int, ...], keepdims: bool) -> SecureArra
 
 
 def cov(
-    x: SecureArray, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None
+    x: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None
 ) -> SecureArray:
     """Covariance matrix of the rows (columns if not ``rowvar``), as np.cov, whatever their bounds and offsets.
 
@@ -239,23 +239,24 @@ def cov(
     given = spread.centred(rows)
     found = spread.spread_of(given, less)
     bound = exact.square(found.most())
-    scale = spread.result_scale(bound, 2 * rows.scale, rows.scale, x._context.fraction_bits)
+    scale = spread.result_scale(bound, 2 * rows.scale, rows.scale, rows._context.fraction_bits)
     matrix = spread.covariances(given, found, scale)
     return matrix if matrix.shape[0] > 1 else matrix.reshape(())
 
 
-def corrcoef(x: SecureArray, y: Any = None, rowvar: bool = True) -> SecureArray:
+def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> SecureArray:
     """Correlation matrix of the rows (columns if not ``rowvar``), as np.corrcoef; 0 where a variable is constant.
 
-    ``y``: further variables of the same observations, secret or public. Whatever their bounds and offsets: error 2^-16, and what deviations below 2^6 units of x lose. RangeViolated later
-    where a variable is not constant, and varies by less than 4 units in the last place. Rounds: about 65. Bytes per
-    party: 10 or 20 per element of x, 2 kB a variable and 10 per element of the result.
+    ``y``: further variables of the same observations, secret or public. Whatever bounds and offsets: error 2^-16,
+    and what deviations below 2^6 units of x lose. RangeViolated later where a variable is not constant, and varies by
+    less than 4 units in the last place. Rounds: about 65. Bytes per party: 10 or 20 per element of x, 2 kB a variable
+    and 10 per element of the result.
     """
     rows = _variables("corrcoef", x, y, rowvar)
     given = spread.centred(rows)
     found = spread.spread_of(given)
     found.refuse("corrcoef")
-    matrix = spread.correlations(given, found, x._context.fraction_bits)
+    matrix = spread.correlations(given, found, rows._context.fraction_bits)
     return matrix if matrix.shape[0] > 1 else matrix.reshape(())
 
 

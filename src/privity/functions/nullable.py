@@ -308,9 +308,11 @@ class NullableArray:
         """Rounded to decimal places, halves up."""
         return self._like(self._values.round(decimals), self._clean)
 
-    def clip(self, low: npt.ArrayLike, high: npt.ArrayLike) -> NullableArray:
-        """x limited to [low, high], both public."""
-        return self._like(self._values.clip(low, high))
+    def clip(
+        self, low: Any = None, high: Any = None, *, min: Any = None, max: Any = None
+    ) -> NullableArray:
+        """x limited to [low, high], both public; None: no limit. ``min``, ``max``: the same."""
+        return self._like(self._values.clip(low, high, min=min, max=max))
 
     def astype(self, kind: Any) -> NullableArray:
         """As "fixed" (float), "int" (towards zero) or "bool" (x != 0)."""

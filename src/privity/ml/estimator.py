@@ -209,7 +209,7 @@ def _weights(what: str, x: SecureArray, weights: Any) -> SecureArray:
     if isinstance(weights, SecureArray):
         return weights.numeric()
     if isinstance(weights, str):
-        raise UsageError(f"{what}: expected sample_weight as values, got the name {weights!r}; write table[{weights!r}]")
+        raise UsageError(f"{what}: expected sample_weight as values, got {weights!r}; write table[{weights!r}]")
     public = x._context.constant(weights)
     if public.shape != x.shape[:1] or bool((np.asarray(weights) < 0).any()):
         raise UsageError(f"{what}: expected sample_weight of shape ({x.shape[0]},) with weights of at least 0")

@@ -105,7 +105,7 @@ def train_test_split(
     rows. For tables: ``Table.split``.
     """
     if not arrays or any(not isinstance(a, SecureArray) for a in arrays):
-        raise UsageError("train_test_split: expected secret arrays; for a table: train, test = table.split(test_size=0.25)")
+        raise UsageError("train_test_split: expected secret arrays; for a table: train, test = table.split(0.25)")
     rows = {a.shape[:1] for a in arrays}
     if len(rows) != 1 or () in rows:
         raise ShapeError(f"train_test_split: expected arrays with the same rows, got {[a.shape for a in arrays]}")

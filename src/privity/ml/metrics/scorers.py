@@ -48,7 +48,8 @@ def scorer_of(scoring: str | Scorer | None) -> Scorer:
     if callable(scoring):
         return scoring
     if scoring not in NAMES:
-        raise UsageError(f"scoring: expected a function or one of {', '.join(NAMES)}; got {scoring!r}{near(str(scoring), NAMES)}")
+        meant = near(str(scoring), NAMES)
+        raise UsageError(f"scoring: expected a function or one of {', '.join(NAMES)}; got {scoring!r}{meant}")
     name = scoring
 
     def score(
