@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -217,12 +217,14 @@ class Table:
             meant = words.near(name, self._columns)
             raise UsageError(f"table {self.name!r} has no column {name!r}; its columns: {have}{meant}") from None
 
-    def __getattr__(self, name: str) -> NoReturn:
-        what = f"table {self.__dict__.get('_name', '')!r}"
-        columns = self.__dict__.get("_columns", {})
-        if name in columns:
-            raise UnknownName(f"{what} has no attribute {name!r}; its column of this name is table[{name!r}]")
-        raise words.unknown(what, name, [*words.public_names(Table), *columns], words.TABLE)
+    if not TYPE_CHECKING:  # a checker goes by what is defined
+
+        def __getattr__(self, name: str) -> NoReturn:
+            what = f"table {self.__dict__.get('_name', '')!r}"
+            columns = self.__dict__.get("_columns", {})
+            if name in columns:
+                raise UnknownName(f"{what} has no attribute {name!r}; its column of this name is table[{name!r}]")
+            raise words.unknown(what, name, [*words.public_names(Table), *columns], words.TABLE)
 
     def __getitem__(self, name: str | Sequence[str]) -> Any:
         if isinstance(name, SecureArray | NullableArray):

@@ -66,7 +66,8 @@ def function(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
     name = name_of(func)
     entry = table().get(name)
     if entry is not None and len(args) > 1:
-        args, kwargs = _by_name(func, entry.call, args, kwargs)
+        placed, named = _by_name(func, entry.call, args, kwargs)
+        return call(name, placed, named)
     return call(name, args, kwargs)
 
 

@@ -277,11 +277,11 @@ def _variables(what: str, x: Any, y: Any, rowvar: Any) -> SecureArray:
 def _observed(what: str, context: Context, x: Any, rowvar: bool) -> SecureArray:
     if isinstance(x, nullable.NullableArray):
         x.refuse(what)
-    x = secure(context, x).numeric()
-    if x.ndim not in (1, 2):
-        raise ShapeError(f"{what}: expected variables by observations in one or two dimensions, got shape {x.shape}")
-    x = x if x.scale else x.rescaled(context.fraction_bits)
-    return x.reshape((-1, 1)) if x.ndim == 1 else x.T if rowvar else x
+    given = secure(context, x).numeric()
+    if given.ndim not in (1, 2):
+        raise ShapeError(f"{what}: expected variables by observations in one or two dimensions, got {given.shape}")
+    given = given if given.scale else given.rescaled(context.fraction_bits)
+    return given.reshape((-1, 1)) if given.ndim == 1 else given.T if rowvar else given
 
 
 # -- diagonals and triangles ----------------------------------------------------------------------------------------

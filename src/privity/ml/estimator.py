@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import math
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
 
@@ -63,14 +63,16 @@ class Estimator:
         """A new estimator with the same parameters that has learnt nothing."""
         return type(self)(**self.get_params())
 
-    def __getattr__(self, name: str) -> NoReturn:
-        kind = type(self)
-        what = kind.__name__
-        learnt = name.endswith("_") and not name.startswith("_")
-        if learnt and name not in words.ESTIMATOR and not any(k.endswith("_") for k in self.__dict__):
-            raise UnknownName(f"{what} has no attribute {name!r}: what is learnt is there after fit; call fit first")
-        known = [*words.public_names(kind), *(k for k in self.__dict__ if not k.startswith("_"))]
-        raise words.unknown(what, name, known, words.ESTIMATOR)
+    if not TYPE_CHECKING:  # a checker goes by what is defined
+
+        def __getattr__(self, name: str) -> NoReturn:
+            kind = type(self)
+            what = kind.__name__
+            learnt = name.endswith("_") and not name.startswith("_")
+            if learnt and name not in words.ESTIMATOR and not any(k.endswith("_") for k in self.__dict__):
+                raise UnknownName(f"{what} has no attribute {name!r} before fit; call fit first")
+            known = [*words.public_names(kind), *(k for k in self.__dict__ if not k.startswith("_"))]
+            raise words.unknown(what, name, known, words.ESTIMATOR)
 
     def __sklearn_tags__(self) -> NoReturn:
         raise UsageError(
