@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
 from typing import Any
 
 import numpy as np
@@ -125,6 +127,34 @@ def test_an_array_keeps_its_order_and_is_checked_alike() -> None:
         table_inputs(INFO, np.array([[30.0, 1.0, 3.0, 0.0]]), np.array([1.0]))
     with pytest.raises(DataError, match="keys"):
         table_inputs(TableInfo("t", (Field("x"),), keyed=True), np.array([[0.5]]))
+
+
+class Silent:
+    """Neither compares nor shows itself."""
+
+    def __ne__(self, other: object) -> bool:
+        raise RuntimeError
+
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+ODD = [
+    [1], {}, np.array([1, 2]), np.array([]), 1j, b"a", object(), Silent(), "9" * 5000, "\ud800", 10**400,
+    2**53 + 1, float("inf"),
+    decimal.Decimal("sNaN"), datetime.date(2020, 1, 1), np.uint64(2**64 - 1), pd.Timestamp("2020"), lambda: 1,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("column", ["age", "income", "ward", "smokes", "stay"])
+def test_cells_that_are_none_are_refused_by_name(column: str) -> None:
+    """Whatever Python can put into a frame: it is no empty cell, and no error but ours."""
+    for odd in ODD:
+        cells = list(FRAME[column].astype(object))
+        cells[1] = odd
+        with pytest.raises(DataError, match=column) as caught:
+            table_inputs(INFO, FRAME.assign(**{column: pd.Series(cells, dtype=object)}))
+        assert len(str(caught.value)) < 400
 
 
 KEYS = np.arange(8, dtype=np.uint64).reshape(4, 2)
