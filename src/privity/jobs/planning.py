@@ -7,7 +7,7 @@ A plan goes as far as the program can go without data: one that computes with wh
 It is loaded afresh for it and again afterwards, so that nothing which it keeps in its own module is seen by the run;
 what it prints there is not shown, and ``session.me`` is "(planning)". It may take a second of this process's time, and
 a tenth of what the run is estimated to take so far, and never more than five; then the run begins. That is asked after
-every 256 operations on secret arrays: what the program computes without them is done twice, however long it takes.
+every 64 operations on secret arrays: what the program computes without them is done twice, however long it takes.
 """
 
 from __future__ import annotations
