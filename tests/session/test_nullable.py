@@ -298,3 +298,10 @@ def test_a_stated_bound_is_asked_of_the_rows_that_count(capacity: int | None) ->
     assert kept["sum"] == FRAME["k"][FRAME["k"].abs() < 500].sum()
     with pytest.raises(RangeViolated, match="499"):
         run(lambda s, t: {"sum": t["k"].assume_bound(499.0).sum()}, capacity)
+
+
+@pytest.mark.parametrize("capacity", [None, CAPACITY])
+def test_an_empty_flag_is_not_true_whatever_stands_in_its_cell(capacity: int | None) -> None:
+    """1 - b is 1 where b holds nothing, and no row counts for that."""
+    got = run(lambda s, t: {"median": pv.functions.quantile(t["full"], 0.5, valid=1 - t["b"])}, capacity)
+    assert abs(got["median"] - FRAME["full"][FRAME["b"] == 0].median()) < 1e-3
