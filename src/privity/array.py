@@ -146,6 +146,9 @@ class SecureArray:
     def __complex__(self) -> complex:
         _secret_used("as a complex number", "Keep computing with the secret.")
 
+    def __round__(self, digits: int = 0) -> NoReturn:
+        _secret_used("in round(), which gives plain numbers", "Write np.round(x) or x.round(digits).")
+
     def __index__(self) -> int:
         _secret_used("as an index", "Indices must be public; select with privity.where instead.")
 
@@ -258,8 +261,6 @@ class SecureArray:
     def round(self, decimals: int = 0) -> SecureArray:
         """Rounded to decimal places, halves up; to whole numbers gives secret integers."""
         return convert.rounded(self, decimals)
-
-    __round__ = round
 
     def _stated(self, bound: float) -> SecureArray:
         """The same shares under a bound that follows from how they were computed, or that the caller guards later."""
