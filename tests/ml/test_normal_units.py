@@ -12,6 +12,9 @@ from sklearn import linear_model as central
 import privity as pv
 from privity.errors import RangeViolated
 from privity.ml import ElasticNet, Lasso, LinearRegression, Ridge
+from privity.ml.guards import Guards
+from privity.ml.line import _LEAST, _WIDEST, _ranged
+from privity.ml.normal_units import two_to
 from privity.mpc.plain import InsecurePlain
 
 RNG = np.random.default_rng(5)
@@ -205,3 +208,25 @@ def test_costs(model: Any, d: int, masked: bool, rounds: int, per_row: float, as
     spent = np.diff([at for at in found if at[0][0] or at[1][0]], axis=1)
     assert spent[:, 0, 0].max() <= rounds and spent[:, 1, 0].max() <= 14, spent
     assert spent[:, :, 1].mean(0)[0] <= per_row * n and spent[:, :, 1].mean(0)[1] <= asked * n, spent.mean(0) / n
+
+
+@pytest.mark.parametrize(
+    ("place", "holds"), [(_LEAST, True), (_WIDEST, True), (_LEAST - 1, False), (_WIDEST + 1, False)]
+)
+def test_a_power_of_two_beyond_its_room_is_guarded(place: int, holds: bool) -> None:
+    """Its six digits would be those of another power, and a coefficient wrong by powers of two."""
+
+    def program(s: pv.Session) -> Any:
+        given = s.secret("e", "o")
+        context, guards = given._context, Guards(given._context)
+        _ranged(guards, context, given._ring_share(), _LEAST, "the unit has room")
+        guards.ask()
+        found = pv.SecureArray(context, two_to(context.protocol, given._ring_share()), 0, 2.0**60)
+        return s.reveal(found, to="all", name="power", reason="test")
+
+    inputs = {"o": {"e": pv.Input(np.array([place]), 64.0)}}
+    if holds:
+        assert pv.simulate(program, inputs=inputs).output.tolist() == [2.0**place]
+        return
+    with pytest.raises(RangeViolated, match="the unit has room"):
+        pv.simulate(program, inputs=inputs)
