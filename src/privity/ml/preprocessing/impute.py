@@ -90,6 +90,8 @@ class SimpleImputer(Transform):
 
     def _statistics_in(self, table: Table) -> dict[str, SecureArray]:
         """``statistics_`` in the units of another table: the same ring integers. Local."""
+        if self.strategy == "constant":
+            return {n: self._constant(table, n) for n in self.columns_}
         found = dict(self.statistics_)
         for name, unit in zip(self.columns_, self.units_, strict=True):
             other = table.column(name).field.unit
@@ -145,6 +147,8 @@ class SimpleImputer(Transform):
             return {n: middle[i] for i, n in enumerate(names)}
         if self.strategy == "most_frequent":
             return self._frequent(table)
+        for name in names:
+            self._check_constant(table.column(name).field)
         return {n: self._constant(table, n) for n in names}
 
     def _frequent(self, table: Table) -> dict[str, SecureArray]:
@@ -162,16 +166,22 @@ class SimpleImputer(Transform):
                 found[name] = most if name not in numbers else self._in_units(most, columns[name])
         return found
 
+    def _check_constant(self, field: Field) -> None:
+        fill = self.fill_value
+        if isinstance(fill, str):
+            if fill not in field.categories:
+                have = ", ".join(field.categories)
+                raise UsageError(f"SimpleImputer: {field.name!r} has no category {fill!r}: {have}")
+        elif fill is None or not abs(fill) <= field.bound:
+            what = f"SimpleImputer: fill_value {fill} passes the public bound {field.bound:g} of {field.name!r}"
+            raise UsageError(what)
+
     def _constant(self, table: Table, name: str) -> SecureArray:
         field = table.column(name).field
         fill = self.fill_value
         if isinstance(fill, str):
-            if fill not in field.categories:
-                raise UsageError(f"SimpleImputer: {name!r} has no category {fill!r}: {', '.join(field.categories)}")
             return table._context.constant(field.categories.index(fill))
         assert fill is not None
-        if not abs(fill) <= field.bound:
-            raise UsageError(f"SimpleImputer: fill_value {fill} passes the public bound {field.bound:g} of {name!r}")
         column = table.column(name)
         if column.whole and not self._makes_reals:
             return in_units(table._context.constant(round(fill)), field.unit)

@@ -175,6 +175,7 @@ class StandardScaler(_Scaler):
 
     _own: Callable[[], Table | None] | None = None
     _deviation: Callable[[], SecureArray] | None = None
+    _mean: SecureArray | None = None
 
     def __init__(self, columns: Sequence[str] | None = None, *, clip: float | None = None) -> None:
         self.columns = columns
@@ -191,30 +192,49 @@ class StandardScaler(_Scaler):
         size = exact.log2_ceil(max(spread.bound, 2.0**-60))
         extra = max(0, min(_EXTRA, RANGE_BITS - 1 - reach - _DIGITS - size - scale))
         self.mean_ = mean.rescaled(min(mean.scale, scale + extra))
+        self.extra_bits_ = self.mean_.scale - scale
         bits = RANGE_BITS - 1 - reach - self.mean_.scale
         share = spread.inverse(bits + spread.scale)
         self.inverse_scale_ = SecureArray(context, share, bits, 2.0**scale / LEAST * 1.01)
         self.varies_ = SecureArray(context, spread.varies(), 0, 1.0)
-        self._own, self._deviation = weakref.ref(table), functools.cache(lambda: spread.deviation(scale + _EXTRA))
+        self._own, self._mean = weakref.ref(table), None
+        self._deviation = functools.cache(lambda: spread.deviation(scale + _EXTRA))
         self.feature_names_out_ = table.feature_names
         return self
 
     def transform(self, table: Table) -> Table:
         self.fitted("mean_")
-        scale = _Scale(self.mean_, self.inverse_scale_, self.varies_, self.reach_)
         if self._own is not None and self._own() is table:
+            scale = _Scale(self.mean_, self.inverse_scale_, self.varies_, self.reach_)
             z = scale.own(self, table, math.sqrt(max(1, table.rows)))
             z = z if self.clip is None else z.clip(-self.clip, self.clip)
             return numbers_out(table, self.columns_, z, clean=True)
-        table = as_fitted(self, table)
+        table, scale = as_fitted(self, table), _Scale(self._centre(), self.inverse_scale_, self.varies_, self.reach_)
         made = scale.applied(self, table, self._width, "standard deviations from the mean", clip=self.clip)
         return columns_out(table, dict(zip(self.columns_, made, strict=True)), clean=True)
+
+    def _centre(self) -> SecureArray:
+        """The mean; of equal values that value itself, so that it becomes 0 and not the mean's own error."""
+        if self._mean is None:
+            mean, bits = self.mean_, self.extra_bits_
+            units = SecureArray(mean._context, mean._ring_share(), bits, mean.bound * exact.exp2(mean.scale - bits))
+            whole = units.round()._ring_share().map(layout.reshape(mean.shape)) if bits else mean._ring_share()
+            proto = mean._context.protocol
+            off = proto.sub(proto.mul_public(whole, layout.constant(1 << bits)), mean._ring_share())
+            flat = (1 - self.varies_)._ring_share()
+            share = proto.add(mean._ring_share(), proto.mul(flat, off))
+            self._mean = SecureArray(mean._context, share, mean.scale, mean.bound + exact.exp2(bits - mean.scale))
+        return self._mean
 
     def _width(self) -> SecureArray:
         """The deviation; of a scaler that was saved and loaded again, what its inverse says."""
         if self._deviation is None:
-            self._deviation = functools.cache(lambda: _inverted(self.inverse_scale_, self.mean_.scale))
+            self._deviation = functools.cache(lambda: _inverted(self.inverse_scale_, self.mean_.scale, 4.0))
         return self._deviation()
+
+    def line(self) -> tuple[SecureArray, SecureArray, float, float]:
+        """(centre, inverse, span, low): results are (x - centre) * inverse * span + low, in units."""
+        return self.mean_, self.inverse_scale_, 1.0, 0.0
 
     def unscale(self, coef: SecureArray) -> SecureArray:
         """Coefficients (k + 1,), intercept last, for standardised columns -> for columns in the table's units.
@@ -286,16 +306,22 @@ class MinMaxScaler(_Scaler):
         ends = [m.bound * span * (1 + 2.0**-16) + abs(low) + _ulp(m) for m in made]
         return columns_out(table, {n: cells[:, i]._stated(ends[i]) for i, n in enumerate(self.columns_)})
 
+    def line(self) -> tuple[SecureArray, SecureArray, float, float]:
+        """As ``StandardScaler.line``."""
+        low, high = self.feature_range
+        return self.data_min_, self.inverse_range_, float(high - low), float(low)
+
 
 class RobustScaler(_Scaler):
     """(x - median) / distance between the quartiles of all owners' rows; both stay secret. Outliers do not move them.
 
-    Whatever bound the schema states: error 2^-16 of the result, and a unit in the last place of the values. A column
-    whose quartiles are equal is centred only, as in scikit-learn (a bound above 2^41 fails a guard then); quartiles
-    closer than 4 units in the last place (2^-28 of the unit) fail a guard. Padding and empty cells become 0 and do not
-    count. ``quantile_range``: in percent. ``clip``: public bound to which the results are cut. Cost: one sort a column.
-    Without ``clip`` a guard asks (10 bytes a value) that the root of the sum of squares of a column's results stays
-    below 2^14, or 64 sqrt(rows), and columns with a bound above 2^13 cost 8 bytes a value more.
+    Whatever bound the schema states: error 2^-16 of the result, and two units in the last place of the values, over the
+    scale and of the scale. A column whose quartiles are equal is centred only, as in scikit-learn (a bound above 2^41
+    fails a guard then); quartiles closer than 4 units in the last place (2^-28 of the unit) fail a guard. Padding and
+    empty cells become 0 and do not count. ``quantile_range``: in percent. ``clip``: public bound to which the results
+    are cut. Cost: one sort a column. Without ``clip`` a guard asks (10 bytes a value) that the root of the sum of
+    squares of a column's results stays below 2^14, or 64 sqrt(rows), and columns with a bound above 2^13 cost 8 bytes
+    a value more.
 
     After fit: ``center_``, ``scale_`` and ``inverse_scale_`` (k,), 0 where quartiles are equal, secret and in the
     table's units; ``columns_``.
@@ -336,6 +362,15 @@ class RobustScaler(_Scaler):
         made = scale.applied(self, table, lambda: self.scale_, what, clip=self.clip)
         return columns_out(table, dict(zip(self.columns_, made, strict=True)), clean=True)
 
+    def line(self) -> tuple[SecureArray, SecureArray, float, float]:
+        """As ``StandardScaler.line``. Guards that quartiles differ where a column's bound is above 2^28."""
+        inverse, flat = self.inverse_scale_, (1 - self.varies_)._stated(1.0)
+        wide = [i for i, u in enumerate(self.units_) if u > inverse.bound]
+        if wide:
+            inverse._context.guard(flat[np.asarray(wide)].sum()._ring_share(), _too_wide(self, wide, inverse.bound))
+        own = _times(flat, [u if u <= inverse.bound else 0.0 for u in self.units_], inverse.scale)
+        return self.center_, (inverse + own)._stated(inverse.bound), 1.0, 0.0
+
 
 def _inverse(scaler: _Scaler, width: SecureArray, reach: int) -> tuple[SecureArray, SecureArray]:
     """(1 / width, 0 where that is 0; flags of the columns where it is not). Guarded: it is 0, or LEAST units in the
@@ -349,18 +384,18 @@ def _inverse(scaler: _Scaler, width: SecureArray, reach: int) -> tuple[SecureArr
         f"{type(scaler).__name__}: of {', '.join(scaler.columns_)}, one varies by less than {LEAST:g} units in the "
         "last place, so it has no digits to scale by; state a smaller bound in its schema",
     )
-    inverse = _inverted(width, RANGE_BITS - 1 - reach - width.scale)
+    inverse = _inverted(width, RANGE_BITS - 1 - reach - width.scale, exact.exp2(width.scale) / LEAST * 1.01)
     varies = 1 - flat
     share = proto.mul(inverse._ring_share(), varies._ring_share())
-    return SecureArray(context, share, inverse.scale, 2.0**width.scale / LEAST * 1.01), varies
+    return SecureArray(context, share, inverse.scale, inverse.bound), varies
 
 
-def _inverted(x: SecureArray, scale: int) -> SecureArray:
-    """1 / x at ``scale`` bits for x of at least 2^-scale, anything for others. About 30 rounds."""
+def _inverted(x: SecureArray, scale: int, most: float) -> SecureArray:
+    """1 / x at ``scale`` bits, known to be at most ``most``; anything where x is 0. About 30 rounds."""
     full = x._stated(x.bound + 1.0)
     length = approx.bits_for(full.bound, full.scale)
     share = roots.reciprocal(x._context.protocol, full._ring_share(), full.scale, length, scale, signed=False)
-    return SecureArray(x._context, share, scale, 4.0)
+    return SecureArray(x._context, share, scale, most)
 
 
 def _reach(table: Table, least: int) -> int:
