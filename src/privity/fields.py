@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from .errors import UsageError
+from .given import real_number
 from .ring import exact
 
 FEATURE_BITS = 30
@@ -64,11 +64,12 @@ class Field:
         ``what``: for errors. Raises UsageError for one that the column's kind, bound or categories do not allow.
         """
         if self.coded or isinstance(value, str):
-            if value not in self.categories:
+            if not isinstance(value, str) or value not in self.categories:
                 have = ", ".join(self.categories) or "none, as it holds numbers"
                 raise UsageError(f"{what}: {self.name!r} has no category {value!r}: {have}")
             return float(self.categories.index(str(value)))
-        if not math.isfinite(value) or abs(value) > self.bound:
+        real_number(what, f"the value for {self.name!r}", value)
+        if abs(value) > self.bound:
             raise UsageError(f"{what}: the value {value} passes the public bound {self.bound:g} of {self.name!r}")
         if self.kind != "number" and value != round(value):
             raise UsageError(f"{what}: {self.name!r} holds whole numbers, got {value}")
