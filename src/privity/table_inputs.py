@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import DataError
+from .errors import DataError, UsageError
 from .fields import FEATURE_BITS, WHOLE_BITS, Field, TableInfo
 from .frames import cells_by_name, is_frame
 from .functions.spread import exact_sums
+from .given import shown
 from .inputs import Declared, Input
 from .ring import prg
 
@@ -49,12 +50,20 @@ def table_inputs(
     column without gaps, a cell beyond its column's bound, a whole number that is none or passes 2^53, a word that is no
     category, or a label that does not fit its kind.
     """
+    if not isinstance(info, TableInfo):
+        raise UsageError(f"table_inputs: expected info as a TableInfo, got {shown(info)}")
     if is_frame(features):
         cells, own = cells_by_name(info, features, with_label=label is None)
         label = own if label is None else label
     else:
-        cells = np.asarray(features, np.float64)
-        cells = cells.reshape(len(cells), len(info.fields))
+        cells = _numbers(info, "features", features)
+        d = len(info.fields)
+        if cells.ndim not in (1, 2) or (cells.size != len(cells) * d if cells.ndim == 1 else cells.shape[1] != d):
+            names = ", ".join(f.name for f in info.fields)
+            raise DataError(
+                f"table {info.name!r}: expected features as rows of its {d} columns ({names}), got shape {cells.shape}"
+            )
+        cells = cells.reshape(len(cells), d)
     rows = len(cells)
     capacity = rows if info.capacity is None else info.capacity
     if rows > capacity:
@@ -95,18 +104,40 @@ def table_inputs(
     if info.label is not None:
         if label is None:
             raise DataError(f"table {info.name!r}: no label; give the column {info.label.name!r} as label=")
-        inputs["label"] = _label_input(info, info.label, np.asarray(label, np.float64), capacity)
+        values = _numbers(info, f"label {info.label.name!r}", label)
+        if values.shape != (rows,):
+            raise DataError(
+                f"table {info.name!r}: expected label {info.label.name!r} with one value a row, ({rows},), got shape "
+                f"{values.shape}"
+            )
+        inputs["label"] = _label_input(info, info.label, values, capacity)
     if info.keyed:
         if keys is None:
             raise DataError(
                 f"table {info.name!r}: its rows are linked by keys, but none were given; make them with "
                 "privity.data.keys.fingerprints"
             )
+        if not isinstance(keys, np.ndarray) or keys.shape != (rows, 2) or keys.dtype.kind not in "iu":
+            raise DataError(
+                f"table {info.name!r}: expected keys as whole numbers of shape ({rows}, 2), as "
+                f"privity.data.keys.fingerprints makes them, got {shown(keys)}"
+            )
         random = prg.Stream(prg.new_seed()).words(2 * capacity).reshape(capacity, 2)
         words = (random >> np.uint64(64 - KEY_BITS)).astype(np.int64)
         words[:rows] = keys
         inputs["keys"] = Input(words, bound=2.0**KEY_BITS)
     return {f"{info.name}.{part}": x for part, x in inputs.items()}
+
+
+def _numbers(info: TableInfo, what: str, given: Any) -> npt.NDArray[np.float64]:
+    """Raises DataError for what is no array of numbers."""
+    try:
+        made = np.asarray(given)
+        if made.dtype.kind in "biuf" or (made.dtype.kind == "O" and given is not None):
+            return made.astype(np.float64)
+    except (TypeError, ValueError):  # cells that are no numbers, or rows of different lengths
+        pass
+    raise DataError(f"table {info.name!r}: expected {what} as an array of numbers, got {shown(given)}")
 
 
 def table_shapes(info: TableInfo, rows: int) -> dict[str, Declared]:
@@ -184,7 +215,7 @@ def _tell_loose_bounds(
     """Tell the owner, and nobody else, of bounds that are far above all its values: digits of the unit are lost."""
     columns = [(f, features[:, i]) for i, f in enumerate(info.fields)]
     if info.label is not None and label is not None:
-        columns.append((info.label, np.asarray(label, np.float64)))
+        columns.append((info.label, _numbers(info, f"label {info.label.name!r}", label)))
     for field, values in columns:
         largest = float(np.abs(values).max(initial=0.0))
         if field.kind in ("number", "integer") and 0 < largest * LOOSE < field.bound:
