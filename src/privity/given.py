@@ -1,4 +1,4 @@
-"""Public arguments of tables' methods, checked: names of columns, whole numbers, True or False."""
+"""Public arguments, checked by name: names of columns, numbers, True or False."""
 
 from __future__ import annotations
 

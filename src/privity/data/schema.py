@@ -34,6 +34,9 @@ LARGEST_BOUND = 2.0**53
 
 SMALLEST_BOUND = 2.0**-53
 
+MOST_ROWS = 1 << 31
+"""Rows to which an owner's share may be padded."""
+
 MOST_BINS = 256
 """Bins into which an owner may cut a column."""
 
@@ -253,9 +256,9 @@ class TableSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
         if self.bins_of is not None and not own:
             raise ConfigError(f"{where}: bins_of is for columns with a number of bins, found none. Leave it out.")
-        if self.capacity is not None and self.capacity < 1:
+        if self.capacity is not None and not 1 <= self.capacity <= MOST_ROWS:
             raise ConfigError(
-                f"{where}: expected a capacity of at least 1 row, found {self.capacity}. "
+                f"{where}: expected a capacity of 1 to {MOST_ROWS:,} rows, found {self.capacity}. "
                 "State the largest number of rows that an owner can have, or leave it out."
             )
 
