@@ -470,7 +470,7 @@ class Table:
         try:
             chosen = np.asarray(rows)
         except ValueError:  # lists of different lengths
-            chosen = np.zeros(0)
+            chosen = np.zeros((1, 1))
         if chosen.size == 0 and isinstance(rows, list | tuple):
             chosen = chosen.astype(np.int64)
         outside = chosen.dtype.kind in "iu" and ((chosen < -self.rows) | (chosen >= self.rows)).any()
