@@ -258,7 +258,7 @@ class TableSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ConfigError(f"{where}: bins_of is for columns with a number of bins, found none. Leave it out.")
         if self.capacity is not None and not 1 <= self.capacity <= MOST_ROWS:
             raise ConfigError(
-                f"{where}: expected a capacity of 1 to {MOST_ROWS:,} rows, found {self.capacity}. "
+                f"{where}: expected a capacity of at least 1 row and at most {MOST_ROWS:,}, found {self.capacity}. "
                 "State the largest number of rows that an owner can have, or leave it out."
             )
 

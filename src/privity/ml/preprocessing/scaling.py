@@ -115,8 +115,8 @@ class _Scale:
             for k, i in enumerate(some):
                 made[i] = (made[i] + part[:, k])._stated(max(known, most[i]) + _ulp(self.centre))
         if clip is not None and not cut:
-            cells = stack(made, axis=1).clip(-clip, clip)
-            made = [cells[:, i] for i in range(len(powers))]
+            ended = stack(made, axis=1).clip(-clip, clip)
+            made = [ended[:, i] for i in range(len(powers))]
         return made
 
     def _moved(self, scaler: _Scaler, table: Table) -> SecureArray:
