@@ -266,11 +266,7 @@ class Table:
         Whole numbers and columns of different precision are brought to one scale: the lowest that any has, but not
         below the session's. Raises UsageError for categories and for columns with empty cells.
         """
-<<<<<<< HEAD
         names = names_of(f"table {self.name!r}: matrix", names)
-=======
-        names = [names] if isinstance(names, str) else names
->>>>>>> main
         chosen = [self.column(n) for n in names]
         if not chosen:
             raise UsageError(f"table {self.name!r}: no features; its columns: {', '.join(self.columns) or 'none'}")
@@ -375,26 +371,16 @@ class Table:
         return name in self._moments and name in self._columns and self._columns[name] is column
 
     def select(self, names: Sequence[str]) -> Table:
-<<<<<<< HEAD
-        """These columns, in this order; the label stays."""
-        names = names_of(f"table {self.name!r}: select", names)
-=======
         """These columns (a name or several), in this order; the label stays."""
-        names = [names] if isinstance(names, str) else names
->>>>>>> main
+        names = names_of(f"table {self.name!r}: select", names)
         keep = [self.column(n) for n in names]
         if self.label_name is not None and self.label_name not in names:
             keep.append(self.column(self.label_name))
         return self.replaced(keep)
 
     def drop(self, names: Sequence[str]) -> Table:
-<<<<<<< HEAD
-        """All columns but these."""
-        names = names_of(f"table {self.name!r}: drop", names)
-=======
         """All columns but these (a name or several)."""
-        names = [names] if isinstance(names, str) else names
->>>>>>> main
+        names = names_of(f"table {self.name!r}: drop", names)
         for name in names:
             self.column(name)
         label = None if self.label_name in names else self.label_name
@@ -516,7 +502,8 @@ class Table:
 
     def take(self, rows: npt.ArrayLike | slice) -> Table:
         """Rows by public number, in this order. Local."""
-<<<<<<< HEAD
+        if isinstance(rows, SecureArray | NullableArray):
+            raise UsageError(f"table {self.name!r}: take: row numbers are public; filter(mask) takes a secret mask")
         if isinstance(rows, slice):
             return self._rows_by(lambda x: x[rows])
         try:
@@ -525,20 +512,11 @@ class Table:
             chosen = np.zeros((1, 1))
         if chosen.size == 0 and isinstance(rows, list | tuple):
             chosen = chosen.astype(np.int64)
-        outside = chosen.dtype.kind in "iu" and ((chosen < -self.rows) | (chosen >= self.rows)).any()
-        if chosen.ndim != 1 or chosen.dtype.kind not in "iu" or outside:
-            raise UsageError(
-                f"table {self.name!r}: take: expected rows by public number, below {self.rows}, got {shown(rows)}"
-            )
-        return self._rows_by(lambda x: x[chosen.astype(np.int64)])
-=======
-        if isinstance(rows, SecureArray | NullableArray):
-            raise UsageError(f"table {self.name!r}: take: row numbers are public; filter(mask) takes a secret mask")
-        places = rows if isinstance(rows, slice) else np.asarray(rows, np.int64)
-        if not isinstance(places, slice) and ((places < -self.rows) | (places >= self.rows)).any():
+        if chosen.ndim != 1 or chosen.dtype.kind not in "iu":
+            raise UsageError(f"table {self.name!r}: take: expected rows by public number, got {shown(rows)}")
+        if ((chosen < -self.rows) | (chosen >= self.rows)).any():
             raise ShapeError(f"table {self.name!r}: take: rows have the numbers 0 to {self.rows - 1}, got {rows!r}")
-        return self._rows_by(lambda x: x[places])
->>>>>>> main
+        return self._rows_by(lambda x: x[chosen.astype(np.int64)])
 
     def _rows_by(self, pick: Any) -> Table:
         columns = [

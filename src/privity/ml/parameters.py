@@ -11,15 +11,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-<<<<<<< HEAD
+from .. import words
 from ..array import SecureArray
 from ..errors import OverflowPlanned, ShapeError, UsageError
 from ..functions.nullable import NullableArray
 from ..table import Table
-=======
-from .. import words
-from ..errors import OverflowPlanned, UsageError
->>>>>>> main
 
 Fit = TypeVar("Fit", bound=Callable[..., Any])
 
