@@ -555,7 +555,7 @@ class Table:
         the others.
         """
         if len(names) == 1 and not isinstance(names[0], str):
-            names = tuple(names[0])
+            names = names_of("group_by", names[0])
         if not names:
             raise UsageError("group_by: name at least one column")
         return GroupBy(self, names_of("group_by", names), true_or_false("group_by", "keep_missing", keep_missing))
