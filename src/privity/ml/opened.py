@@ -115,7 +115,8 @@ def encodings(
         elif isinstance(step, SimpleImputer) and not step.columns_:
             continue  # no cell could be empty
         elif not isinstance(step, lines) or getattr(step, "clip", None) is not None:
-            have = ", ".join(k.__name__ for k in (OneHotEncoder, OrdinalEncoder, *lines))
+            forms: tuple[type[Transform], ...] = (OneHotEncoder, OrdinalEncoder, *lines)
+            have = ", ".join(k.__name__ for k in forms)
             raise UsageError(
                 f"{what}: step {name!r} of the Pipeline, {step!r}, has no opened form; those that have: {have}"
                 f"{' (without clip)' if lines else ', as trees need no scaling'}. Open the last step alone, and bring "

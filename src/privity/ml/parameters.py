@@ -99,7 +99,7 @@ def arguments(function: Fit) -> Fit:
                 if several and name == "x" and isinstance(value, list | tuple | Table):
                     continue  # columns, or those of a table: the function says what is wrong with them
                 expected = " or ".join(_ARGUMENTS[k][0] for k in known)
-                raise UsageError(f"{what}: expected {name} to be {expected}, got {_shown(value)}")
+                raise UsageError(f"{what}: {name}: expected {expected}, got {_shown(value)}")
         try:
             return function(*args, **kwargs)
         except ShapeError as error:
