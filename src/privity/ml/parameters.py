@@ -12,7 +12,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .. import words
-from ..errors import OverflowPlanned, UsageError
+from ..array import SecureArray
+from ..errors import OverflowPlanned, ShapeError, UsageError
+from ..functions.nullable import NullableArray
+from ..table import Table
 
 Fit = TypeVar("Fit", bound=Callable[..., Any])
 
@@ -80,6 +83,69 @@ def checked(fit: Fit) -> Fit:
             return fit(self, *args, **kwargs)
 
     return fitted  # type: ignore[return-value]
+
+
+def arguments(function: Fit) -> Fit:
+    """A metric or statistic that refuses arguments of another kind than its annotations state, by name, and says of
+    shapes that do not fit whose they are."""
+    what = function.__name__
+    several = getattr(function, "side_by_side", False)
+    kinds = {n: str(p.annotation).split(" | ") for n, p in inspect.signature(function).parameters.items()}
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        try:
+            given = signature.bind(*args, **kwargs).arguments
+        except TypeError as error:
+            raise UsageError(f"{what}: {error}; its arguments: {', '.join(kinds)}") from None
+        for name, value in given.items():
+            known = [k for k in kinds[name] if k in _ARGUMENTS]
+            if len(known) == len(kinds[name]) and not any(_ARGUMENTS[k][1](value) for k in known):
+                if several and name == "x" and isinstance(value, list | tuple | Table):
+                    continue  # columns, or those of a table: the function says what is wrong with them
+                expected = " or ".join(_ARGUMENTS[k][0] for k in known)
+                raise UsageError(f"{what}: {name}: expected {expected}, got {_shown(value)}")
+        try:
+            return function(*args, **kwargs)
+        except ShapeError as error:
+            shapes = ", ".join(f"{n} {v.shape}" for n, v in given.items() if _secret(v))
+            said = str(error) if what in str(error) else f"{what}: {error}"
+            raise ShapeError(f"{said}; shapes: {shapes}") from None
+
+    return called  # type: ignore[return-value]
+
+
+def _secret(value: Any) -> bool:
+    return isinstance(value, SecureArray | NullableArray)
+
+
+def _finite(value: Any) -> bool:
+    if _secret(value) or isinstance(value, Table):
+        return False
+    try:
+        made = np.asarray(value)
+    except ValueError:  # lists of different lengths
+        return False
+    return made.dtype.kind in "iuf" and made.size > 0 and bool(np.isfinite(made).all())
+
+
+MOST_LEVELS = 1 << 16
+"""Classes, bins, rows or columns of a result, at most."""
+
+_ARGUMENTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "SecureArray": ("a secret array (session.constant(values) makes one of public values)", _secret),
+    "Table": ("a table (session.table)", lambda v: isinstance(v, Table)),
+    "None": ("None", lambda v: v is None),
+    "bool": ("True or False", lambda v: _fits(v, "bool")),
+    "int": (f"a public whole number from 0 to {MOST_LEVELS:,}",
+            lambda v: _fits(v, "int") and 0 <= v <= MOST_LEVELS),
+    "float": ("a finite public number", lambda v: _fits(v, "float")),
+    "npt.ArrayLike": ("finite public numbers", lambda v: _finite(v)),
+    "Sequence[float]": ("finite public numbers, at least one", lambda v: _finite(v) and np.ndim(v) == 1),
+    "Sequence[str]": ("a list of names", lambda v: isinstance(v, list | tuple)
+                      and all(isinstance(n, str) for n in v)),
+}  # fmt: skip
 
 
 def named(method: Fit) -> Fit:

@@ -9,6 +9,7 @@ from ..array import SecureArray
 from ..errors import ShapeError
 from ..functions.ratio import fitting_scale
 from ..functions.spread import EXTRA, Spread, correlations, covariances, spread_of
+from ..ml.parameters import arguments
 from ..openings import Withheld
 from ..ring import exact
 from .sample import Cells, Estimate, cells, of_columns
@@ -16,6 +17,7 @@ from .sample import Cells, Estimate, cells, of_columns
 _BITS = 36  # fractional bits of results, where they fit; more for values that have more
 
 
+@arguments
 @of_columns(by_cell=True)
 def mean(x: SecureArray, *, valid: SecureArray | None = None) -> Estimate:
     """Mean of each column: x (n,) or (n, d), ``valid`` (n,) or like x. Error: 2^-24 relative and one ulp.
@@ -26,6 +28,7 @@ def mean(x: SecureArray, *, valid: SecureArray | None = None) -> Estimate:
     return given.estimate(given.mean())
 
 
+@arguments
 @of_columns(by_cell=True)
 def variance(x: SecureArray, *, valid: SecureArray | None = None, ddof: int = 1) -> Variance:
     """Variance of each column, whatever its bound and offset; 0 where no more than ``ddof`` cells count.
@@ -68,6 +71,7 @@ class Variance:
         return opened if isinstance(opened, Withheld) else opened * opened
 
 
+@arguments
 @of_columns(by_cell=False)
 def covariance(x: SecureArray, *, valid: SecureArray | None = None, ddof: int = 1) -> Estimate:
     """Covariance matrix of the columns, x (n, d) with n rows -> (d, d); ``valid`` (n,).
@@ -83,6 +87,7 @@ def covariance(x: SecureArray, *, valid: SecureArray | None = None, ddof: int = 
     return _matrix_estimate(given, covariances(centred, found, scale))
 
 
+@arguments
 @of_columns(by_cell=False)
 def correlation(x: SecureArray, *, valid: SecureArray | None = None) -> Estimate:
     """Pearson's correlation matrix of the columns, x (n, d) -> (d, d); ``valid`` (n,). 0 where a column is constant.

@@ -14,9 +14,11 @@ from ...functions.spread import about_zero, centred, spread_of, standardised
 from ...mpc.spread import long_product
 from ...ring import exact, layout
 from ...types import RANGE_BITS
+from ..parameters import arguments
 from .sample import check_rows, row_weights, squared, weighted_mean
 
 
+@arguments
 @listwise
 def mean_squared_error(
     y_true: SecureArray, y_pred: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
@@ -35,6 +37,7 @@ def mean_squared_error(
     return _size("mean_squared_error", y_true, y_pred, valid, sample_weight, root=False)
 
 
+@arguments
 @listwise
 def root_mean_squared_error(
     y_true: SecureArray, y_pred: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
@@ -80,6 +83,7 @@ def _size(
     return SecureArray(context, made, scale, (1 if root else error.bound) * error.bound * 1.01).reshape(())
 
 
+@arguments
 @listwise
 def mean_absolute_error(
     y_true: SecureArray, y_pred: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
@@ -90,6 +94,7 @@ def mean_absolute_error(
     return weighted_mean(abs(_errors(y_true, y_pred)), weight)
 
 
+@arguments
 @listwise
 def r2_score(
     y_true: SecureArray, y_pred: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
