@@ -248,26 +248,30 @@ def standardised(given: Centred, spread: Spread, scale: int, *, unit: bool = Fal
     return SecureArray(context, share, scale, most * (1 + 2.0**-12) + 2.0**-scale)
 
 
-_UNIT = 28  # fractional bits of columns of length 1
+UNIT = 28  # fractional bits of columns of length 1, and of correlations that are multiplied
 
 
 def correlations(given: Centred, spread: Spread, scale: int) -> SecureArray:
-    """Correlations of the columns (d, d) at ``scale`` bits; 0 where one is constant. Error 2^-17 at 18 bits."""
-    rows = standardised(given, spread, _UNIT, unit=True)._ring_share()
-    share = given._context.protocol.matmul(rows.map(layout.transpose(None)), rows, 2 * _UNIT - scale)
+    """Correlations of the columns (d, d) at ``scale`` bits; 0 where one is constant. Error 2^-16."""
+    rows = standardised(given, spread, UNIT, unit=True)._ring_share()
+    share = given._context.protocol.matmul(rows.map(layout.transpose(None)), rows, 2 * UNIT - scale)
     return SecureArray(given._context, share, scale, 1.0 + 2.0**-12)
 
 
 def covariances(given: Centred, spread: Spread, scale: int) -> SecureArray:
-    """Covariances of the columns (d, d) at ``scale`` bits. Error: 2^-17 of the product of the two deviations."""
-    context, proto = given._context, given._context.protocol
-    width = given.rows.shape[1]
-    matrix = correlations(given, spread, _UNIT)._ring_share()
+    """Covariances of the columns (d, d) at ``scale`` bits. Error: 2^-16 of the product of the two deviations."""
+    return covariances_of(correlations(given, spread, UNIT), spread, scale)
+
+
+def covariances_of(matrix: SecureArray, spread: Spread, scale: int) -> SecureArray:
+    """Covariances at ``scale`` bits from correlations (d, d) at ``UNIT`` bits."""
+    context, proto = spread.context, spread.context.protocol
+    width = matrix.shape[0]
     fine = 44 - exact.log2_ceil(max(spread.most(), 2.0**-200))
     each = spread.deviation(fine)._ring_share()
     square = layout.broadcast((width, width))
     left, right = (each.map(layout.then(layout.reshape(s), square)) for s in ((width, 1), (1, width)))
-    half = sums.long_product(proto, matrix, left, _UNIT)
+    half = sums.long_product(proto, matrix._ring_share(), left, UNIT)
     share = sums.long_product(proto, half, right, 2 * fine - scale)
     return SecureArray(context, share, scale, exact.square(spread.most()) * 1.01 + 2.0 ** (1 - scale))
 

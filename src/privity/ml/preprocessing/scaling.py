@@ -36,14 +36,15 @@ class _Scale:
     """(x - centre) / scale for secret centres and scales of any size (k,): what the scalers share.
 
     ``inverse`` (k,): 1 / scale, 0 where all shall become 0. ``reach``: |result| stays below 2^reach. ``varies``: flags
-    of the columns that are asked for it.
+    of the columns that are asked for it, None for all. ``short``: a scale may be less than the values' last digit.
     """
 
     def __init__(
         self, centre: SecureArray, unit: Callable[[], SecureArray], inverse: SecureArray, reach: int, varies:
-        SecureArray
+        SecureArray | None, short: bool = False
     ) -> None:
         self.centre, self._made, self.inverse, self.reach, self.varies = centre, unit, inverse, reach, varies
+        self._short = short
         self._unit: SecureArray | None = None
 
     @property
@@ -67,6 +68,7 @@ class _Scale:
         if clip is not None and within is None:
             # a little less, so that rounding cannot pass ``clip``
             limit = self.unit.multiply(np.asarray(clip * (1 - 2.0**-16)), scale=moved.scale) - 2 * 2.0**-moved.scale
+            limit = maximum(limit, 0.0) if self._short else limit
             moved = maximum(minimum(moved, limit), -limit)
         elif within is None:
             guard_within(moved, self.unit, self.reach, self.varies, _too_far(scaler, what, self.reach))
@@ -170,7 +172,7 @@ class MinMaxScaler(Transform):
             self.data_min_ = minimum(smallest_of(x + away, axis=0), bound)._stated(bound)
             self.data_max_ = maximum(largest_of(x - away, axis=0), -bound)._stated(bound)
         width = (self.data_max_ - self.data_min_)._stated(2 * bound)
-        self._scale = _inverse(self, self.data_min_, width, _reach(table, _FAR), 0)
+        self._scale = _inverse(self, self.data_min_, width, _reach(table, _FAR), None)
         self.inverse_range_ = self._scale.inverse
         self._own = weakref.ref(table)
         self.feature_names_out_ = table.feature_names
@@ -188,8 +190,9 @@ class RobustScaler(Transform):
     """(x - median) / distance between the quartiles of all owners' rows; both stay secret. Outliers do not move them.
 
     Whatever bound the schema states: error 2^-16 of the result, and a unit in the last place of the values. A column
-    whose quartiles are equal is centred only, in its table's unit; quartiles closer than 4 units in the
-    last place (2^-28 of the unit) fail a guard. Padding and empty cells become 0 and do not count. ``quantile_range``:
+    whose quartiles are equal is centred only, as in scikit-learn: what is left is as large as its values, so the guard
+    below fails where they lie 2^14 from the median or more. Quartiles closer than 4 units in the last place (2^-28 of
+    the column's unit) fail a guard. Padding and empty cells become 0 and do not count. ``quantile_range``:
     in percent. ``clip``: public bound to which the results are cut. Cost: one sort a column. Without ``clip`` a guard
     asks (10 bytes a value) that the root of the sum of squares of a column's results stays below 2^14, or 64
     sqrt(rows).
@@ -217,20 +220,24 @@ class RobustScaler(Transform):
         at = np.array([low, 50.0, high]) / 100
         lower, self.center_, upper = quantile(x, at, axis=0, valid=keep)
         width = (upper - lower)._stated(2 * x.bound)
-        self._scale = _inverse(self, self.center_, width, _reach(table, _VERY_FAR), 1)
+        units = [table.column(n).field.unit for n in self.columns_]
+        self._scale = _inverse(self, self.center_, width, _reach(table, _VERY_FAR), units)
         self.inverse_scale_ = self._scale.inverse
         self.feature_names_out_ = table.feature_names
         return self
 
     def transform(self, table: Table) -> Table:
         self.fitted("center_")
-        z = self._scale.applied(self, table, None, "distances between quartiles from the median", self.clip)
+        what = "distances between quartiles (of 1, where these are equal) from the median"
+        z = self._scale.applied(self, table, None, what, self.clip)
         return numbers_out(table, self.columns_, z, clean=True)
 
 
-def _inverse(scaler: Transform, centre: SecureArray, width: SecureArray, reach: int, instead: int) -> _Scale:
-    """The scale ``width``, and where that is 0 the scale ``instead`` (1; 0: results are 0). Guarded: it is 0, or LEAST
-    units in the last place at least."""
+def _inverse(
+    scaler: Transform, centre: SecureArray, width: SecureArray, reach: int, units: Sequence[float] | None
+) -> _Scale:
+    """The scale ``width``, and where that is 0 the scale 1 in the column's own measure (``units``: of the columns), or
+    results are 0 (None). Guarded: it is 0, or LEAST units in the last place at least."""
     context, proto = width._context, width._context.protocol
     unit = 2.0**-width.scale
     low = (stack([width - unit, width - LEAST * unit]) < 0).numeric()
@@ -241,14 +248,27 @@ def _inverse(scaler: Transform, centre: SecureArray, width: SecureArray, reach: 
         f"{type(scaler).__name__}: of {', '.join(names)}, one varies by less than {LEAST:g} units in the last place, "
         "so it has no digits to scale by; state a smaller bound in its schema",
     )
-    full = (width + flat if instead else width)._stated(width.bound + 1.0)
     bits = RANGE_BITS - 1 - reach - width.scale
+    bound = 2.0**width.scale / LEAST * 1.01
+    full = (width if units is None else width + flat)._stated(width.bound + 1.0)
     length = approx.bits_for(full.bound, full.scale)
     share = roots.reciprocal(proto, full._ring_share(), full.scale, length, bits, signed=False)
-    if not instead:
+    if units is None:
         share = proto.mul(share, (1 - flat)._ring_share())
-    inverse = SecureArray(context, share, bits, 2.0**width.scale / LEAST * 1.01)
-    return _Scale(centre, lambda: full, inverse, reach, 1 - flat * (1 - instead))
+        return _Scale(centre, lambda: full, SecureArray(context, share, bits, bound), reach, 1 - flat)
+    # 1 in the column's measure is 1 / unit here; its inverse is a power of two, exactly
+    more = [int(u * 2.0**bits) - (1 << bits) for u in units]
+    share = proto.add(share, proto.mul_public(flat._ring_share(), layout.constants(more)))
+    # More than all values counts as well. Where 1 is less than their last digit, none but the median is within reach.
+    clip: float | None = getattr(scaler, "clip", None)
+    most = 1.0 if clip is None else max(1.0, 4.0 / clip)
+    ones = [int(min(1.0 / u, most) * 2.0**width.scale) for u in units]
+    one = SecureArray(
+        context, proto.mul_public(flat._ring_share(), layout.constants(ones)), width.scale, min(1.0 / min(units), most)
+    )
+    inverse = SecureArray(context, share, bits, max(bound, *units))
+    short = clip is not None and min(ones) * clip < 4.0
+    return _Scale(centre, lambda: width + one, inverse, reach, None, short)
 
 
 def _reach(table: Table, least: int) -> int:
