@@ -130,7 +130,9 @@ def covariance(draw: Draw) -> Case:
     n, d = max(3, draw.rows(3, 300)), draw.whole(2, 4)
     x, bound, note = _matrix(draw, n, d)
     deviations = shared(x).std(0, ddof=1)
-    error = Digits(ULP, bound, n).product(deviations[:, None], deviations[None, :])
+    off = Digits(ULP, bound, n).deviation(deviations)  # opened are deviations and correlations, and multiplied
+    one, other = deviations[:, None], deviations[None, :]
+    error = one * off[None, :] + other * off[:, None] + off[:, None] * off[None, :]
     return Case(
         lambda s, v: stats.covariance(v["x"]),
         lambda: np.cov(shared(x).T),
