@@ -15,9 +15,10 @@ import numpy as np
 
 from ...array import SecureArray
 from ...errors import UsageError
-from ...functions import concatenate, maximum, minimum, quantile, stack
+from ...functions import concatenate, maximum, minimum, stack
 from ...functions import max as largest_of
 from ...functions import min as smallest_of
+from ...functions.order import finer_quantile
 from ...functions.spread import LEAST, guard_within
 from ...mpc import approx, roots
 from ...mpc.spread import long_product
@@ -189,13 +190,13 @@ class MinMaxScaler(Transform):
 class RobustScaler(Transform):
     """(x - median) / distance between the quartiles of all owners' rows; both stay secret. Outliers do not move them.
 
-    Whatever bound the schema states: error 2^-16 of the result, and a unit in the last place of the values. A column
-    whose quartiles are equal is centred only, as in scikit-learn: what is left is as large as its values, so the guard
-    below fails where they lie 2^14 from the median or more. Quartiles closer than 4 units in the last place (2^-28 of
-    the column's unit) fail a guard. Padding and empty cells become 0 and do not count. ``quantile_range``:
-    in percent. ``clip``: public bound to which the results are cut. Cost: one sort a column. Without ``clip`` a guard
-    asks (10 bytes a value) that the root of the sum of squares of a column's results stays below 2^14, or 64
-    sqrt(rows).
+    Whatever bound the schema states: error 2^-16 of the result, and a unit in the last place of the values, or one and
+    a quarter for each time the scale that a value lies from the median. A column whose quartiles are equal is centred
+    only, as in scikit-learn: what is left is as large as its values, so the guard below fails where they lie 2^14 from
+    the median or more. Quartiles closer than 4 units in the last place (2^-28 of the column's unit) fail a guard.
+    Padding and empty cells become 0 and do not count. ``quantile_range``: in percent. ``clip``: public bound to which
+    the results are cut. Cost: one sort a column. Without ``clip`` a guard asks (10 bytes a value) that the root of the
+    sum of squares of a column's results stays below 2^14, or 64 sqrt(rows).
 
     After fit: ``center_``, ``inverse_scale_`` (k,), secret and in the table's units; ``columns_``.
     """
@@ -218,8 +219,8 @@ class RobustScaler(Transform):
         self.columns_ = chosen(self, table, is_number, _NUMBERS)
         x, keep = table.block(self.columns_), filled(table, self.columns_)
         at = np.array([low, 50.0, high]) / 100
-        lower, self.center_, upper = quantile(x, at, axis=0, valid=keep)
-        width = (upper - lower)._stated(2 * x.bound)
+        lower, self.center_, upper = finer_quantile(x, at, 0, keep, _EXTRA)
+        width = (upper - lower).rescaled(x.scale)._stated(2 * x.bound)
         units = [table.column(n).field.unit for n in self.columns_]
         self._scale = _inverse(self, self.center_, width, _reach(table, _VERY_FAR), units)
         self.inverse_scale_ = self._scale.inverse
@@ -257,7 +258,8 @@ def _inverse(
         share = proto.mul(share, (1 - flat)._ring_share())
         return _Scale(centre, lambda: full, SecureArray(context, share, bits, bound), reach, 1 - flat)
     # 1 in the column's measure is 1 / unit here; its inverse is a power of two, exactly
-    more = [int(u * 2.0**bits) - (1 << bits) for u in units]
+    inverses = [min(u, 2.0 ** (RANGE_BITS - 2 - bits)) for u in units]  # none is used but for 0 where one is cut
+    more = [int(u * 2.0**bits) - (1 << bits) for u in inverses]
     share = proto.add(share, proto.mul_public(flat._ring_share(), layout.constants(more)))
     # More than all values counts as well. Where 1 is less than their last digit, none but the median is within reach.
     clip: float | None = getattr(scaler, "clip", None)
@@ -266,7 +268,7 @@ def _inverse(
     one = SecureArray(
         context, proto.mul_public(flat._ring_share(), layout.constants(ones)), width.scale, min(1.0 / min(units), most)
     )
-    inverse = SecureArray(context, share, bits, max(bound, *units))
+    inverse = SecureArray(context, share, bits, max(bound, *inverses))
     short = clip is not None and min(ones) * clip < 4.0
     return _Scale(centre, lambda: width + one, inverse, reach, None, short)
 
