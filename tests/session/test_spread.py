@@ -346,7 +346,8 @@ def test_robust_scaler_leaves_columns_with_equal_quartiles_in_their_own_measure(
         want = plain.RobustScaler().fit_transform(x)
         want = want if clip is None else np.clip(want, -clip, clip)
         off = np.abs(got - want)
-        assert np.all(off <= 2.0**-15 * np.maximum(1, np.abs(want)) + np.array(units) * [2.0**-29, 2.0**-28, 0, 2.0**-12])
+        last = np.array(units) * [2.0**-29, 2.0**-28, 0, 2.0**-12]
+        assert np.all(off <= 2.0**-15 * np.maximum(1, np.abs(want)) + last)
     far = {"o": table_inputs(info, x * [1e4, 1, 1, 1])}
     with pytest.raises(RangeViolated, match="c0"):
         pv.simulate(lambda s: program(s, None), inputs=far, tables={"t": info})

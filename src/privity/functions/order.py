@@ -301,8 +301,8 @@ _FINER = 4  # bits by which a product of a gap and a part is finer than the resu
 def between_rows(ordered: SecureArray, wanted: npt.NDArray[np.float64], extra: int = 0) -> SecureArray:
     """Quantiles (lanes, k) for public ``wanted`` (k,) of lanes (lanes, n) in ascending order, interpolated linearly.
 
-    ``extra``: fractional bits more. Error: that of a truncation and 2^-4 units (one truncation), or 2^-3 and 2^-48 of the gap where gaps may pass 2^28
-    units (two more).
+    ``extra``: fractional bits more. Error: that of a truncation and 2^-4 units (one truncation), or 2^-3 and 2^-48 of
+    the gap where gaps may pass 2^28 units (two more).
     """
     n = ordered.shape[1]
     place = wanted * (n - 1)

@@ -19,7 +19,8 @@ def quantile(x: SecureArray, q: npt.ArrayLike, *, valid: SecureArray | None = No
 
     A quantile is the value of one or two rows, so what counts is how many rows lie on its smaller side, itself
     included: minimum and maximum stay suppressed, and a median needs twice the minimum group less one. Error: 1.2 ulp;
-    with a mask an ulp and 2^-17 of the gap that is interpolated. Cost: a ``sort``; with a mask n comparisons for each q more.
+    with a mask an ulp and 2^-17 of the gap that is interpolated. Cost: a ``sort``; with a mask n comparisons for each q
+    more.
     """
     if x.ndim != 1:
         raise ShapeError(f"quantile: expected x of shape (n,), got {x.shape}")
