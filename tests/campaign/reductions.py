@@ -471,7 +471,7 @@ def _moments(name: str) -> Callable[[Draw], Case]:
             error = digits.product(deviations[:, None], deviations[None, :])
             within = Within("privity.cov", absolute=error if d > 1 else error[0, 0])
         else:
-            lost = digits.unit / 4 / np.maximum(deviations, digits.unit)
+            lost = digits.lost / np.maximum(deviations, digits.unit)
             error = 2.0**-16 + lost[:, None] + lost[None, :]
             within = Within("privity.corrcoef", absolute=error if d > 1 else error[0, 0])
         return Case(

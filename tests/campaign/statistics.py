@@ -151,7 +151,7 @@ def correlation(draw: Draw) -> Case:
     least = seen.std(0).min()
     with np.errstate(all="ignore"):
         want = np.nan_to_num(np.corrcoef(seen.T))
-    lost = Digits(ULP, bound, n).unit / 4 / np.maximum(seen.std(0), ULP)  # what few units in the last place lose
+    lost = Digits(ULP, bound, n).lost / np.maximum(seen.std(0), ULP)  # what few units in the last place lose
     return Case(
         lambda s, v: stats.correlation(v["x"]),
         want,

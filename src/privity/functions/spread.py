@@ -53,8 +53,8 @@ def centred(
     """x (n, d) less the mean of each column; ``mask`` (n, d) or (n, 1) flags of the cells that count (x is 0 in others
     or not), ``counts`` their sums. ``joint``: for sums of squares over all columns together (``spread_of`` with joint).
 
-    Error: three units of 2^-EXTRA of a unit in the last place of x; a unit or more of x only where bound^2 rows passes
-    2^58 units. Rounds: 4 or 6, with a mask about 45. Bytes per party and element: 10 where bound^2 rows passes 2^46
+    Error: three units of 2^-EXTRA of a unit in the last place of x; a unit or more of x only where bound * rows passes
+    2^56 units. Rounds: 4 or 6, with a mask about 45. Bytes per party and element: 10 where bound^2 rows passes 2^46
     units, else 0; with a mask 8 more.
     """
     context, proto = x._context, x._context.protocol

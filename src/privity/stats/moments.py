@@ -74,10 +74,10 @@ class Variance:
 def covariance(x: SecureArray, *, valid: SecureArray | None = None, ddof: int = 1) -> Covariance:
     """Covariance matrix of the columns, x (n, d) with n rows -> (d, d); ``valid`` (n,). Whatever bounds and offsets.
 
-    Error when opened: 2^-16 of the product of the two deviations, and what deviations below 2^6 units of x lose (a
-    quarter of a unit of x each). ``value`` has as many fractional bits as fit beside bound^2, 36 or those of the
-    values, and an error of two of its units more; ``open`` opens deviations and correlations, which have more digits,
-    and multiplies them. Bytes per party and element: 20, with a mask 28.
+    Error when opened: 2^-16 of the product of the two deviations, and for each the other times a quarter of a unit of x
+    (a unit of those that are left where bound * rows passes 2^56 units). ``value`` has as many fractional bits as fit
+    beside bound^2, 36 or those of the values, and an error of two of its units more; ``open`` opens deviations and
+    correlations, which have more digits, and multiplies them. Bytes per party and element: 20, with a mask 28.
     """
     given = cells("covariance", _matrix("covariance", x), valid, by_cell=False)
     centred = given.centred()
