@@ -316,7 +316,8 @@ class Table:
 
     @property
     def squares(self) -> SecureArray:
-        """Sum of the squares of each feature, (d,), in units, to 2^-28; empty cells do not count."""
+        """Sum of the squares of each feature, (d,), in units; empty cells do not count. Less by up to 2^-28 for each
+        owner (2^-30 for each row, if rows are not as they were brought): ``stats.variance`` has all digits."""
         return self.moments(self.feature_names)[1]
 
     def moments(self, names: Sequence[str]) -> SecureArray:

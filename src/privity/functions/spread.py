@@ -59,8 +59,8 @@ def centred(
     or not), ``counts`` their sums, or what ``sums.secret_count`` made of them. ``joint``: for sums of squares over all
     columns together (``spread_of`` with joint).
 
-    Error: three units of 2^-EXTRA of a unit in the last place of x; a unit or more of x only where bound^2 rows passes
-    2^58 units. Rounds: 4 or 6, with a mask about 45. Bytes per party and element: 10 where bound^2 rows passes 2^46
+    Error: three units of 2^-EXTRA of a unit in the last place of x; a unit or more of x only where bound * rows passes
+    2^56 units. Rounds: 4 or 6, with a mask about 45. Bytes per party and element: 10 where bound^2 rows passes 2^46
     units, else 0; with a mask 8 more.
     """
     context, proto = x._context, x._context.protocol
@@ -296,26 +296,30 @@ def standardised(given: Centred, spread: Spread, scale: int, *, unit: bool = Fal
     return SecureArray(context, share, scale, most * (1 + 2.0**-12) + 2.0**-scale)
 
 
-_UNIT = 28  # fractional bits of columns of length 1
+UNIT = 28  # fractional bits of columns of length 1, and of correlations that are multiplied
 
 
 def correlations(given: Centred, spread: Spread, scale: int) -> SecureArray:
-    """Correlations of the columns (d, d) at ``scale`` bits; 0 where one is constant. Error 2^-17 at 18 bits."""
-    rows = standardised(given, spread, _UNIT, unit=True)._ring_share()
-    share = given._context.protocol.matmul(rows.map(layout.transpose(None)), rows, 2 * _UNIT - scale)
+    """Correlations of the columns (d, d) at ``scale`` bits; 0 where one is constant. Error 2^-16."""
+    rows = standardised(given, spread, UNIT, unit=True)._ring_share()
+    share = given._context.protocol.matmul(rows.map(layout.transpose(None)), rows, 2 * UNIT - scale)
     return SecureArray(given._context, share, scale, 1.0 + 2.0**-12)
 
 
 def covariances(given: Centred, spread: Spread, scale: int) -> SecureArray:
-    """Covariances of the columns (d, d) at ``scale`` bits. Error: 2^-17 of the product of the two deviations."""
-    context, proto = given._context, given._context.protocol
-    width = given.rows.shape[1]
-    matrix = correlations(given, spread, _UNIT)._ring_share()
+    """Covariances of the columns (d, d) at ``scale`` bits. Error: 2^-16 of the product of the two deviations."""
+    return covariances_of(correlations(given, spread, UNIT), spread, scale)
+
+
+def covariances_of(matrix: SecureArray, spread: Spread, scale: int) -> SecureArray:
+    """Covariances at ``scale`` bits from correlations (d, d) at ``UNIT`` bits."""
+    context, proto = spread.context, spread.context.protocol
+    width = matrix.shape[0]
     fine = 44 - exact.log2_ceil(max(spread.most(), 2.0**-200))
     each = spread.deviation(fine)._ring_share()
     square = layout.broadcast((width, width))
     left, right = (each.map(layout.then(layout.reshape(s), square)) for s in ((width, 1), (1, width)))
-    half = sums.long_product(proto, matrix, left, _UNIT)
+    half = sums.long_product(proto, matrix._ring_share(), left, UNIT)
     share = sums.long_product(proto, half, right, 2 * fine - scale)
     return SecureArray(context, share, scale, exact.square(spread.most()) * 1.01 + 2.0 ** (1 - scale))
 

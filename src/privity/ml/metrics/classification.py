@@ -14,7 +14,7 @@ from ...functions import clip, concatenate, log, matmul, one_hot, stack
 from ...functions.nullable import listwise
 from ...functions.ratio import ratio
 from ..parameters import arguments
-from .sample import binary, check_rows, probability, row_weights, weighted_mean, weighted_sum
+from .sample import binary, check_rows, probability, row_weights, weighted_share, weighted_sum
 
 
 @arguments
@@ -37,7 +37,7 @@ def accuracy_score(
         right = ~(truth ^ y_pred)
     else:
         right = y_true.numeric() == y_pred
-    return weighted_mean(right.numeric(), weight)
+    return weighted_share(right.numeric(), weight)
 
 
 @arguments
@@ -55,7 +55,7 @@ def log_loss(
     labels, p = binary("log_loss", y_true, "y_true", valid), probability(y_proba)
     given = (1 - p + labels * (p * 2 - 1))._stated(1.0 + 2.0**-7)
     loss = -log(clip(given, 2.0**-p.scale, 1.0))
-    return weighted_mean(loss._stated(min(loss.bound, 0.7 * p.scale + 1)), weight)
+    return weighted_share(loss._stated(min(loss.bound, 0.7 * p.scale + 1)), weight)
 
 
 @arguments
@@ -70,7 +70,7 @@ def brier_score_loss(
     if weight is None:
         return error.matmul(error) * (1.0 / y_true.shape[0])
     error = error._stated(1.0 + 2.0**-7)
-    return weighted_mean(error * error, weight)
+    return weighted_share(error * error, weight)
 
 
 # -- counts of right and wrong ---------------------------------------------------------------------------------------

@@ -152,11 +152,11 @@ class OrdinalEncoder(Transform):
 class KBinsDiscretizer(Transform):
     """Numbers as ``n_bins`` categories "bin 0", "bin 1" ..., by secret edges: quantiles of all rows, or equal widths.
 
-    A value on an edge belongs to the bin above it. A value that fills more than a bin has one of its own, and the
-    others share the rest (functions/cuts.py); without such values edges are those of ``numpy.quantile``. Fewer values
-    than bins leave bins empty, as which edges are equal stays secret. Empty cells stay empty. Cost: ``cuts.cut_points``
-    ("quantile") or two tournaments a column ("uniform"), and n_bins - 1 comparisons a value. After fit: ``bin_edges_``
-    (n_bins - 1, k), secret and in units.
+    A value on an edge belongs to the bin above it. A value that fills more than a bin has one of its own (of three bins
+    or more), and the others share the rest (functions/cuts.py); without such values edges are those of
+    ``numpy.quantile``. Fewer values than bins leave bins empty, as which edges are equal stays secret. Empty cells stay
+    empty. Cost: ``cuts.cut_points`` ("quantile") or two tournaments a column ("uniform"), and n_bins - 1 comparisons a
+    value. After fit: ``bin_edges_`` (n_bins - 1, k), secret and in units.
     """
 
     def __init__(
