@@ -243,13 +243,12 @@ def test_the_limit_of_linkages(clinics: Any) -> None:
 
 def long(site: Any) -> None:
     edit_job(site, "steps = 0", "steps = 1000000")
-    site.job.write_text("guards = 1000000  # one a join: the plan counts them\n" + site.job.read_text())
 
 
 @pytest.mark.parametrize("victim", ["compute_1", "lab"])
 def test_a_party_is_killed_in_the_middle_of_a_linkage(clinics: Any, victim: str) -> None:
     long(clinics)
-    running = clinics.start_run("--out", clinics.folder / "out", "--record-view")
+    running = clinics.start_run("--no-plan", "--out", clinics.folder / "out", "--record-view")
     clinics.until_reached(*COMPUTE, *OWNERS)
     clinics.kill(victim, signal.SIGKILL)
     clinics.assert_failed(running.finish(), 3, f"{victim} was killed (SIGKILL)", "no result was written")
@@ -258,7 +257,7 @@ def test_a_party_is_killed_in_the_middle_of_a_linkage(clinics: Any, victim: str)
 
 def test_killed_in_a_linkage_on_hosts_of_their_own(clinics: Any) -> None:
     long(clinics)
-    parties = {name: clinics.start_run("--party", name) for name in (*COMPUTE, *OWNERS)}
+    parties = {name: clinics.start_run("--no-plan", "--party", name) for name in (*COMPUTE, *OWNERS)}
     clinics.until_reached()
     parties.pop("compute_2").signal(signal.SIGKILL)
     for name, running in parties.items():
@@ -288,6 +287,6 @@ def test_a_receiver_sees_masked_shares_of_what_was_opened_and_nothing_else(clini
         at = [line["name"] for line in mine].index("linked rows")
         words = data[3 * at : 3 * at + 3]
         assert int(words.sum(dtype=np.uint64)) == 40 == report["output"]["rows"]
-        assert (words > 2**32).all()  # each alone is noise: below 2^32 with a chance of 2^-30
+        assert (words > 2**24).all()  # each alone is noise: one of six is below 2^24 with a chance of 2^-37
         views.append(words)
     assert not np.intersect1d(*views).size
