@@ -24,7 +24,10 @@ LAYERS = {
     5: ("ml", "stats", "torch"),
     6: ("jobs",),
     7: ("data", "node"),
-    8: ("demo", "bench", "report", "cli", "entry", "testing", "serve", "console", "__main__"),
+    8: (
+        *("demo", "bench", "report", "cli", "party_process", "ending", "entry", "testing", "serve", "console"),
+        "__main__",
+    ),
 }
 LAYER = {name: level for level, names in LAYERS.items() for name in names}
 
