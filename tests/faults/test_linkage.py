@@ -265,7 +265,7 @@ def long(site: Any) -> None:
     edit_job(site, "steps = 0", "steps = 1000000")
 
 
-@pytest.mark.parametrize("victim", ["compute_1", "lab"])
+@pytest.mark.parametrize("victim", ["compute_1", pytest.param("lab", marks=pytest.mark.soak)])
 def test_a_party_is_killed_in_the_middle_of_a_linkage(clinics: Any, victim: str) -> None:
     long(clinics)
     running = clinics.start_run("--no-plan", "--out", clinics.folder / "out", "--record-view")
@@ -275,6 +275,7 @@ def test_a_party_is_killed_in_the_middle_of_a_linkage(clinics: Any, victim: str)
     assert [len(log(clinics, owner)) for owner in OWNERS] == [1, 1]  # the keys were shared, so it counts
 
 
+@pytest.mark.soak  # as test_peers.py has it for a loop
 def test_killed_in_a_linkage_on_hosts_of_their_own(clinics: Any) -> None:
     long(clinics)
     parties = {name: clinics.start_run("--no-plan", "--party", name) for name in (*COMPUTE, *OWNERS)}
