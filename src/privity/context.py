@@ -404,13 +404,13 @@ class Context:
         total = self._guards[0][2]
         for _, _, more in self._guards[1:]:
             total = self.protocol.add(total, more)
-        self._guards = []
         proto = self.protocol
         flag = common_numbers.compared(self, lambda: proto.b2a(proto.invert(proto.is_zero(total))))
         reason = "values stayed within their stated bounds: " + "; ".join(where)
         permit = self._gate.guard(flag, self.parties)
         self.log.opened(RANGE_GUARD, (), self.parties, reason)
         opened = self._open(flag, self.parties, permit)
+        self._guards = []  # not before: what a refusal left unasked must be asked before anything else is opened
         if opened is not None and int(np.asarray(opened).reshape(-1)[0]) != 0:
             asked = " or ".join(where)
             self.end(RangeViolated(f"{what} {asked}; results would be wrong, so the session has ended.{advice}"))
