@@ -92,7 +92,7 @@ def padded(count: int) -> Local:
 
 def total(axis: int | tuple[int, ...] | None, keepdims: bool) -> Local:
     """Sum modulo 2^64."""
-    return lambda x: np.asarray(np.add.reduce(x, axis=axis, dtype=np.uint64, keepdims=keepdims))
+    return lambda x: np.asarray(np.sum(x, axis=axis, keepdims=keepdims, dtype=np.uint64))
 
 
 def put(key: Any, value: Ring) -> Local:
