@@ -164,20 +164,23 @@ class Tweedie(LogLink):
 
 @final
 class NegativeBinomial(LogLink):
-    """Variance mu + dispersion mu^2. Gradient (mu - y) t, expected weight mu t, with t = 1 / (1 + dispersion mu)."""
+    """Variance mu + dispersion mu^2. Gradient (mu - y) t, expected weight mu t, with t = (1 + dispersion) /
+    (1 + dispersion mu): times 1 + dispersion, so that large dispersions keep their digits."""
 
     def __init__(
         self, y: SecureArray, offset: SecureArray | None, ratio: float, dispersion: float, mean: SecureArray
     ) -> None:
         super().__init__(y, offset, ratio)
         self.dispersion = mean * dispersion  # of y over its mean
+        self._share = reciprocal(self.dispersion + 1, at_most=1.01, scale=24)  # 1 / (1 + dispersion)
         self.weight_bound = ratio * 1.001
 
     def evaluate(self, linear: SecureArray) -> tuple[SecureArray, SecureArray | None]:
         mu = exp(self.predictor(linear))
-        t = reciprocal(mu * self.dispersion + 1, at_most=1.01)
+        middle = mu.multiply(1 - self._share, scale=24) + self._share
+        t = reciprocal(middle, at_most=2.0**17, scale=20)  # middle lies between mu and 1, and mu above 2^-16
         both = stack([mu - self.y, mu]) * t
-        return both[0], both[1]
+        return both[0]._stated(self.ratio * 2.0**6), both[1]
 
     def deviances(self, linear: SecureArray) -> SecureArray:
         """y log(y / mu) - (y + 1 / a) log((1 + a y) / (1 + a mu)), with a the dispersion of y over its mean."""
