@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..array import SecureArray
+from ..functions import max as highest
+from ..functions import minimum
 from ..functions.spread import guard_within
 from ..mpc import spread as sums
 from ..ring import exact, layout
 from ..types import RANGE_BITS
-from .normal_units import normalised
+from .normal_units import normalised, over_units
 
 _LONG = 52  # bits of a factor of a long product, less its sign and one
+_WIDEST = 30  # log2, at 24 fractional bits and two more, of what smoothing ends at
+_LARGEST = 64.0  # of a variance that others are smoothed by, in units
 _FAR = 12  # log2 of how many units a row may lie from the centre
 
 
@@ -23,6 +27,8 @@ class ColumnUnits:
     unit: SecureArray
     inverse: SecureArray
     varies: SecureArray
+    exponent: SecureArray
+    """log2 of the unit, whole numbers; 0 for constant columns."""
 
     @staticmethod
     def of(what: str, x: SecureArray, valid: SecureArray | None) -> tuple[SecureArray, ColumnUnits]:
@@ -31,7 +37,7 @@ class ColumnUnits:
         found = normalised(what, x, valid, True)
         assert found.centre is not None
         varies = SecureArray(x._context, found._spread.varies(), 0, 1.0)
-        units = ColumnUnits(found.centre, found.unit(), found.inverse(), varies)
+        units = ColumnUnits(found.centre, found.unit(), found.inverse(), varies, SecureArray(x._context, found.exponent, 0, 64.0))
         return found.values.rescaled(min(found.values.scale, bits)).rescaled(bits), units
 
     def applied(self, what: str, x: SecureArray, valid: SecureArray | None) -> SecureArray:
@@ -49,6 +55,19 @@ class ColumnUnits:
             proto, moved._ring_share(), self.inverse._ring_share().map(wide), fine + self.inverse.scale - bits
         )
         return SecureArray(context, share, bits, exact.exp2(_FAR))
+
+    def of_the_largest(self, variance: SecureArray, part: float) -> SecureArray:
+        """``part`` of the largest of all columns' variances in the units of the data, in each column's own: (d,), from
+        variances (d,) in these. At most 2^8. Relative error 2^-16. About 120 rounds."""
+        context, proto = variance._context, variance._context.protocol
+        off = 128.0 * (self.varies - 1)  # a constant column has no unit
+        largest = highest((self.exponent + off)._stated(256.0))._fitted(self.exponent.shape)
+        apart = proto.mul_public(proto.sub(largest, self.exponent._ring_share()), layout.constant(2))
+        low = over_units(context, 1.0, proto.neg(apart), 0, 18)._stated(1.01)
+        found = highest(variance.rescaled(18).multiply(low, scale=18)._stated(variance.bound))
+        most = minimum(found, _LARGEST)._stated(_LARGEST)  # variances are about 1, more where few rows count
+        each = over_units(context, part, apart, 0, 24, _WIDEST)._stated(exact.exp2(8))
+        return each.multiply(most, scale=24)._stated(exact.exp2(8) * _LARGEST)
 
     def means(self, mean: SecureArray) -> SecureArray:
         """Means (k, d) in the units of the data, at 24 fractional bits or as many as their bound leaves."""

@@ -28,6 +28,7 @@ from .gaussian import feature_bound_for, log_densities
 from .points import Points, points, same_columns, within
 
 _SHARE_BITS = 24  # of class shares, means and variances
+_OF_LARGEST = 1e-9  # of the largest variance of a column, added to all: scikit-learn's smoothing
 _LEAST_VARIANCE = 2.0**-6  # that smoothing takes each column to have at least, in its unit
 
 
@@ -142,8 +143,8 @@ class GaussianNB(NaiveBayes):
         share = ratio(count, count.sum(), 1.0, scale=_SHARE_BITS)
         own = _own_variances(share, mean, variance)
         smooth = own.multiply(np.asarray(self.var_smoothing), scale=30)._stated(most) + self.var_smoothing / 64
-        smooth = smooth.rescaled(_SHARE_BITS)
-        self._mean, self._variance = mean, (variance + smooth)._stated(most)
+        smooth = smooth.rescaled(_SHARE_BITS) + self._units.of_the_largest(own, _OF_LARGEST)
+        self._mean, self._variance = mean, variance + smooth
         self.epsilon_ = self._units.variances(smooth.reshape((1, -1)))
         self.theta_, self.var_ = self._units.means(mean), self._units.variances(self._variance)
         self.class_prior_ = share if self.priors is None else context.constant(self._priors(), scale=_SHARE_BITS)
