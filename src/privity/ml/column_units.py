@@ -13,7 +13,7 @@ from ..ring import exact, layout
 from ..types import RANGE_BITS
 from .normal_units import normalised, over_units
 
-_LONG = 52  # bits of a factor of a long product, less its sign and one
+_LONG = 60  # bits of a product
 _WIDEST = 30  # log2, at 24 fractional bits and two more, of what smoothing ends at
 _LARGEST = 64.0  # of a variance that others are smoothed by, in units
 _FAR = 12  # log2 of how many units a row may lie from the centre
@@ -36,23 +36,27 @@ class ColumnUnits:
         bits = x._context.fraction_bits
         found = normalised(what, x, valid, True)
         assert found.centre is not None
-        varies = SecureArray(x._context, found._spread.varies(), 0, 1.0)
-        units = ColumnUnits(found.centre, found.unit(), found.inverse(), varies, SecureArray(x._context, found.exponent, 0, 64.0))
+        context, spread = x._context, found._spread
+        fine = _fine(found.centre)
+        inverse = SecureArray(context, spread.inverse(_LONG - _FAR - fine + spread.scale), _LONG - _FAR - fine, 2.0**_FAR)
+        varies, exponent = SecureArray(context, spread.varies(), 0, 1.0), SecureArray(context, found.exponent, 0, 64.0)
+        units = ColumnUnits(found.centre, found.unit(), inverse, varies, exponent)
         return found.values.rescaled(min(found.values.scale, bits)).rescaled(bits), units
 
     def applied(self, what: str, x: SecureArray, valid: SecureArray | None) -> SecureArray:
-        """Other rows x (n, d) in the same units, guarded to lie within 2^12 of them: 100 bytes per party and element."""
+        """Other rows x (n, d) in the same units, guarded to lie within 2^12 of them: 80 bytes per party and element."""
         context, proto = x._context, x._context.protocol
         reach = x.bound + self.centre.bound
-        fine = max(1, min(self.centre.scale, _LONG - exact.log2_ceil(reach)))
+        fine = _fine(self.centre)
         moved = (x.rescaled(fine) - self.centre.rescaled(fine))._stated(reach)
         moved = moved if valid is None else (moved * valid.reshape((-1, 1)))._stated(reach)
         unit = self.unit.rescaled(fine)
         hint = f"{what}: x lies within 2^{_FAR} deviations of the mean of its column in fit: leave out rows far away"
         guard_within(moved, unit, _FAR, self.varies, hint)
         wide, bits = layout.broadcast(moved.shape), context.fraction_bits
-        share = sums.long_product(
-            proto, moved._ring_share(), self.inverse._ring_share().map(wide), fine + self.inverse.scale - bits
+        # products of what lies within 2^12 units fit, whatever the bounds of both
+        share = proto.mul(
+            moved._ring_share(), self.inverse._ring_share().map(wide), max(0, fine + self.inverse.scale - bits)
         )
         return SecureArray(context, share, bits, exact.exp2(_FAR))
 
@@ -73,7 +77,7 @@ class ColumnUnits:
         """Means (k, d) in the units of the data, at 24 fractional bits or as many as their bound leaves."""
         context, proto = mean._context, mean._context.protocol
         size = exact.log2_ceil(self.centre.bound)
-        fine = max(1, min(24, _LONG + 4 - size))
+        fine = max(1, min(24, 56 - size))
         share = sums.long_product(
             proto, mean._ring_share(), self.unit._fitted(mean.shape), mean.scale + self.unit.scale - fine
         )
@@ -85,9 +89,14 @@ class ColumnUnits:
         size = exact.log2_ceil(self.unit.bound)
         if 2 * size > RANGE_BITS - 6:
             return None
-        unit, middle = self.unit._fitted(variance.shape), _LONG - 2 - size
+        unit, middle = self.unit._fitted(variance.shape), 50 - size
         once = sums.long_product(proto, variance._ring_share(), unit, variance.scale + self.unit.scale - middle)
         fine = max(1, min(40, RANGE_BITS - 6 - 2 * size))
         return SecureArray(
             context, sums.long_product(proto, once, unit, middle + self.unit.scale - fine), fine, exact.exp2(2 * size + 2)
         )
+
+
+def _fine(centre: SecureArray) -> int:
+    """Fractional bits of distances to the centre, so that 1 / unit has its digits beside them."""
+    return max(1, min(centre.scale, _LONG - _FAR - 2 - exact.log2_ceil(2 * centre.bound)))
