@@ -11,7 +11,7 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wi
 from sklearn.preprocessing import StandardScaler
 
 import privity as pv
-from privity.errors import PrivityError, RangeViolated, ShapeError, UsageError
+from privity.errors import RangeViolated, ShapeError, UsageError
 from privity.ml.naive_bayes import BernoulliNB, CategoricalNB, GaussianNB, MultinomialNB, NaiveBayes
 from privity.mpc.plain import InsecurePlain
 from privity.table import Field, TableInfo, table_inputs

@@ -1,4 +1,4 @@
-"""Columns in units of their own, for models of densities: centred, over a secret power of two next to their deviation."""
+"""Columns in units of their own, for densities: centred, over a secret power of two next to the deviation."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ class ColumnUnits:
         assert found.centre is not None
         context, spread = x._context, found._spread
         fine = _fine(found.centre)
-        inverse = SecureArray(context, spread.inverse(_LONG - _FAR - fine + spread.scale), _LONG - _FAR - fine, 2.0**_FAR)
+        scale = _LONG - _FAR - fine
+        inverse = SecureArray(context, spread.inverse(scale + spread.scale), scale, 2.0**_FAR)
         varies, exponent = SecureArray(context, spread.varies(), 0, 1.0), SecureArray(context, found.exponent, 0, 64.0)
         units = ColumnUnits(found.centre, found.unit(), inverse, varies, exponent)
         return found.values.rescaled(min(found.values.scale, bits)).rescaled(bits), units
@@ -92,9 +93,8 @@ class ColumnUnits:
         unit, middle = self.unit._fitted(variance.shape), 50 - size
         once = sums.long_product(proto, variance._ring_share(), unit, variance.scale + self.unit.scale - middle)
         fine = max(1, min(40, RANGE_BITS - 6 - 2 * size))
-        return SecureArray(
-            context, sums.long_product(proto, once, unit, middle + self.unit.scale - fine), fine, exact.exp2(2 * size + 2)
-        )
+        share = sums.long_product(proto, once, unit, middle + self.unit.scale - fine)
+        return SecureArray(context, share, fine, exact.exp2(2 * size + 2))
 
 
 def _fine(centre: SecureArray) -> int:

@@ -1,7 +1,7 @@
 """Cox's proportional hazards model on shares: one secret sort by duration, then Newton steps on running sums.
 
-Steps are cut to a quarter where the slope of the loss along them says that they went too far, as in newton.py, and where
-they left the range in which exp(x coef) has digits.
+Steps are cut to a quarter where the slope of the loss along them says that they went too far, as in newton.py, and
+where they left the range in which exp(x coef) has digits.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from .design import (
 from .estimator import Rows, rows_of, rows_with
 from .information import Information
 from .linear_model import COEFFICIENTS, LinearModel
-from .newton import dot
 from .metrics.survival import concordance_index
+from .newton import dot
 
 _NAME = "CoxPHRegressor"
 _HINT = (
     f"{_NAME}: standardise the columns (mean square at most 4; {CLIP}); collinear columns: drop one level of each "
-    "one-hot group, or set alpha; levels without an event have no finite coefficient: put them to others, or set alpha; "
-    "give y as 0 and 1 with some events; raise max_iter, linear_bound (up to 12) or coefficient_bound where it did not "
+    "one-hot group, or set alpha; levels without an event have no finite coefficient: put them to others, or set "
+    "alpha; give y as 0 and 1 with some events; raise max_iter, linear_bound (up to 12) or coefficient_bound where it did not "
     "converge"
 )
 _COEF_BITS = 24
@@ -149,7 +149,7 @@ class CoxPHRegressor(LinearModel):
             f"{_NAME}: its steps ended within tol of the optimum; raise max_iter, or set alpha",
         )
         inverse.guard()
-        coef = (coef + move)._stated(self.coefficient_bound * 1.01)  # what was certified is small: a last step for nothing
+        coef = (coef + move)._stated(self.coefficient_bound * 1.01)  # a small one, for nothing
         errors = inverse.standard_errors(1.0 / n)
         if design.inverse is not None:  # for as many rows as the weights add up to
             errors = errors.multiply(sqrt(design.inverse), scale=errors.scale)
@@ -276,8 +276,8 @@ class _Search:
         rows = [self.anchor - coef, self.direction - at.direction, quarter - at.move]
         chosen = concatenate(rows) * back
         drop = (at.drop + back * (self.drop - at.drop))._stated(at.drop.bound)
-        found = ((x + chosen[i * d : (i + 1) * d])._stated(coef.bound) for i, x in enumerate((coef, at.direction, at.move)))
-        return _Search(*found, drop)
+        parts = enumerate((coef, at.direction, at.move))
+        return _Search(*((x + chosen[i * d : (i + 1) * d])._stated(coef.bound) for i, x in parts), drop)
 
 
 @dataclass(frozen=True)

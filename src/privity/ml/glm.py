@@ -26,7 +26,7 @@ from .newton import Predictors, certify, checked, newton
 from .weights import Unit, evened_target
 
 _RATIO = "y over its mean: raise ratio_bound"
-_APART = "the mean of y over that of its weighted rows: leave out rows of weight 0, or give weights nearer to each other"
+_APART = "the mean of y in all rows over that of its weighted rows: leave out rows of weight 0"
 _LARGEST_INVERSE = 2.0**14  # of the mean of a target
 _FARTHEST = 2.0**10  # of a mean with weights or exposures from the mean of all rows
 _FINE = 24
@@ -138,7 +138,8 @@ class LogLinear(LinearModel):
             )  # fmt: skip
             unit = self._infer(given, family, found.coef, scaled, found.information)
             if self.tol is not None:
-                certify(what, found, unit * self.tol if isinstance(unit, float) else unit.multiply(self.tol, scale=unit.scale))
+                small = unit * self.tol if isinstance(unit, float) else unit.multiply(self.tol, scale=unit.scale)
+                certify(what, found, small)
         coef = found.coef
         if self.fit_intercept:
             coef = concatenate([coef[:-1], (coef[-1] + scaled.log_mean).reshape((1,))])

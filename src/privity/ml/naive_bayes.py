@@ -103,8 +103,8 @@ class GaussianNB(NaiveBayes):
     is larger. With sample weights these variances are weighted too (scikit-learn's are not). priors: public class
     probabilities, None: learnt. feature_bound: |x| stays below it (None: its public bound).
 
-    Rounds: about 290 to fit, 190 to predict. Bytes per party and row: about 10 classes + 100 d to fit, 35 classes + 90 d
-    to predict. After fit, all secret: ``theta_`` (classes, d), ``var_`` (classes, d) and ``epsilon_`` (1, d) (None
+    Rounds: about 290 to fit, 190 to predict. Bytes per party and row: about 10 classes + 100 d to fit, 35 classes +
+    90 d to predict. After fit, all secret: ``theta_`` (classes, d), ``var_`` (classes, d) and ``epsilon_`` (1, d) (None
     where the square of the bound has no room), ``class_prior_`` (classes,).
     """
 
