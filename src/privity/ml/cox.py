@@ -46,8 +46,8 @@ _NAME = "CoxPHRegressor"
 _HINT = (
     f"{_NAME}: standardise the columns (mean square at most 4; {CLIP}); collinear columns: drop one level of each "
     "one-hot group, or set alpha; levels without an event have no finite coefficient: put them to others, or set "
-    "alpha; give y as 0 and 1 with some events; raise max_iter, linear_bound (up to 12) or coefficient_bound where it did not "
-    "converge"
+    "alpha; give y as 0 and 1 with some events; raise max_iter, "
+    "linear_bound (up to 12) or coefficient_bound where it did not converge"
 )
 _COEF_BITS = 24
 _LOOSE = 4.0  # times coefficient_bound: what steps that are tried have room for
@@ -69,10 +69,10 @@ class CoxPHRegressor(LinearModel):
     ``CoxPHFitter`` (which uses Efron's form for ties; both agree without ties, and docs/models/cox.md says by how much
     they differ with them).
 
-    alpha: L2 strength. max_iter: Newton steps with a line search, a public number. tol: largest square of
-    Newton's step after them, in standard errors, all coefficients together; that step is taken too. feature_bound: |x| stays below it (None: its public
-    bound, where there is room for it). linear_bound: |x coef| does (at most 12; None: as far as sums over the rows have
-    room for, 8 to 12). coefficient_bound: and |coef|.
+    alpha: L2 strength. max_iter: Newton steps with a line search, a public number. tol: largest square of Newton's step
+    after them, in standard errors, all coefficients together; that step is taken too. feature_bound: |x| stays below
+    it (None: its public bound, where there is room for it). linear_bound: |x coef| does (at most 12; None: as far as
+    sums over the rows have room for, 8 to 12). coefficient_bound: and |coef|.
 
     The columns must be standardised over the rows. The result is certified before it is used: one flag, opened as
     'range ok', says that all bounds hold and that the decrement at the result is below ``tol``. Otherwise fit raises
