@@ -51,7 +51,7 @@ from .psi import BOTH
 from .ring import kernels
 
 app = typer.Typer(
-    help="Train, evaluate and serve models on data that nobody may show to anybody else.",
+    help="Train and evaluate models on data that nobody may show to anybody else.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -369,9 +369,9 @@ def plan(
     job: JobOption = None,
     rows: Annotated[list[str], typer.Option("--rows", help="OWNER.TABLE=ROWS, or OWNER.ARRAY=2000x20.")] = [],  # noqa: B006
     parties: Annotated[int, typer.Option(help="Compute parties.")] = 3,
-    rtt: Annotated[float | None, typer.Option(help="Round trip in ms; default: the job's [link], or 1.", min=0)] = None,
+    rtt: Annotated[float | None, typer.Option(help="Round trip in ms; default: the job's link, or 1.", min=0)] = None,
     bandwidth: Annotated[
-        float | None, typer.Option(help="Mbit/s that a party sends; default: the job's [link], or 1000.", min=1e-3)
+        float | None, typer.Option(help="Mbit/s that a party sends; default: the job's link, or 1000.", min=1e-3)
     ] = None,
     assume: Annotated[list[str], typer.Option("--assume", help="NAME=VALUE: plan with this opened value.")] = [],  # noqa: B006
     lines: Annotated[bool, typer.Option("--lines", help="Also what each line of the program costs.")] = False,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from . import words
 from .array import SecureArray
 from .errors import UsageError
 from .functions import concatenate, matmul, one_hot, ratio, stack
@@ -27,6 +28,14 @@ class GroupBy:
         self._table, self._names, self._keep_missing = table, tuple(names), keep_missing
         self._keys = [table.column(n) for n in names]
 
+    if not TYPE_CHECKING:  # a checker goes by what is defined
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise words.unknown("group_by(...)", name, ["agg"], words.GROUPS)
+
+    def __getitem__(self, name: Any) -> NoReturn:
+        raise UsageError(f'group_by(...)[{name!r}]: write group_by(...).agg(result=({name!r}, "mean"))')
+
     def agg(self, capacity: int | None = None, **aggregates: tuple[str, str] | str) -> Groups:
         """Aggregates per group: ``mean_age=("age", "mean")``, ``n="count"`` (rows), ``cells=("age", "count")``.
 
@@ -38,6 +47,12 @@ class GroupBy:
         are kept), and costs a product with its one-hot form. Else ``capacity`` is the public number of rows of the
         result, and the cost that of a sort.
         """
+        if capacity is not None and (isinstance(capacity, bool) or not isinstance(capacity, int | np.integer)):
+            raise UsageError(
+                f'group_by: expected agg(name=("column", "mean"), ...), got {capacity!r} as capacity'
+            )
+        if not aggregates:
+            raise UsageError('group_by: agg names no aggregate; write agg(n="count", age=("age", "mean"))')
         wanted = {name: self._wanted(name, how) for name, how in aggregates.items()}
         single = self._keys[0]
         simple = all(how in ("sum", "count", "mean") for how, _ in wanted.values())

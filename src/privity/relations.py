@@ -108,8 +108,10 @@ def concat(tables: Sequence[Table], name: str | None = None) -> Table:
     Columns must be the same, with the same kinds, units and categories, and cut into bins at the same thresholds if
     they are. Raises UsageError naming one that differs.
     """
-    if not tables:
+    if not isinstance(tables, Table) and not len(tables):
         raise UsageError("concat: expected at least one table")
+    if isinstance(tables, Table) or not all(isinstance(t, Table) for t in tables):
+        raise UsageError(f"concat: expected a list of tables, concat([a, b]), got {type(tables).__name__}")
     first = tables[0]
     for other in tables[1:]:
         if other.columns != first.columns or other.label_name != first.label_name:

@@ -6,16 +6,17 @@ empty cells, or rows that do not count, in functions/nullable.py.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
+from . import words
 from .array import SecureArray
 from .context import Context
-from .errors import ShapeError, UsageError
+from .errors import SecretUseError, ShapeError, UnknownName, UsageError
 from .fields import FEATURE_BITS, Field, Kind, TableInfo, numbers
 from .functions import concatenate, stack
 from .functions.flags import as_flags, both, neither, secret
@@ -189,6 +190,22 @@ class Table:
     def __len__(self) -> int:
         return self.rows
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns
+
+    def __iter__(self) -> Iterator[str]:
+        """Over the names of the columns, as in pandas."""
+        return iter(self.columns)
+
+    def __setitem__(self, name: Any, values: Any) -> NoReturn:
+        raise UsageError(f"tables never change: write table = table.with_column({name!r}, values)")
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
+        raise SecretUseError(
+            f"table {self.name!r} is no array: table.features has its columns side by side as a secret one, "
+            'table["age"] a column'
+        )
+
     # -- columns -------------------------------------------------------------------------------------------------------
 
     def column(self, name: str) -> SecureColumn:
@@ -197,11 +214,28 @@ class Table:
             return self._columns[name]
         except KeyError:
             have = ", ".join(self._columns)
-            raise UsageError(f"table {self.name!r} has no column {name!r}; its columns: {have}") from None
+            meant = words.near(name, self._columns)
+            raise UsageError(f"table {self.name!r} has no column {name!r}; its columns: {have}{meant}") from None
+
+    if not TYPE_CHECKING:  # a checker goes by what is defined
+
+        def __getattr__(self, name: str) -> NoReturn:
+            what = f"table {self.__dict__.get('_name', '')!r}"
+            columns = self.__dict__.get("_columns", {})
+            if name in columns:
+                raise UnknownName(f"{what} has no attribute {name!r}; its column of this name is table[{name!r}]")
+            raise words.unknown(what, name, [*words.public_names(Table), *columns], words.TABLE)
 
     def __getitem__(self, name: str | Sequence[str]) -> Any:
-        if not isinstance(name, str):
+        if isinstance(name, SecureArray | NullableArray):
+            raise UsageError(f"table {self.name!r}: rows are chosen by table.filter(mask): nobody learns how many")
+        if isinstance(name, list | tuple) and all(isinstance(n, str) for n in name):
             return self.select(name)
+        if not isinstance(name, str):
+            raise UsageError(
+                f"table {self.name!r}: expected the name of a column, or a list of names, got {name!r}; rows are "
+                "chosen by public number with table.take([0, 1]), by a secret mask with table.filter(mask)"
+            )
         column = self.column(name)
         if column.missing is None and self.valid is None:
             return column.natural
@@ -231,6 +265,7 @@ class Table:
         Whole numbers and columns of different precision are brought to one scale: the lowest that any has, but not
         below the session's. Raises UsageError for categories and for columns with empty cells.
         """
+        names = [names] if isinstance(names, str) else names
         chosen = [self.column(n) for n in names]
         if not chosen:
             raise UsageError(f"table {self.name!r}: no features; its columns: {', '.join(self.columns) or 'none'}")
@@ -334,14 +369,16 @@ class Table:
         return name in self._moments and name in self._columns and self._columns[name] is column
 
     def select(self, names: Sequence[str]) -> Table:
-        """These columns, in this order; the label stays."""
+        """These columns (a name or several), in this order; the label stays."""
+        names = [names] if isinstance(names, str) else names
         keep = [self.column(n) for n in names]
         if self.label_name is not None and self.label_name not in names:
             keep.append(self.column(self.label_name))
         return self.replaced(keep)
 
     def drop(self, names: Sequence[str]) -> Table:
-        """All columns but these."""
+        """All columns but these (a name or several)."""
+        names = [names] if isinstance(names, str) else names
         for name in names:
             self.column(name)
         label = None if self.label_name in names else self.label_name
@@ -366,7 +403,10 @@ class Table:
         if isinstance(values, NullableArray):
             missing, values = self._empty_cells(values)
         if not isinstance(values, SecureArray):
-            raise UsageError(f"table {self.name!r}: expected secret values for {name!r}, got {type(values).__name__}")
+            raise UsageError(
+                f"table {self.name!r}: expected secret values for {name!r}, got {type(values).__name__}; "
+                "session.constant(values) makes them of public ones"
+            )
         if values.shape != (self.rows,):
             raise ShapeError(f"table {self.name!r}: expected {self.rows} values for {name!r}, got shape {values.shape}")
         kind: Kind = "binary" if values.kind == "bool" else "integer" if values.kind == "int" else "number"
@@ -455,7 +495,12 @@ class Table:
 
     def take(self, rows: npt.ArrayLike | slice) -> Table:
         """Rows by public number, in this order. Local."""
-        return self._rows_by(lambda x: x[rows if isinstance(rows, slice) else np.asarray(rows, np.int64)])
+        if isinstance(rows, SecureArray | NullableArray):
+            raise UsageError(f"table {self.name!r}: take: row numbers are public; filter(mask) takes a secret mask")
+        places = rows if isinstance(rows, slice) else np.asarray(rows, np.int64)
+        if not isinstance(places, slice) and ((places < -self.rows) | (places >= self.rows)).any():
+            raise ShapeError(f"table {self.name!r}: take: rows have the numbers 0 to {self.rows - 1}, got {rows!r}")
+        return self._rows_by(lambda x: x[places])
 
     def _rows_by(self, pick: Any) -> Table:
         columns = [
@@ -483,12 +528,15 @@ class Table:
         order = np.random.default_rng(seed).permutation(self.rows)  # a public choice
         return self.take(np.sort(order[held:])), self.take(np.sort(order[:held]))
 
-    def group_by(self, *names: str, keep_missing: bool = False) -> GroupBy:
-        """Groups of rows with equal values in these columns: ``.agg(...)`` gives one row for each.
+    def group_by(self, *names: Any, keep_missing: bool = False) -> GroupBy:
+        """Groups of rows with equal values in these columns (names, or a list of them): ``.agg(...)`` gives one row for
+        each.
 
         Rows with an empty cell in one of them are left out; with ``keep_missing`` they are groups of their own, after
         the others.
         """
+        if len(names) == 1 and not isinstance(names[0], str):
+            names = tuple(names[0])
         if not names:
             raise UsageError("group_by: name at least one column")
         return GroupBy(self, names, keep_missing)

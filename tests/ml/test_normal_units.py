@@ -11,6 +11,7 @@ from sklearn import linear_model as central
 import privity as pv
 from privity.errors import RangeViolated
 from privity.ml import ElasticNet, Lasso, LinearRegression, Ridge
+from privity.ml.normal_units import _LEAST, _SHIFT, _WIDEST, power
 from privity.mpc.plain import InsecurePlain
 
 RNG = np.random.default_rng(5)
@@ -108,3 +109,24 @@ def test_constants_have_coefficient_0() -> None:
 def test_what_has_no_digits_is_refused_by_name() -> None:
     with pytest.raises(RangeViolated, match="x: the values vary by less than 4 units in the last place"):
         fitted(LinearRegression(), Z * [1e-6, 1, 1], T, (1, 1))
+
+
+@pytest.mark.parametrize(
+    ("place", "holds"), [(_LEAST, True), (_WIDEST, True), (_LEAST - 1, False), (_WIDEST + 1, False)]
+)
+def test_a_power_of_two_beyond_its_room_is_guarded(place: int, holds: bool) -> None:
+    """Its six digits would be those of another power, and a coefficient wrong by powers of two."""
+
+    def program(s: pv.Session) -> Any:
+        exponent = s.secret("e", "o")
+        found = power(exponent._context, exponent._ring_share(), 0, "the unit has room")
+        return s.reveal(pv.SecureArray(exponent._context, found, 0, 2.0**60), to="all", name="power", reason="test")
+
+    def run() -> Any:
+        return pv.simulate(program, inputs={"o": {"e": pv.Input(np.array([place - _SHIFT]), 64.0)}}).output
+
+    if holds:
+        assert run().tolist() == [2.0**place]
+        return
+    with pytest.raises(RangeViolated, match="the unit has room"):
+        run()

@@ -11,7 +11,7 @@ import pytest
 
 import privity as pv
 from privity.disclosure import release
-from privity.errors import SecretUseError, ShapeError, UsageError
+from privity.errors import RangeViolated, SecretUseError, ShapeError, UsageError
 from privity.functions.nullable import NullableArray
 from privity.ml import LinearRegression
 from privity.mpc.plain import InsecurePlain
@@ -289,3 +289,19 @@ def test_other_mistakes_are_named() -> None:
 
     run(body)
 
+
+
+@pytest.mark.parametrize("capacity", [None, CAPACITY])
+def test_a_stated_bound_is_asked_of_the_rows_that_count(capacity: int | None) -> None:
+    """Cells of rows that a filter left out, and empty ones, violate nothing; one of those that count does."""
+    kept = run(lambda s, t: {"sum": t.filter(t["k"].abs() < 500)["k"].assume_bound(499.0).sum()}, capacity)
+    assert kept["sum"] == FRAME["k"][FRAME["k"].abs() < 500].sum()
+    with pytest.raises(RangeViolated, match="499"):
+        run(lambda s, t: {"sum": t["k"].assume_bound(499.0).sum()}, capacity)
+
+
+@pytest.mark.parametrize("capacity", [None, CAPACITY])
+def test_an_empty_flag_is_not_true_whatever_stands_in_its_cell(capacity: int | None) -> None:
+    """1 - b is 1 where b holds nothing, and no row counts for that."""
+    got = run(lambda s, t: {"median": pv.functions.quantile(t["full"], 0.5, valid=1 - t["b"])}, capacity)
+    assert abs(got["median"] - FRAME["full"][FRAME["b"] == 0].median()) < 1e-3

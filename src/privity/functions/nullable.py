@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from .. import words
 from ..array import SecureArray
 from ..errors import SecretUseError, ShapeError, UsageError
 from ..lines import named_as
@@ -157,7 +158,7 @@ class NullableArray:
 
     def __getattr__(self, name: str) -> NoReturn:
         if not hasattr(SecureArray, name):
-            raise AttributeError(f"a secret column has no attribute {name!r}")
+            raise words.unknown("a secret column", name, words.public_names(NullableArray), words.ARRAY)
         self.refuse("an operation on plain numbers" if name.startswith("_") or name == "numeric" else name)
 
     def _used(self, what: str) -> NoReturn:
@@ -223,7 +224,7 @@ class NullableArray:
             except TypeError as error:
                 raise UsageError(f"np.{name} of {self._name}: {error}") from None
             return method(*args[1:], **given)
-        if name == "percentile" and len(args) == 2 and args[0] is self and not _given(kwargs):
+        if name in ("percentile", "nanpercentile") and len(args) == 2 and args[0] is self and not _given(kwargs):
             return self.quantile(np.asarray(args[1], np.float64) / 100)
         if name == "where" and len(args) == 3 and not _given(kwargs):
             return chosen(lambda *given: dispatch.call(name, given, {}), *args)
@@ -307,9 +308,11 @@ class NullableArray:
         """Rounded to decimal places, halves up."""
         return self._like(self._values.round(decimals), self._clean)
 
-    def clip(self, low: npt.ArrayLike, high: npt.ArrayLike) -> NullableArray:
-        """x limited to [low, high], both public."""
-        return self._like(self._values.clip(low, high))
+    def clip(
+        self, low: Any = None, high: Any = None, *, min: Any = None, max: Any = None
+    ) -> NullableArray:
+        """x limited to [low, high], both public; None: no limit. ``min``, ``max``: the same."""
+        return self._like(self._values.clip(low, high, min=min, max=max))
 
     def astype(self, kind: Any) -> NullableArray:
         """As "fixed" (float), "int" (towards zero) or "bool" (x != 0)."""

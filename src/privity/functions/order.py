@@ -51,6 +51,8 @@ class _Lanes:
         x = x.numeric()
         if axis is None:
             x, axis = x.ravel(), 0
+        if not isinstance(axis, int | np.integer):
+            raise UsageError(f"{what}: expected one axis, or None for all elements, got axis={axis!r}")
         if not -x.ndim <= axis < x.ndim:
             raise ShapeError(f"{what}: axis {axis} is out of range for an array of shape {x.shape}")
         self.axis = axis % x.ndim
@@ -474,6 +476,8 @@ def searchsorted(a: npt.ArrayLike, v: SecureArray, side: str = "left") -> Secure
     """
     if side not in ("left", "right"):
         raise UsageError(f"searchsorted: expected side= 'left' or 'right', got {side!r}")
+    if isinstance(a, SecureArray) or not isinstance(v, SecureArray | nullable.NullableArray):
+        raise UsageError("searchsorted: the edges (first) are public, the elements (second) secret")
     v = v.numeric()
     limits = thresholds(v, a, [side == "left"] * np.size(a))
     context, proto, count = v._context, v._context.protocol, len(limits)

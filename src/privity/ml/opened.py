@@ -321,7 +321,7 @@ class OpenedModel:
         try:
             read = msgspec.json.decode(text, type=_Text, strict=True)
             coef, intercept = np.array(read.coef, np.float64), np.array(read.intercept, np.float64)
-        except (msgspec.DecodeError, ValueError) as error:
+        except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
             raise UsageError(f"not an opened model in JSON: {error}") from None
         if read.kind != "softmax" and len(coef) == 1 and len(intercept) == 1:
             coef, intercept = coef[0], intercept[0]

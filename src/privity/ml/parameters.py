@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from .. import words
 from ..errors import OverflowPlanned, UsageError
 
 Fit = TypeVar("Fit", bound=Callable[..., Any])
@@ -25,6 +26,35 @@ _KINDS: dict[str, str] = {
     "None": "None", "tuple[float, float]": "a pair of finite public numbers",
     "Sequence[float]": "public numbers", "Sequence[int]": "public whole numbers",
 }  # fmt: skip
+
+
+def built(constructor: Fit) -> Fit:
+    """A constructor that refuses arguments which it does not have by name, with what to write instead."""
+    signature = inspect.signature(constructor)
+
+    @functools.wraps(constructor)
+    def made(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            signature.bind(self, *args, **kwargs)
+        except TypeError as error:
+            known = tuple(n for n in signature.parameters if n != "self")
+            what = type(self).__name__
+            wrong = [k for k in kwargs if k not in known]
+            told = unknown_parameter(what, wrong[0], known) if wrong else f"{what}: {error}"
+            raise WrongArguments(f"{told}; its parameters: {', '.join(known) or 'none'}") from None
+        constructor(self, *args, **kwargs)
+
+    return made  # type: ignore[return-value]
+
+
+class WrongArguments(UsageError, TypeError):
+    """A constructor was called with other arguments than it has."""
+
+
+def unknown_parameter(what: str, name: str, known: Sequence[str]) -> str:
+    """That an estimator has no such parameter, and what people mean by it."""
+    meant = f": {words.PARAMETERS[name]}" if name in words.PARAMETERS else words.near(name, known)
+    return f"{what} has no parameter {name!r}{meant}"
 
 
 def checked(fit: Fit) -> Fit:

@@ -233,11 +233,12 @@ def _inverse(scaler: Transform, centre: SecureArray, width: SecureArray, reach: 
     units in the last place at least."""
     context, proto = width._context, width._context.protocol
     unit = 2.0**-width.scale
-    low = (stack([width - unit, width - LEAST * unit]) < 0).numeric()
-    flat = low[0]
+    low = stack([width - unit, width - LEAST * unit]) < 0
+    # a difference of the two could be -1 where an owner deals numbers beyond the bound, and hide what others violate
+    flat, few = stack([low[0], low[0] ^ low[1]]).numeric()
     names: Sequence[str] = scaler.columns_  # type: ignore[attr-defined]
     context.guard(
-        (low[1] - flat).sum()._ring_share(),
+        few.sum()._ring_share(),
         f"{type(scaler).__name__}: of {', '.join(names)}, one varies by less than {LEAST:g} units in the last place, "
         "so it has no digits to scale by; state a smaller bound in its schema",
     )
