@@ -277,7 +277,8 @@ class _Search:
         chosen = concatenate(rows) * back
         drop = (at.drop + back * (self.drop - at.drop))._stated(at.drop.bound)
         parts = enumerate((coef, at.direction, at.move))
-        return _Search(*((x + chosen[i * d : (i + 1) * d])._stated(coef.bound) for i, x in parts), drop)
+        anchor, direction, move = ((x + chosen[i * d : (i + 1) * d])._stated(coef.bound) for i, x in parts)
+        return _Search(anchor, direction, move, drop)
 
 
 @dataclass(frozen=True)
