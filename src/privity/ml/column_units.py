@@ -30,6 +30,11 @@ class ColumnUnits:
     exponent: SecureArray
     """log2 of the unit, whole numbers; 0 for constant columns."""
 
+    @property
+    def parts(self) -> tuple[SecureArray, ...]:
+        """What makes them again, for a model that is saved."""
+        return self.centre, self.unit, self.inverse, self.varies, self.exponent
+
     @staticmethod
     def of(what: str, x: SecureArray, valid: SecureArray | None) -> tuple[SecureArray, ColumnUnits]:
         """x (n, d) in its units, at the session's fractional bits, and these. Costs as ``normalised``."""

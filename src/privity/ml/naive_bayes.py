@@ -132,7 +132,7 @@ class GaussianNB(NaiveBayes):
         """Learn from x (n, d) and y (n,), or a table. Raises UsageError, ShapeError, RangeViolated."""
         self.checked(var_smoothing=self.var_smoothing)
         rows = rows_of("GaussianNB", x, y, valid=valid, sample_weight=sample_weight)
-        x, self._units = ColumnUnits.of("GaussianNB: x", self._bounded(rows), rows.valid)
+        x, units = ColumnUnits.of("GaussianNB: x", self._bounded(rows), rows.valid)
         given = self._points(rows, x)
         hot, weighted = self.flags(rows, given)
         context, bound = given._context, given.x.bound
@@ -148,10 +148,11 @@ class GaussianNB(NaiveBayes):
         share = ratio(count, count.sum(), 1.0, scale=_SHARE_BITS)
         own = _own_variances(share, mean, variance)
         smooth = own.multiply(np.asarray(self.var_smoothing), scale=30)._stated(most) + self.var_smoothing / 64
-        smooth = smooth.rescaled(_SHARE_BITS) + self._units.of_the_largest(own, _OF_LARGEST)
-        self._mean, self._variance = mean, variance + smooth
-        self.epsilon_ = self._units.variances(smooth.reshape((1, -1)))
-        self.theta_, self.var_ = self._units.means(mean), self._units.variances(self._variance)
+        smooth = smooth.rescaled(_SHARE_BITS) + units.of_the_largest(own, _OF_LARGEST)
+        self.normal_ = (mean, variance + smooth)  # in the units of the columns
+        self.column_units_ = units.parts
+        self.epsilon_ = units.variances(smooth.reshape((1, -1)))
+        self.theta_, self.var_ = units.means(mean), units.variances(self.normal_[1])
         self.class_prior_ = share if self.priors is None else context.constant(self._priors(), scale=_SHARE_BITS)
         self.names_, self.units_ = rows.names, rows.units
         return self
@@ -162,9 +163,9 @@ class GaussianNB(NaiveBayes):
         rows = rows_of("GaussianNB", as_learnt(self, x), target=False)
         x = self._bounded(rows)
         same_columns("GaussianNB", x, self.theta_.shape[1])
-        given = self._points(rows, self._units.applied("GaussianNB", x, rows.valid)).x
+        given = self._points(rows, ColumnUnits(*self.column_units_).applied("GaussianNB", x, rows.valid)).x
         least = self.var_smoothing * _LEAST_VARIANCE
-        return log_densities("GaussianNB", given, self._mean, self._variance, least) + log(self.class_prior_)
+        return log_densities("GaussianNB", given, *self.normal_, least) + log(self.class_prior_)
 
     def _bounded(self, rows: Rows) -> SecureArray:
         """x (n, d) as it was given, with fractional bits."""
