@@ -422,6 +422,41 @@ class SecureArray:
         """Secret positions that sort along an axis, stably; ``privity.sort`` gives the values."""
         return order.argsort(self, axis)
 
+    def median(self, axis: int | None = None) -> SecureArray:
+        """Middle value along an axis or of all; see ``privity.median``."""
+        return order.median(self, axis)
+
+    def quantile(self, q: npt.ArrayLike = 0.5, axis: int | None = None) -> SecureArray:
+        """Quantiles, interpolated linearly; see ``privity.quantile``."""
+        return order.quantile(self, q, axis)
+
+    # -- words of columns: a program need not know which columns of a table may have empty cells ---------------
+
+    def isna(self) -> SecureArray:
+        """Secret booleans, all false: no element is empty. Local."""
+        proto = self._context.protocol
+        return SecureArray(self._context, proto.a2bits(proto.public(layout.zeros(self.shape))))
+
+    def notna(self) -> SecureArray:
+        """Secret booleans, all true. Local."""
+        return ~self.isna()
+
+    def fillna(self, value: Any) -> SecureArray:
+        """Itself: no element is empty."""
+        return self
+
+    def dropna(self) -> SecureArray:
+        """Itself: no element is empty."""
+        return self
+
+    def filled(self, value: Any = 0) -> SecureArray:
+        """Itself: no element is empty."""
+        return self
+
+    def count(self) -> SecureArray:
+        """Number of elements, as a secret: no element is empty. Local."""
+        return self._context.constant(self.size)
+
     # -- comparison and logic: functions/select.py -------------------------------------------------------------
 
     def __lt__(self, other: Any) -> SecureArray:

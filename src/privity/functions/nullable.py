@@ -267,21 +267,21 @@ class NullableArray:
     def __rtruediv__(self, other: Any) -> NullableArray:
         return self._with(other, lambda a, b: b / a)
 
-    def _as_divisor(self) -> NullableArray:
-        """With a 1 in cells that hold nothing, where a 0 would fail the guard of a whole division."""
-        return self._like(self.filled(1))
+    def as_divisor(self, value: float = 1) -> NullableArray:
+        """With ``value`` in cells that hold nothing, where a 0 would fail the guard of a division."""
+        return self._like(self.filled(value))
 
     def __floordiv__(self, other: Any) -> NullableArray:
         return self._with(_divisor(other), lambda a, b: a // b)
 
     def __rfloordiv__(self, other: Any) -> NullableArray:
-        return self._as_divisor()._with(other, lambda a, b: b // a)
+        return self.as_divisor()._with(other, lambda a, b: b // a)
 
     def __mod__(self, other: Any) -> NullableArray:
         return self._with(_divisor(other), lambda a, b: a % b)
 
     def __rmod__(self, other: Any) -> NullableArray:
-        return self._as_divisor()._with(other, lambda a, b: b % a)
+        return self.as_divisor()._with(other, lambda a, b: b % a)
 
     def __divmod__(self, other: Any) -> tuple[NullableArray, NullableArray]:
         return self // other, self % other
@@ -433,7 +433,9 @@ class NullableArray:
             raise UsageError(f"fillna: expected one number, public or secret, for the empty cells of {self._name}")
         if public and value == 0:
             return kept
-        added: SecureArray = where * value
+        # a public number with the digits of the column, as many as other cells have
+        digits = max(kept.scale, kept._context.fraction_bits)
+        added: SecureArray = where.multiply(value, scale=digits) if public else where * value
         bound = max(kept.bound, abs(float(value)) if public else value.bound) + 2.0**-added.scale * bool(added.scale)
         return (kept + added)._stated(bound)
 
@@ -618,7 +620,7 @@ def rest(outer: SecureArray, inner: SecureArray) -> SecureArray:
 
 
 def _divisor(x: Any) -> Any:
-    return x._as_divisor() if isinstance(x, NullableArray) else x
+    return x.as_divisor() if isinstance(x, NullableArray) else x
 
 
 def _summed(flags: Sequence[SecureArray]) -> SecureArray:
