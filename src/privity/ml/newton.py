@@ -221,11 +221,11 @@ def newton(
             information = Information(hessian, least, kept, roots)
         newer = -information.solve(gradient, scale, coefficient_bound)
         slopes = gradient.rescaled(min(gradient.scale, _SLOPE_BITS))
-        decrement = -_dot(slopes, newer)
+        decrement = -dot(slopes, newer)
         if search is None or last:
             search = _Search(coef, newer, newer, decrement)
         else:
-            search = search.after(coef, newer, decrement, _dot(slopes, search.direction))
+            search = search.after(coef, newer, decrement, dot(slopes, search.direction))
         coef = (search.anchor + search.move)._stated(coefficient_bound)
         context.progress(step + 1, steps, f"step {step + 1}/{steps}")
     assert information is not None
@@ -403,7 +403,7 @@ def shortened(design: Predictors, bound: float, wanted: int) -> SecureArray:
     return weighted if free >= weighted.scale else weighted.rescaled(min(weighted.scale, max(_FEWEST_LEFT, free)))
 
 
-def _dot(x: SecureArray, y: SecureArray) -> SecureArray:
+def dot(x: SecureArray, y: SecureArray) -> SecureArray:
     """Sum of products (), at the sum of the scales, of vectors whose product is known to be small."""
     proto, n = x._context.protocol, x.size
     row = layout.reshape((1, n))
