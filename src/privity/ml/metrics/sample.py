@@ -155,6 +155,8 @@ def without_zeros(sample_weight: Any, *arrays: Any) -> tuple[Any, ...]:
     """Public weights and arrays (n,) without the rows of weight 0, if some have more; secret weights as they are."""
     if sample_weight is None or isinstance(sample_weight, SecureArray):
         return (sample_weight, *arrays)
+    if len(_shape(sample_weight)) != 1:
+        return (sample_weight, *arrays)
     public = np.asarray(sample_weight)
     some = public.ndim == 1 and all(a is None or _shape(a) == public.shape for a in arrays)
     if not some or public.dtype.kind not in "biuf" or not (public > 0).any() or not (public == 0).any():
