@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "src" / "privity"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = {
-    0: ("errors", "types", "lines", "words"),
+    0: ("errors", "types", "lines", "words", "given"),
     1: ("ring",),
     2: ("net",),
     3: ("mpc", "psi"),

@@ -235,7 +235,7 @@ class Context:
         """The table ``name`` of all owners that brought it, on shares. Raises UsageError if there is none."""
         from .table import read
 
-        if name not in self.tables:
+        if not isinstance(name, str) or name not in self.tables:
             have = ", ".join(self.tables) or "none"
             raise UsageError(f"the job describes no table {name!r}; tables: {have}")
         return read(self, self.tables[name])

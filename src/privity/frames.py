@@ -62,9 +62,11 @@ def _column(info: TableInfo, field: Field, series: Any) -> Floats:
         if values.dtype.kind in "iu":
             _exact(info, field, values)
         return values.astype(np.float64)
-    read = _code if field.coded else _number
+    listed = values.tolist()
+    # beside words a number is none of the codes: the column mixes kinds
+    read = _number if not field.coded else _word if any(isinstance(v, str) for v in listed) else _code
     out = np.full(len(values), np.nan)
-    for i, value in enumerate(values.tolist()):
+    for i, value in enumerate(listed):
         if not _empty(value):
             out[i] = read(info, field, value, i)
     return out
@@ -102,18 +104,26 @@ def _number(info: TableInfo, field: Field, value: Any, row: int) -> float:
 
 
 def _code(info: TableInfo, field: Field, value: Any, row: int) -> float:
-    """A word's place among the categories. A number is the word that it reads as; where no category reads as a number
-    it is a code.
-    """
+    """As ``_word``; where no category reads as a number, a whole number is a code."""
     words = field.categories
-    whole = isinstance(value, _WHOLE) or (isinstance(value, _NUMBERS) and float(value).is_integer())
+    if _is_whole(value) and 0 <= value < len(words) and not any(map(_reads_as_number, words)):
+        return float(value)
+    return _word(info, field, value, row)
+
+
+def _is_whole(value: Any) -> bool:
+    if isinstance(value, bool | np.bool_):
+        return False
+    return isinstance(value, _WHOLE) or (isinstance(value, _NUMBERS) and float(value).is_integer())
+
+
+def _word(info: TableInfo, field: Field, value: Any, row: int) -> float:
+    """A word's place among the categories. A number is the word that it reads as."""
+    words = field.categories
     text = value if isinstance(value, str) else _shown(value, str)
-    as_whole = _shown(int(value), str) if whole and not isinstance(value, bool) else text
-    for word in (text, text.strip(), as_whole):
+    for word in (text, text.strip(), _shown(int(value), str) if _is_whole(value) else text):
         if word in words:
             return float(words.index(word))
-    if whole and 0 <= value < len(words) and not any(map(_reads_as_number, words)):
-        return float(value)
     more = ", ..." if len(words) > _MOST_LISTED else ""
     raise _wrong(info, field, f"one of the schema's categories ({', '.join(words[:_MOST_LISTED])}{more})", value, row)
 

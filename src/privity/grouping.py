@@ -14,11 +14,14 @@ from .functions import concatenate, matmul, one_hot, ratio, stack
 from .functions.flags import neither
 from .functions.groups import AGGREGATES, Groups, group_by
 from .functions.nullable import NullableArray, rest
+from .given import whole_number
 
 if TYPE_CHECKING:
     from .table import SecureColumn, Table
 
 _ALL_ROWS = ("count", None)
+MOST_ROWS = 1 << 31
+"""Public rows of a result, at most."""
 
 
 class GroupBy:
@@ -60,6 +63,7 @@ class GroupBy:
             return self._by_category(single, wanted)
         if capacity is None:
             raise UsageError("group_by: state capacity=, a public number of rows that holds all groups")
+        whole_number("group_by", "capacity", capacity, 1, MOST_ROWS)
         table = self._table
         named = {c.field.name: c for _, c in wanted.values() if c is not None}
         cells = {n: _cells(table, c) for n, c in named.items()}  # each once, so that it is sorted once
@@ -70,9 +74,10 @@ class GroupBy:
         )  # fmt: skip
 
     def _wanted(self, name: str, how: Any) -> tuple[str, SecureColumn | None]:
-        if how == "count":
+        if isinstance(how, str) and how == "count":
             return _ALL_ROWS
-        if not isinstance(how, tuple) or len(how) != 2 or how[1] not in AGGREGATES:
+        pair = isinstance(how, tuple) and len(how) == 2 and all(isinstance(part, str) for part in how)
+        if not pair or how[1] not in AGGREGATES:
             raise UsageError(
                 f'group_by: expected {name}=("column", one of {", ".join(AGGREGATES)}) or {name}="count", got {how!r}'
             )

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import DataError
+from .errors import DataError, UsageError
 from .fields import FEATURE_BITS, WHOLE_BITS, Field, TableInfo
 from .frames import cells_by_name, is_frame
 from .functions.spread import exact_sums
+from .given import shown
 from .inputs import Declared, Input
 from .ring import prg
 
@@ -49,6 +50,8 @@ def table_inputs(
     column that the frame lacks, an empty cell in a column without gaps, a cell beyond its column's bound, a whole
     number that is none or passes 2^53, a word that is no category, or a label that does not fit its kind.
     """
+    if not isinstance(info, TableInfo):
+        raise UsageError(f"table_inputs: expected info as a TableInfo, got {shown(info)}")
     if is_frame(features):
         cells, own = cells_by_name(info, features, with_label=label is None)
         label = own if label is None else label

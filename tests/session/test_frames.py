@@ -198,3 +198,16 @@ def test_whole_numbers_that_float64_would_round_are_refused() -> None:
 def test_no_rows_are_a_table_too() -> None:
     made = table_inputs(INFO, FRAME.iloc[:0])
     assert made["people.features"].values.shape == (0, 3) and made["people.label"].values.shape == (0,)
+
+
+def test_a_column_of_words_and_numbers_or_of_booleans_is_no_column_of_codes() -> None:
+    words = TableInfo("t", (Field("x", "category", categories=("a", "b", "c"), missing=True),))
+    for cells in ([1, "a", None], ["c", 2.0], [True, False]):
+        with pytest.raises(DataError, match="column 'x': expected one of the schema's categories"):
+            table_inputs(words, pd.DataFrame({"x": pd.Series(cells, dtype=object)}))
+    for dtype in ("int8", "uint64", "Int64", "Float64", "float32", "category"):
+        found = table_inputs(words, pd.DataFrame({"x": pd.Series([2, 0, 1], dtype=dtype)}))["t.codes"]
+        assert found.values[:, 0].tolist() == [2, 0, 1], dtype
+    numbers = TableInfo("t", (Field("x", "category", categories=("0", "1", "2")),))
+    with pytest.raises(DataError, match="column 'x'"):
+        table_inputs(numbers, pd.DataFrame({"x": pd.Series([True, False], dtype="boolean")}))

@@ -21,9 +21,9 @@ _LOSS_BITS = 28
 
 @final
 class Normal(Family):
-    """y = eta + noise; residuals stay below ``bound``."""
+    """y = eta + noise; residuals stay below ``bound``, which the owner guards."""
 
-    exact_bound = False
+    exact_bound = True
     weight_bound = 1.0
     bits = 26
 

@@ -18,6 +18,7 @@ from ..functions.ratio import fitting_scale, ratio
 from ..functions.spread import spread_of, standardised
 from ..ml.metrics.ranking import curve_of, pairs_in_order
 from ..ml.metrics.sample import binary
+from ..ml.parameters import arguments
 from ..ring import layout
 from ..types import RANGE_BITS
 from . import pvalues
@@ -57,6 +58,7 @@ class TTest:
         return opened_result(value, read)
 
 
+@arguments
 @listwise
 def ttest(
     x: SecureArray, group: SecureArray, *, valid: SecureArray | None = None, equal_var: bool = False
@@ -193,6 +195,7 @@ class MannWhitney:
         return opened_result(value, read)
 
 
+@arguments
 @listwise
 def mannwhitneyu(x: SecureArray, group: SecureArray, *, valid: SecureArray | None = None) -> MannWhitney:
     """Mann-Whitney U test of x (n,) in group 1 against group 0, with ties and continuity correction.

@@ -11,6 +11,7 @@ from ..array import SecureArray
 from ..errors import ShapeError
 from ..functions.ratio import fitting_scale
 from ..functions.spread import EXTRA, UNIT, Spread, correlations, covariances_of, spread_of
+from ..ml.parameters import arguments
 from ..openings import Withheld
 from ..ring import exact
 from .sample import Cells, Estimate, cells, of_columns
@@ -18,6 +19,7 @@ from .sample import Cells, Estimate, cells, of_columns
 _BITS = 36  # fractional bits of results, where they fit; more for values that have more
 
 
+@arguments
 @of_columns(by_cell=True)
 def mean(x: SecureArray, *, valid: SecureArray | None = None) -> Estimate:
     """Mean of each column: x (n,) or (n, d), ``valid`` (n,) or like x. Error: 2^-24 relative and one ulp.
@@ -28,6 +30,7 @@ def mean(x: SecureArray, *, valid: SecureArray | None = None) -> Estimate:
     return given.estimate(given.mean())
 
 
+@arguments
 @of_columns(by_cell=True)
 def variance(x: SecureArray, *, valid: SecureArray | None = None, ddof: int = 1) -> Variance:
     """Variance of each column, whatever its bound and offset; 0 where no more than ``ddof`` cells count.
@@ -70,6 +73,7 @@ class Variance:
         return opened if isinstance(opened, Withheld) else opened * opened
 
 
+@arguments
 @of_columns(by_cell=False)
 def covariance(x: SecureArray, *, valid: SecureArray | None = None, ddof: int = 1) -> Covariance:
     """Covariance matrix of the columns, x (n, d) with n rows -> (d, d); ``valid`` (n,). Whatever bounds and offsets.
@@ -125,6 +129,7 @@ def _raised(matrix: SecureArray, lift: int, scale: int) -> SecureArray:
     return made.rescaled(scale)
 
 
+@arguments
 @of_columns(by_cell=False)
 def correlation(x: SecureArray, *, valid: SecureArray | None = None) -> Estimate:
     """Pearson's correlation matrix of the columns, x (n, d) -> (d, d); ``valid`` (n,). 0 where a column is constant.

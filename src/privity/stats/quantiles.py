@@ -10,9 +10,11 @@ from ..errors import ShapeError, UsageError
 from ..functions import floor, minimum, sort
 from ..functions import quantile as masked_quantile
 from ..functions.order import between_rows
+from ..ml.parameters import arguments
 from .sample import Estimate, cells, of_columns
 
 
+@arguments
 @of_columns(by_cell=True)
 def quantile(x: SecureArray, q: npt.ArrayLike, *, valid: SecureArray | None = None) -> Estimate:
     """Quantiles of x (n,), interpolated linearly as ``numpy.quantile``; the shape of the public q.

@@ -13,9 +13,11 @@ from ...errors import UsageError
 from ...functions import clip, concatenate, log, matmul, one_hot, stack
 from ...functions.nullable import listwise
 from ...functions.ratio import ratio
+from ..parameters import arguments
 from .sample import binary, check_rows, probability, row_weights, weighted_share, weighted_sum
 
 
+@arguments
 @listwise
 def accuracy_score(
     y_true: SecureArray, y_pred: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
@@ -38,6 +40,7 @@ def accuracy_score(
     return weighted_share(right.numeric(), weight)
 
 
+@arguments
 @listwise
 def log_loss(
     y_true: SecureArray, y_proba: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
@@ -55,6 +58,7 @@ def log_loss(
     return weighted_share(loss._stated(min(loss.bound, 0.7 * p.scale + 1)), weight)
 
 
+@arguments
 @listwise
 def brier_score_loss(
     y_true: SecureArray, y_proba: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
@@ -72,6 +76,7 @@ def brier_score_loss(
 # -- counts of right and wrong ---------------------------------------------------------------------------------------
 
 
+@arguments
 @listwise
 def confusion_matrix(
     y_true: SecureArray,
@@ -113,6 +118,7 @@ def _counts(what: str, y_true: SecureArray, y_pred: SecureArray, valid: Any, sam
     return [totals[0], totals[1], totals[2]]
 
 
+@arguments
 @listwise
 def precision_score(
     y_true: SecureArray, y_pred: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
@@ -122,6 +128,7 @@ def precision_score(
     return ratio(both, guess, 1.0)
 
 
+@arguments
 @listwise
 def recall_score(
     y_true: SecureArray, y_pred: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
@@ -131,6 +138,7 @@ def recall_score(
     return ratio(both, truth, 1.0)
 
 
+@arguments
 @listwise
 def f1_score(
     y_true: SecureArray, y_pred: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
@@ -168,6 +176,7 @@ class CalibrationBins:
         return release_table(self.counts._context, self.counts, to=to, name=name, reason=reason)
 
 
+@arguments
 @listwise
 def calibration_curve(
     y_true: SecureArray, y_proba: SecureArray, *, n_bins: int = 5, valid: SecureArray | None = None

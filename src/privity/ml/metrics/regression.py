@@ -14,9 +14,11 @@ from ...mpc.spread import long_product
 from ...ring import exact, layout
 from ...types import RANGE_BITS
 from ..constant import varying
+from ..parameters import arguments
 from .sample import check_rows, of_weight, row_weights, squared, weighted_mean, without_zeros
 
 
+@arguments
 @listwise
 def mean_squared_error(
     y_true: SecureArray, y_pred: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
@@ -35,6 +37,7 @@ def mean_squared_error(
     return _size("mean_squared_error", y_true, y_pred, valid, sample_weight, root=False)
 
 
+@arguments
 @listwise
 def root_mean_squared_error(
     y_true: SecureArray, y_pred: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
@@ -81,6 +84,7 @@ def _size(
     return SecureArray(context, made, scale, (1 if root else error.bound) * error.bound * 1.01).reshape(())
 
 
+@arguments
 @listwise
 def mean_absolute_error(
     y_true: SecureArray, y_pred: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
@@ -94,6 +98,7 @@ def mean_absolute_error(
     return weighted_mean(abs(_errors(y_true, y_pred)), weight)
 
 
+@arguments
 @listwise
 def r2_score(
     y_true: SecureArray, y_pred: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None

@@ -13,6 +13,7 @@ from ...functions.flags import as_flags, secret
 from ...functions.ratio import fitting_scale, mean, ratio, sums
 from ...functions.ratio import weighted_mean as mean_by_weights
 from ...ring import layout
+from ...table import Table
 
 
 def check_rows(what: str, *arrays: SecureArray) -> int:
@@ -38,6 +39,8 @@ def row_weights(what: str, y: SecureArray, valid: SecureArray | None, sample_wei
     """
     n = y.shape[0]
     for name, given in (("valid", valid), ("sample_weight", sample_weight)):
+        if isinstance(given, Table):
+            raise UsageError(f"{what}: expected {name} as one column, table[name], got the table {given.name!r}")
         if given is not None and _shape(given) != (n,):
             raise ShapeError(f"{what}: expected {name} of shape ({n},) like the labels, got {_shape(given)}")
     mask = None if valid is None else as_flags(valid, f"{what}: valid")
@@ -59,7 +62,10 @@ def row_weights(what: str, y: SecureArray, valid: SecureArray | None, sample_wei
 
 
 def _shape(x: Any) -> tuple[int, ...]:
-    return x.shape if isinstance(x, SecureArray) else np.shape(x)
+    try:
+        return x.shape if isinstance(x, SecureArray) else np.shape(x)
+    except ValueError:  # lists of different lengths
+        return ()
 
 
 def binary(what: str, y: SecureArray, name: str, valid: SecureArray | None = None) -> SecureArray:

@@ -18,7 +18,7 @@ from ...mpc import approx
 from ...mpc.protocol import Protocol
 from ...mpc.shares import Bits, Share
 from ...ring import exact, layout
-from .weights import Factor
+from .scaled_weights import Factor
 
 BITS = 24
 """Fractional bits of a target in its unit."""
