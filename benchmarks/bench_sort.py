@@ -31,11 +31,11 @@ BITS, BANDWIDTH_MBIT = 40, 1000.0
 def measure(rows: int, rtt_ms: float, repeat: int = 3) -> None:
     """A line for each sort."""
     spec = LinkSpec(rtt_ms, BANDWIDTH_MBIT) if rtt_ms else None
-    link = spec.link if spec is not None else None
+    scheme = Rep3() if spec is None else Rep3(link=spec.link)
     generator = np.random.default_rng(8)
     half = 1 << (BITS - 1)
     keys, payload = generator.integers(1 - half, half, rows), generator.integers(1 - 2**61, 2**61, rows)
-    best = sort.choice(Rep3, link, rows, 1, (BITS,), 2 * rows)
+    best = sort.choice(scheme, rows, 1, (BITS,), 2 * rows)
     width = best.width or 3
     kinds: dict[str, Callable[..., Any]] = {
         "comparisons, batches for a fast link": partial(sort.by_comparisons, batch=order.BATCH),
@@ -63,7 +63,7 @@ def measure(rows: int, rtt_ms: float, repeat: int = 3) -> None:
     wrap = partial(EmulatedLink, latency_s=rtt_ms / 2000, bandwidth_bytes_per_s=BANDWIDTH_MBIT * 125e3)
     done = simulate(
         program, inputs={"compute_0": {"keys": Input(keys, float(half)), "payload": Input(payload, 2.0**61)}},
-        protocol=Rep3(link=link), wrap=wrap if rtt_ms else None, timeout_s=600.0,
+        protocol=scheme, wrap=wrap if rtt_ms else None, timeout_s=600.0,
     )  # fmt: skip
     for name in kinds:
         parties = [done.outputs[p][name] for p in done.compute]

@@ -169,8 +169,10 @@ def test_scalers_do_not_depend_on_bounds(brought: bool, missing: bool) -> None:
         lost = 2.0**-30 * UNITS / np.maximum(getattr(best, "scale_", np.ones(len(UNITS))), 1e-300)
         if isinstance(best, plain.MinMaxScaler):
             lost = 2.0**-30 * UNITS * best.scale_
-        assert np.all(np.abs(z - want) <= 2.0**-15 * np.maximum(1, np.abs(want)) + 2 * lost * np.maximum(1,
-        np.abs(want)))
+        # half a unit more as values are shared; of quartiles, two over the scale and two of the scale
+        robust = isinstance(best, plain.RobustScaler)
+        units = 2.5 + 2 * np.abs(want) if robust else 2 * np.maximum(1, np.abs(want))
+        assert np.all(np.abs(z - want) <= 2.0**-15 * np.maximum(1, np.abs(want)) + units * lost)
 
 
 @pytest.mark.filterwarnings("ignore:table")
@@ -303,3 +305,27 @@ def test_squared_errors_do_not_depend_on_bounds(scale: float, offset: float, bou
     assert abs(mse - want) < 1e-4 * want + 2 * step + 2.0**-17
     assert rmse == pytest.approx(np.sqrt(want), rel=1e-4)
     assert r2 == pytest.approx(plain_metrics.r2_score(truth[kept], guess[kept], sample_weight=used), abs=1e-4)
+
+
+@pytest.mark.parametrize("bound", [1e3, 1e9, 1e12])
+def test_covariances_for_every_bound(bound: float) -> None:
+    """Opened as deviations and correlations: 2^-16 of the two deviations' product, and a quarter of a unit of x each,
+    or a whole one of those that large bounds leave."""
+    lost = 2.0**-20 if bound < 1e9 else 2.0**-18 * bound * N * 2.0**-38
+    x = RNG.normal(size=(N, 3)) * [1.0, bound / 8, 30.0] + [0.0, 0.0, 500.0]
+    x[:, 2] += x[:, 0] * 20
+    valid = RNG.random(N) < 0.8
+    x = np.rint(x * 2.0**18) / 2.0**18
+
+    def program(s: Any) -> Any:
+        a, v = s.secret("x", "o"), s.secret("v", "o")
+        made = [stats.covariance(a), stats.covariance(a, valid=v, ddof=0), stats.covariance(np.tile(a[:1], (3, 1)))]
+        return [m.open(to="all", name="x", reason="test") for m in made]
+
+    got = pv.simulate(program, inputs={"o": {"x": pv.Input(x, bound), "v": pv.Input(valid)}}, minimum_group=1).output
+    for have, rows, ddof in ((got[0], x, 1), (got[1], x[valid], 0)):
+        spread = rows.std(0, ddof=ddof)
+        off = 2.0**-17 * spread + lost + 2 * 2.0**-18
+        stated = np.outer(spread, off) + np.outer(off, spread) + np.outer(off, off)
+        assert np.all(np.abs(have - np.cov(rows.T, ddof=ddof)) <= stated)
+    assert not np.any(got[2])  # constant columns
