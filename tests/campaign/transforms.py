@@ -96,7 +96,8 @@ def _scaler(
             want = np.nan_to_num(theirs(**words).fit_transform(t.seen))
         last = t.units * 2.0**-30
         lost = last / np.where(scale > 0, scale, 1.0)
-        stated = 2.0**-15 * np.maximum(1, np.abs(want)) + lost * (1 + np.abs(want)) + 2 * ULP
+        between = 2.0 if name == "RobustScaler" else 1.0  # quartiles lie between values
+        stated = 2.0**-15 * np.maximum(1, np.abs(want)) + lost * (1 + np.abs(want)) * between + 2 * ULP
         far = name == "RobustScaler" and float(np.sqrt((want**2).sum(0)).max()) > min(2.0**13, 32 * t.n**0.5)
 
         def check(got: Any) -> str:

@@ -25,6 +25,7 @@ from ..types import RANGE_BITS
 from .cellwise import cellwise
 from .flags import as_flags
 from .join import concatenate
+from .ratio import fitting_scale
 
 _PLACE_BITS = 18  # fractional bits of a secret place between two rows
 
@@ -319,13 +320,23 @@ def _masked_quantile(
     weights = concatenate([some, ahead[:, :, :-1]], axis=2) - ahead
     # A mean of two values, for any n, so the sum has room whatever the bounds of single products; it keeps their
     # digits.
-    scale = max(a.scale, a._context.fraction_bits)
+    scale = max(a.scale, fitting_scale(last, a._context.fraction_bits))
     cut = ordered.scale + weights.scale - scale
-    a._context.fits(last, ordered.scale + weights.scale, "a quantile (before it is rounded)")
     shape = (asked.size, *ordered.shape)
     rows = (asked.size * ordered.shape[0], n)
-    left, right = (v._fitted(shape).map(layout.reshape(rows)) for v in (weights, ordered.reshape((1, *ordered.shape))))
-    total = SecureArray(a._context, a._context.protocol.dot(left, right, cut), scale, last + 2.0**-scale)
+
+    def summed(x: Share, shift: int) -> Share:
+        left, right = (v.map(layout.reshape(rows)) for v in (weights._fitted(shape), x.map(layout.broadcast(shape))))
+        return proto.dot(left, right, shift)
+
+    proto, values = a._context.protocol, ordered._ring_share()
+    if last * 2.0 ** (ordered.scale + weights.scale) < 2.0**RANGE_BITS:
+        share = summed(values, cut)
+    else:  # whole numbers of many digits: the upper ones are summed as they are, the others and the weights cut
+        upper = proto.truncate(values, cut)
+        lower = proto.sub(values, proto.mul_public(upper, layout.constant(1 << cut)))
+        share = proto.add(summed(upper, 0), summed(lower, cut))
+    total = SecureArray(a._context, share, scale, last + 2.0**-scale)
     return total.reshape((*wanted.shape, *lanes.shape))
 
 

@@ -187,7 +187,8 @@ class MinMaxScaler(Transform):
 class RobustScaler(Transform):
     """(x - median) / distance between the quartiles of all owners' rows; both stay secret. Outliers do not move them.
 
-    Whatever bound the schema states: error 2^-16 of the result, and a unit in the last place of the values. A column
+    Whatever bound the schema states: error 2^-16 of the result, and two units in the last place of the values and three
+    for each unit of the result, as quartiles lie between values (over the distance of the quartiles). A column
     whose quartiles are equal is centred only, in its table's unit; quartiles closer than 4 units in the
     last place (2^-28 of the unit) fail a guard. Padding and empty cells become 0 and do not count. ``quantile_range``:
     in percent. ``clip``: public bound to which the results are cut. Cost: one sort a column. Without ``clip`` a guard
