@@ -286,7 +286,9 @@ def quantile(
     result = ordered[:, low]
     if part.any():
         step = ordered[:, np.minimum(low + 1, lanes.n - 1)] - result
-        result = result + step * part
+        between = step * part
+        between = between.rescaled(max(a.scale, fitting_scale(a.bound + between.bound, between.scale)))
+        result = result + between
         result = result._stated(a.bound + 2.0 ** (1 - result.scale))
     return result.transpose().reshape(*wanted.shape, *lanes.shape)
 
