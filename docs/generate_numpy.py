@@ -15,9 +15,9 @@ HEAD = """# NumPy on secret arrays
 
 `np.exp(x)`, `np.concatenate([x, y])`, `public @ x` and the rest of this page work on secret arrays, so that one
 function runs on plain and on secret data alike. Arguments have NumPy's names; `out=`, `where=`, `dtype=` and
-`casting=` cannot be given. Of ufunc methods there are `reduce` (add, multiply, maximum, minimum, logical_and,
-logical_or), `add.accumulate` and `outer`. Error, range and cost are those of the function of the same name in
-`privity` ([api.md](api.md)).
+`casting=` cannot be given, by place neither. Of ufunc methods there are `reduce` (add, multiply, maximum,
+minimum, logical_and, logical_or), `add.accumulate` and `outer`. Error, range and cost are those of the function
+of the same name in `privity` ([api.md](api.md)).
 
 Never: `np.asarray(x)`, `float(x)`, `if x > 0`. They would open a secret; `s.reveal` is the only door. Comparisons
 give secret booleans, for `np.where(mask, a, b)` and `& | ^ ~`.

@@ -101,6 +101,24 @@ def test_the_example_across_processes_runs(tmp_path: Path) -> None:
     assert not isinstance(reports["compute_0"]["output"], list)
 
 
+def test_the_plan_prints_what_the_readme_says(tmp_path: Path) -> None:
+    """Rounds, bytes and openings; estimated seconds may move."""
+    (tmp_path / "joint.py").write_text(blocks("python")[1], "utf-8")
+    (tmp_path / "joint.toml").write_text(blocks("toml")[1], "utf-8")
+    command = next(b for b in blocks("sh") if b.startswith("privity plan")).split()[1:]
+    ran = subprocess.run(
+        [sys.executable, "-m", "privity", *command], cwd=tmp_path, capture_output=True, text=True, timeout=600
+    )
+    assert ran.returncode == 0, ran.stderr
+    said = next(b for b in blocks("text") if b.startswith("stage"))
+
+    def exact(text: str) -> list[str]:
+        lines = [line.rstrip() for line in text.splitlines() if not line.startswith("estimated")]
+        return [re.sub(r" +[0-9.]+$", "", line) if line[:1] in "(t" else line for line in lines]
+
+    assert exact(ran.stdout) == exact(said)
+
+
 def test_api_page_lists_exactly_the_public_names() -> None:
     page = (ROOT / "docs" / "api.md").read_text("utf-8")
     listed = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)

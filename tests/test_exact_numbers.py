@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.syntax import tree
 
 PACKAGE = Path(__file__).parent.parent / "src" / "privity"
 # Programs of users, or what looks on: their numbers are agreed on, or never meet secrets.
@@ -73,9 +74,9 @@ def module(path: Path) -> str:
     return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
 
 
-def found(tree: ast.AST) -> Iterator[tuple[int, str]]:
+def found(top: ast.AST) -> Iterator[tuple[int, str]]:
     """(line, name) of calls of inexact functions and unstable sorts; name "**" of powers but those of two."""
-    for node in ast.walk(tree):
+    for node in ast.walk(top):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             name, of = node.func.attr, node.func.value
             while isinstance(of, ast.Attribute):
@@ -112,7 +113,7 @@ MODULES = [
 
 @pytest.mark.parametrize("path", MODULES, ids=module)
 def test_public_numbers_are_exact(path: Path) -> None:
-    for line, name in found(ast.parse(path.read_text())):
+    for line, name in found(tree(path)):
         known = POWERS.get(module(path)) if name == "**" else ALLOWED.get((module(path), name))
         assert known, (
             f"{path.relative_to(PACKAGE)}:{line}: {name} gives other last digits on other machines. Use ring/exact.py, "
@@ -121,7 +122,7 @@ def test_public_numbers_are_exact(path: Path) -> None:
 
 
 def test_no_exception_is_stale() -> None:
-    seen = {(module(p), name) for p in MODULES for _, name in found(ast.parse(p.read_text()))}
+    seen = {(module(p), name) for p in MODULES for _, name in found(tree(p))}
     assert {key for key in ALLOWED if key not in seen} == set()
     assert {key for key in POWERS if (key, "**") not in seen} == set()
 

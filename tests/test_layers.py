@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.syntax import nodes
 
 PACKAGE = Path(__file__).parent.parent / "src" / "privity"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = {
-    0: ("errors", "types", "lines"),
+    0: ("errors", "types", "lines", "words", "given"),
     1: ("ring",),
     2: ("net",),
     3: ("mpc", "psi"),
@@ -23,7 +24,10 @@ LAYERS = {
     5: ("ml", "stats", "torch"),
     6: ("jobs",),
     7: ("data", "node"),
-    8: ("demo", "bench", "report", "cli", "entry", "testing", "serve", "console", "__main__"),
+    8: (
+        *("demo", "bench", "report", "cli", "party_process", "ending", "entry", "testing", "serve", "console"),
+        "__main__",
+    ),
 }
 LAYER = {name: level for level, names in LAYERS.items() for name in names}
 
@@ -71,7 +75,7 @@ def module(path: Path) -> str:
 def imports(path: Path) -> Iterator[tuple[int, str]]:
     """(line, absolute dotted name) of every import in a file, those inside functions too."""
     package = ["privity", *path.relative_to(PACKAGE).parent.parts]
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -90,7 +94,7 @@ def uses(path: Path, *names: str) -> list[str]:
     """Places where a file imports one of these modules, or reaches it as an attribute (np.random)."""
     inside = tuple(n + "." for n in names)
     found = [f"{path.name}:{line}" for line, name in imports(path) if name in names or name.startswith(inside)]
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             whole = {"np": "numpy"}.get(node.value.id, node.value.id) + "." + node.attr
             found += [f"{path.name}:{node.lineno}" for n in names if whole == n]
@@ -154,6 +158,6 @@ def test_nothing_that_came_from_outside_is_executed() -> None:
         if module(path) == "demo.support2":
             continue  # a file pinned by its hash, read with every name replaced: tests/demo/test_hospitals_data.py
         assert not uses(path, "pickle", "marshal", "shelve", "dill"), f"{path.name}: the wire format is net/wire.py"
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id not in ("eval", "exec", "__import__"), f"{path.name}:{node.lineno}"

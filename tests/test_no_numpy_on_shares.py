@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 import pytest
+from tests.syntax import nodes
 
 MPC = Path(__file__).parent.parent / "src" / "privity" / "mpc"
 FILES = sorted(MPC.rglob("*.py"))
@@ -13,8 +14,7 @@ FILES = sorted(MPC.rglob("*.py"))
 
 @pytest.mark.parametrize("path", FILES, ids=[f.stem for f in FILES])
 def test_protocol_code_does_not_know_numpy(path: Path) -> None:
-    tree = ast.parse(path.read_text())
-    for node in ast.walk(tree):
+    for node in nodes(path):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         assert not any(n.split(".")[0] == "numpy" for n in names), f"{path.name}:{getattr(node, 'lineno', 0)}"

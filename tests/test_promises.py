@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.syntax import nodes
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
@@ -15,7 +16,7 @@ NAMED = re.findall(r"`((?:\w+/)*test_\w+\.py)(?:::(test_\w+))?`", PAGE)
 
 
 def functions(path: Path) -> set[str]:
-    return {n.name for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.FunctionDef)}
+    return {n.name for n in nodes(path) if isinstance(n, ast.FunctionDef)}
 
 
 @pytest.mark.parametrize(("file", "test"), sorted({(f, t) for f, t in NAMED}))

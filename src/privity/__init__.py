@@ -222,11 +222,18 @@ _HOMES = {  # where the names live that are not in privity.functions
 }
 
 
+_METHODS = ("all", "any", "mean", "prod", "round", "std", "sum", "transpose", "var")
+
+
 def __getattr__(name: str) -> Any:
     if name == "__version__":  # looked up in the installed package's metadata, which takes a while
         return import_module("importlib.metadata").version("privity")
     if name not in __all__:
-        raise AttributeError(f"module 'privity' has no attribute {name!r}; public names: docs/api.md")
+        from .words import near
+
+        method = f"; write x.{name}() or np.{name}(x)" if name in _METHODS else ""
+        meant = method or near(name, __all__)
+        raise AttributeError(f"module 'privity' has no attribute {name!r}; public names: docs/api.md{meant}")
     value = getattr(import_module(_HOMES.get(name, ".functions"), __name__), name)
     globals()[name] = value
     return value

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
+from . import words
 from .context import Context
-from .errors import SecretUseError, ShapeError, UsageError
+from .errors import SecretUseError, ShapeError, UnknownName, UsageError
 from .lines import named_as
 from .mpc.shares import Bits, Share
 from .ring import fixed, layout
@@ -117,7 +118,12 @@ class SecureArray:
                 f"a program has no access to {name} of a secret array; values are opened with session.reveal, and what "
                 "a secret array can do is in docs/api.md"
             )
-        raise AttributeError(f"a secret array has no attribute {name!r}")
+        if not name.startswith("_") and name not in words.ARRAY:
+            if name in dispatch.table() or name in dispatch.aliases():
+                raise UnknownName(f"a secret array has no method {name!r}: write np.{name}(x)")
+            if name in refused.REFUSED:
+                raise UnknownName(f"a secret array has no method {name!r}: {refused.REFUSED[name]}")
+        raise words.unknown("a secret array", name, words.public_names(SecureArray), words.ARRAY)
 
     def __format__(self, spec: str) -> str:
         return repr(self)
@@ -125,7 +131,11 @@ class SecureArray:
     # -- refused conversions -----------------------------------------------------------------------------------
 
     def __bool__(self) -> bool:
-        _secret_used("in if, while, and, or, not", "Use privity.where(mask, a, b), or & | ~ on secret booleans.")
+        _secret_used(
+            "in if, while, and, or, not",
+            "Use privity.where(mask, a, b), & | ~ on secret booleans, and np.max, np.min and np.sort for max(), min() "
+            "and sorted().",
+        )
 
     def __float__(self) -> float:
         _secret_used("as a float", "Keep computing with the secret.")
@@ -135,6 +145,9 @@ class SecureArray:
 
     def __complex__(self) -> complex:
         _secret_used("as a complex number", "Keep computing with the secret.")
+
+    def __round__(self, digits: int = 0) -> NoReturn:
+        _secret_used("in round(), which gives plain numbers", "Write np.round(x) or x.round(digits).")
 
     def __index__(self) -> int:
         _secret_used("as an index", "Indices must be public; select with privity.where instead.")
@@ -213,6 +226,12 @@ class SecureArray:
         array = np.asarray(other)
         if isinstance(other, int) and array.dtype.kind == "O" and other.bit_length() < 1024:
             array = np.asarray(float(other))  # beyond 64 bits
+        if array.dtype.kind in "US":
+            raise UsageError(
+                f"cannot combine a secret array with {str(other)[:40]!r}, dtype {array.dtype}. Columns of categories "
+                'hold their numbers, in the order of the schema: table["state"] == '
+                'table.column("state").field.categories.index("walking")'
+            )
         if array.dtype.kind not in "biuf":
             raise UsageError(f"cannot combine a secret array with {type(other).__name__} of dtype {array.dtype}")
         if not np.isfinite(array).all():
@@ -403,6 +422,41 @@ class SecureArray:
         """Secret positions that sort along an axis, stably; ``privity.sort`` gives the values."""
         return order.argsort(self, axis)
 
+    def median(self, axis: int | None = None) -> SecureArray:
+        """Middle value along an axis or of all; see ``privity.median``."""
+        return order.median(self, axis)
+
+    def quantile(self, q: npt.ArrayLike = 0.5, axis: int | None = None) -> SecureArray:
+        """Quantiles, interpolated linearly; see ``privity.quantile``."""
+        return order.quantile(self, q, axis)
+
+    # -- words of columns: a program need not know which columns of a table may have empty cells ---------------
+
+    def isna(self) -> SecureArray:
+        """Secret booleans, all false: no element is empty. Local."""
+        proto = self._context.protocol
+        return SecureArray(self._context, proto.a2bits(proto.public(layout.zeros(self.shape))))
+
+    def notna(self) -> SecureArray:
+        """Secret booleans, all true. Local."""
+        return ~self.isna()
+
+    def fillna(self, value: Any) -> SecureArray:
+        """Itself: no element is empty."""
+        return self
+
+    def dropna(self) -> SecureArray:
+        """Itself: no element is empty."""
+        return self
+
+    def filled(self, value: Any = 0) -> SecureArray:
+        """Itself: no element is empty."""
+        return self
+
+    def count(self) -> SecureArray:
+        """Number of elements, as a secret: no element is empty. Local."""
+        return self._context.constant(self.size)
+
     # -- comparison and logic: functions/select.py -------------------------------------------------------------
 
     def __lt__(self, other: Any) -> SecureArray:
@@ -443,15 +497,25 @@ class SecureArray:
 
     __abs__ = abs
 
-    def clip(self, low: npt.ArrayLike, high: npt.ArrayLike) -> SecureArray:
-        """x limited to [low, high], both public: numbers, or arrays like x."""
-        return select.clip(self, low, high)
+    def clip(
+        self, low: Any = None, high: Any = None, *, min: Any = None, max: Any = None
+    ) -> SecureArray:
+        """x limited to [low, high], both public: numbers, or arrays like x; None: no limit. Also ``min``, ``max``."""
+        low, high = min if low is None else low, max if high is None else high
+        if low is None and high is None:
+            return self
+        return select.clip(self, -math.inf if low is None else low, math.inf if high is None else high)
 
     # -- shape -------------------------------------------------------------------------------------------------
 
     def reshape(self, *shape: Any) -> SecureArray:
         """The same elements in another shape; -1 is worked out."""
         target = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], Sequence) else shape
+        sizes = [int(n) for n in target if n != -1]
+        if len(target) - len(sizes) > 1 or (
+            self.size % max(1, math.prod(sizes)) if len(sizes) < len(target) else self.size != math.prod(sizes)
+        ):
+            raise ShapeError(f"reshape: {self.size} elements of shape {self.shape} do not fit shape {target}")
         return self._moved(layout.reshape(target))
 
     def ravel(self) -> SecureArray:
@@ -524,6 +588,7 @@ from .functions import (  # noqa: E402
     exponential,
     order,
     real,
+    refused,
     select,
     spread,
     tables,

@@ -1,16 +1,14 @@
-"""The command line: the only place that builds everything and wires it together."""
+"""The command line for people: it builds everything and wires it together."""
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
-import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, cast, get_args
+from typing import Annotated, NoReturn, cast, get_args
 
 import msgspec
 import typer
@@ -18,10 +16,10 @@ from rich.console import Console
 
 from .data.key_file import csv_column, read_keys
 from .data.keys import STEPS
-from .data.load import check_described, load_arrays, load_inputs, load_schemas, table_info
+from .data.load import load_schemas, table_info
 from .data.shapes import Size, planned_inputs, read_size
-from .data.thresholds import Thresholds
 from .demo.screen import LiveProgress
+from .ending import ended
 from .errors import ConfigError, PrivityError
 from .jobs.comparisons import Comparisons
 from .jobs.consortium import Consortium, Role, load_consortium
@@ -32,26 +30,20 @@ from .jobs.job import JobSpec, LinkSpec, load_job
 from .jobs.key_counts import KeySet
 from .jobs.launch import party_arguments
 from .jobs.local import (
-    EmitProgress,
-    Event,
     PartyFailed,
-    emit,
-    end_with_parent,
     run_local,
-    stop_on_signal,
     write_reports,
 )
-from .jobs.planning import Rehearsal, memory_here
 from .jobs.program import read_program
-from .jobs.run import Interrupted, PartyReport, Task, run_party
-from .jobs.view import ViewRecorder, forget
-from .mpc.rep3 import Rep3
-from .net.tls import adopt_listener, listen
+from .jobs.run import PartyReport
+from .jobs.view import forget
+from .net.tls import listen
+from .party_process import make_task, run_here
 from .psi import BOTH
 from .ring import kernels
 
 app = typer.Typer(
-    help="Train, evaluate and serve models on data that nobody may show to anybody else.",
+    help="Train and evaluate models on data that nobody may show to anybody else.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -60,9 +52,6 @@ consortium_app = typer.Typer(help="Parties, endpoints and certificates.", no_arg
 demo_app = typer.Typer(help="Complete runs on real data, all parties on this machine.", no_args_is_help=True)
 app.add_typer(consortium_app, name="consortium")
 app.add_typer(demo_app, name="demo")
-
-UNEXPECTED = 70
-"""Exit code of a fault of Privity itself (EX_SOFTWARE of sysexits.h)."""
 
 _SHOWN = 400  # characters of an output that the terminal shows
 _STEP_NAMES = {"lower": "casefold"}  # what people also call a step of normalisation
@@ -90,79 +79,6 @@ PlanOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 DemoOutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder for the report, result.json and data.")]
 DemoRecordOption = Annotated[bool, typer.Option(help="Record and examine what each party saw.")]
-
-
-def make_task(
-    program: Path,
-    consortium: Consortium,
-    job: Path | None,
-    party: str,
-    tables: Sequence[str],
-    arrays: Sequence[str],
-    start_timeout: float,
-    timeout: float,
-    trace: Path | None = None,
-    store: Path | None = None,
-    note: Callable[[str], None] | None = None,
-    here: int | None = 1,
-) -> Task:
-    """Read a party's own files. Raises ConfigError or UsageError before anything is connected.
-
-    ``note``: told what the owner should know of its data; None writes it to standard error. ``here``: compute parties
-    that share this machine's memory; None: the run does not plan first.
-    """
-    read = read_program(program)
-    spec = load_job(job if job is not None else program.with_suffix(".toml"))
-    function = read.load(internals=spec.internals)
-    schemas = load_schemas(spec.tables)
-    paths = {**consortium.party(party).tables, **_named_paths(tables, "--table")}
-    array_paths = {**consortium.party(party).arrays, **_named_paths(arrays, "--array")}
-    check_described(party, "a table", paths, schemas)
-    check_described(party, "an array", array_paths, spec.arrays)
-    if len(consortium.compute) != Rep3.parties:
-        raise ConfigError(
-            f"{consortium.path}: {Rep3.name} needs {Rep3.parties} compute parties, there are "
-            f"{len(consortium.compute)}: {', '.join(consortium.compute)}"
-        )
-    spec.openings_for(consortium.names, consortium.compute, consortium.owners)
-    identity, log = consortium.identity(party), Comparisons.of(consortium, party)
-    return Task(
-        me=party,
-        consortium=consortium,
-        identity=identity,
-        program=function,
-        program_hash=read.digest,
-        packages=read.packages,
-        job=spec,
-        load_inputs=lambda: {
-            **load_inputs(
-                schemas, paths, party, context=(consortium.hash().hex(), spec.name), log=log,
-                note=note or _note(party),
-                thresholds=Thresholds(identity.key_path.with_suffix(".bins.json"), party),
-            ),
-            **load_arrays(spec.arrays, array_paths, party),
-        },
-        tables={name: table_info(schema) for name, schema in schemas.items()},
-        deadline_s=start_timeout,
-        idle_s=timeout,
-        trace=trace,
-        store=store,
-        rehearsal=None if here is None else Rehearsal(
-            lambda: read.load(internals=spec.internals), memory_here() // here if party in consortium.compute else 0
-        ),
-    )
-
-
-def _note(party: str) -> Callable[[str], None]:
-    return lambda text: typer.echo(f"{party}: {text}", err=True)
-
-
-def _named_paths(values: Sequence[str], option: str) -> dict[str, Path]:
-    pairs = [v.partition("=") for v in values]
-    wrong = [v for v, (name, equals, path) in zip(values, pairs, strict=True) if not (name and equals and path)]
-    if wrong:
-        raise ConfigError(f"{option} {wrong[0]!r}: expected NAME=FILE, for example customers=data/customers.csv")
-    return {name: Path(path) for name, _, path in pairs}
 
 
 @app.command()
@@ -206,7 +122,7 @@ def run(
         )
         with progress, redirect_stdout(sys.stderr if json else sys.stdout):  # the program may print; JSON stays alone
             task = replace(task, failed=lambda report: keep({report.party: report}))
-            reports = {party: _run_here(task, _listen_here(group, party), out if record_view else None, progress)}
+            reports = {party: run_here(task, _listen_here(group, party), out if record_view else None, progress)}
     else:
         here = [p.name for p in group.parties if p.key_path is not None]
         missing = [p.name for p in group.parties if p.key_path is None]
@@ -245,68 +161,9 @@ def run(
         _show_reports(Console(), reports, out)
 
 
-@app.command(name="party", hidden=True)
-def party_process(
-    program: ProgramArgument,
-    consortium: ConsortiumOption,
-    party: Annotated[str, typer.Option()],
-    job: JobOption = None,
-    table: TableOption = [],  # noqa: B006
-    array: ArrayOption = [],  # noqa: B006
-    view_folder: Annotated[Path | None, typer.Option()] = None,
-    trace: TraceOption = None,
-    store: StoreOption = None,
-    listen_fd: Annotated[int | None, typer.Option()] = None,
-    start_timeout: StartOption = 30.0,
-    timeout: IdleOption = 60.0,
-    plan: PlanOption = True,
-    here: Annotated[int, typer.Option(min=1)] = 1,
-) -> None:
-    """One party under a parent that reads event lines; not for people."""
-    end_with_parent(None if view_folder is None else lambda: forget(view_folder / party))
-    kept: list[PartyReport] = []
-
-    def failed(error: str, kind: type[BaseException], code: int) -> NoReturn:
-        emit(Event("error", kept[-1] if kept else None, error=error, error_type=kind.__name__, exit_code=code))
-        raise SystemExit(code) from None
-
-    try:
-        group = load_consortium(consortium)
-        task = make_task(
-            program, group, job, party, table, array, start_timeout, timeout, trace, store,
-            lambda text: emit(Event("said", note=text)),  # standard error of this process is shown to nobody
-            here if plan else None,
-        )  # fmt: skip
-        task = replace(task, failed=kept.append)
-        listener = adopt_listener(listen_fd) if listen_fd is not None else None
-        report = _run_here(task, listener, view_folder, EmitProgress())
-        emit(Event("report", report=report))
-    except KeyboardInterrupt:
-        raise SystemExit(Interrupted.exit_code) from None
-    except PrivityError as error:
-        failed(str(error), type(error), error.exit_code)
-    except Exception as error:
-        failed(unexpected(error), type(error), UNEXPECTED)
-
-
 def _listen_here(group: Consortium, party: str) -> socket.socket | None:
     endpoint = group.party(party).endpoint if party in group.compute else None
     return listen(endpoint) if endpoint is not None else None
-
-
-def _run_here(task: Task, listener: socket.socket | None, view_folder: Path | None, progress: Any) -> PartyReport:
-    recorder: ViewRecorder | None = None
-    try:
-        if view_folder is not None:
-            recorder = ViewRecorder(view_folder / task.me)
-        report = run_party(replace(task, listener=listener, progress=progress, recorder=recorder))
-        if recorder is not None:
-            recorder.close()
-    except BaseException:
-        if view_folder is not None:
-            forget(view_folder / task.me)  # also of a view whose files were just being made
-        raise
-    return report
 
 
 def _keep_failed(console: Console, reports: Mapping[str, PartyReport], out: Path | None) -> None:
@@ -369,9 +226,9 @@ def plan(
     job: JobOption = None,
     rows: Annotated[list[str], typer.Option("--rows", help="OWNER.TABLE=ROWS, or OWNER.ARRAY=2000x20.")] = [],  # noqa: B006
     parties: Annotated[int, typer.Option(help="Compute parties.")] = 3,
-    rtt: Annotated[float | None, typer.Option(help="Round trip in ms; default: the job's [link], or 1.", min=0)] = None,
+    rtt: Annotated[float | None, typer.Option(help="Round trip in ms; default: the job's link, or 1.", min=0)] = None,
     bandwidth: Annotated[
-        float | None, typer.Option(help="Mbit/s that a party sends; default: the job's [link], or 1000.", min=1e-3)
+        float | None, typer.Option(help="Mbit/s that a party sends; default: the job's link, or 1000.", min=1e-3)
     ] = None,
     assume: Annotated[list[str], typer.Option("--assume", help="NAME=VALUE: plan with this opened value.")] = [],  # noqa: B006
     lines: Annotated[bool, typer.Option("--lines", help="Also what each line of the program costs.")] = False,
@@ -608,57 +465,4 @@ def version() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Entry point: every error ends in one message and an exit code, never in a traceback."""
-    code: int | str | None = 0
-    _open_standard_streams()
-    try:
-        stop_on_signal()
-        try:
-            app(args=list(arguments) if arguments is not None else None, standalone_mode=True)
-        except SystemExit as ended:
-            code = ended.code
-            if code == Interrupted.exit_code:  # what Typer makes of a Ctrl-C outside of a run
-                _explain("interrupted", Interrupted.exit_code)
-        sys.stdout.flush()  # a full disk behind a redirection shows here at the latest
-    except PrivityError as error:
-        code = _explain(str(error), error.exit_code)
-    except BrokenPipeError:
-        code = _close_output(1)
-    except OSError as error:
-        code = _close_output(_explain(f"{error.strerror or error}: {error.filename or 'standard output'}", 1))
-    except KeyboardInterrupt:
-        code = _explain("interrupted", Interrupted.exit_code)
-    except Exception as error:
-        code = _explain(unexpected(error), UNEXPECTED)
-    sys.exit(code)
-
-
-def unexpected(error: Exception) -> str:
-    """One line about an error that nobody foresaw, with the place in the code for a report."""
-    at = traceback.extract_tb(error.__traceback__)[-1]
-    return (
-        f"unexpected {type(error).__name__} at {Path(at.filename).name}:{at.lineno}: {error}; "
-        "this is a fault of Privity, please report it"
-    )
-
-
-def _open_standard_streams() -> None:
-    """Where the caller closed one of the three, let it lead to nowhere: else a socket would take its number."""
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
-            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
-
-
-def _explain(message: str, code: int) -> int:
-    with suppress(OSError):
-        print(f"privity: {message}", file=sys.stderr, flush=True)
-    return code
-
-
-def _close_output(code: int) -> int:
-    """Nothing more can be written to standard output: keep the interpreter from trying it again at its end."""
-    with suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return code
+    ended(lambda: app(args=list(arguments) if arguments is not None else None, standalone_mode=True))

@@ -32,6 +32,7 @@ from .openings import MINIMUM_GROUP, RANGE_GUARD, OpeningsLog, Withheld
 from .ring import exact, fixed
 from .terms import Terms
 from .types import RANGE_BITS, Channel, Progress, Ring
+from .words import near
 
 if TYPE_CHECKING:
     from .array import SecureArray
@@ -222,6 +223,8 @@ class Context:
         from .array import SecureArray
 
         self.going_on()
+        if np.asarray(values).dtype.kind not in "biufO":
+            raise UsageError(f"expected public numbers, got {str(values)[:40]!r} of dtype {np.asarray(values).dtype}")
         whole = np.asarray(values).dtype.kind in "biu"
         bits = scale if scale is not None else (0 if whole else self.fraction_bits)
         ring, magnitude = fixed.public_constant(values, bits)
@@ -232,7 +235,7 @@ class Context:
         """The table ``name`` of all owners that brought it, on shares. Raises UsageError if there is none."""
         from .table import read
 
-        if name not in self.tables:
+        if not isinstance(name, str) or name not in self.tables:
             have = ", ".join(self.tables) or "none"
             raise UsageError(f"the job describes no table {name!r}; tables: {have}")
         return read(self, self.tables[name])
@@ -254,7 +257,11 @@ class Context:
         unknown = [r for r in receivers if r not in self.parties]
         if unknown or not receivers:
             known = ", ".join(self.parties)
-            raise UsageError(f"reveal({name!r}): unknown receiver {unknown or '(none)'}; parties: {known}")
+            meant = near(str(unknown[0]), self.parties) if unknown else ""
+            raise UsageError(
+                f"reveal({name!r}): unknown receiver {unknown or '(none)'}; parties: {known}; or \"all\", or "
+                f"s.owners(name) for the owners of an input{meant}"
+            )
         if name == RANGE_GUARD:
             raise UsageError(f"reveal: the name {name!r} is that of the session's own flags; open values under another")
         if isinstance(x, NullableArray):
@@ -404,13 +411,13 @@ class Context:
         total = self._guards[0][2]
         for _, _, more in self._guards[1:]:
             total = self.protocol.add(total, more)
-        self._guards = []
         proto = self.protocol
         flag = common_numbers.compared(self, lambda: proto.b2a(proto.invert(proto.is_zero(total))))
         reason = "values stayed within their stated bounds: " + "; ".join(where)
         permit = self._gate.guard(flag, self.parties)
         self.log.opened(RANGE_GUARD, (), self.parties, reason)
         opened = self._open(flag, self.parties, permit)
+        self._guards = []  # not before: what a refusal left unasked must be asked before anything else is opened
         if opened is not None and int(np.asarray(opened).reshape(-1)[0]) != 0:
             asked = " or ".join(where)
             self.end(RangeViolated(f"{what} {asked}; results would be wrong, so the session has ended.{advice}"))

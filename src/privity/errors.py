@@ -4,6 +4,7 @@
     |-- UsageError                 the caller's program or command is wrong
     |   |-- SecretUseError         a secret was used where Python wants a plain value
     |   |-- NotForMe               a result was used at a party it was not opened to
+    |   |-- UnknownName            an attribute that there is not, with what to write instead
     |   |-- ShapeError             shapes do not fit
     |   `-- OverflowPlanned        a value would provably leave 62 bits; raised before data is touched
     |-- DataError                  an owner's data does not fit the schema
@@ -57,6 +58,10 @@ class SecretUseError(UsageError, TypeError):
 
 class NotForMe(UsageError):
     """A result was used at a party to which it was not opened."""
+
+
+class UnknownName(UsageError, AttributeError):
+    """An attribute that there is not; says what to write instead, or which name is near."""
 
 
 class ShapeError(UsageError, ValueError):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from .errors import UsageError
+from .given import name_of, names_of, real_number, shown, true_or_false, whole_number
 from .ring import exact
 
 FEATURE_BITS = 30
@@ -41,6 +42,31 @@ class Field:
     edges: tuple[float, ...] = ()
     cut: str = ""
 
+    def __post_init__(self) -> None:
+        """Raises UsageError for what no column can be, naming the argument."""
+        what = f"Field {shown(self.name)}"
+        name_of(what, self.name)
+        if not isinstance(self.kind, str) or self.kind not in get_args(Kind):
+            raise UsageError(f"{what}: expected kind to be one of {', '.join(get_args(Kind))}, got {shown(self.kind)}")
+        unit = real_number(what, "unit", self.unit)
+        if not unit > 0 or math.frexp(unit)[0] != 0.5:
+            raise UsageError(f"{what}: expected unit to be a power of two, such as 128.0, got {shown(self.unit)}")
+        if not real_number(what, "bound", self.bound) >= 0:
+            raise UsageError(f"{what}: expected bound of at least 0, got {shown(self.bound)}")
+        for argument in ("categories", "owners"):
+            words = getattr(self, argument)
+            if not isinstance(words, tuple | list) or not all(isinstance(w, str) for w in words):
+                raise UsageError(f"{what}: expected {argument} as a tuple of words, got {shown(words)}")
+            if len(set(words)) < len(words):
+                raise UsageError(f"{what}: expected different {argument}, got {shown(words)}")
+        if self.kind == "category" and not self.categories:
+            raise UsageError(f"{what}: expected categories, the words that the codes 0, 1, 2 ... stand for")
+        true_or_false(what, "missing", self.missing)
+        if not isinstance(self.edges, tuple | list) or not isinstance(self.cut, str):
+            raise UsageError(f"{what}: expected edges as a tuple of numbers and cut as the name of a table")
+        for edge in self.edges:
+            real_number(what, "edges", edge)
+
     @property
     def coded(self) -> bool:
         """Whether its values are codes of categories."""
@@ -64,11 +90,12 @@ class Field:
         ``what``: for errors. Raises UsageError for one that the column's kind, bound or categories do not allow.
         """
         if self.coded or isinstance(value, str):
-            if value not in self.categories:
+            if not isinstance(value, str) or value not in self.categories:
                 have = ", ".join(self.categories) or "none, as it holds numbers"
                 raise UsageError(f"{what}: {self.name!r} has no category {value!r}: {have}")
             return float(self.categories.index(str(value)))
-        if not math.isfinite(value) or abs(value) > self.bound:
+        real_number(what, f"the value for {self.name!r}", value)
+        if abs(value) > self.bound:
             raise UsageError(f"{what}: the value {value} passes the public bound {self.bound:g} of {self.name!r}")
         if self.kind != "number" and value != round(value):
             raise UsageError(f"{what}: {self.name!r} holds whole numbers, got {value}")
@@ -96,6 +123,25 @@ class TableInfo:
     capacity: int | None = None
     owners: tuple[str, ...] | None = None
     keyed: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for what no table can be, naming the argument."""
+        what = f"TableInfo {shown(self.name)}"
+        name_of(what, self.name)
+        fields = self.fields
+        if not isinstance(fields, tuple | list) or not all(isinstance(f, Field) for f in fields):
+            raise UsageError(f"{what}: expected fields as a tuple of Field, got {shown(fields)}")
+        if self.label is not None and not isinstance(self.label, Field):
+            raise UsageError(f"{what}: expected label to be a Field or None, got {shown(self.label)}")
+        names = [f.name for f in (*fields, *([] if self.label is None else [self.label]))]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise UsageError(f"{what}: expected different names, but {', '.join(twice)} come twice")
+        if self.capacity is not None:
+            whole_number(what, "capacity", self.capacity, 1, 1 << 31)
+        if self.owners is not None:
+            names_of(f"{what}: owners", self.owners)
+        true_or_false(what, "keyed", self.keyed)
 
     @property
     def numbers(self) -> tuple[Field, ...]:

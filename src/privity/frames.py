@@ -18,6 +18,8 @@ Floats = npt.NDArray[np.float64]
 
 _MOST_LISTED = 8
 _MOST_WHOLE = f"a whole number of at most 2^{WHOLE_BITS}"
+_LONGEST_SHOWN = 60
+_WHOLE = bool | int | np.bool_ | np.integer
 _NUMBERS = bool | int | float | np.bool_ | np.integer | np.floating
 
 
@@ -60,9 +62,11 @@ def _column(info: TableInfo, field: Field, series: Any) -> Floats:
         if values.dtype.kind in "iu":
             _exact(info, field, values)
         return values.astype(np.float64)
-    read = _code if field.coded else _number
+    listed = values.tolist()
+    # beside words a number is none of the codes: the column mixes kinds
+    read = _number if not field.coded else _word if any(isinstance(v, str) for v in listed) else _code
     out = np.full(len(values), np.nan)
-    for i, value in enumerate(values.tolist()):
+    for i, value in enumerate(listed):
         if not _empty(value):
             out[i] = read(info, field, value, i)
     return out
@@ -80,13 +84,14 @@ def _plain(series: Any) -> npt.NDArray[Any]:
 
 
 def _empty(value: Any) -> bool:
-    """None, NaN, NaT and pandas' NA, which is what is not equal to itself, or will not say."""
-    if value is None:
+    """None, pandas' NA, and what is not equal to itself: NaN, NaT."""
+    if value is None or type(value).__name__ == "NAType":
         return True
     try:
-        return bool(value != value)
-    except TypeError:  # pandas.NA
-        return True
+        differs = value != value
+        return isinstance(differs, bool | np.bool_) and bool(differs)  # arrays compare element by element
+    except Exception:  # objects that will not say: they are no cells, and refused by their kind
+        return False
 
 
 def _number(info: TableInfo, field: Field, value: Any, row: int) -> float:
@@ -99,19 +104,37 @@ def _number(info: TableInfo, field: Field, value: Any, row: int) -> float:
 
 
 def _code(info: TableInfo, field: Field, value: Any, row: int) -> float:
-    """A word's place among the categories. A number is the word that it reads as; where no category reads as a number
-    it is a code.
-    """
+    """As ``_word``; where no category reads as a number, a whole number is a code."""
     words = field.categories
-    whole = isinstance(value, _NUMBERS) and float(value).is_integer()
-    text = value if isinstance(value, str) else str(value)
-    for word in (text, text.strip(), f"{int(value)}" if whole and not isinstance(value, bool) else text):
+    if _is_whole(value) and 0 <= value < len(words) and not any(map(_reads_as_number, words)):
+        return float(value)
+    return _word(info, field, value, row)
+
+
+def _is_whole(value: Any) -> bool:
+    if isinstance(value, bool | np.bool_):
+        return False
+    return isinstance(value, _WHOLE) or (isinstance(value, _NUMBERS) and float(value).is_integer())
+
+
+def _word(info: TableInfo, field: Field, value: Any, row: int) -> float:
+    """A word's place among the categories. A number is the word that it reads as."""
+    words = field.categories
+    text = value if isinstance(value, str) else _shown(value, str)
+    for word in (text, text.strip(), _shown(int(value), str) if _is_whole(value) else text):
         if word in words:
             return float(words.index(word))
-    if whole and 0 <= value < len(words) and not any(map(_reads_as_number, words)):
-        return float(value)
     more = ", ..." if len(words) > _MOST_LISTED else ""
     raise _wrong(info, field, f"one of the schema's categories ({', '.join(words[:_MOST_LISTED])}{more})", value, row)
+
+
+def _shown(value: Any, show: Any = repr) -> str:
+    """A cell in a message: objects may show themselves at any length, or not at all."""
+    try:
+        text = str(show(value))
+    except Exception:
+        return f"an object of type {type(value).__name__}"
+    return text if show is str or len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "..."
 
 
 def _reads_as_number(word: str) -> bool:
@@ -134,6 +157,6 @@ def _exact(info: TableInfo, field: Field, values: npt.NDArray[Any]) -> None:
 
 def _wrong(info: TableInfo, field: Field, expected: str, value: Any, row: int) -> DataError:
     return DataError(
-        f"table {info.name!r}, column {field.name!r}: expected {expected}, found {value!r} in row {row + 1}; correct "
-        "it, or have the schema changed for all owners"
+        f"table {info.name!r}, column {field.name!r}: expected {expected}, found {_shown(value)} in row {row + 1}; "
+        "correct it, or have the schema changed for all owners"
     )

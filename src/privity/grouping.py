@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from . import words
 from .array import SecureArray
 from .errors import UsageError
 from .functions import concatenate, matmul, one_hot, ratio, stack
 from .functions.flags import neither
 from .functions.groups import AGGREGATES, Groups, group_by
 from .functions.nullable import NullableArray, rest
+from .given import whole_number
 
 if TYPE_CHECKING:
     from .table import SecureColumn, Table
 
 _ALL_ROWS = ("count", None)
+MOST_ROWS = 1 << 31
+"""Public rows of a result, at most."""
 
 
 class GroupBy:
@@ -26,6 +30,14 @@ class GroupBy:
     def __init__(self, table: Table, names: Sequence[str], keep_missing: bool = False) -> None:
         self._table, self._names, self._keep_missing = table, tuple(names), keep_missing
         self._keys = [table.column(n) for n in names]
+
+    if not TYPE_CHECKING:  # a checker goes by what is defined
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise words.unknown("group_by(...)", name, ["agg"], words.GROUPS)
+
+    def __getitem__(self, name: Any) -> NoReturn:
+        raise UsageError(f'group_by(...)[{name!r}]: write group_by(...).agg(result=({name!r}, "mean"))')
 
     def agg(self, capacity: int | None = None, **aggregates: tuple[str, str] | str) -> Groups:
         """Aggregates per group: ``mean_age=("age", "mean")``, ``n="count"`` (rows), ``cells=("age", "count")``.
@@ -38,6 +50,12 @@ class GroupBy:
         are kept), and costs a product with its one-hot form. Else ``capacity`` is the public number of rows of the
         result, and the cost that of a sort.
         """
+        if capacity is not None and (isinstance(capacity, bool) or not isinstance(capacity, int | np.integer)):
+            raise UsageError(
+                f'group_by: expected agg(name=("column", "mean"), ...), got {capacity!r} as capacity'
+            )
+        if not aggregates:
+            raise UsageError('group_by: agg names no aggregate; write agg(n="count", age=("age", "mean"))')
         wanted = {name: self._wanted(name, how) for name, how in aggregates.items()}
         single = self._keys[0]
         simple = all(how in ("sum", "count", "mean") for how, _ in wanted.values())
@@ -45,6 +63,7 @@ class GroupBy:
             return self._by_category(single, wanted)
         if capacity is None:
             raise UsageError("group_by: state capacity=, a public number of rows that holds all groups")
+        whole_number("group_by", "capacity", capacity, 1, MOST_ROWS)
         table = self._table
         named = {c.field.name: c for _, c in wanted.values() if c is not None}
         cells = {n: _cells(table, c) for n, c in named.items()}  # each once, so that it is sorted once
@@ -55,9 +74,10 @@ class GroupBy:
         )  # fmt: skip
 
     def _wanted(self, name: str, how: Any) -> tuple[str, SecureColumn | None]:
-        if how == "count":
+        if isinstance(how, str) and how == "count":
             return _ALL_ROWS
-        if not isinstance(how, tuple) or len(how) != 2 or how[1] not in AGGREGATES:
+        pair = isinstance(how, tuple) and len(how) == 2 and all(isinstance(part, str) for part in how)
+        if not pair or how[1] not in AGGREGATES:
             raise UsageError(
                 f'group_by: expected {name}=("column", one of {", ".join(AGGREGATES)}) or {name}="count", got {how!r}'
             )

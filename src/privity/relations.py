@@ -16,6 +16,8 @@ from .errors import DataError, UsageError
 from .functions import concatenate
 from .functions.linkage import first_rows, members
 from .functions.linkage import link as link_rows
+from .given import name_of, shown, whole_number
+from .grouping import MOST_ROWS
 from .openings import Withheld
 from .table import Field, SecureColumn, Table
 
@@ -40,7 +42,10 @@ def link(
     Raises UsageError for tables without keys or with clashing columns, DataError if there are too few common rows.
     """
     context = _checked(tables)
-    if how not in ("inner", "left"):
+    name_of("link: name", name)
+    if capacity is not None:
+        whole_number("link", "capacity", capacity, 1, MOST_ROWS)
+    if not isinstance(how, str) or how not in ("inner", "left"):
         raise UsageError(f"link: expected how='inner' or how='left', got {how!r}")
     labels = [t.label_name for t in tables if t.label_name is not None]
     if len(labels) > 1:
@@ -108,9 +113,13 @@ def concat(tables: Sequence[Table], name: str | None = None) -> Table:
     Columns must be the same, with the same kinds, units and categories, and cut into bins at the same thresholds if
     they are. Raises UsageError naming one that differs.
     """
-    if not tables:
+    if isinstance(tables, list | tuple) and not tables:
         raise UsageError("concat: expected at least one table")
-    first = tables[0]
+    if not isinstance(tables, list | tuple) or not all(isinstance(t, Table) for t in tables):
+        raise UsageError(f"concat: expected a list of tables, concat([a, b]), got {type(tables).__name__}")
+    if name is not None:
+        name_of("concat: name", name)
+    first: Table = tables[0]
     for other in tables[1:]:
         if other.columns != first.columns or other.label_name != first.label_name:
             raise UsageError(f"concat: {other.name!r} has columns {other.columns}, {first.name!r} {first.columns}")
@@ -156,6 +165,9 @@ def concat(tables: Sequence[Table], name: str | None = None) -> Table:
 def _checked(tables: Sequence[Table]) -> Context:
     if len(tables) < 2:
         raise UsageError(f"expected at least two tables to link, got {len(tables)}")
+    other = [t for t in tables if not isinstance(t, Table)]
+    if other:
+        raise UsageError(f"expected tables to link, as session.table gives them, got {shown(other[0])}")
     keyless = [t.name for t in tables if t.keys is None]
     if keyless:
         raise UsageError(

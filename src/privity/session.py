@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import numpy.typing as npt
 
+from . import words
 from .context import Context, Stage
 from .errors import UsageError
 from .inputs import Declared, Input
@@ -42,7 +43,7 @@ class Session:
                 f"a program has no access to the session's {name}; values are opened with session.reveal, and what a "
                 "program may use is in docs/api.md"
             )
-        raise AttributeError(f"a session has no attribute {name!r}; what it has is in docs/api.md")
+        raise words.unknown("a session", name, words.public_names(Session), {}, "what it has is in docs/api.md")
 
     def __repr__(self) -> str:
         return f"Session({self.me})"

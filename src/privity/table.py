@@ -6,20 +6,22 @@ empty cells, or rows that do not count, in functions/nullable.py.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
+from . import words
 from .array import SecureArray
 from .context import Context
-from .errors import ShapeError, UsageError
+from .errors import SecretUseError, ShapeError, UnknownName, UsageError
 from .fields import FEATURE_BITS, Field, Kind, TableInfo, numbers
 from .functions import concatenate, stack
 from .functions.flags import as_flags, both, neither, secret
 from .functions.nullable import NullableArray, same
+from .given import name_of, names_of, real_number, shown, true_or_false, whole_number
 from .grouping import GroupBy
 from .ring import exact, layout
 from .session import Session
@@ -189,19 +191,52 @@ class Table:
     def __len__(self) -> int:
         return self.rows
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns
+
+    def __iter__(self) -> Iterator[str]:
+        """Over the names of the columns, as in pandas."""
+        return iter(self.columns)
+
+    def __setitem__(self, name: Any, values: Any) -> NoReturn:
+        raise UsageError(f"tables never change: write table = table.with_column({name!r}, values)")
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
+        raise SecretUseError(
+            f"table {self.name!r} is no array: table.features has its columns side by side as a secret one, "
+            'table["age"] a column'
+        )
+
     # -- columns -------------------------------------------------------------------------------------------------------
 
     def column(self, name: str) -> SecureColumn:
         """One column. Raises UsageError for a name that the table does not have."""
         try:
-            return self._columns[name]
+            return self._columns[name_of(f"table {self.name!r}", name)]
         except KeyError:
             have = ", ".join(self._columns)
-            raise UsageError(f"table {self.name!r} has no column {name!r}; its columns: {have}") from None
+            meant = words.near(name, self._columns)
+            raise UsageError(f"table {self.name!r} has no column {name!r}; its columns: {have}{meant}") from None
+
+    if not TYPE_CHECKING:  # a checker goes by what is defined
+
+        def __getattr__(self, name: str) -> NoReturn:
+            what = f"table {self.__dict__.get('_name', '')!r}"
+            columns = self.__dict__.get("_columns", {})
+            if name in columns:
+                raise UnknownName(f"{what} has no attribute {name!r}; its column of this name is table[{name!r}]")
+            raise words.unknown(what, name, [*words.public_names(Table), *columns], words.TABLE)
 
     def __getitem__(self, name: str | Sequence[str]) -> Any:
-        if not isinstance(name, str):
+        if isinstance(name, SecureArray | NullableArray):
+            raise UsageError(f"table {self.name!r}: rows are chosen by table.filter(mask): nobody learns how many")
+        if isinstance(name, list | tuple) and all(isinstance(n, str) for n in name):
             return self.select(name)
+        if not isinstance(name, str):
+            raise UsageError(
+                f"table {self.name!r}: expected the name of a column, or a list of names, got {name!r}; rows are "
+                "chosen by public number with table.take([0, 1]), by a secret mask with table.filter(mask)"
+            )
         column = self.column(name)
         if column.missing is None and self.valid is None:
             return column.natural
@@ -231,6 +266,7 @@ class Table:
         Whole numbers and columns of different precision are brought to one scale: the lowest that any has, but not
         below the session's. Raises UsageError for categories and for columns with empty cells.
         """
+        names = names_of(f"table {self.name!r}: matrix", names)
         chosen = [self.column(n) for n in names]
         if not chosen:
             raise UsageError(f"table {self.name!r}: no features; its columns: {', '.join(self.columns) or 'none'}")
@@ -250,6 +286,7 @@ class Table:
 
     def block(self, names: Sequence[str]) -> SecureArray:
         """``matrix`` without its checks: codes as they are, 0 for an empty cell."""
+        names = names_of(f"table {self.name!r}: block", names)
         columns = [self.column(n) for n in names]
         values = [c.values.numeric() for c in columns]
         scales = [v.scale for v, c in zip(values, columns, strict=True) if v.scale and not c.whole]
@@ -279,7 +316,8 @@ class Table:
 
     @property
     def squares(self) -> SecureArray:
-        """Sum of the squares of each feature, (d,), in units, to 2^-28; empty cells do not count."""
+        """Sum of the squares of each feature, (d,), in units; empty cells do not count. Less by up to 2^-28 for each
+        owner (2^-30 for each row, if rows are not as they were brought): ``stats.variance`` has all digits."""
         return self.moments(self.feature_names)[1]
 
     def moments(self, names: Sequence[str]) -> SecureArray:
@@ -334,14 +372,16 @@ class Table:
         return name in self._moments and name in self._columns and self._columns[name] is column
 
     def select(self, names: Sequence[str]) -> Table:
-        """These columns, in this order; the label stays."""
+        """These columns (a name or several), in this order; the label stays."""
+        names = names_of(f"table {self.name!r}: select", names)
         keep = [self.column(n) for n in names]
         if self.label_name is not None and self.label_name not in names:
             keep.append(self.column(self.label_name))
         return self.replaced(keep)
 
     def drop(self, names: Sequence[str]) -> Table:
-        """All columns but these."""
+        """All columns but these (a name or several)."""
+        names = names_of(f"table {self.name!r}: drop", names)
         for name in names:
             self.column(name)
         label = None if self.label_name in names else self.label_name
@@ -362,18 +402,24 @@ class Table:
         where it came from, and do here, it is empty too. ``bound``: on |values|, where it is smaller than that of the
         array; guarded.
         """
-        missing = None
+        name, missing = name_of(f"table {self.name!r}: with_column", name), None
+        if bound is not None and not real_number(f"table {self.name!r}: with_column", "bound", bound) > 0:
+            raise UsageError(f"table {self.name!r}: with_column: expected bound above 0, got {bound}")
         if isinstance(values, NullableArray):
             missing, values = self._empty_cells(values)
         if not isinstance(values, SecureArray):
-            raise UsageError(f"table {self.name!r}: expected secret values for {name!r}, got {type(values).__name__}")
+            raise UsageError(
+                f"table {self.name!r}: expected secret values for {name!r}, got {type(values).__name__}; "
+                "session.constant(values) makes them of public ones"
+            )
         if values.shape != (self.rows,):
             raise ShapeError(f"table {self.name!r}: expected {self.rows} values for {name!r}, got shape {values.shape}")
         kind: Kind = "binary" if values.kind == "bool" else "integer" if values.kind == "int" else "number"
         cells = values.numeric()
         if bound is not None and bound < cells.bound:
             cells = cells.assume_bound(bound)
-        made = SecureColumn(Field(name, kind, 1.0, bound or values.bound, missing=missing is not None), cells, missing)
+        most = values.bound if bound is None else min(bound, values.bound)
+        made = SecureColumn(Field(name, kind, 1.0, most, missing=missing is not None), cells, missing)
         if self.valid is not None:
             (made,) = _masked([made], self.valid)
         return self.replaced([*(c for n, c in self._columns.items() if n != name), made])
@@ -389,7 +435,7 @@ class Table:
 
         Nobody learns how many. One product a value, and one for each further column with empty cells.
         """
-        names = self.columns if subset is None else [subset] if isinstance(subset, str) else subset
+        names = self.columns if subset is None else names_of(f"table {self.name!r}: dropna", subset)
         gaps = [m for m in (self.column(n).missing for n in names) if m is not None]
         if not gaps:
             return self
@@ -410,6 +456,8 @@ class Table:
         a value that the column's kind, bound or categories do not allow.
         """
         gappy = [n for n, c in self._columns.items() if c.missing is not None]
+        if not isinstance(value, Mapping | str):
+            real_number(f"table {self.name!r}: fillna", "value", value)
         if isinstance(value, Mapping):
             for name in value:
                 self.column(name)
@@ -455,7 +503,21 @@ class Table:
 
     def take(self, rows: npt.ArrayLike | slice) -> Table:
         """Rows by public number, in this order. Local."""
-        return self._rows_by(lambda x: x[rows if isinstance(rows, slice) else np.asarray(rows, np.int64)])
+        if isinstance(rows, SecureArray | NullableArray):
+            raise UsageError(f"table {self.name!r}: take: row numbers are public; filter(mask) takes a secret mask")
+        if isinstance(rows, slice):
+            return self._rows_by(lambda x: x[rows])
+        try:
+            chosen = np.asarray(rows)
+        except ValueError:  # lists of different lengths
+            chosen = np.zeros((1, 1))
+        if chosen.size == 0 and isinstance(rows, list | tuple):
+            chosen = chosen.astype(np.int64)
+        if chosen.ndim != 1 or chosen.dtype.kind not in "iu":
+            raise UsageError(f"table {self.name!r}: take: expected rows by public number, got {shown(rows)}")
+        if ((chosen < -self.rows) | (chosen >= self.rows)).any():
+            raise ShapeError(f"table {self.name!r}: take: rows have the numbers 0 to {self.rows - 1}, got {rows!r}")
+        return self._rows_by(lambda x: x[chosen.astype(np.int64)])
 
     def _rows_by(self, pick: Any) -> Table:
         columns = [
@@ -474,7 +536,10 @@ class Table:
 
         Where row order is known to somebody (rows as owners brought them), that party knows which of its rows test.
         """
-        if not 0 < test_size < 1:
+        what = f"table {self.name!r}: split"
+        if random_state is not None:
+            whole_number(what, "random_state", random_state, 0, 1 << 64)
+        if not 0 < real_number(what, "test_size", test_size) < 1:
             raise UsageError(f"split: expected test_size between 0 and 1, got {test_size}")
         held = round(self.rows * test_size)
         if not 0 < held < self.rows:
@@ -483,15 +548,18 @@ class Table:
         order = np.random.default_rng(seed).permutation(self.rows)  # a public choice
         return self.take(np.sort(order[held:])), self.take(np.sort(order[:held]))
 
-    def group_by(self, *names: str, keep_missing: bool = False) -> GroupBy:
-        """Groups of rows with equal values in these columns: ``.agg(...)`` gives one row for each.
+    def group_by(self, *names: Any, keep_missing: bool = False) -> GroupBy:
+        """Groups of rows with equal values in these columns (names, or a list of them): ``.agg(...)`` gives one row for
+        each.
 
         Rows with an empty cell in one of them are left out; with ``keep_missing`` they are groups of their own, after
         the others.
         """
+        if len(names) == 1 and not isinstance(names[0], str):
+            names = names_of("group_by", names[0])
         if not names:
             raise UsageError("group_by: name at least one column")
-        return GroupBy(self, names, keep_missing)
+        return GroupBy(self, names_of("group_by", names), true_or_false("group_by", "keep_missing", keep_missing))
 
     def to_arrays(
         self, target: str | None = None
@@ -501,7 +569,7 @@ class Table:
         ``target``: the column to predict, None for the label. Where its cells may be empty, rows without a target do
         not count: the mask leaves them out, and all else is 0 in them. Raises UsageError as ``matrix`` does.
         """
-        name = target or self.label_name
+        name = self.label_name if target is None else name_of(f"table {self.name!r}: to_arrays", target)
         names = tuple(n for n in self.feature_names if n != name)
         if name is None:
             return self.matrix(names), None, self.valid, names

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import DataError
+from .errors import DataError, UsageError
 from .fields import FEATURE_BITS, WHOLE_BITS, Field, TableInfo
 from .frames import cells_by_name, is_frame
 from .functions.spread import exact_sums
+from .given import shown
 from .inputs import Declared, Input
 from .ring import prg
 
@@ -45,20 +46,26 @@ def table_inputs(
     ``keys`` (rows, 2): fingerprints; padding rows get random ones, which match nothing. ``note`` is told of
     bounds that are far too large (None: a UserWarning); it stays with the owner.
 
-    Raises DataError if there are more rows than the capacity, for a column that the frame lacks, an empty cell in a
-    column without gaps, a cell beyond its column's bound, a whole number that is none or passes 2^53, a word that is no
-    category, or a label that does not fit its kind.
+    Raises DataError if there are more rows than the capacity, for features, labels or keys of another shape, for a
+    column that the frame lacks, an empty cell in a column without gaps, a cell beyond its column's bound, a whole
+    number that is none or passes 2^53, a word that is no category, or a label that does not fit its kind.
     """
+    if not isinstance(info, TableInfo):
+        raise UsageError(f"table_inputs: expected info as a TableInfo, got {shown(info)}")
     if is_frame(features):
         cells, own = cells_by_name(info, features, with_label=label is None)
         label = own if label is None else label
     else:
-        cells = np.asarray(features, np.float64)
-        cells = cells.reshape(len(cells), len(info.fields))
+        cells = _numbers(features, f"table {info.name!r}: features", (None, len(info.fields)))
     rows = len(cells)
     capacity = rows if info.capacity is None else info.capacity
     if rows > capacity:
         raise DataError(f"table {info.name!r}: {rows} rows, but the agreed capacity is {capacity} rows per owner")
+    own_label = None
+    if info.label is not None:
+        if label is None:
+            raise DataError(f"table {info.name!r}: no label; give the column {info.label.name!r} as label=")
+        own_label = _numbers(label, f"table {info.name!r}, label {info.label.name!r}", (rows,))
     gaps = np.isnan(cells)
     for field, empty, column in zip(info.fields, gaps.T, cells.T, strict=True):
         if empty.any() and not field.missing:
@@ -68,7 +75,7 @@ def table_inputs(
             )
         _check_cells(info, field, column)
     filled = np.where(gaps, 0.0, cells)
-    _tell_loose_bounds(info, filled, label, note)
+    _tell_loose_bounds(info, filled, own_label, note)
     at = {f.name: i for i, f in enumerate(info.fields)}
 
     def block(fields: Sequence[Field], values: npt.NDArray[Any], dtype: Any) -> npt.NDArray[Any]:
@@ -93,9 +100,8 @@ def table_inputs(
     if info.capacity is not None:
         inputs["valid"] = Input(np.arange(capacity) < rows)
     if info.label is not None:
-        if label is None:
-            raise DataError(f"table {info.name!r}: no label; give the column {info.label.name!r} as label=")
-        inputs["label"] = _label_input(info, info.label, np.asarray(label, np.float64), capacity)
+        assert own_label is not None
+        inputs["label"] = _label_input(info, info.label, own_label, capacity)
     if info.keyed:
         if keys is None:
             raise DataError(
@@ -104,9 +110,41 @@ def table_inputs(
             )
         random = prg.Stream(prg.new_seed()).words(2 * capacity).reshape(capacity, 2)
         words = (random >> np.uint64(64 - KEY_BITS)).astype(np.int64)
-        words[:rows] = keys
+        words[:rows] = _key_words(info, keys, rows)
         inputs["keys"] = Input(words, bound=2.0**KEY_BITS)
     return {f"{info.name}.{part}": x for part, x in inputs.items()}
+
+
+def _numbers(given: Any, what: str, shape: tuple[int | None, ...]) -> npt.NDArray[np.float64]:
+    """As float64 of this shape, whatever else was given (None: any length). Raises DataError: nothing is repeated,
+    reshaped or filled up, since that would be other rows than the owner has."""
+    axes = ", ".join("rows" if n is None else str(n) for n in shape)
+    expected = f"numbers of shape ({axes}{',' * (len(shape) == 1)})"
+    try:
+        raw = np.asarray(given)
+        if raw.dtype.kind in "cmMV":  # complex numbers and dates would become others
+            raise ValueError
+        found = np.asarray(given, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise DataError(f"{what}: expected {expected}, got what cannot be read as such") from None
+    if found.ndim == len(shape) - 1 and shape == (None, 1):
+        found = found.reshape(-1, 1)
+    if found.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, found.shape, strict=True)):
+        raise DataError(f"{what}: expected {expected}, one for each row, got shape {found.shape}")
+    if raw.dtype.kind in "iu" and raw.size and max(int(raw.max()), -int(raw.min())) > 1 << WHOLE_BITS:
+        raise DataError(f"{what}: whole numbers beyond 2^{WHOLE_BITS} are not exact in float64; scale such a column")
+    return found
+
+
+def _key_words(info: TableInfo, keys: Any, rows: int) -> npt.NDArray[np.int64]:
+    """Fingerprints (rows, 2), each word below 2^KEY_BITS. Raises DataError."""
+    found = np.asarray(keys)
+    if found.shape != (rows, 2) or found.dtype.kind not in "iu" or ((found < 0) | (found >= 1 << KEY_BITS)).any():
+        raise DataError(
+            f"table {info.name!r}: expected keys of shape ({rows}, 2), whole numbers from 0 to 2^{KEY_BITS} - 1, as "
+            f"privity.data.keys.fingerprints makes them, got {found.dtype} of shape {found.shape}"
+        )
+    return found.astype(np.int64)
 
 
 def table_shapes(info: TableInfo, rows: int) -> dict[str, Declared]:
@@ -184,7 +222,7 @@ def _tell_loose_bounds(
     """Tell the owner, and nobody else, of bounds that are far above all its values: digits of the unit are lost."""
     columns = [(f, features[:, i]) for i, f in enumerate(info.fields)]
     if info.label is not None and label is not None:
-        columns.append((info.label, np.asarray(label, np.float64)))
+        columns.append((info.label, label))
     for field, values in columns:
         largest = float(np.abs(values).max(initial=0.0))
         if field.kind in ("number", "integer") and 0 < largest * LOOSE < field.bound:

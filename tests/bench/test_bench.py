@@ -33,7 +33,7 @@ FIELDS = {
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_every_workload_over_the_memory_link(name: str) -> None:
     out = io.StringIO()
-    run_suite(name, json=True, link="memory", repeat=2, size=SMALL.get(name, 70), out=out)
+    run_suite(name, json=True, link="memory", repeat=1, size=SMALL.get(name, 70), out=out)
     (entry,) = [json.loads(text) for text in out.getvalue().splitlines()]
     assert set(entry) >= FIELDS
     assert entry["workload"] == name and entry["link"] == "memory" and entry["protocol"] == "Rep3"

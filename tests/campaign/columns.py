@@ -193,7 +193,8 @@ def shared(x: Any, scale: int = 18) -> Any:
 class Digits:
     """What numbers are known by: ``last``, their last unit, ``bound`` and ``terms`` (docs/numerics.md, deviations).
 
-    A deviation is off by 2^-17 of itself, a quarter of a unit of x, two units of the result; a variance accordingly.
+    A deviation is off by 2^-17 of itself, a quarter of a unit of x (a whole one of those that are left where last bits
+    are cut), two units of the result; a variance accordingly.
     """
 
     last: float
@@ -203,7 +204,12 @@ class Digits:
     @property
     def unit(self) -> float:
         """Of x, where the bound is so large that its last bits are cut first."""
-        return self.last * max(1.0, self.bound * self.terms / self.last / 2.0**58)
+        return self.last * max(1.0, self.bound * self.terms / self.last / 2.0**56)
+
+    @property
+    def lost(self) -> float:
+        """By how much a deviation is off because of it."""
+        return self.unit / 4 if self.unit == self.last else self.unit
 
     @property
     def of_squares(self) -> float:
@@ -211,11 +217,11 @@ class Digits:
         return max(ULP, power_of_two(self.bound * self.bound * 2.0**-57))
 
     def deviation(self, deviation: Any) -> Any:
-        return 2.0**-17 * deviation + self.unit / 4 + 2 * ULP
+        return 2.0**-17 * deviation + self.lost + 2 * ULP
 
     def product(self, one: Any, other: Any) -> Any:
         """Error of a product of two deviations: a variance, a covariance."""
-        a, b = 2.0**-17 * one + self.unit / 4, 2.0**-17 * other + self.unit / 4
+        a, b = 2.0**-17 * one + self.lost, 2.0**-17 * other + self.lost
         return one * b + other * a + a * b + 2 * self.of_squares
 
 

@@ -130,7 +130,9 @@ def covariance(draw: Draw) -> Case:
     n, d = max(3, draw.rows(3, 300)), draw.whole(2, 4)
     x, bound, note = _matrix(draw, n, d)
     deviations = shared(x).std(0, ddof=1)
-    error = Digits(ULP, bound, n).product(deviations[:, None], deviations[None, :])
+    off = Digits(ULP, bound, n).deviation(deviations)  # opened are deviations and correlations, and multiplied
+    one, other = deviations[:, None], deviations[None, :]
+    error = one * off[None, :] + other * off[:, None] + off[:, None] * off[None, :]
     return Case(
         lambda s, v: stats.covariance(v["x"]),
         lambda: np.cov(shared(x).T),
@@ -149,7 +151,7 @@ def correlation(draw: Draw) -> Case:
     least = seen.std(0).min()
     with np.errstate(all="ignore"):
         want = np.nan_to_num(np.corrcoef(seen.T))
-    lost = Digits(ULP, bound, n).unit / 4 / np.maximum(seen.std(0), ULP)  # what few units in the last place lose
+    lost = Digits(ULP, bound, n).lost / np.maximum(seen.std(0), ULP)  # what few units in the last place lose
     return Case(
         lambda s, v: stats.correlation(v["x"]),
         want,

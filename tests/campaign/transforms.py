@@ -86,7 +86,8 @@ def _quartiles(x: Any, words: dict[str, Any]) -> float:
 def _scaler(
     name: str, options: Callable[[Draw], dict[str, Any]], theirs: Any, scale_of: Callable[[Any, Any], float]
 ) -> None:
-    """Stated: 2^-15 of a result (of 1, if smaller), and a unit in the last place of the values over the scale."""
+    """Stated: 2^-15 of a result (of 1, if smaller), and a unit in the last place of the values over the scale (two, and
+    two of the scale, for quartiles)."""
 
     def make(draw: Draw) -> Case:
         t = Numbers(draw)
@@ -96,8 +97,8 @@ def _scaler(
             want = np.nan_to_num(theirs(**words).fit_transform(t.seen))
         last = t.units * 2.0**-30
         lost = last / np.where(scale > 0, scale, 1.0)
-        between = 2.0 if name == "RobustScaler" else 1.0  # quartiles lie between values
-        stated = 2.0**-15 * np.maximum(1, np.abs(want)) + lost * (1 + np.abs(want)) * between + 2 * ULP
+        lost = lost * (2 if name == "RobustScaler" else 1)
+        stated = 2.0**-15 * np.maximum(1, np.abs(want)) + lost * (1 + np.abs(want)) + 2 * ULP
         far = name == "RobustScaler" and float(np.sqrt((want**2).sum(0)).max()) > min(2.0**13, 32 * t.n**0.5)
 
         def check(got: Any) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from privity.jobs.founding import init_consortium
+
 COMPUTE = ("compute_0", "compute_1", "compute_2")
 
 
@@ -68,7 +70,7 @@ def test_init_and_run_in_relative_folders(privity: Any, sum_job: Path) -> None:
 def test_separate_processes_with_json_and_reports(
     privity: Any, start: Callable[..., subprocess.Popen[str]], sum_job: Path
 ) -> None:
-    found(privity)
+    init_consortium(sum_job, COMPUTE, ["bank_a"])
     np.save(sum_job / "x.npy", np.array([1.5, 2.0, -0.25]))
     program = sum_job / "program.py"
     program.write_text(program.read_text().replace("    x =", "    print('hello')\n    x ="))
@@ -204,7 +206,7 @@ def test_two_compute_parties(
     ],
 )
 def test_mistakes_in_the_program(privity: Any, sum_job: Path, body: str, code: int, words: list[str]) -> None:
-    found(privity)
+    init_consortium(sum_job, COMPUTE, ["bank_a"])
     (sum_job / "program.py").write_text(f"def program(s):\n{body}\n")
     ended = privity("run", "program.py")
     assert ended.code == code, ended.err
@@ -218,7 +220,7 @@ def test_poor_surroundings(privity: Any, sum_job: Path) -> None:
     """No home, a narrow terminal, a bare locale, and a file in the folder that is called like a module."""
     (sum_job / "numpy.py").write_text("raise SystemExit('the wrong numpy')\n")
     (sum_job / "program.py").write_text("def program(s):\n    print('hello')\n    return 'x' * 300\n")
-    found(privity)
+    init_consortium(sum_job, COMPUTE, ["bank_a"])
     ended = privity("run", "program.py", COLUMNS="40", HOME="", LC_ALL="C", TERM="dumb")
     assert ended.code == 0, ended.err
     assert max(len(line) for line in ended.out.splitlines()) <= 40
@@ -230,7 +232,7 @@ def test_poor_surroundings(privity: Any, sum_job: Path) -> None:
 def test_closed_standard_streams(privity: Any, sum_job: Path) -> None:
     """A caller may close them; no socket of ours may then take their numbers."""
     (sum_job / "program.py").write_text("def program(s):\n    return 1\n")
-    found(privity)
+    init_consortium(sum_job, COMPUTE, ["bank_a"])
     ended = privity("run", "program.py", "--out", "results", closed=True)
     assert (ended.code, ended.out, ended.err) == (0, "", "")
     assert len(list((sum_job / "results").rglob("report.json"))) == 4

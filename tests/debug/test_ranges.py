@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.syntax import nodes
 
 import privity as pv
 from privity.errors import NumbersDiffer, RangeViolated
@@ -109,7 +110,7 @@ def reachable(start: str) -> set[str]:
             continue
         found.add(name)
         package = name.split(".")[:-1] if path.name != "__init__.py" else name.split(".")
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in nodes(path):
             if isinstance(node, ast.ImportFrom) and node.level:
                 base = package[: len(package) - node.level + 1]
                 base += node.module.split(".") if node.module else []

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -216,11 +217,24 @@ class Site:
             os.kill(process, signal.SIGKILL)
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    folder = tmp_path / "a consortium"  # paths with spaces must work everywhere
+@contextmanager
+def _site_at(folder: Path) -> Iterator[Site]:
     folder.mkdir()
     place = Site(folder)
     place.found()
-    yield place
-    place.end()
+    try:
+        yield place
+    finally:
+        place.end()
+
+
+@pytest.fixture(scope="session")
+def site_at() -> Callable[[Path], AbstractContextManager[Site]]:
+    """A site in a folder that does not exist yet, for what several tests share."""
+    return _site_at
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with _site_at(tmp_path / "a consortium") as place:  # paths with spaces must work everywhere
+        yield place

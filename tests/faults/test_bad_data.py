@@ -45,7 +45,10 @@ CASES: dict[str, tuple[Callable[[str], str], tuple[str, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+# the reader's own tests have the others in memory
+@pytest.mark.parametrize(
+    "case", [c if c == "cells that do not fit" else pytest.param(c, marks=pytest.mark.soak) for c in CASES]
+)
 def test_a_bad_table(site: Any, case: str) -> None:
     spoil, words = CASES[case]
     file = site.folder / "bank_a.csv"

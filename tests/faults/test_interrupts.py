@@ -51,7 +51,7 @@ def test_while_parties_start_and_connect(site: Any) -> None:
     site.assert_failed(running.finish(), 130, "interrupted; all parties were stopped")
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("name", ["SIGTERM", pytest.param("SIGINT", marks=pytest.mark.soak)])
 def test_in_training(site: Any, name: str) -> None:
     site.write_job(steps=LONG)
     running = site.start_run("--no-plan", "--out", site.folder / "out", "--record-view")

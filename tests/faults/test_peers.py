@@ -123,7 +123,7 @@ main(sys.argv[1:])
 def test_another_version(site: Any) -> None:
     parties = {
         name: site.start_run(
-            "--party", name, "--start-timeout", "15", python=["-c", OTHER_VERSION] if name == "compute_0" else None
+            "--party", name, "--start-timeout", "10", python=["-c", OTHER_VERSION] if name == "compute_0" else None
         )
         for name in (*COMPUTE, "bank_a")
     }

@@ -16,7 +16,7 @@ from rich.console import Console
 
 import privity as pv
 from privity.demo.screen import LiveProgress
-from privity.errors import NotForMe, PeerAborted, WireError
+from privity.errors import NotForMe, PeerAborted, UsageError, WireError
 from privity.jobs import run
 from privity.jobs.job import ArraySpec, JobSpec, OpeningSpec
 from privity.jobs.notes import Notes
@@ -230,6 +230,25 @@ def test_the_name_of_a_programs_own_error_tells_peers_nothing(monkeypatch: pytes
     told = [str(r) for me, r in results.items() if me != "compute_0"]
     assert any("its program failed" in text for text in told)
     assert not any("Value40" in text for text in told)
+
+
+def test_what_no_program_should_raise_ends_the_run_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception that is no Exception: peers are told at once, and it is an error of the program's, with its line."""
+
+    class Value40(BaseException):
+        pass
+
+    def program(s: pv.Session) -> Any:
+        if s.me == "compute_0":
+            raise Value40("0.40625")
+        return s.reveal(s.secret("x", "bank"), to="all", name="end", reason="waits")
+
+    inputs = {"x": pv.Input(np.array([SECRET]), bound=1.0)}
+    results, _, _ = runs(program, [OpeningSpec("end", "all", (1,))], monkeypatch, inputs)
+    assert isinstance(results["compute_0"], UsageError) and "test_notes.py" in str(results["compute_0"])
+    told = [str(r) for me, r in results.items() if me != "compute_0"]
+    assert any("its program failed" in text for text in told)
+    assert not any("40" in text for text in told)
 
 
 def test_a_result_that_holds_shares_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,7 +85,16 @@ def test_what_only_a_run_knows_is_left_to_it() -> None:
     def breaks(s: pv.Session) -> Any:
         raise ValueError("no file")
 
-    for program in (computes, breaks):
+    class Own(BaseException):
+        pass
+
+    def leaves(s: pv.Session) -> Any:
+        raise SystemExit(3)
+
+    def escapes(s: pv.Session) -> Any:
+        raise Own
+
+    for program in (computes, breaks, leaves, escapes):
         check(lambda program=program: program, "total")  # type: ignore[misc]
 
 
@@ -139,6 +148,45 @@ def test_nothing_that_a_program_keeps_or_prints_in_a_plan_is_seen(
     assert capsys.readouterr().out == ""
     done = pv.simulate(read.load(), inputs={"bank": {"x": [1.0]}})
     assert "(planning)" not in done.output
+
+
+def test_who_catches_everything_is_planned_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ends a plan is no Exception; a program that catches even that meets it again at the next look."""
+    ticks = iter(range(1_000_000))
+    monkeypatch.setattr(planning.time, "thread_time", lambda: float(next(ticks)))
+    caught = 0
+
+    def program(s: pv.Session) -> Any:
+        nonlocal caught
+        x = s.secret("x", "bank")
+        for _ in range(1000):
+            try:
+                x = (x * 0.5)._stated(1000.0)
+            except BaseException:
+                caught += 1
+        raise SystemExit
+
+    check(lambda: program)
+    assert caught >= 3
+
+
+def test_an_error_of_the_programs_own_is_told_as_the_kind_that_it_is() -> None:
+    """A class of its own might say anything to peers, or want more than a text to be made."""
+
+    class Mine(ShapeError):
+        def __init__(self, one: str, two: str) -> None:
+            super().__init__(one + two)
+
+        @property
+        def public_reason(self) -> str:
+            return str(self)
+
+    def program(s: pv.Session) -> Any:
+        raise Mine("told to ", "everybody")
+
+    with pytest.raises(ShapeError) as caught:
+        check(lambda: program)
+    assert type(caught.value) is ShapeError and caught.value.public_reason == "ShapeError"
 
 
 def test_a_program_that_can_tell_a_plan_from_a_run_opens_no_more() -> None:

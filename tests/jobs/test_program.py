@@ -51,7 +51,9 @@ def test_a_program_alone_has_the_hash_of_its_file(tmp_path: Path) -> None:
     assert digest == hashlib.sha256(path.read_bytes()).digest()
 
 
-def test_byte_code_is_neither_read_nor_written(tmp_path: Path) -> None:
+def test_byte_code_is_neither_read_nor_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)  # as in a process that would write it, beside the source
+    monkeypatch.setattr(sys, "pycache_prefix", None)
     path = write(tmp_path, prog="import beside\n" + PROGRAM.format("beside.x"), beside="x = 'reviewed'\n")
     assert load_program(path)[0](None) == "reviewed"
     assert not list(tmp_path.rglob("__pycache__"))

@@ -283,3 +283,47 @@ def test_loose_bounds_of_predictions_do_not_matter(bound: float, scale: int) -> 
     got = pv.simulate(program, inputs={"a": given}).output
     want = [plain.r2_score(y, found), plain.root_mean_squared_error(y, found)]
     np.testing.assert_allclose(got, want, rtol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e5, 3e10])
+def test_weighted_means_keep_their_digits(scale: float) -> None:
+    """A relative 2^-24 and two units, whatever the size and however rows are weighed."""
+    n = 200
+    y = np.rint(RNG.normal(size=n) * scale * 2.0**18) / 2.0**18
+    p = np.rint((y + RNG.normal(size=n) * scale) * 2.0**18) / 2.0**18
+    w, keep = RNG.integers(0, 9, n) / 4, RNG.random(n) < 0.6
+    bound = float(np.abs([y, p]).max()) * 2
+    given = {"y": pv.Input(y, bound), "p": pv.Input(p, bound), "w": pv.Input(w, 4.0), "v": pv.Input(keep)}
+
+    def fn(x: dict[str, pv.SecureArray]) -> list[pv.SecureArray]:
+        each: list[dict[str, Any]] = [{}, {"valid": x["v"]}, {"sample_weight": x["w"]}, {"sample_weight": w}]
+        return [metrics.mean_absolute_error(x["y"], x["p"], **words) for words in each]
+
+    off = np.abs(p - y)
+    want = [off.mean(), off[keep].mean(), np.average(off, weights=w), np.average(off, weights=w)]
+    for got, right in zip(run(fn, given), want, strict=True):
+        assert abs(got - right) <= 2.0**-24 * right + 2 * 2.0**-18
+
+
+def test_rows_of_weight_zero_have_no_say() -> None:
+    """R2 of truths that are equal where they count is 0, exactly; errors elsewhere take no digits."""
+    y, p = np.full(40, -136923.5), np.full(40, -136923.5)
+    y[:5], p[5:20] = 9e5, -136920.25
+    w = np.r_[np.zeros(5), np.full(35, 1.5)]
+    given = {"y": pv.Input(y, 1e6), "p": pv.Input(p, 1e6), "w": pv.Input(w, 2.0), "v": pv.Input(w > 0)}
+
+    def fn(x: dict[str, pv.SecureArray]) -> list[pv.SecureArray]:
+        each: list[dict[str, Any]] = [{"valid": x["v"]}, {"sample_weight": x["w"]}, {"sample_weight": w}]
+        pair = x["y"], x["p"]
+        return [m(*pair, **words) for m in (metrics.r2_score, metrics.root_mean_squared_error) for words in each]
+
+    got = run(fn, given)
+    assert got[:3] == [0.0, 0.0, 0.0]
+    right = float(np.sqrt(np.mean((p - y)[5:] ** 2)))
+    np.testing.assert_allclose(got[3:], right, rtol=2.0**-15, atol=2.0**-17)
+
+
+def test_r2_of_equal_truths_is_zero_without_weights() -> None:
+    y = np.full(30, 77.7)
+    given = {"y": pv.Input(y, 1e6), "p": pv.Input(y + np.arange(30), 1e6)}
+    assert run(lambda x: [metrics.r2_score(x["y"], x["y"]), metrics.r2_score(x["y"], x["p"])], given) == [0.0, 0.0]

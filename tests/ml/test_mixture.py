@@ -61,9 +61,9 @@ def test_mixtures_are_those_of_scikit_learn_from_the_same_start(name: str, maske
 
 
 def test_own_starts_are_about_as_good_as_those_of_scikit_learn() -> None:
-    """A start is a secret draw, and one in sixty ends elsewhere: all five do once in 10^8 runs."""
+    """A start is a secret draw, and one in sixty ends elsewhere: all six do with a chance of 2e-11."""
     x = DATA["wine"]
-    kinds: list[dict[str, Any]] = [{}, *[{"protocol": InsecurePlain, "parties": 1}] * 4]
+    kinds: list[dict[str, Any]] = [{}, *[{"protocol": InsecurePlain, "parties": 1}] * 5]
     runs = [fitted(GaussianMixture(3, max_iter=10), x, **kind)[0] for kind in kinds]
     best = Plain(3, covariance_type="diag", reg_covar=1e-3, n_init=3, random_state=0).fit(x)
     assert max(got["score"] for got in runs) > best.score(x) - 0.3

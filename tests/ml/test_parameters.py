@@ -4,6 +4,7 @@ that says nothing. Planned on shapes, as parameters are public.
 
 from __future__ import annotations
 
+import inspect
 import runpy
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ from privity.ml.conformance import _TARGETS, _Trial
 from privity.ml.estimator import Estimator
 from privity.ml.inference import Inference
 from privity.ml.kmeans import KMeans
+from privity.ml.lasso import Lasso
 from privity.ml.least_squares import Ridge
 from privity.ml.multinomial import MultinomialLogisticRegression
 from privity.ml.opened import KINDS
+from privity.ml.parameters import check_parameters
 from privity.ml.preprocessing import StandardScaler, Transform
 from privity.ml.trees.boosting import GradientBoostingClassifier
 from privity.table import Field, TableInfo, table_shapes
@@ -58,6 +61,34 @@ def test_models(model: Any, options: dict[str, Any]) -> None:
             trial.fit(model.clone().set_params(**{name: value}), s)
 
         refused_well(program, inputs, f"{type(model).__name__}({name}={value!r})")
+
+
+EVERY = [*(m for m, _ in KINDS_OF_MODELS), *CONTRACT["OTHERS"]]
+
+
+@pytest.mark.parametrize("model", EVERY, ids=lambda v: type(v).__name__)
+def test_whole_numbers_have_a_limit(model: Any) -> None:
+    """Steps that nobody can wait for, and numbers beyond those of machines."""
+    for name, parameter in inspect.signature(type(model).__init__).parameters.items():
+        kinds = str(parameter.annotation).split(" | ")
+        for value in (2**70, np.uint64(2**64 - 1), 2**33) if "int" in kinds else ():
+            if name == "random_state" and value < 2**64:
+                continue
+            changed = model.clone().set_params(**{name: value})
+            said = rf"{type(model).__name__}: expected .*{name} to be at most [\d,]+, got"
+            with pytest.raises(UsageError, match=said):
+                check_parameters(changed)
+        if "Sequence[int]" in kinds:
+            with pytest.raises(UsageError, match=f"{name} to be at most 65,536"):
+                check_parameters(model.clone().set_params(**{name: [2, 2**33]}))
+
+
+def test_a_limit_is_told_before_anything_is_planned() -> None:
+    def program(s: pv.Session) -> None:
+        with pytest.raises(UsageError, match=r"Lasso: expected max_iter to be at most 65,536, got 1180591620"):
+            Lasso(max_iter=2**70).fit(s.constant(np.ones((8, 2))), s.constant(np.ones(8)))
+
+    pv.plan(program)
 
 
 @pytest.mark.parametrize("model", TRANSFORMS, ids=lambda v: type(v).__name__)

@@ -57,7 +57,7 @@ CLASS = RNG.integers(0, 3, 4000)
 
 
 @pytest.mark.parametrize(("model", "x", "rounds", "per_row"), [
-    (GaussianNB(3), NUMBERS, (131, 125), (132, 162)), (BernoulliNB(3), NUMBERS, (140, 42), (117, 171)),
+    (GaussianNB(3), NUMBERS, (300, 200), (627, 633)), (BernoulliNB(3), NUMBERS, (140, 42), (117, 171)),
     (MultinomialNB(3), NUMBERS.clip(0), (139, 29), (117, 179)),
     (CategoricalNB(3, n_categories=[4] * 6), CODES, (139, 33), (228, 282)),
 ], ids=lambda v: type(v).__name__)  # fmt: skip

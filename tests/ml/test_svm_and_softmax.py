@@ -13,6 +13,8 @@ from sklearn.svm import LinearSVC as Plain
 
 import privity as pv
 from privity.errors import PrivityError, RangeViolated, UsageError
+from privity.ml.design import design_of
+from privity.ml.estimator import rows_of
 from privity.ml.multinomial import MultinomialLogisticRegression
 from privity.ml.svm import LinearSVC
 
@@ -116,6 +118,28 @@ def test_constant_and_collinear_columns_and_more_columns_than_rows_have_the_ridg
 def test_what_would_give_wrong_numbers_is_found(model: Any, x: np.ndarray, y: np.ndarray) -> None:
     with pytest.raises(PrivityError, match=r"standardise the columns|exceeds|bound"):
         fitted(model, x, y)
+
+
+@pytest.mark.parametrize(("size", "within"), [(2.0, True), (-2.0, True), (2.1, False), (-2.1, False), (31.0, False)])
+def test_curvature_times_coefficients_is_guarded(size: float, within: bool) -> None:
+    """The last gradient is a difference of products with 26 fractional bits: beyond 2^14 it would wrap, and certify a
+    fit that is none."""
+
+    def program(s: pv.Session) -> None:
+        model = LinearSVC(feature_bound=64.0)
+        rows = rows_of("LinearSVC", s.secret("x", "o"), s.secret("y", "o"))
+        design = design_of("LinearSVC", rows, model.feature_bound, 1.0, None, 1.0)
+        matrix = s.constant(np.diag([4090.0, 1.0, 1.0]))
+        model._within_reach(design, matrix, s.constant([size, 0.0, 0.0]))
+        s.check_guards()
+
+    x, y = np.arange(40.0).reshape(20, 2), np.arange(20) % 2
+    inputs = {"o": {"x": pv.Input(x, bound=64.0), "y": y}}
+    if within:
+        pv.simulate(program, inputs=inputs)
+        return
+    with pytest.raises(RangeViolated, match="curvature times coefficients: standardise the columns"):
+        pv.simulate(program, inputs=inputs)
 
 
 def test_columns_in_other_units() -> None:

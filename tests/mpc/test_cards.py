@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.syntax import nodes, tree
 
 ROOT = Path(__file__).parent.parent.parent
 MPC = ROOT / "src" / "privity" / "mpc"
@@ -16,7 +17,7 @@ NOT_PROTOCOLS = {"__init__", "party", "permits", "protocol", "public_numbers", "
 
 def over_any_protocol(path: Path) -> bool:
     """Such a module sends nothing itself and promises what the protocol below it promises."""
-    return "once over Protocol" in (ast.get_docstring(ast.parse(path.read_text())) or "")
+    return "once over Protocol" in (ast.get_docstring(tree(path)) or "")
 
 
 MODULES = sorted(f.stem for f in MPC.glob("*.py") if f.stem not in NOT_PROTOCOLS and not over_any_protocol(f))
@@ -24,7 +25,7 @@ MODULES = sorted(f.stem for f in MPC.glob("*.py") if f.stem not in NOT_PROTOCOLS
 
 def card(name: str) -> dict[str, str]:
     """Fields of the card: a word at the start of a line, its text aligned at column 11, continued by indented lines."""
-    text = ast.get_docstring(ast.parse((MPC / f"{name}.py").read_text())) or ""
+    text = ast.get_docstring(tree(MPC / f"{name}.py")) or ""
     found: dict[str, str] = {}
     field = ""
     for line in text.splitlines():
@@ -63,7 +64,7 @@ def test_what_is_written_once_over_any_protocol_sends_nothing_itself() -> None:
     paths = [f for f in MPC.glob("*.py") if over_any_protocol(f)]
     assert "approx" in {f.stem for f in paths}
     for path in paths:
-        names = {n.attr for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Attribute)}
+        names = {n.attr for n in nodes(path) if isinstance(n, ast.Attribute)}
         assert not names & {"exchange", "channel", "streams"}, path.name
 
 

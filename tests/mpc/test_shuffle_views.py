@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.syntax import nodes
 
 import privity
 from privity.mpc import orders, sort
@@ -188,7 +189,7 @@ def test_openings_behind_a_shuffle_have_few_callers() -> None:
     for path in package.rglob("*.py"):
         calls = {
             node.func.attr
-            for node in ast.walk(ast.parse(path.read_text()))
+            for node in nodes(path)
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
         }
         inside = path.relative_to(package).as_posix() in {*OPENING, "testing.py"}

@@ -159,6 +159,7 @@ def part(path: Path, rows: int | set[str], into: Path) -> Path:
     return into
 
 
+@pytest.mark.soak  # the other demo is not
 def test_the_banks_demo(one_elsewhere: None, tmp_path: Path) -> None:
     """A few rows of each bank: the opened accuracy is that of the opened coefficients in the clear."""
     wanted(banks_data.PACKAGE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
 from typing import Any
 
 import numpy as np
@@ -127,6 +129,85 @@ def test_an_array_keeps_its_order_and_is_checked_alike() -> None:
         table_inputs(TableInfo("t", (Field("x"),), keyed=True), np.array([[0.5]]))
 
 
+class Silent:
+    """Neither compares nor shows itself."""
+
+    def __ne__(self, other: object) -> bool:
+        raise RuntimeError
+
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+ODD = [
+    [1], {}, np.array([1, 2]), np.array([]), 1j, b"a", object(), Silent(), "9" * 5000, "\ud800", 10**400,
+    2**53 + 1, float("inf"),
+    decimal.Decimal("sNaN"), datetime.date(2020, 1, 1), np.uint64(2**64 - 1), pd.Timestamp("2020"), lambda: 1,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("column", ["age", "income", "ward", "smokes", "stay"])
+def test_cells_that_are_none_are_refused_by_name(column: str) -> None:
+    """Whatever Python can put into a frame: it is no empty cell, and no error but ours."""
+    for odd in ODD:
+        cells = list(FRAME[column].astype(object))
+        cells[1] = odd
+        with pytest.raises(DataError, match=column) as caught:
+            table_inputs(INFO, FRAME.assign(**{column: pd.Series(cells, dtype=object)}))
+        assert len(str(caught.value)) < 400
+
+
+KEYS = np.arange(8, dtype=np.uint64).reshape(4, 2)
+KEYED = TableInfo("people", INFO.fields, INFO.label, keyed=True)
+
+
+@pytest.mark.parametrize(
+    ("features", "label", "keys", "told"),
+    [
+        (ARRAY, STAY[:3], KEYS, r"label 'stay': expected numbers of shape \(4,\), one for each row, got shape \(3,\)"),
+        (ARRAY, STAY[:, None], KEYS, r"label 'stay': .*got shape \(4, 1\)"),
+        (ARRAY, 3.0, KEYS, r"label 'stay': .*got shape \(\)"),
+        (ARRAY, ["x"] * 4, KEYS, "label 'stay': .*cannot be read as such"),
+        (ARRAY, np.array(["2020-01-01"] * 4, "datetime64[s]"), KEYS, "label 'stay': .*cannot be read as such"),
+        (ARRAY, [10**400] * 4, KEYS, "label 'stay': .*cannot be read as such"),
+        (ARRAY[:, :3], STAY, KEYS, r"features: expected numbers of shape \(rows, 4\).*got shape \(4, 3\)"),
+        (ARRAY[:, :, None], STAY, KEYS, r"features: .*got shape \(4, 4, 1\)"),
+        (ARRAY[0], STAY[:1], KEYS, r"features: .*got shape \(4,\)"),
+        (ARRAY * 1j, STAY, KEYS, "features: .*cannot be read as such"),
+        (None, STAY, KEYS, "features: "),
+        (ARRAY, STAY, KEYS[:1], r"keys of shape \(4, 2\).*got uint64 of shape \(1, 2\)"),
+        (ARRAY, STAY, KEYS[0], r"keys of shape \(4, 2\).*got uint64 of shape \(2,\)"),
+        (ARRAY, STAY, KEYS + np.uint64(1 << 48), "whole numbers from 0 to 2\\^48 - 1"),
+        (ARRAY, STAY, -KEYS.astype(int), "whole numbers from 0 to 2\\^48 - 1"),
+        (ARRAY, STAY, KEYS + 0.5, "whole numbers .*got float64"),
+    ],
+)
+def test_other_shapes_are_neither_repeated_nor_filled_up(features: Any, label: Any, keys: Any, told: str) -> None:
+    """A label too short would be 0 in the rows behind it, one key that of all rows."""
+    with pytest.raises(DataError, match=told):
+        table_inputs(KEYED, features, label, keys)
+
+
+def test_whole_numbers_that_float64_would_round_are_refused() -> None:
+    info = TableInfo("t", (Field("n", "integer", 2.0**53, 2.0**53),))
+    table_inputs(info, np.array([[1 << 53]]))
+    with pytest.raises(DataError, match=r"beyond 2\^53 are not exact"):
+        table_inputs(info, np.array([[(1 << 53) + 1]]))
+
+
 def test_no_rows_are_a_table_too() -> None:
     made = table_inputs(INFO, FRAME.iloc[:0])
     assert made["people.features"].values.shape == (0, 3) and made["people.label"].values.shape == (0,)
+
+
+def test_a_column_of_words_and_numbers_or_of_booleans_is_no_column_of_codes() -> None:
+    words = TableInfo("t", (Field("x", "category", categories=("a", "b", "c"), missing=True),))
+    for cells in ([1, "a", None], ["c", 2.0], [True, False]):
+        with pytest.raises(DataError, match="column 'x': expected one of the schema's categories"):
+            table_inputs(words, pd.DataFrame({"x": pd.Series(cells, dtype=object)}))
+    for dtype in ("int8", "uint64", "Int64", "Float64", "float32", "category"):
+        found = table_inputs(words, pd.DataFrame({"x": pd.Series([2, 0, 1], dtype=dtype)}))["t.codes"]
+        assert found.values[:, 0].tolist() == [2, 0, 1], dtype
+    numbers = TableInfo("t", (Field("x", "category", categories=("0", "1", "2")),))
+    with pytest.raises(DataError, match="column 'x'"):
+        table_inputs(numbers, pd.DataFrame({"x": pd.Series([True, False], dtype="boolean")}))

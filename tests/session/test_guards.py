@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.syntax import nodes
 
 import privity as pv
 from privity.data.keys import fingerprints
@@ -22,7 +23,7 @@ def test_every_guard_of_the_package_says_what_it_asks() -> None:
     """``context.guard(violations)`` alone would have the message speak of a bound that nobody stated."""
     silent: list[str] = []
     for file in SOURCE.rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        for node in nodes(file):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "guard"):
                 continue
             owner = ast.unparse(node.func.value)

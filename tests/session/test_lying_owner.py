@@ -15,7 +15,11 @@ from privity.context import Context
 from privity.errors import PrivityError, RangeViolated
 from privity.functions import linkage
 from privity.inputs import Input
+from privity.ml.preprocessing import RobustScaler
+from privity.ml.preprocessing.scaling import _inverse
 from privity.session import Session
+from privity.stats.compare import _resolved
+from privity.testing import open_value
 
 HONEST = np.array([-0.9, -0.5, 0.1, 0.2, 0.6, 0.7, -0.2])
 ONE = 1 << 18  # at 18 fractional bits
@@ -167,3 +171,39 @@ def test_another_number_of_values_ends_the_run(lie: str, lying: Callable[[Lie], 
 
     with pytest.raises(PrivityError):
         privity.simulate(act, inputs=inputs, timeout_s=2)
+
+
+GUARDED: dict[str, Callable[[Any], Any]] = {
+    "RobustScaler": lambda x: _inverse(_scaler(x.size), x, x, 8, 1),
+    "ttest": lambda x: _resolved(x, x),
+}
+
+
+def _scaler(columns: int) -> RobustScaler:
+    scaler = RobustScaler()
+    scaler.columns_ = [f"x{i}" for i in range(columns)]
+    return scaler
+
+
+@pytest.mark.parametrize("what", GUARDED)
+def test_no_lie_takes_a_violation_off_the_count(
+    what: str, monkeypatch: pytest.MonkeyPatch, lying: Callable[[Lie], None]
+) -> None:
+    """One flag is opened for all guards together, so none may count less than 0: a number just beyond the bound, below
+    0 by its sign bit and not by the next step's, would hide a mask in which one row counts twice."""
+    counts: list[int] = []
+
+    def watched(self: Context, violations: Any, hint: str = "") -> None:
+        if self.computes:
+            opened = np.asarray(open_value(self.protocol, violations, (0, 1, 2))).reshape(-1).astype(np.int64)
+            counts.extend(opened.tolist())
+
+    def program(s: Session) -> None:
+        x = s.secret("x", "mallory")
+        for i in range(44):
+            GUARDED[what](x[i : i + 1] if what == "RobustScaler" else x[i])
+
+    monkeypatch.setattr(Context, "guard", watched)
+    lying(lambda x: np.array([(1 << k) + (2 if what == "RobustScaler" else 8) for k in range(20, 63)] + [0]))
+    privity.simulate(program, inputs={"mallory": {"x": Input(np.ones(44), 2.0, 30)}})
+    assert len(counts) == 3 * 44 and set(counts) <= {0, 1}

@@ -11,7 +11,7 @@ import pytest
 
 import privity as pv
 from privity.disclosure import release
-from privity.errors import SecretUseError, ShapeError, UsageError
+from privity.errors import RangeViolated, SecretUseError, ShapeError, UsageError
 from privity.functions.nullable import NullableArray
 from privity.ml import LinearRegression
 from privity.mpc.plain import InsecurePlain
@@ -289,3 +289,62 @@ def test_other_mistakes_are_named() -> None:
 
     run(body)
 
+
+def test_empty_cells_are_no_zero_divisors() -> None:
+    """A guard that divisors keep away from 0 leaves cells out that hold nothing; a 0 among the others fails it."""
+    x = np.array([4.0, np.nan, -2.0, 8.0, np.nan])
+    info = TableInfo("t", (Field("x", unit=16.0, bound=10.0, missing=True),))
+
+    def program(s: pv.Session, away: float) -> Any:
+        c = s.table("t")["x"] - away
+        made = [pv.reciprocal(c, at_most=0.5), pv.divide(3.0, c, at_most=0.5), pv.divide(c, c, at_most=0.5)]
+        return [s.reveal(v.fillna(9), to="all", name="x", reason="test") for v in made]
+
+    given = {"inputs": {"o": table_inputs(info, x.reshape(-1, 1))}, "tables": {"t": info}}
+    got = pv.simulate(lambda s: program(s, 0.0), **given).output  # type: ignore[arg-type]
+    for have, want in zip(got, (1 / x, 3 / x, x / x), strict=True):
+        np.testing.assert_allclose(have, np.where(np.isnan(x), 9, want), atol=2e-5)
+    with pytest.raises(RangeViolated, match="at_most"):
+        pv.simulate(lambda s: program(s, 4.0), **given)  # type: ignore[arg-type]
+
+
+def test_words_of_columns_on_a_column_without_empty_cells() -> None:
+    x = np.array([4.0, 1.0, -2.0, 8.0])
+    info = TableInfo("t", (Field("x", unit=16.0, bound=10.0),))
+
+    def program(s: pv.Session) -> Any:
+        c = s.table("t")["x"]
+        made = [c.median(), c.quantile(0.25), c.isna(), c.notna(), c.count(), c.fillna(3), c.dropna(), c.filled()]
+        return [s.reveal(v, to="all", name="x", reason="test") for v in made]
+
+    got = pv.simulate(program, inputs={"o": table_inputs(info, x.reshape(-1, 1))}, tables={"t": info}).output
+    want = [np.median(x), np.quantile(x, 0.25), np.zeros(4), np.ones(4), 4, x, x, x]
+    for have, right in zip(got, want, strict=True):
+        np.testing.assert_allclose(have, right, atol=1e-5)
+
+
+def test_what_fills_a_cell_has_the_digits_of_its_column() -> None:
+    x = np.array([0.01, np.nan, -0.03])
+    info = TableInfo("t", (Field("x", unit=2.0**-4, bound=0.05, missing=True),))
+
+    def program(s: pv.Session) -> Any:
+        return s.reveal(s.table("t")["x"].fillna(0.0123456789).mean(), to="all", name="x", reason="test")
+
+    got = pv.simulate(program, inputs={"o": table_inputs(info, x.reshape(-1, 1))}, tables={"t": info}).output
+    assert abs(got - (0.01 + 0.0123456789 - 0.03) / 3) <= 2.0**-33
+
+
+@pytest.mark.parametrize("capacity", [None, CAPACITY])
+def test_a_stated_bound_is_asked_of_the_rows_that_count(capacity: int | None) -> None:
+    """Cells of rows that a filter left out, and empty ones, violate nothing; one of those that count does."""
+    kept = run(lambda s, t: {"sum": t.filter(t["k"].abs() < 500)["k"].assume_bound(499.0).sum()}, capacity)
+    assert kept["sum"] == FRAME["k"][FRAME["k"].abs() < 500].sum()
+    with pytest.raises(RangeViolated, match="499"):
+        run(lambda s, t: {"sum": t["k"].assume_bound(499.0).sum()}, capacity)
+
+
+@pytest.mark.parametrize("capacity", [None, CAPACITY])
+def test_an_empty_flag_is_not_true_whatever_stands_in_its_cell(capacity: int | None) -> None:
+    """1 - b is 1 where b holds nothing, and no row counts for that."""
+    got = run(lambda s, t: {"median": pv.functions.quantile(t["full"], 0.5, valid=1 - t["b"])}, capacity)
+    assert abs(got["median"] - FRAME["full"][FRAME["b"] == 0].median()) < 1e-3

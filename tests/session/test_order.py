@@ -253,3 +253,31 @@ def test_quantiles_of_what_counts_take_no_room_for_rows() -> None:
     options: Any = {"parties": 1, "protocol": InsecurePlain, "check_range": True}
     got = pv.simulate(program, inputs={"bank": {"age": age, "some": some}}, **options).output
     assert np.allclose(got, np.quantile(x[some], [0.1, 0.5]), atol=2e-5)
+
+
+@pytest.mark.parametrize("bound", [1e-2, 1.0, 1e4, 1e6, 1e9, 1e12])
+def test_quantiles_between_far_values(bound: float, compute: Callable[..., list[Any]]) -> None:
+    """Within 1.2 units whatever the gap; with a mask a unit and 2^-17 of the gap. Bounds to near the largest."""
+    unit = 2.0**-18
+    x = np.rint(np.random.default_rng(3).uniform(-bound, bound, (9, 2)) / unit) * unit
+    keep = np.array([1, 0, 1, 1, 1, 0, 1, 1, 1])
+    q = [0.0, 0.1, 0.333, 0.5, 0.77]
+
+    def fn(a: Any, v: Any) -> list[Any]:
+        return [order.quantile(a, q, 0), order.median(a), order.quantile(a, q, 0, valid=v > 0), a.quantile(0.4, 0)]
+
+    got = compute(fn, pv.Input(x, bound), pv.Input(keep, 1))
+    plain = [np.quantile(x, q, 0), np.median(x), np.quantile(x[keep > 0], q, 0), np.quantile(x, 0.4, 0)]
+    gap = np.diff(np.sort(x[keep > 0], 0), axis=0).max()
+    for have, want, stated in zip(got, plain, (1.2, 1.2, 1 + 2.0**-17 * gap / unit, 1.2), strict=True):
+        assert np.abs(have - want).max() <= stated * unit + 2.0**-48 * 2 * bound
+
+
+def test_quantiles_of_long_whole_numbers(compute: Callable[..., list[Any]]) -> None:
+    n = np.array([2**53 - 1, 5, 2**52 + 1, -(2**53) + 1, 77])
+
+    def fn(a: Any) -> list[Any]:
+        return [a.median(), order.quantile(a, 0.25), order.quantile(a[:2], 0.5), order.quantile(a, 0.5, valid=a > 0)]
+
+    got = compute(fn, pv.Input(n, 2**53))
+    np.testing.assert_allclose(got, [77, 5, (n[0] + n[1]) / 2, (2**52 + 78) / 2], rtol=0, atol=1)

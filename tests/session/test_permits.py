@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.syntax import nodes
 
 import privity as pv
 from privity.context import Context
@@ -201,7 +204,7 @@ MAKERS = {
 
 def calls(path: Path) -> set[str]:
     found = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Call):
             found.add(node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", ""))
     return found
@@ -314,6 +317,30 @@ def test_bisecting_with_guards_learns_one_comparison_and_no_more() -> None:
     with pytest.raises(RangeViolated, match=r"\|x\| <= 524287"):
         simulate(program)
     assert set(asked.values()) == {20}  # the program asked on; the first answer was the last
+
+
+@pytest.mark.parametrize("then", ["an opening", "a sort", "the end"])
+def test_a_refused_flag_leaves_its_guards_asked(then: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has no flag left may catch that, and still gets nothing that rests on what the flag would have said."""
+    monkeypatch.setattr(OpeningsList, "__init__", functools.partialmethod(OpeningsList.__init__, guards=1))
+    sums: list[Any] = []
+
+    def program(s: Session) -> Any:
+        x = s.secret("x", "bank")
+        x.assume_bound(2.0**20)
+        s.check_guards()
+        kept = x.assume_bound(6000.0)  # one of the three is larger
+        for _ in range(2):
+            with suppress(OpeningRefused):
+                s.check_guards()
+        if then == "an opening":
+            sums.append(s.reveal(kept.sum(), to="all", name="sum", reason="test"))
+        elif then == "a sort":
+            sums.append(pv.sort(kept))
+
+    with pytest.raises(OpeningRefused, match="no more range flags"):
+        simulate(program, openings=[pv.Opening("sum", (), TO)])
+    assert sums == []
 
 
 def test_an_operation_that_holds_the_protocol_cannot_go_on_either() -> None:

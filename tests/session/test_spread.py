@@ -169,10 +169,10 @@ def test_scalers_do_not_depend_on_bounds(brought: bool, missing: bool) -> None:
         lost = 2.0**-30 * UNITS / np.maximum(getattr(best, "scale_", np.ones(len(UNITS))), 1e-300)
         if isinstance(best, plain.MinMaxScaler):
             lost = 2.0**-30 * UNITS * best.scale_
-        if isinstance(best, plain.RobustScaler):
-            lost = 2.5 * lost  # quartiles lie between values: roundings of half and of one unit at each
-        assert np.all(np.abs(z - want) <= 2.0**-15 * np.maximum(1, np.abs(want)) + 2 * lost * np.maximum(1,
-        np.abs(want)))
+        # half a unit more as values are shared; of quartiles, two over the scale and two of the scale
+        robust = isinstance(best, plain.RobustScaler)
+        units = 2.5 + 2 * np.abs(want) if robust else 2 * np.maximum(1, np.abs(want))
+        assert np.all(np.abs(z - want) <= 2.0**-15 * np.maximum(1, np.abs(want)) + units * lost)
 
 
 @pytest.mark.filterwarnings("ignore:table")
@@ -305,3 +305,51 @@ def test_squared_errors_do_not_depend_on_bounds(scale: float, offset: float, bou
     assert abs(mse - want) < 1e-4 * want + 2 * step + 2.0**-17
     assert rmse == pytest.approx(np.sqrt(want), rel=1e-4)
     assert r2 == pytest.approx(plain_metrics.r2_score(truth[kept], guess[kept], sample_weight=used), abs=1e-4)
+
+
+@pytest.mark.parametrize("bound", [1e3, 1e9, 1e12])
+def test_covariances_for_every_bound(bound: float) -> None:
+    """Opened as deviations and correlations: 2^-16 of the two deviations' product, and a quarter of a unit of x each,
+    or a whole one of those that large bounds leave."""
+    lost = 2.0**-20 if bound < 1e9 else 2.0**-18 * bound * N * 2.0**-38
+    x = RNG.normal(size=(N, 3)) * [1.0, bound / 8, 30.0] + [0.0, 0.0, 500.0]
+    x[:, 2] += x[:, 0] * 20
+    valid = RNG.random(N) < 0.8
+    x = np.rint(x * 2.0**18) / 2.0**18
+
+    def program(s: Any) -> Any:
+        a, v = s.secret("x", "o"), s.secret("v", "o")
+        made = [stats.covariance(a), stats.covariance(a, valid=v, ddof=0), stats.covariance(np.tile(a[:1], (3, 1)))]
+        return [m.open(to="all", name="x", reason="test") for m in made]
+
+    got = pv.simulate(program, inputs={"o": {"x": pv.Input(x, bound), "v": pv.Input(valid)}}, minimum_group=1).output
+    for have, rows, ddof in ((got[0], x, 1), (got[1], x[valid], 0)):
+        spread = rows.std(0, ddof=ddof)
+        off = 2.0**-17 * spread + lost + 2 * 2.0**-18
+        stated = np.outer(spread, off) + np.outer(off, spread) + np.outer(off, off)
+        assert np.all(np.abs(have - np.cov(rows.T, ddof=ddof)) <= stated)
+    assert not np.any(got[2])  # constant columns
+
+
+def test_robust_scaler_leaves_columns_with_equal_quartiles_in_their_own_measure() -> None:
+    """As scikit-learn, which divides them by 1; what is too large for that fails a guard by name, or is cut."""
+    flat = np.where(np.arange(N) % 10 == 0, RNG.exponential(50, N), 0.0)
+    x = np.column_stack([flat, RNG.normal(5, 2, N), np.full(N, 3.25), flat / 5e4])
+    units = (2.0**21, 16.0, 2.0**33, 2.0**-6)
+    info = TableInfo("t", tuple(Field(f"c{j}", unit=u, bound=u) for j, u in enumerate(units)))
+    given = {"o": table_inputs(info, x)}
+
+    def program(s: Any, clip: float | None) -> Any:
+        made = RobustScaler(clip=clip).fit_transform(s.table("t"))
+        return [s.reveal(made.column(f"c{j}").values, to="all", name="x", reason="test") for j in range(4)]
+
+    for clip in (None, 2.0):
+        got = np.stack(pv.simulate(lambda s, c=clip: program(s, c), inputs=given, tables={"t": info}).output, 1)  # type: ignore[misc]
+        want = plain.RobustScaler().fit_transform(x)
+        want = want if clip is None else np.clip(want, -clip, clip)
+        off = np.abs(got - want)
+        last = np.array(units) * [2.0**-29, 2.0**-28, 0, 2.0**-12]
+        assert np.all(off <= 2.0**-15 * np.maximum(1, np.abs(want)) + last)
+    far = x * [1e4, 1, 1, 1]
+    got = np.stack(pv.simulate(lambda s: program(s, None), inputs={"o": table_inputs(info, far)}, tables={"t": info}).output, 1)
+    np.testing.assert_allclose(got[:, 0], plain.RobustScaler().fit_transform(far)[:, 0], rtol=2.0**-15, atol=2.0**-7)

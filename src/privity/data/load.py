@@ -99,7 +99,7 @@ def load_arrays(specs: Mapping[str, ArraySpec], paths: Mapping[str, Path], owner
     for name, path in paths.items():
         try:
             values = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+        except Exception as error:  # NumPy parses a header of any bytes, and fails there in many ways
             raise DataError(f"{owner}: {path}: expected a NumPy .npy file with numbers: {error}") from None
         if not isinstance(values, np.ndarray) or values.dtype.kind not in "biuf":
             raise DataError(f"{owner}: {path}: expected an array of numbers or booleans")

@@ -16,11 +16,13 @@ from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import msgspec
+import numpy as np
 
 from privity.data.keys import Duplicates, check_steps
 from privity.data.text import composed
 from privity.errors import ConfigError
 
+from ..given import shown
 from ..ring import exact
 
 Kind = Literal["number", "integer", "binary", "category", "text"]
@@ -32,11 +34,25 @@ LARGEST_BOUND = 2.0**53
 
 SMALLEST_BOUND = 2.0**-53
 
+MOST_ROWS = 1 << 31
+"""Rows to which an owner's share may be padded."""
+
 MOST_BINS = 256
 """Bins into which an owner may cut a column."""
 
 _LONGEST_NAME = 128
 _HASH_DOMAIN = b"privity table schema 3\n"
+
+
+def _check_kinds(made: msgspec.Struct, where: str) -> None:
+    """Raise ConfigError, naming the argument, for one of another kind than its annotation; lists become tuples."""
+    for field in msgspec.structs.fields(made):
+        value = getattr(made, field.name)
+        try:
+            plain = value.item() if isinstance(value, np.generic) else value
+            msgspec.structs.force_setattr(made, field.name, msgspec.convert(plain, field.type))
+        except (msgspec.ValidationError, TypeError) as error:
+            raise ConfigError(f"{where}: {field.name}: {error}; got {shown(value)}.") from None
 
 
 class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,6 +90,7 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bins: int | tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        _check_kinds(self, f"column {self.name!r}")
         if not self.name or self.name != self.name.strip() or not self.name.isprintable():
             raise ConfigError(
                 f"column {self.name!r}: expected a printable name without spaces around it. "
@@ -214,6 +231,7 @@ class TableSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         where = f"table {self.name!r}"
+        _check_kinds(self, where)
         if not self.name or not self.name.isprintable():
             raise ConfigError(f"{where}: expected a printable, non-empty table name.")
         seen: set[str] = set()
@@ -238,9 +256,9 @@ class TableSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
         if self.bins_of is not None and not own:
             raise ConfigError(f"{where}: bins_of is for columns with a number of bins, found none. Leave it out.")
-        if self.capacity is not None and self.capacity < 1:
+        if self.capacity is not None and not 1 <= self.capacity <= MOST_ROWS:
             raise ConfigError(
-                f"{where}: expected a capacity of at least 1 row, found {self.capacity}. "
+                f"{where}: expected a capacity of at least 1 row and at most {MOST_ROWS:,}, found {self.capacity}. "
                 "State the largest number of rows that an owner can have, or leave it out."
             )
 

@@ -169,7 +169,11 @@ class _File:
                 problems.append(f"column {name!r} is missing, but there is {found!r}: rename it if it is meant")
             else:
                 problems.append(f"column {name!r} is missing")
-        problems += [f"column {name!r} is not in the schema" for name in extra]
+        problems += [
+            f"column {name!r} is not in the schema: leave it out of the file, or list it there (role = \"ignore\": "
+            "neither read nor shared)"
+            for name in extra
+        ]
         if not problems:
             at = next(i for i, pair in enumerate(zip(header, expected, strict=True)) if pair[0] != pair[1])
             problems.append(f"other order of columns: number {at + 1} should be {expected[at]!r}, found {header[at]!r}")
@@ -239,6 +243,8 @@ class _File:
                     row.append(value)
             else:
                 found = _quoted(cell) if cell.strip() else "an empty cell"
+                if not cell.strip() and column.role == "feature":
+                    found += " (a column that may have some says missing = true in the schema)"
                 found += "" if column.kind in ("text", "category") else advice(cell)
                 if column.normalize and cell.strip():
                     found += f", which {', '.join(column.normalize)} does not make one"

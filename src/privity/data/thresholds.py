@@ -150,7 +150,7 @@ class Thresholds:
             if file.sealed().check != file.check:
                 raise ValueError("its checksum differs")
             _refuse_nonsense(file.cuts)
-        except ValueError as error:  # msgspec's errors and those of UTF-8 are ValueErrors
+        except (ValueError, RecursionError) as error:  # msgspec's errors and those of UTF-8 are ValueErrors
             raise DataError(
                 f"{self.path}, which keeps thresholds of bins, is damaged ({error}); restore it. {_AFRESH}"
             ) from None

@@ -214,9 +214,9 @@ def _run_on_shapes(program: Callable[[Session], Any], context: Context) -> None:
         ) from None
     except _Enough:
         return
-    except PrivityError:
+    except (PrivityError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:  # also what a program raises so that nobody catches it
         raise UsageError(
             f"{_line(error)}: cannot be planned: {type(error).__name__}: {error}. A plan runs the program without data "
             "and without other parties"

@@ -1,5 +1,7 @@
 """Functions of secret arrays, with NumPy's names. One file per subject; the public names are listed in ``privity``."""
 
+from inspect import isfunction
+
 from . import random
 from .activation import (
     erf,
@@ -21,6 +23,7 @@ from .exponential import exp, exp2, expm1, log, log1p, log2, logit, power
 from .groups import Groups, group_by
 from .join import concatenate, stack
 from .linear import corrcoef, cov, diagonal, dot, einsum, matmul, norm, outer, trace, tril, triu
+from .operands import asked
 from .order import (
     argmax,
     argmin,
@@ -128,3 +131,8 @@ __all__ = [
     "unique_count",
     "where",
 ]
+
+# What people call: internals import from the modules above.
+for _name in __all__:
+    if isfunction(globals()[_name]):
+        globals()[_name] = asked(globals()[_name])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -32,6 +33,29 @@ def cellwise(function: Function) -> Function:
 
     made: Function = named_as(applied, function)
     return made
+
+
+def empty_is_no_zero(divisor: str) -> Callable[[Function], Function]:
+    """For a function that guards with ``at_most`` that its ``divisor`` keeps away from 0: cells of a column that hold
+    nothing do not count there. Outside of ``cellwise``."""
+
+    def of(function: Function) -> Function:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def applied(*args: Any, **options: Any) -> Any:
+            if any(isinstance(a, nullable.NullableArray) for a in (*args, *options.values())):
+                given = signature.bind(*args, **options)
+                column = given.arguments.get(divisor)
+                if isinstance(column, nullable.NullableArray) and given.arguments.get("at_most") is not None:
+                    given.arguments[divisor] = column.as_divisor(column.bound)
+                args, options = given.args, given.kwargs
+            return function(*args, **options)
+
+        made: Function = named_as(applied, function)
+        return made
+
+    return of
 
 
 from . import nullable  # noqa: E402  (it builds on functions of cells)

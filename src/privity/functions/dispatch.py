@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..array import context_of
+from ..array import SecureArray, context_of
 from ..errors import SecretUseError, UsageError
 from .names import ALIASES, Entry, entries
 from .products import outer_of
@@ -63,7 +63,39 @@ def ufunc(function: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict
 
 def function(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What ``SecureArray.__array_function__`` does."""
-    return call(name_of(func), args, kwargs)
+    name = name_of(func)
+    entry = table().get(name)
+    if entry is not None and len(args) > 1:
+        placed, named = _by_name(func, entry.call, args, kwargs)
+        return call(name, placed, named)
+    return call(name, args, kwargs)
+
+
+def _by_name(
+    func: Callable[..., Any], ours: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+    """Arguments by place that stand elsewhere in our function than in NumPy's, by NumPy's names: what it calls dtype
+    must not be read as a shape."""
+    theirs, accepted = _places(func), _places(ours)
+    for i, name in enumerate(accepted[: len(args)]):
+        if i < len(theirs) and name != theirs[i] and name in theirs and len(args) <= len(theirs):
+            return args[:i], {**dict(zip(theirs[i:], args[i:], strict=False)), **kwargs}
+    extra = args[len(accepted) :] if len(args) <= len(theirs) else ()
+    if extra and accepted:
+        return args[: len(accepted)], {**dict(zip(theirs[len(accepted) :], extra, strict=False)), **kwargs}
+    return args, kwargs
+
+
+@lru_cache(maxsize=512)
+def _places(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Names of the arguments that a function takes by place; none where nobody knows or their number is free."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (ValueError, TypeError):
+        return ()
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return ()
+    return tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
 
 
 def name_of(func: Callable[..., Any]) -> str:
@@ -86,6 +118,12 @@ def call(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         signature.bind(*args, **given)
     except TypeError as error:
         raise UsageError(f"np.{name} on secret arrays takes ({', '.join(accepted)}): {error}") from None
+    public = [k for k in _PUBLIC if isinstance(signature.bind(*args, **given).arguments.get(k), SecureArray)]
+    if public:
+        raise UsageError(
+            f"np.{name}: {public[0]}= must be public, got a secret array; several arrays go in a list: "
+            f"np.{name}([x, y])"
+        )
     context_of(*_flat([*args, *given.values()]))
     return entry.call(*args, **given)
 
@@ -93,6 +131,8 @@ def call(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
 def _flat(values: Any) -> list[Any]:
     return [leaf for v in values for leaf in (_flat(v) if isinstance(v, list | tuple) else [v])]
 
+
+_PUBLIC = ("axis", "keepdims", "ddof", "rowvar", "bias", "shape")
 
 _signature = lru_cache(maxsize=512)(inspect.signature)
 

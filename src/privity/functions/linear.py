@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..array import Axis, SecureArray, context_of
+from ..array import Axis, SecureArray, context_of, secure
+from ..context import Context
 from ..errors import ShapeError, UsageError
 from ..mpc import approx, linalg
 from ..ring import exact, layout
 from ..types import RANGE_BITS
 from . import order, spread
+from .join import concatenate
 
 Operand = SecureArray | npt.NDArray[Any]
 
@@ -219,50 +221,67 @@ def _length(x: SecureArray, axes: tuple[int, ...], keepdims: bool) -> SecureArra
     return SecureArray(context, share.map(layout.reshape(shape)), result, math.sqrt(total) + 2.0 ** (2 - result))
 
 
-def cov(x: SecureArray, rowvar: bool = True, bias: bool = False, ddof: int | None = None) -> SecureArray:
+def cov(
+    x: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None
+) -> SecureArray:
     """Covariance matrix of the rows (columns if not ``rowvar``), as np.cov, whatever their bounds and offsets.
+
+    ``y``: further variables of the same observations, secret or public.
 
     Error: 2^-17 of the product of the two standard deviations, two units of the result, and what deviations below 2^6
     units of x lose. Fractional bits of the result as ``spread.variance``. Rounds: about 75. Bytes per party: 10 or 20
     per element of x, 2 kB a variable and 60 per element of the result.
     """
-    rows = _variables(x, rowvar)
+    rows = _variables("cov", x, y, rowvar)
     less = (0 if bias else 1) if ddof is None else ddof
     if rows.shape[0] <= less:
         raise ShapeError(f"cov with ddof={less} needs more than {less} observations, got {rows.shape[0]}")
     given = spread.centred(rows)
     found = spread.spread_of(given, less)
     bound = exact.square(found.most())
-    scale = spread.result_scale(bound, 2 * rows.scale, rows.scale, x._context.fraction_bits)
+    scale = spread.result_scale(bound, 2 * rows.scale, rows.scale, rows._context.fraction_bits)
     matrix = spread.covariances(given, found, scale)
     return matrix if matrix.shape[0] > 1 else matrix.reshape(())
 
 
-def corrcoef(x: SecureArray, rowvar: bool = True) -> SecureArray:
+def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> SecureArray:
     """Correlation matrix of the rows (columns if not ``rowvar``), as np.corrcoef; 0 where a variable is constant.
 
-    Whatever their bounds and offsets: error 2^-16, and what deviations below 2^6 units of x lose. RangeViolated later
-    where a variable is not constant, and varies by less than 4 units in the last place. Rounds: about 65. Bytes per
-    party: 10 or 20 per element of x, 2 kB a variable and 10 per element of the result.
+    ``y``: further variables of the same observations, secret or public. Whatever bounds and offsets: error 2^-16,
+    and what deviations below 2^6 units of x lose. RangeViolated later where a variable is not constant, and varies by
+    less than 4 units in the last place. Rounds: about 65. Bytes per party: 10 or 20 per element of x, 2 kB a variable
+    and 10 per element of the result.
     """
-    rows = _variables(x, rowvar)
+    rows = _variables("corrcoef", x, y, rowvar)
     given = spread.centred(rows)
     found = spread.spread_of(given)
     found.refuse("corrcoef")
-    matrix = spread.correlations(given, found, x._context.fraction_bits)
+    matrix = spread.correlations(given, found, rows._context.fraction_bits)
     return matrix if matrix.shape[0] > 1 else matrix.reshape(())
 
 
-def _variables(x: SecureArray, rowvar: bool) -> SecureArray:
-    """Observations by variables, with fractional bits."""
-    if x.ndim not in (1, 2):
-        raise ShapeError(f"expected variables by observations in one or two dimensions, got shape {x.shape}")
-    x = x.numeric()
-    x = x if x.scale else x.rescaled(x._context.fraction_bits)
-    rows = x.reshape((-1, 1)) if x.ndim == 1 else x.T if rowvar else x
+def _variables(what: str, x: Any, y: Any, rowvar: Any) -> SecureArray:
+    """Observations by variables, those of x and then those of y, with fractional bits."""
+    if not isinstance(rowvar, bool | np.bool_ | int):
+        raise UsageError(f"{what}: expected rowvar to be True or False, got {type(rowvar).__name__}")
+    context = context_of(x) if y is None else context_of(x, y)
+    parts = [_observed(what, context, part, bool(rowvar)) for part in (x, y) if part is not None]
+    if len({part.shape[0] for part in parts}) > 1:
+        raise ShapeError(f"{what}: expected as many observations of y as of x, got {[p.shape[0] for p in parts]}")
+    rows = parts[0] if len(parts) == 1 else concatenate(parts, axis=1)
     if not rows.shape[0]:
         raise ShapeError(f"expected at least one observation, got shape {x.shape}")
     return rows
+
+
+def _observed(what: str, context: Context, x: Any, rowvar: bool) -> SecureArray:
+    if isinstance(x, nullable.NullableArray):
+        x.refuse(what)
+    given = secure(context, x).numeric()
+    if given.ndim not in (1, 2):
+        raise ShapeError(f"{what}: expected variables by observations in one or two dimensions, got {given.shape}")
+    given = given if given.scale else given.rescaled(context.fraction_bits)
+    return given.reshape((-1, 1)) if given.ndim == 1 else given.T if rowvar else given
 
 
 # -- diagonals and triangles ----------------------------------------------------------------------------------------
@@ -297,3 +316,6 @@ def tril(x: SecureArray, k: int = 0) -> SecureArray:
 def _need_matrix(name: str, x: SecureArray) -> None:
     if x.ndim < 2:
         raise ShapeError(f"{name}: expected at least two dimensions, got shape {x.shape}")
+
+
+from . import nullable  # noqa: E402  (it builds on the functions above)

@@ -267,7 +267,7 @@ _LIBRARY = {
     "max": "only one axis or all", "min": "only one axis or all", "argmax": "", "argmin": "",
     "median": "only one axis or all", "quantile": "only linear interpolation and one axis or all", "cumsum": "",
     "searchsorted": "only public edges", "dot": "", "outer": "", "einsum": "only one or two operands", "trace": "",
-    "cov": "without weights and a second array", "corrcoef": "without a second array; 0 for a constant variable",
+    "cov": "without weights", "corrcoef": "0 for a constant variable",
 }  # fmt: skip
 
 

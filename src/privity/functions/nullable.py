@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from .. import words
 from ..array import SecureArray
 from ..errors import SecretUseError, ShapeError, UsageError
 from ..lines import named_as
@@ -157,7 +158,7 @@ class NullableArray:
 
     def __getattr__(self, name: str) -> NoReturn:
         if not hasattr(SecureArray, name):
-            raise AttributeError(f"a secret column has no attribute {name!r}")
+            raise words.unknown("a secret column", name, words.public_names(NullableArray), words.ARRAY)
         self.refuse("an operation on plain numbers" if name.startswith("_") or name == "numeric" else name)
 
     def _used(self, what: str) -> NoReturn:
@@ -223,7 +224,7 @@ class NullableArray:
             except TypeError as error:
                 raise UsageError(f"np.{name} of {self._name}: {error}") from None
             return method(*args[1:], **given)
-        if name == "percentile" and len(args) == 2 and args[0] is self and not _given(kwargs):
+        if name in ("percentile", "nanpercentile") and len(args) == 2 and args[0] is self and not _given(kwargs):
             return self.quantile(np.asarray(args[1], np.float64) / 100)
         if name == "where" and len(args) == 3 and not _given(kwargs):
             return chosen(lambda *given: dispatch.call(name, given, {}), *args)
@@ -266,21 +267,21 @@ class NullableArray:
     def __rtruediv__(self, other: Any) -> NullableArray:
         return self._with(other, lambda a, b: b / a)
 
-    def _as_divisor(self) -> NullableArray:
-        """With a 1 in cells that hold nothing, where a 0 would fail the guard of a whole division."""
-        return self._like(self.filled(1))
+    def as_divisor(self, value: float = 1) -> NullableArray:
+        """With ``value`` in cells that hold nothing, where a 0 would fail the guard of a division."""
+        return self._like(self.filled(value))
 
     def __floordiv__(self, other: Any) -> NullableArray:
         return self._with(_divisor(other), lambda a, b: a // b)
 
     def __rfloordiv__(self, other: Any) -> NullableArray:
-        return self._as_divisor()._with(other, lambda a, b: b // a)
+        return self.as_divisor()._with(other, lambda a, b: b // a)
 
     def __mod__(self, other: Any) -> NullableArray:
         return self._with(_divisor(other), lambda a, b: a % b)
 
     def __rmod__(self, other: Any) -> NullableArray:
-        return self._as_divisor()._with(other, lambda a, b: b % a)
+        return self.as_divisor()._with(other, lambda a, b: b % a)
 
     def __divmod__(self, other: Any) -> tuple[NullableArray, NullableArray]:
         return self // other, self % other
@@ -307,9 +308,11 @@ class NullableArray:
         """Rounded to decimal places, halves up."""
         return self._like(self._values.round(decimals), self._clean)
 
-    def clip(self, low: npt.ArrayLike, high: npt.ArrayLike) -> NullableArray:
-        """x limited to [low, high], both public."""
-        return self._like(self._values.clip(low, high))
+    def clip(
+        self, low: Any = None, high: Any = None, *, min: Any = None, max: Any = None
+    ) -> NullableArray:
+        """x limited to [low, high], both public; None: no limit. ``min``, ``max``: the same."""
+        return self._like(self._values.clip(low, high, min=min, max=max))
 
     def astype(self, kind: Any) -> NullableArray:
         """As "fixed" (float), "int" (towards zero) or "bool" (x != 0)."""
@@ -430,7 +433,9 @@ class NullableArray:
             raise UsageError(f"fillna: expected one number, public or secret, for the empty cells of {self._name}")
         if public and value == 0:
             return kept
-        added: SecureArray = where * value
+        # a public number with the digits of the column, as many as other cells have
+        digits = max(kept.scale, kept._context.fraction_bits)
+        added: SecureArray = where.multiply(value, scale=digits) if public else where * value
         bound = max(kept.bound, abs(float(value)) if public else value.bound) + 2.0**-added.scale * bool(added.scale)
         return (kept + added)._stated(bound)
 
@@ -615,7 +620,7 @@ def rest(outer: SecureArray, inner: SecureArray) -> SecureArray:
 
 
 def _divisor(x: Any) -> Any:
-    return x._as_divisor() if isinstance(x, NullableArray) else x
+    return x.as_divisor() if isinstance(x, NullableArray) else x
 
 
 def _summed(flags: Sequence[SecureArray]) -> SecureArray:

@@ -6,6 +6,7 @@ the pending range guards first (see ``settled``).
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -22,6 +23,7 @@ from ..mpc.protocol import Protocol
 from ..mpc.shares import Flags, Places, Share
 from ..ring import exact, layout
 from ..types import RANGE_BITS
+from . import factors
 from .cellwise import cellwise
 from .flags import as_flags
 from .join import concatenate
@@ -52,6 +54,8 @@ class _Lanes:
         x = x.numeric()
         if axis is None:
             x, axis = x.ravel(), 0
+        if not isinstance(axis, int | np.integer):
+            raise UsageError(f"{what}: expected one axis, or None for all elements, got axis={axis!r}")
         if not -x.ndim <= axis < x.ndim:
             raise ShapeError(f"{what}: axis {axis} is out of range for an array of shape {x.shape}")
         self.axis = axis % x.ndim
@@ -264,37 +268,74 @@ def quantile(
 ) -> SecureArray:
     """Quantiles 0 <= q <= 1 (public), interpolated linearly; shape of q, then that of a without the axis.
 
-    Error at most one unit in the last place, none where q falls on a value. Cost as ``sort``. ``valid`` (secret
-    booleans, or integers that are checked to be 0 or 1; shape of a, or of the axis): other elements do not count, and
-    their number stays hidden. Then the error grows by 2^-17 of the gap between the two values around, and the result is
-    0 where nothing counts.
+    Error at most 1.2 units in the last place whatever the gap between the two values around, none where q falls on a
+    value. Cost as ``sort``. ``valid`` (secret booleans, or integers that are checked to be 0 or 1; shape of a, or of
+    the axis): other elements do not count, and their number stays hidden. Then the error is a unit and 2^-17 of the
+    gap, and the result is 0 where nothing counts; it has fewer fractional bits where its bound leaves no room for the
+    session's.
     """
     if isinstance(a, nullable.NullableArray) or isinstance(valid, nullable.NullableArray):
         valid, (a,) = nullable.counted("quantile", valid, a)
+    return finer_quantile(a, q, axis, valid, 0)
+
+
+def finer_quantile(
+    a: SecureArray, q: npt.ArrayLike, axis: int | None, valid: SecureArray | None, extra: int
+) -> SecureArray:
+    """``quantile`` with ``extra`` fractional bits more than a has, where there is room; its error is in units of these.
+    """
     if valid is not None:
-        return _masked_quantile(a.numeric(), np.asarray(q, np.float64), axis, as_flags(valid, "quantile: valid"))
+        return _masked_quantile(a.numeric(), np.asarray(q, np.float64), axis, as_flags(valid, "quantile: valid"), extra)
     lanes = _Lanes(a, axis, "quantile")
     wanted = np.asarray(q, np.float64)
     if lanes.n == 0:
         raise ShapeError(f"quantile of no elements: {a!r} has none along the axis")
     if not ((wanted >= 0) & (wanted <= 1)).all():
         raise UsageError(f"quantile: expected 0 <= q <= 1, got {q!r}")
-    place = wanted.reshape(-1) * (lanes.n - 1)
-    low = np.floor(place).astype(np.int64)
-    part = place - low
-    ordered = lanes.values()
-    result = ordered[:, low]
-    if part.any():
-        step = ordered[:, np.minimum(low + 1, lanes.n - 1)] - result
-        between = step * part
-        between = between.rescaled(max(a.scale, fitting_scale(a.bound + between.bound, between.scale)))
-        result = result + between
-        result = result._stated(a.bound + 2.0 ** (1 - result.scale))
+    result = between_rows(lanes.values(), wanted.reshape(-1), extra)
     return result.transpose().reshape(*wanted.shape, *lanes.shape)
 
 
+_PART_DIGITS = 24  # of a part of a gap that are multiplied at a time
+_FINER = 4  # bits by which a product of a gap and a part is finer than the result
+
+
+def between_rows(ordered: SecureArray, wanted: npt.NDArray[np.float64], extra: int = 0) -> SecureArray:
+    """Quantiles (lanes, k) for public ``wanted`` (k,) of lanes (lanes, n) in ascending order, interpolated linearly.
+
+    ``extra``: fractional bits more. Error: that of a truncation and 2^-4 units (one truncation), or 2^-3 and 2^-48 of
+    the gap where gaps may pass 2^28 units (two more).
+    """
+    n = ordered.shape[1]
+    place = wanted * (n - 1)
+    low = np.floor(place).astype(np.int64)
+    part = place - low
+    result = ordered[:, low]
+    if not part.any():
+        return result
+    context, bound = ordered._context, ordered.bound
+    if ordered.scale < context.fraction_bits:
+        result = result.rescaled(max(ordered.scale, fitting_scale(2 * bound, context.fraction_bits)))
+    context.met(("between", part.tolist()))
+    gap = ordered[:, np.minimum(low + 1, n - 1)].rescaled(result.scale) - result
+    proto, size = context.protocol, gap.bound * 2.0**gap.scale
+    extra = max(0, min(extra, RANGE_BITS - 2 - exact.log2_ceil(max(size, 1.0))))
+    cut = exact.log2_ceil(max(size, 1.0)) + _FINER
+    if exact.log2_ceil(max(size, 1.0)) + cut < RANGE_BITS:
+        added = proto.mul_public(gap._ring_share(), factors.as_ring(part, cut))
+        added = proto.truncate(added, cut - extra) if cut > extra else added
+    else:
+        upper = np.floor(np.ldexp(part, _PART_DIGITS)) / 2.0**_PART_DIGITS
+        finer = max(0, min(_FINER, RANGE_BITS - 2 - extra - exact.log2_ceil(size)))
+        pieces = [np.ldexp(np.broadcast_to(p, gap.shape), finer + extra) for p in (upper, part - upper)]
+        added = functools.reduce(proto.add, [factors.scaled(context, gap._ring_share(), size, p) for p in pieces])
+        added = proto.truncate(added, finer) if finer else added
+    made = SecureArray(context, added, result.scale + extra, gap.bound)
+    return (result + made)._stated(bound + 2.0 ** (1 - result.scale))
+
+
 def _masked_quantile(
-    a: SecureArray, wanted: npt.NDArray[np.float64], axis: int | None, valid: SecureArray
+    a: SecureArray, wanted: npt.NDArray[np.float64], axis: int | None, valid: SecureArray, extra: int
 ) -> SecureArray:
     """Values that do not count are sorted behind all others; the place q (count - 1) is secret.
 
@@ -310,7 +351,7 @@ def _masked_quantile(
         raise ShapeError(f"quantile: expected valid of the shape {a.shape} or ({n},), got {valid.shape}")
     if not ((wanted >= 0) & (wanted <= 1)).all():
         raise UsageError(f"quantile: expected 0 <= q <= 1, got {wanted.tolist()}")
-    last = 2.0 * a.bound
+    last = a.bound if a.scale else float(math.ceil(a.bound))  # one of the largest may stand behind it: they are equal
     behind = ((a - last) * valid + last)._stated(last)  # exact: a whole number times anything keeps its scale
     lanes = _Lanes(behind, axis, "quantile")
     ordered = lanes.values()
@@ -320,30 +361,30 @@ def _masked_quantile(
     ahead = (place - np.arange(n)).clip(0.0, 1.0)
     some = (count > 0).numeric().reshape((1, -1, 1)) * np.ones((asked.size, 1, 1), np.int64)
     weights = concatenate([some, ahead[:, :, :-1]], axis=2) - ahead
-    # A mean of two values, for any n, so the sum has room whatever the bounds of single products; it keeps their
-    # digits.
-    scale = max(a.scale, fitting_scale(last, a._context.fraction_bits))
-    cut = ordered.scale + weights.scale - scale
-    shape = (asked.size, *ordered.shape)
-    rows = (asked.size * ordered.shape[0], n)
+    # A mean of two values, for any n, so the sum has room whatever the bounds of single products.
+    scale = fitting_scale(last, max(a.scale + extra, a._context.fraction_bits))
+    total = _weighed(weights, ordered, ordered.scale + weights.scale - scale)
+    return SecureArray(a._context, total, scale, last + 2.0**-scale).reshape((*wanted.shape, *lanes.shape))
 
-    def summed(x: Share, shift: int) -> Share:
-        left, right = (v.map(layout.reshape(rows)) for v in (weights._fitted(shape), x.map(layout.broadcast(shape))))
-        return proto.dot(left, right, shift)
 
-    proto, values = a._context.protocol, ordered._ring_share()
-    if last * 2.0 ** (ordered.scale + weights.scale) < 2.0**RANGE_BITS:
-        share = summed(values, cut)
-    else:  # whole numbers of many digits: the upper ones are summed as they are, the others and the weights cut
-        upper = proto.truncate(values, cut)
-        lower = proto.sub(values, proto.mul_public(upper, layout.constant(1 << cut)))
-        share = proto.add(summed(upper, 0), summed(lower, cut))
-    total = SecureArray(a._context, share, scale, last + 2.0**-scale)
-    return total.reshape((*wanted.shape, *lanes.shape))
+def _weighed(weights: SecureArray, ordered: SecureArray, cut: int) -> Share:
+    """Sums over rows of weights (k, lanes, n) or (k, 1, n) times values (lanes, n), over 2^cut, which are not larger
+    than the values: (k * lanes,). Where they have no room for the bits that are cut, the values are cut in two."""
+    proto, shape = ordered._context.protocol, (weights.shape[0], *ordered.shape)
+
+    def rows(x: Share) -> Share:
+        return x.map(layout.then(layout.broadcast(shape), layout.reshape((shape[0] * shape[1], shape[2]))))
+
+    left, values = rows(weights._ring_share()), ordered._ring_share()
+    if exact.log2_ceil(max(ordered.bound, 2.0**-60)) + ordered.scale + weights.scale < RANGE_BITS:
+        return proto.dot(left, rows(values), cut)
+    high = proto.truncate(values, cut)
+    low = proto.sub(values, proto.mul_public(high, layout.constant(1 << cut)))
+    return proto.add(proto.dot(left, rows(high)), proto.dot(left, rows(low), cut))
 
 
 def median(a: SecureArray, axis: int | None = None) -> SecureArray:
-    """Middle value, or the mean of the two in the middle (error at most one unit). Cost as ``sort``."""
+    """Middle value, or the mean of the two in the middle (error at most 1.2 units). Cost as ``sort``."""
     return quantile(a, 0.5, axis)
 
 
@@ -482,11 +523,15 @@ def merged(x: SecureArray, limits: Sequence[int], columns: Sequence[Share]) -> t
 def searchsorted(a: npt.ArrayLike, v: SecureArray, side: str = "left") -> SecureArray:
     """How many of the public, ascending edges ``a`` are below each element ("left"), or below or equal ("right").
 
-    Exact, as ``numpy.searchsorted(a, v, side)``. Few edges are compared one by one: rounds of a sign and 2. For many
-    the elements are sorted together with them: cost as ``sort``, and 2 rounds.
+    As ``numpy.searchsorted(a, v, side)``, exactly for edges rounded to v's fractional bits as in ``v < edge``: an edge
+    within half a unit of a value is equal to it, as 0.1 is to 0.1. Edges of whole numbers are not rounded. Few edges
+    are compared one by one: rounds of a sign and 2. For many the elements are sorted together with them: cost as
+    ``sort``, and 2 rounds.
     """
     if side not in ("left", "right"):
         raise UsageError(f"searchsorted: expected side= 'left' or 'right', got {side!r}")
+    if isinstance(a, SecureArray) or not isinstance(v, SecureArray | nullable.NullableArray):
+        raise UsageError("searchsorted: the edges (first) are public, the elements (second) secret")
     v = v.numeric()
     limits = thresholds(v, a, [side == "left"] * np.size(a))
     context, proto, count = v._context, v._context.protocol, len(limits)

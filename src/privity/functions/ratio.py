@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ..array import Axis, SecureArray, broadcast_shapes
 from ..mpc import approx, roots
+from ..mpc.protocol import Protocol
 from ..mpc.shares import Share
 from ..ring import exact, layout
 from ..types import RANGE_BITS
@@ -86,7 +87,6 @@ def weighted_mean(
     count = arithmetic.total(weight, axis, keepdims)
     most = max(float(most), 2.0**-scale)
     bits = min(_MOST_BITS, approx.bits_for(count.bound, count.scale))
-    added = layout.total(axis, keepdims)
     # The sum is known modulo 2^64; where it may be longer, a second one of shortened numbers says which it is.
     room = RANGE_BITS - 2 - exact.log2_ceil(max(most, 1.0)) - bits
     cut = max(0, x.scale - room)
@@ -95,13 +95,20 @@ def weighted_mean(
     if fine < x.scale:
         x = x.rescaled(fine)
         cut = max(0, x.scale - room)
-    total = proto.mul(x._ring_share(), weight._ring_share()).map(added)
-    short = total
+    total = short = _products(proto, x._ring_share(), weight._ring_share(), axis, keepdims)
     if cut:
-        short = proto.mul(proto.truncate(x._ring_share(), cut), weight._ring_share()).map(added)
+        short = _products(proto, proto.truncate(x._ring_share(), cut), weight._ring_share(), axis, keepdims)
     whole = x.scale + weight.scale
     result = _corrected(_Sum(total, whole, short, whole - cut, off), count, bits, most, fine)
     return result if fine <= scale else result.rescaled(scale)
+
+
+def _products(proto: Protocol, x: Share, weight: Share, axis: Axis, keepdims: bool) -> Share:
+    """Sums of products over an axis; of one dimension no more than the sum is sent."""
+    if len(x.shape) != 1 or keepdims:
+        return proto.mul(x, weight).map(layout.total(axis, keepdims))
+    row = layout.reshape((1, *x.shape))
+    return proto.dot(x.map(row), weight.map(row)).map(layout.reshape(()))
 
 
 @dataclass(frozen=True)

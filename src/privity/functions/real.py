@@ -13,12 +13,13 @@ from ..mpc import approx, roots
 from ..ring import exact, layout
 from ..types import RANGE_BITS
 from . import arithmetic, ratio
-from .cellwise import cellwise
+from .cellwise import cellwise, empty_is_no_zero
 
 _MOST_BITS = 60  # of an argument that is normalised by its leading bit
 _ROOT_BITS = 57  # of an argument of a square root
 
 
+@empty_is_no_zero("x")
 @cellwise
 def reciprocal(x: SecureArray, at_most: float | None = None, scale: int | None = None) -> SecureArray:
     """1 / x; 0 where x is 0. Relative error at most 2^-20 plus one unit in the last place of ``scale`` bits.
@@ -53,6 +54,7 @@ def _guard_from_zero(x: SecureArray, largest: float) -> None:
     x._context.guard(proto.b2a((low[0] & low[1])._bit_share()).map(layout.total(None, False)), hint)
 
 
+@empty_is_no_zero("b")
 @cellwise
 def divide(a: Any, b: Any, at_most: float | None = None) -> SecureArray:
     """a / b; 0 where a secret b is 0. Relative error at most 2^-20 plus 1.25 units in the last place.

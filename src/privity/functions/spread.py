@@ -8,6 +8,7 @@ column (``mpc/spread.py``): whatever bound was stated, what counts is that the v
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,13 +50,18 @@ class Centred:
 
 
 def centred(
-    x: SecureArray, mask: SecureArray | None = None, counts: SecureArray | None = None, *, joint: bool = False
+    x: SecureArray,
+    mask: SecureArray | None = None,
+    counts: SecureArray | sums.Count | None = None,
+    *,
+    joint: bool = False,
 ) -> Centred:
     """x (n, d) less the mean of each column; ``mask`` (n, d) or (n, 1) flags of the cells that count (x is 0 in others
-    or not), ``counts`` their sums. ``joint``: for sums of squares over all columns together (``spread_of`` with joint).
+    or not), ``counts`` their sums, or what ``sums.secret_count`` made of them. ``joint``: for sums of squares over all
+    columns together (``spread_of`` with joint).
 
-    Error: three units of 2^-EXTRA of a unit in the last place of x; a unit or more of x only where bound^2 rows passes
-    2^58 units. Rounds: 4 or 6, with a mask about 45. Bytes per party and element: 10 where bound^2 rows passes 2^46
+    Error: three units of 2^-EXTRA of a unit in the last place of x; a unit or more of x only where bound * rows passes
+    2^56 units. Rounds: 4 or 6, with a mask about 45. Bytes per party and element: 10 where bound^2 rows passes 2^46
     units, else 0; with a mask 8 more.
     """
     context, proto = x._context, x._context.protocol
@@ -74,9 +80,7 @@ def centred(
         gate = mask._fitted((n, width))
         share = proto.mul(gate, share)
         assert counts is not None
-        count = sums.secret_count(proto, counts._ring_share(), n)
-    else:
-        count = sums.Count(n)
+    count = _counted(context, None if mask is None else counts, n)
     centre = sums.mean(proto, share.map(layout.total(0, False)), count, bits, step)
     lifted = sums.shifted(proto, share, -step)
     spread = centre.map(layout.broadcast((n, width)))
@@ -158,7 +162,7 @@ class Spread:
         return sums.Over(self.count.public - self.ddof, self.formed.count)
 
 
-def about_zero(x: SecureArray, counts: SecureArray | None) -> Centred:
+def about_zero(x: SecureArray, counts: SecureArray | sums.Count | None) -> Centred:
     """x (n, d), 0 in rows that do not count, as deviations from 0, for ``spread_of`` with ``joint``.
 
     Where bound^2 times the elements passes 2^116 units, x is truncated to as many bits as fit, as by ``centred``.
@@ -170,15 +174,52 @@ def about_zero(x: SecureArray, counts: SecureArray | None) -> Centred:
         share = context.protocol.truncate(x._ring_share(), cut)
         x, bits = SecureArray(context, share, x.scale - cut, x.bound), bits - cut
     parts = sums.limbs(context.protocol, x._ring_share(), bits, n * width)
-    count = sums.Count(n) if counts is None else sums.secret_count(context.protocol, counts._ring_share(), n)
-    return Centred(x, None, count, parts, 0)
+    return Centred(x, None, _counted(context, counts, n), parts, 0)
+
+
+def _counted(context: Context, counts: SecureArray | sums.Count | None, rows: int) -> sums.Count:
+    if counts is None or isinstance(counts, sums.Count):
+        return counts or sums.Count(rows)
+    return sums.secret_count(context.protocol, counts._ring_share(), rows)
 
 
 def spread_of(given: Centred, ddof: int = 0, *, joint: bool = False) -> Spread:
     """Sums of squares of deviations; ``joint``: one, of all columns together (1,). Rounds: about 45. Bytes per party:
     about 2 kB a column, none a row."""
-    context, proto = given._context, given._context.protocol
-    across = layout.transpose(None)
+    levels, exactly, bound = _squares(given)
+    if joint:
+        together = layout.total(0, True)
+        levels = [(value.map(together), unit) for value, unit in levels]
+        exactly = exactly.map(together)
+    return normal_spread(
+        given._context, levels, exactly, given.count, ddof, given.step, given.rows.scale, bound
+    )
+
+
+def spreads_of(given: Sequence[Centred], ddof: int = 0) -> list[Spread]:
+    """``spread_of`` each, all of the same rows, in the rounds of one: at a level that one of them has not it is 0."""
+    context, proto, count = given[0]._context, given[0]._context.protocol, given[0].count
+    made = [_squares(each) for each in given]
+    units = sorted({unit for levels, _, _ in made for _, unit in levels})
+    joined = []
+    for unit in units:
+        found = [dict((u, v) for v, u in levels).get(unit) for levels, _, _ in made]
+        whole = [levels[0][0] for levels, _, _ in made]
+        at = [proto.sub(w, w) if v is None else v for v, w in zip(found, whole, strict=True)]
+        joined.append((proto.concatenate(at, 0), unit))
+    steps = [each.step for each in given for _ in range(each.rows.shape[1])]
+    exactly = proto.concatenate([e for _, e, _ in made], 0)
+    formed, result, start = _formed(context, joined, exactly, count, ddof, steps), [], 0
+    for each, (_, _, bound) in zip(given, made, strict=True):
+        place = slice(start, start + each.rows.shape[1])
+        result.append(Spread(context, formed.part(place), each.rows.scale, count, ddof, bound))
+        start = place.stop
+    return result
+
+
+def _squares(given: Centred) -> tuple[list[tuple[Share, int]], Share, float]:
+    """(levels of the sums of squares, count * sum of squares - (sum)^2 modulo 2^64, bound of a deviation)."""
+    proto, across = given._context.protocol, layout.transpose(None)
     parts = sums.Limbs(
         given.limbs.x.map(across),
         None if given.limbs.high is None else given.limbs.high.map(across),
@@ -190,12 +231,7 @@ def spread_of(given: Centred, ddof: int = 0, *, joint: bool = False) -> Spread:
     if given.centre is not None:
         left = given.rows._ring_share().map(layout.total(0, False))  # what the mean's own error leaves over
         exactly = proto.sub(given.count.times(proto, exactly), proto.mul(left, left))
-    if joint:
-        together = layout.total(0, True)
-        levels = [(value.map(together), unit) for value, unit in levels]
-        exactly = exactly.map(together)
-    bound = given.rows.bound if given.centre is None else given.rows.bound / 2
-    return normal_spread(context, levels, exactly, given.count, ddof, given.step, given.rows.scale, bound)
+    return levels, exactly, given.rows.bound if given.centre is None else given.rows.bound / 2
 
 
 def normal_spread(
@@ -210,18 +246,30 @@ def normal_spread(
 ) -> Spread:
     """``levels``: of the sums of squares; ``exactly``: count * sum of squares - (sum)^2 modulo 2^64, which is 0 where
     all values are equal. ``step``: bits of the deviations beyond those of the values."""
+    steps = [step] * levels[0][0].shape[0]
+    return Spread(context, _formed(context, levels, exactly, count, ddof, steps), scale, count, ddof, bound)
+
+
+def _formed(
+    context: Context,
+    levels: list[tuple[Share, int]],
+    exactly: Share,
+    count: sums.Count,
+    ddof: int,
+    steps: Sequence[int],
+) -> sums.Formed:
+    """``steps``: of each column."""
     proto = context.protocol
     whole = levels[0][0]
-    least = int(exact.square(LEAST * 2.0**step))
+    least = [int(exact.square(LEAST * 2.0**step)) for step in steps]
     less = None
     if count.secret is None:
-        low = proto.add_public(proto.sub(whole, whole), layout.constant(least * count.public))
+        low = proto.add_public(proto.sub(whole, whole), layout.constants([v * count.public for v in least]))
     else:
-        low = proto.mul_public(count.secret, layout.constant(least))
-        low = low if low.shape == whole.shape else low.map(layout.broadcast(whole.shape))
+        wide = count.secret if count.secret.shape == whole.shape else count.secret.map(layout.broadcast(whole.shape))
+        low = proto.mul_public(wide, layout.constants(least))
         less = proto.add_public(count.secret, layout.constant(-ddof)) if ddof else count.secret
-    formed = sums.normalised(proto, levels, low, exactly, less, count.public)
-    return Spread(context, formed, scale, count, ddof, bound)
+    return sums.normalised(proto, levels, low, exactly, less, count.public)
 
 
 def standardised(given: Centred, spread: Spread, scale: int, *, unit: bool = False) -> SecureArray:
@@ -249,26 +297,30 @@ def standardised(given: Centred, spread: Spread, scale: int, *, unit: bool = Fal
     return SecureArray(context, share, scale, most * (1 + 2.0**-12) + 2.0**-scale)
 
 
-_UNIT = 28  # fractional bits of columns of length 1
+UNIT = 28  # fractional bits of columns of length 1, and of correlations that are multiplied
 
 
 def correlations(given: Centred, spread: Spread, scale: int) -> SecureArray:
-    """Correlations of the columns (d, d) at ``scale`` bits; 0 where one is constant. Error 2^-17 at 18 bits."""
-    rows = standardised(given, spread, _UNIT, unit=True)._ring_share()
-    share = given._context.protocol.matmul(rows.map(layout.transpose(None)), rows, 2 * _UNIT - scale)
+    """Correlations of the columns (d, d) at ``scale`` bits; 0 where one is constant. Error 2^-16."""
+    rows = standardised(given, spread, UNIT, unit=True)._ring_share()
+    share = given._context.protocol.matmul(rows.map(layout.transpose(None)), rows, 2 * UNIT - scale)
     return SecureArray(given._context, share, scale, 1.0 + 2.0**-12)
 
 
 def covariances(given: Centred, spread: Spread, scale: int) -> SecureArray:
-    """Covariances of the columns (d, d) at ``scale`` bits. Error: 2^-17 of the product of the two deviations."""
-    context, proto = given._context, given._context.protocol
-    width = given.rows.shape[1]
-    matrix = correlations(given, spread, _UNIT)._ring_share()
+    """Covariances of the columns (d, d) at ``scale`` bits. Error: 2^-16 of the product of the two deviations."""
+    return covariances_of(correlations(given, spread, UNIT), spread, scale)
+
+
+def covariances_of(matrix: SecureArray, spread: Spread, scale: int) -> SecureArray:
+    """Covariances at ``scale`` bits from correlations (d, d) at ``UNIT`` bits."""
+    context, proto = spread.context, spread.context.protocol
+    width = matrix.shape[0]
     fine = 44 - exact.log2_ceil(max(spread.most(), 2.0**-200))
     each = spread.deviation(fine)._ring_share()
     square = layout.broadcast((width, width))
     left, right = (each.map(layout.then(layout.reshape(s), square)) for s in ((width, 1), (1, width)))
-    half = sums.long_product(proto, matrix, left, _UNIT)
+    half = sums.long_product(proto, matrix._ring_share(), left, UNIT)
     share = sums.long_product(proto, half, right, 2 * fine - scale)
     return SecureArray(context, share, scale, exact.square(spread.most()) * 1.01 + 2.0 ** (1 - scale))
 

@@ -159,8 +159,8 @@ def segmented_sum(x: SecureArray, starts: SecureArray) -> SecureArray:
 def histogram(a: SecureArray, bins: npt.ArrayLike) -> SecureArray:
     """Secret counts of elements in [e_0, e_1), [e_1, e_2), ..., the last bin closed; ``bins``: public, ascending edges.
 
-    Exact. Few edges are compared one by one: rounds of a sign and 2. For many the elements are sorted together with
-    them: cost as ``sort``, and 2 rounds.
+    Exact for edges rounded to a's fractional bits, as in ``a < edge``. Few edges are compared one by one: rounds of a
+    sign and 2. For many the elements are sorted together with them: cost as ``sort``, and 2 rounds.
     """
     a = a.numeric().ravel()
     count = np.size(bins)

@@ -208,7 +208,7 @@ def load_consortium(path: Path) -> Consortium:
     except msgspec.ValidationError as error:
         known = f"; expected some of {', '.join(get_args(Role))}" if "Invalid enum value" in str(error) else ""
         raise ConfigError(f"{path}: {error}{known}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # TOML's own errors, those of UTF-8, numbers of thousands of digits
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
     folder = path.resolve().parent
     parties = tuple(

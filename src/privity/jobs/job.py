@@ -125,7 +125,7 @@ def load_job(path: Path) -> JobSpec:
         raise ConfigError(f"no job file at {path}; write one beside the program, or name it with --job") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read the job file {path}: {error}") from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # TOML's own errors, and numbers of thousands of digits
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
     try:
         return msgspec.convert(raw, JobSpec)

@@ -153,7 +153,7 @@ def _read(process: _Process, events: queue.SimpleQueue[tuple[str, Event | None]]
     for line in process.popen.stdout:
         try:
             events.put((process.party, decoder.decode(line)))
-        except msgspec.DecodeError:
+        except (ValueError, RecursionError):  # what the program printed is no event, whatever it looks like
             process.log.write(line)
             events.put((process.party, Event("said", note=line.decode("utf-8", "replace").rstrip())))
     process.popen.wait()

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import warnings
+import sys
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -124,23 +124,21 @@ REACHING_PATHS: Final[dict[str, str]] = {
 }
 """The same for names that mean something harmless elsewhere."""
 
-@cache
-def _reaching_objects() -> dict[int, tuple[object, str]]:
-    found: dict[int, tuple[object, str]] = {}
-    for path, reason in REACHING_PATHS.items():
-        module, _, name = path.rpartition(".")
-        if path.partition(".")[0] != "privity":
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of names that a later version will not have
-                value = getattr(import_module(module), name, None)
-            if value is not None:
-                found[id(value)] = (value, reason)
-    return found
+
+def _loaded(path: str) -> object | None:
+    """What a dotted name stands for, if it was imported; to ask NumPy for some of them would import half of it."""
+    module, _, name = path.rpartition(".")
+    return sys.modules.get(path) or vars(sys.modules.get(module, object)).get(name)
 
 
 def reaching_object(value: object) -> str | None:
-    """What an object of Python's or NumPy's does that programs may not use, whatever name it was reached by."""
-    return _reaching_objects().get(id(value), (None, None))[1]
+    """What an object of Python's or NumPy's does that programs may not use, whatever name it was reached by.
+
+    Whoever holds an object has imported it, so what was not imported need not be compared.
+    """
+    if value is None:
+        return None
+    return next((reason for path, reason in REACHING_PATHS.items() if _loaded(path) is value), None)
 
 
 REACHING_BUILTINS: Final[dict[str, str]] = {

@@ -155,7 +155,7 @@ def run_party(task: Task) -> PartyReport:
         stopped = Interrupted(f"{task.me} was interrupted; all peers were told")
         keep(stopped)
         raise stopped from None
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         known = getattr(builtins, type(error).__name__, None) is type(error)  # the names of others are a program's
         channel.abort(f"its program failed ({type(error).__name__})" if known else "its program failed")
         blamed = _blame(task, error)

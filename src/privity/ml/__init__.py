@@ -116,7 +116,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError(f"module 'privity.ml' has no attribute {name!r}; public names: docs/api.md")
+        from ..words import near
+
+        meant = near(name, __all__)
+        raise AttributeError(f"module 'privity.ml' has no attribute {name!r}; public names: docs/api.md{meant}")
     value = getattr(import_module(_HOMES[name], __name__), name)
     globals()[name] = value
     return value

@@ -31,7 +31,7 @@ def as_learnt(model: Estimator, x: Any) -> Any:
             f"{type(model).__name__}: the table {x.name!r} has no column {', '.join(missing)}, which the model was "
             f"fitted on; its columns: {', '.join(x.columns)}"
         )
-    made = [_in_unit(x.column(n), unit) for n, unit in zip(names, units, strict=True)]
+    made = [in_unit(x.column(n), unit) for n, unit in zip(names, units, strict=True)]
     if names == x.feature_names and all(x.column(n) is c for n, c in zip(names, made, strict=True)):
         return x
     return x.replaced(made, label=None)
@@ -42,7 +42,7 @@ def units_of(x: Any) -> tuple[float, ...] | None:
     return tuple(float(u) for u in x.units) if isinstance(x, Table) else None
 
 
-def _in_unit(column: SecureColumn, unit: float) -> SecureColumn:
+def in_unit(column: SecureColumn, unit: float) -> SecureColumn:
     """The same values divided by another power of two: the same ring integers."""
     if column.field.unit == unit:
         return column

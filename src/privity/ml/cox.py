@@ -1,4 +1,8 @@
-"""Cox's proportional hazards model on shares: one secret sort by duration, then Newton steps on running sums."""
+"""Cox's proportional hazards model on shares: one secret sort by duration, then Newton steps on running sums.
+
+Steps are cut to a quarter where the slope of the loss along them says that they went too far, as in newton.py, and
+where they left the range in which exp(x coef) has digits.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ import numpy.typing as npt
 from ..array import SecureArray
 from ..disclosure import opened_where
 from ..errors import ShapeError, UsageError
-from ..functions import exp, reciprocal, segmented_sum, sort_by, sqrt, stack
+from ..functions import concatenate, exp, reciprocal, segmented_sum, sort_by, sqrt, stack
 from ..functions.nullable import NullableArray, counted
 from ..mpc import approx, tables
 from ..mpc.shares import Share
@@ -36,14 +40,20 @@ from .estimator import Rows, rows_of, rows_with
 from .information import Information
 from .linear_model import COEFFICIENTS, LinearModel
 from .metrics.survival import concordance_index
+from .newton import dot
 
 _NAME = "CoxPHRegressor"
 _HINT = (
     f"{_NAME}: standardise the columns (mean square at most 4; {CLIP}); collinear columns: drop one level of each "
-    "one-hot group, or set alpha; give y as 0 and 1 with some events; raise max_iter or linear_bound where it did not "
-    "converge"
+    "one-hot group, or set alpha; levels without an event have no finite coefficient: put them to others, or set "
+    "alpha; give y as 0 and 1 with some events; raise max_iter, "
+    "linear_bound (up to 12) or coefficient_bound where it did not converge"
 )
 _COEF_BITS = 24
+_LOOSE = 4.0  # times coefficient_bound: what steps that are tried have room for
+_FARTHEST = 2.0**12  # of a coefficient that is tried
+_SLOPE_BITS = 26
+_WIDEST = 12.0  # of linear_bound: e^-12 is 1.6 units in the last place
 _CURVATURE = 16.0  # largest element of it
 _RISK_BITS = 24  # of mean relative risks
 _EARLY = 128  # rows whose risk sets are so small that one low risk may dominate them
@@ -59,28 +69,30 @@ class CoxPHRegressor(LinearModel):
     ``CoxPHFitter`` (which uses Efron's form for ties; both agree without ties, and docs/models/cox.md says by how much
     they differ with them).
 
-    alpha: L2 strength. max_iter: Newton steps, a public number. tol: largest element of the mean gradient that is
-    accepted. feature_bound: |x| stays below it (None: its public bound, where there is room for it). linear_bound:
-    |x coef| does (at most 9). coefficient_bound: and |coef|.
+    alpha: L2 strength. max_iter: Newton steps with a line search, a public number. tol: largest square of Newton's step
+    after them, in standard errors, all coefficients together; that step is taken too. feature_bound: |x| stays below
+    it (None: its public bound, where there is room for it). linear_bound: |x coef| does (at most 12; None: as far as
+    sums over the rows have room for, 8 to 12). coefficient_bound: and |coef|.
 
     The columns must be standardised over the rows. The result is certified before it is used: one flag, opened as
-    'range ok', says that all bounds hold and that the gradient at the result is below ``tol``. Otherwise fit raises
+    'range ok', says that all bounds hold and that the decrement at the result is below ``tol``. Otherwise fit raises
     RangeViolated. A further flag is opened before the sort, for the rows themselves.
 
     Opens: these two flags, nothing else; the order of the durations, ties and the number of events stay secret. Error:
-    measured in docs/models/cox.md, below 1e-5 of coefficients and relative 1e-5 of standard errors. Rounds: a sort,
-    and about 200 per step for up to 64 columns. Bytes per party and step: about 50 n d + 550 n. After fit, all secret:
-    ``coef_`` (d,), ``standard_errors_`` (d,) from the observed information; ``names_``: of the columns.
+    measured in docs/models/cox.md, below 1e-4 standard errors and relative 1e-5 of standard errors. Rounds: a sort,
+    and about 220 per step for up to 64 columns. Bytes per party and step: about 50 n d + 650 n. After fit, all secret:
+    ``coef_`` (d,), ``standard_errors_`` (d,) from the observed information, ``decrement_``: that square; ``names_``: of
+    the columns.
     """
 
     def __init__(
         self,
         *,
         alpha: float = 0.0,
-        max_iter: int = 7,
-        tol: float = 1e-4,
+        max_iter: int = 10,
+        tol: float = 1e-2,
         feature_bound: float | None = None,
-        linear_bound: float = 8.0,
+        linear_bound: float | None = None,
         coefficient_bound: float = 16.0,
     ) -> None:
         self.alpha = alpha
@@ -113,20 +125,31 @@ class CoxPHRegressor(LinearModel):
         design = design_of(_NAME, rows, self.feature_bound, mean_square=MEAN_SQUARE)
         context = design.x._context
         settle(context, _NAME, _HINT)
-        sets = _RiskSets(design, event, times, rows.valid, self.linear_bound)
+        limit = float(self.linear_bound) if self.linear_bound is not None else _room(design)
+        sets = _RiskSets(design, event, times, rows.valid, limit, self.coefficient_bound)
         coef = context.constant(np.zeros(d), scale=_COEF_BITS)
+        search: _Search | None = None
         for step in range(self.max_iter):
-            slope, information = sets.evaluate(coef)
-            slope = slope - coef * self.alpha
+            slope, information, outside = sets.evaluate(coef, search is None)
+            slope = self._slope(slope, coef)
             move = Information(self._with_ridge(information)).solve(slope, _COEF_BITS, self.coefficient_bound)
-            coef = (coef + move)._stated(self.coefficient_bound)
+            drop = dot(slope, move)
+            at = _Search(coef, move, move, drop)
+            search = at if search is None else search.after(at, -dot(slope, search.direction), outside)
+            coef = (search.anchor + search.move)._stated(self.coefficient_bound)
             context.progress(step + 1, self.max_iter, f"Newton step {step + 1}/{self.max_iter}")
-        coef = coef.assume_bound(self.coefficient_bound, COEFFICIENTS)
-        slope, information = sets.evaluate(coef, certify=True)
-        left = slope - coef * self.alpha
-        left.assume_bound(min(self.tol, left.bound), "the gradient after the last step: raise max_iter or alpha")
+        coef = coef._stated(_FARTHEST).assume_bound(self.coefficient_bound, COEFFICIENTS)
+        slope, information = sets.certified(coef)
+        left = self._slope(slope, coef)
         inverse = Information(self._with_ridge(information))
+        move = inverse.solve(left, _COEF_BITS, self.coefficient_bound)
+        decrement = dot(left, move)
+        context.guard(
+            (decrement > self._limit(design)).numeric()._ring_share(),
+            f"{_NAME}: its steps ended within tol of the optimum; raise max_iter, or set alpha",
+        )
         inverse.guard()
+        coef = (coef + move)._stated(self.coefficient_bound * 1.01)  # a small one, for nothing
         errors = inverse.standard_errors(1.0 / n)
         if design.inverse is not None:  # for as many rows as the weights add up to
             errors = errors.multiply(sqrt(design.inverse), scale=errors.scale)
@@ -180,12 +203,34 @@ class CoxPHRegressor(LinearModel):
         values, shown = self._baseline.at(grid, max(1, context.minimum_group))
         return opened_where(context, values, shown, to=to, name=name, reason=reason)
 
+    def _slope(self, slope: SecureArray, coef: SecureArray) -> SecureArray:
+        slope = slope - coef * self.alpha if self.alpha else slope
+        return slope.rescaled(min(slope.scale, _SLOPE_BITS))
+
+    def _limit(self, design: Design) -> SecureArray | float:
+        """``tol`` for a decrement of means over the rows: what n rows, or as many as the weights add up to, make of
+        it."""
+        part = self.tol / design.rows
+        return part if design.inverse is None else design.inverse.multiply(part, scale=48)
+
     def _with_ridge(self, information: SecureArray) -> SecureArray:
         return information + np.eye(information.shape[0]) * self.alpha if self.alpha else information
 
     def _check(self) -> None:
-        if self.alpha < 0 or self.max_iter < 1 or not self.tol > 0 or not 0 < self.linear_bound <= 9:
-            raise UsageError(f"{_NAME}: expected alpha >= 0, max_iter >= 1, tol > 0 and 0 < linear_bound <= 9")
+        most = 8.0 if self.linear_bound is None else self.linear_bound
+        if self.alpha < 0 or self.max_iter < 1 or not self.tol > 0 or not 0 < most <= _WIDEST:
+            raise UsageError(
+                f"{_NAME}: expected alpha >= 0, max_iter >= 1, tol > 0 and 0 < linear_bound <= {_WIDEST:g}, got "
+                f"{self.alpha!r}, {self.max_iter!r}, {self.tol!r}, {self.linear_bound!r}"
+            )
+
+
+def _room(design: Design) -> float:
+    """How large |x coef| may be for sums of x exp(x coef) over the rows to fit: from 8 to 12."""
+    heaviest = 1.0 if design.weight is None else max(1.0, design.weight.bound)
+    bits = RANGE_BITS - 2 - design.x._context.fraction_bits
+    bits -= exact.log2_ceil(design.rows * heaviest * max(1.0, design.x.bound))
+    return max(8.0, min(_WIDEST, float(math.floor(bits * exact.ln(2)))))
 
 
 def _rows(
@@ -210,6 +255,30 @@ def _rows(
     if times.shape != rows.x.shape[:1]:
         raise ShapeError(f"{_NAME}: expected duration with {rows.x.shape[0]} rows like x, got {times.shape}")
     return rows, times.numeric()
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """A point, the direction from there, the step that is tried, and the slope of the loss there, negated."""
+
+    anchor: SecureArray
+    direction: SecureArray
+    move: SecureArray
+    drop: SecureArray
+
+    def after(self, at: _Search, slope: SecureArray, outside: SecureArray | None) -> _Search:
+        """From ``at``, where this step led, if it may stay: ``slope`` () along it is not steeper uphill than it was
+        downhill, and nothing was ``outside``. Else a quarter of this step from here."""
+        back = self.drop - slope < 0
+        back = (back if outside is None else back | outside).numeric()
+        quarter = self.move.multiply(np.asarray(0.25), scale=self.move.scale)
+        d, coef = at.anchor.size, at.anchor
+        rows = [self.anchor - coef, self.direction - at.direction, quarter - at.move]
+        chosen = concatenate(rows) * back
+        drop = (at.drop + back * (self.drop - at.drop))._stated(at.drop.bound)
+        parts = enumerate((coef, at.direction, at.move))
+        anchor, direction, move = ((x + chosen[i * d : (i + 1) * d])._stated(coef.bound) for i, x in parts)
+        return _Search(anchor, direction, move, drop)
 
 
 @dataclass(frozen=True)
@@ -243,11 +312,17 @@ class _RiskSets:
     """
 
     def __init__(
-        self, design: Design, event: SecureArray, times: SecureArray, valid: SecureArray | None, limit: float
+        self,
+        design: Design,
+        event: SecureArray,
+        times: SecureArray,
+        valid: SecureArray | None,
+        limit: float,
+        coefficient_bound: float,
     ) -> None:
         context = design.x._context
         self._context, self.proto, n = context, context.protocol, design.rows
-        self.limit = limit
+        self.limit, self.coefficient_bound = limit, coefficient_bound
         keys = [-times] if valid is None else [1 - valid, -times]
         columns = [design.x, event, times]
         columns += [c for c in (valid, design.weight) if c is not None]
@@ -278,30 +353,57 @@ class _RiskSets:
         self.times, self.event = times, event
         self.baseline = Baseline(times, event, times)
 
-    def evaluate(self, coef: SecureArray, certify: bool = False) -> tuple[SecureArray, SecureArray]:
-        """(gradient (d,), information (d, d)) of the mean log partial likelihood; ``certify``: guard its bounds.
+    def evaluate(self, coef: SecureArray, first: bool) -> tuple[SecureArray, SecureArray, SecureArray | None]:
+        """(gradient (d,), information (d, d)) of the mean log partial likelihood, and whether a coefficient or a row's
+        x coef is out of bounds (); x coef is cut to its bound then. ``first``: coef is 0, None.
+        """
+        eta = predicted(self.design.x, coef._stated(coef.bound * _LOOSE))
+        outside = None
+        if first:
+            eta = eta._stated(self.limit)
+        else:
+            eta, outside = self._cut(eta, coef)
+        return (*self._derivatives(eta, False), outside)
 
-        With risk r = w exp(x coef), S0 and S1 the running sums of r and r x, and D the deaths at a time: the hazard is
-        h = D / S0, its sum over all times up to a row's is A; the gradient is sum(w e x) - sum(r A x), the information
-        sum(r A x x^T) - sum(D m m^T) with m = S1 / S0.
+    def certified(self, coef: SecureArray) -> tuple[SecureArray, SecureArray]:
+        """Gradient and information at the result, with guards of the bounds that they need, and the baseline there."""
+        eta = predicted(self.design.x, coef).assume_bound(
+            self.limit, "x @ coef: raise linear_bound (up to 12), cut values far out with StandardScaler(clip=), or "
+            "set alpha",
+        )  # fmt: skip
+        return self._derivatives(eta, True)
+
+    def _cut(self, eta: SecureArray, coef: SecureArray) -> tuple[SecureArray, SecureArray]:
+        """x coef within its limit, and whether anything was outside. About 12 rounds, 60 bytes a row."""
+        over = stack([eta - self.limit, -eta - self.limit])
+        flags = (over > 0).numeric()
+        beyond = flags * over
+        wide = coef._stated(_FARTHEST)
+        far = (stack([wide, -wide]) > self.coefficient_bound).numeric()
+        outside = flags.sum() + far.sum() > 0
+        return (eta - beyond[0] + beyond[1])._stated(self.limit), outside
+
+    def _derivatives(self, eta: SecureArray, certify: bool) -> tuple[SecureArray, SecureArray]:
+        """With risk r = w exp(x coef), S0 and S1 the running sums of r and r x, and D the deaths at a time: the hazard
+        is h = D / S0, its sum over all times up to a row's is A; the gradient is sum(w e x) - sum(r A x), the
+        information sum(r A x x^T) - sum(D m m^T) with m = S1 / S0.
         """
         x = self.design.x
-        eta = predicted(x, coef)
-        eta = eta.assume_bound(self.limit) if certify else eta._stated(self.limit)
         risk = self.design.weighted(exp(eta))
         largest = exact.exp(self.limit) * (1.0 if self.design.weight is None else self.design.weight.bound) * 1.01
         sums = risk._ring_share().map(layout.cumulative(0))
         mean = SecureArray(self._context, self._per_row(sums, risk.scale, _RISK_BITS), _RISK_BITS, largest)
         over = reciprocal(mean, scale=self.inverse_bits)
         if certify:
-            over[:_EARLY].assume_bound(2.0**12)
+            low = "1 / mean relative risk of those at risk"
+            over[:_EARLY].assume_bound(2.0**12, f"{low}: those observed longest have hardly any; {CLIP}, or set alpha")
             if x.shape[0] > _EARLY:
-                over[_EARLY:].assume_bound(_LATE_BOUND)
+                over[_EARLY:].assume_bound(_LATE_BOUND, f"{low}: few rows carry it all; {CLIP}, or set alpha")
         hazard = self._hazards(over)
         cumulated = self._from_below(hazard)
         expected = self._expected(risk, cumulated)
         if certify:
-            expected.assume_bound(_EXPECTED)
+            expected.assume_bound(_EXPECTED, f"the events to expect of a row: few rows carry all risk; {CLIP}")
             at_ends = SecureArray(self._context, hazard, _HAZARD_BITS, 2.0**12)
             self.baseline = Baseline(self.times, self.event, at_ends.rescaled(24))
         slope = self.observed - self.design.mean(x, expected, min(x.bound, math.sqrt(self.square_bound)))

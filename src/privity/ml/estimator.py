@@ -9,17 +9,18 @@ from __future__ import annotations
 import inspect
 import math
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
 
+from .. import words
 from ..array import SecureArray
-from ..errors import ShapeError, UsageError
+from ..errors import ShapeError, UnknownName, UsageError
 from ..functions import concatenate
 from ..functions.flags import as_flags, secret
 from ..functions.nullable import NullableArray, counted, same
 from ..table import Table
-from .parameters import checked, named
+from .parameters import built, checked, named, unknown_parameter
 
 Same = TypeVar("Same", bound="Estimator")
 
@@ -32,6 +33,8 @@ class Estimator:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        if "__init__" in vars(cls):
+            cls.__init__ = built(vars(cls)["__init__"])  # type: ignore[method-assign]
         if "fit" in vars(cls):
             cls.fit = checked(vars(cls)["fit"])  # type: ignore[attr-defined]
         if "transform" in vars(cls):
@@ -51,13 +54,31 @@ class Estimator:
         for name, value in parameters.items():
             if name not in self.parameter_names():
                 known = ", ".join(self.parameter_names())
-                raise UsageError(f"{type(self).__name__} has no parameter {name!r}; its parameters: {known}")
+                told = unknown_parameter(type(self).__name__, name, self.parameter_names())
+                raise UsageError(f"{told}; its parameters: {known}")
             setattr(self, name, value)
         return self
 
     def clone(self: Same) -> Same:
         """A new estimator with the same parameters that has learnt nothing."""
         return type(self)(**self.get_params())
+
+    if not TYPE_CHECKING:  # a checker goes by what is defined
+
+        def __getattr__(self, name: str) -> NoReturn:
+            kind = type(self)
+            what = kind.__name__
+            learnt = name.endswith("_") and not name.startswith("_")
+            if learnt and name not in words.ESTIMATOR and not any(k.endswith("_") for k in self.__dict__):
+                raise UnknownName(f"{what} has no attribute {name!r} before fit; call fit first")
+            known = [*words.public_names(kind), *(k for k in self.__dict__ if not k.startswith("_"))]
+            raise words.unknown(what, name, known, words.ESTIMATOR)
+
+    def __sklearn_tags__(self) -> NoReturn:
+        raise UsageError(
+            f"{type(self).__name__}: scikit-learn's tools look at values; privity.ml.selection has cross_val_score, "
+            "GridSearchCV and train_test_split for secrets, privity.ml.preprocessing has Pipeline"
+        )
 
     def fitted(self, attribute: str) -> None:
         """Raise UsageError unless ``fit`` has set ``attribute``."""
@@ -143,7 +164,8 @@ def rows_of(
     elif not isinstance(x, SecureArray):
         raise UsageError(
             f"{what}: expected a table or a secret array of shape (rows, columns), got {type(x).__name__}; "
-            "session.secret brings an owner's array, session.constant(values) makes one of public values"
+            "session.secret brings an owner's array, session.constant(values) makes one of public values; rows in the "
+            "clear are scored by an opened model (open_model, open_trees)"
         )
     else:
         if isinstance(y, str):
@@ -188,6 +210,8 @@ def _weights(what: str, x: SecureArray, weights: Any) -> SecureArray:
     """Weights as a secret array; public ones are checked here, secret ones by the estimator's guard."""
     if isinstance(weights, SecureArray):
         return weights.numeric()
+    if isinstance(weights, str):
+        raise UsageError(f"{what}: expected sample_weight as values, got {weights!r}; write table[{weights!r}]")
     public = x._context.constant(weights)
     if public.shape != x.shape[:1] or bool((np.asarray(weights) < 0).any()):
         raise UsageError(f"{what}: expected sample_weight of shape ({x.shape[0]},) with weights of at least 0")

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from typing import final
 
 from ..array import SecureArray
-from ..functions import clip, exp, log, reciprocal, sigmoid, stack
+from ..functions import clip, divide, exp, log, reciprocal, sigmoid, stack
 from ..functions.activation import log_one_plus_exp
 from ..ring import exact
 from ..types import RANGE_BITS
@@ -21,9 +21,9 @@ _LOSS_BITS = 28
 
 @final
 class Normal(Family):
-    """y = eta + noise; residuals stay below ``bound``."""
+    """y = eta + noise; residuals stay below ``bound``, which the owner guards."""
 
-    exact_bound = False
+    exact_bound = True
     weight_bound = 1.0
     bits = 26
 
@@ -164,27 +164,38 @@ class Tweedie(LogLink):
 
 @final
 class NegativeBinomial(LogLink):
-    """Variance mu + dispersion mu^2. Gradient (mu - y) t, expected weight mu t, with t = 1 / (1 + dispersion mu)."""
+    """Variance mu + dispersion mu^2. Gradient (mu - y) t, expected weight mu t, with t = (1 + dispersion) /
+    (1 + dispersion mu): times 1 + dispersion, so that large dispersions keep their digits."""
 
     def __init__(
         self, y: SecureArray, offset: SecureArray | None, ratio: float, dispersion: float, mean: SecureArray
     ) -> None:
         super().__init__(y, offset, ratio)
         self.dispersion = mean * dispersion  # of y over its mean
+        self._share = reciprocal(self.dispersion + 1, at_most=1.01, scale=24)  # 1 / (1 + dispersion)
         self.weight_bound = ratio * 1.001
 
+    @property
+    def lowest(self) -> float:
+        return exact.ln(self.ratio)
+
+    def _mixed(self, x: SecureArray) -> SecureArray:
+        """(1 + dispersion x) / (1 + dispersion), between x and 1."""
+        most = max(1.0, x.bound) * 1.01
+        return (x.multiply(1 - self._share, scale=24) + self._share)._stated(most)
+
     def evaluate(self, linear: SecureArray) -> tuple[SecureArray, SecureArray | None]:
-        mu = exp(self.predictor(linear))
-        t = reciprocal(mu * self.dispersion + 1, at_most=1.01)
-        both = stack([mu - self.y, mu]) * t
+        mu = exp(self.predictor(linear))._stated(self.ratio * 1.001)
+        t = reciprocal(self._mixed(mu), at_most=self.ratio * 1.01, scale=20)
+        both = stack([mu - self.y, mu]).multiply(t, scale=20)
         return both[0], both[1]
 
     def deviances(self, linear: SecureArray) -> SecureArray:
         """y log(y / mu) - (y + 1 / a) log((1 + a y) / (1 + a mu)), with a the dispersion of y over its mean."""
-        eta, a = self.predictor(linear), self.dispersion
-        mu = exp(eta)
-        logs = log(stack([self.y, self.y * a + 1, mu * a + 1]))
-        over = reciprocal(a, at_most=2.0**10)
+        eta = self.predictor(linear)
+        mu = exp(eta)._stated(self.ratio * 1.001)
+        logs = log(stack([self.y, *(self._mixed(x).rescaled(self.y.scale) for x in (self.y, mu))]))
+        over = divide(self._share, 1 - self._share, at_most=2.0**10 + 2)
         return self.y * (logs[0] - eta) - (self.y + over) * (logs[1] - logs[2])
 
     def pearson(self, linear: SecureArray) -> SecureArray:

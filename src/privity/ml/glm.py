@@ -10,26 +10,31 @@ import numpy as np
 import numpy.typing as npt
 
 from ..array import SecureArray, secure
-from ..errors import UsageError
-from ..functions import concatenate, divide, exp, log, reciprocal
+from ..errors import ShapeError, UsageError
+from ..functions import concatenate, divide, exp, log
 from ..functions.ratio import fitting_scale
+from ..mpc import spread as sums
 from ..ring import exact
 from ..table import Table
 from ..types import RANGE_BITS
 from .estimator import Rows, rows_of
 from .family import Gamma, LogLink, NegativeBinomial, Poisson, Tweedie
 from .information import Information, lifted
-from .least_squares import in_units, residual_variance
+from .least_squares import residual_variance
 from .linear_model import LinearModel, check_positive
 from .newton import Predictors, certify, checked, newton
+from .weights import Unit, evened_target
 
 _RATIO = "y over its mean: raise ratio_bound"
-_LARGEST_INVERSE = 2.0**14  # of the mean of a target that lies within 1
-_FINE = 28
+_APART = "the mean of y in all rows over that of its weighted rows: leave out rows of weight 0"
+_LARGEST_INVERSE = 2.0**14  # of the mean of a target
+_FARTHEST = 2.0**10  # of a mean with weights or exposures from the mean of all rows
+_FINE = 24
+_LIMIT_BITS = 44
 _HINT = (
     "the steps did not end at one finite optimum, or a target left its range. Targets below 0 (gamma: 0 as well) are "
-    "outside the model. Targets above ratio_bound times their mean: raise ratio_bound. A mean below a 16,000th of the "
-    "target's public bound: state a tighter bound. Collinear columns: drop one level of each one-hot group, or set "
+    "outside the model. Targets above ratio_bound times their mean: raise ratio_bound. Targets that are 0 in all "
+    "rows: nothing is known of them. Collinear columns: drop one level of each one-hot group, or set "
     "alpha. Large values: standardise the columns. Else raise max_iter or coefficient_bound"
 )
 
@@ -38,17 +43,39 @@ Offset = SecureArray | npt.ArrayLike | None
 
 @dataclass(frozen=True, slots=True)
 class Scaled:
-    """A target over its mean: ``y`` (n,); ``inverse``: 2^lift / mean, secret scalar; ``log_mean``: secret scalar."""
+    """A target over its mean: ``y`` (n,), and ``log_mean`` (). ``inverse`` () times the power of ``unit`` (None: 1) is
+    1 / mean; ``total`` () over ``exposure`` is the mean. Means are per unit of exposure.
+    """
 
     y: SecureArray
     inverse: SecureArray
-    lift: int
+    unit: Unit | None
     log_mean: SecureArray
+    total: SecureArray
+    exposure: float | SecureArray
 
     @property
     def mean(self) -> SecureArray:
-        """The mean of y per unit of exposure; at most 1.01 times the target's public bound."""
-        return lifted(reciprocal(self.inverse, at_most=1.0, scale=_FINE), self.lift)
+        """The mean of y. About 45 rounds where exposures are secret."""
+        return divide(self.total, self.exposure, at_most=None if isinstance(self.exposure, float) else _FARTHEST)
+
+    def over_mean(self, scale: int, shift: int = 0) -> SecureArray:
+        """1 / mean over 2^shift at ``scale`` fractional bits, known to lie below 2^14."""
+        context, inverse = self.inverse._context, self.inverse.reshape((1,))
+        if self.unit is None:
+            return lifted(inverse, -shift).rescaled(scale).reshape(())
+        power = self.unit.power
+        cut = inverse.scale + power.scale + shift - scale
+        share = sums.long_product(context.protocol, inverse._ring_share(), power._fitted((1,)), cut)
+        return SecureArray(context, share, scale, _LARGEST_INVERSE).reshape(())
+
+    def undone(self, x: SecureArray) -> SecureArray:
+        """x (d,) times the root of the unit's power: of what goes with a standard deviation."""
+        if self.unit is None:
+            return x
+        root = self.unit.root
+        share = sums.long_product(x._context.protocol, x._ring_share(), root._fitted(x.shape), root.scale)
+        return SecureArray(x._context, share, x.scale, min(x.bound * root.bound, exact.exp2(RANGE_BITS - 2 - x.scale)))
 
 
 class LogLinear(LinearModel):
@@ -111,7 +138,8 @@ class LogLinear(LinearModel):
             )  # fmt: skip
             unit = self._infer(given, family, found.coef, scaled, found.information)
             if self.tol is not None:
-                certify(what, found, unit * self.tol if isinstance(unit, float) else unit.multiply(self.tol, scale=48))
+                small = unit * self.tol if isinstance(unit, float) else unit.multiply(self.tol, scale=unit.scale)
+                certify(what, found, small)
         coef = found.coef
         if self.fit_intercept:
             coef = concatenate([coef[:-1], (coef[-1] + scaled.log_mean).reshape((1,))])
@@ -187,20 +215,33 @@ class LogLinear(LinearModel):
     def _over_mean(self, given: Predictors, rows: Rows, offset: SecureArray | None) -> Scaled:
         """The target over its mean per unit of exposure, guarded to lie in [0, ratio_bound]; no intercept: y itself."""
         what, context = type(self).__name__, rows.x._context
-        target, lift = in_units(what, rows)
+        given_y = rows.y
+        assert given_y is not None
+        if given_y.ndim != 1:
+            raise ShapeError(f"{what}: expected y of shape (n,), got {given_y.shape}")
+        target = given_y.numeric()
+        target = target if rows.valid is None else (target * rows.valid)._stated(target.bound)
         low = (target <= 0) if self.positive else (target < 0)
         counted = low.numeric() if rows.valid is None else low.numeric() * rows.valid
         least = "above 0" if self.positive else "at least 0"
         context.guard(counted.sum()._ring_share(), f"{what}: y is {least}: correct those rows, or leave them out")
+        target = target if target.scale else target.rescaled(2)
         if not self.fit_intercept:
-            inverse = context.constant(2.0**lift)
-            y = lifted(target, lift).rescaled(context.fraction_bits).assume_bound(self.ratio_bound, _RATIO)
-            return Scaled(y, inverse, lift, context.constant(0.0))
+            y = target.rescaled(context.fraction_bits).assume_bound(self.ratio_bound, _RATIO)
+            return Scaled(y, context.constant(1.0), None, context.constant(0.0), context.constant(1.0), 1.0)
         exposure = given.total if offset is None else given.mean(exp(offset))
-        inverse = divide(exposure, given.mean(target, _FINE), at_most=_LARGEST_INVERSE)
-        inverse = inverse.assume_bound(_LARGEST_INVERSE * 1.01, "1 / mean of y: bring y in a larger unit")
-        y = target.multiply(inverse).assume_bound(self.ratio_bound, _RATIO)
-        return Scaled(y, inverse, lift, -log(inverse) + lift * exact.ln(2))
+        plain = offset is None and rows.weight is None
+        most = 8.0 if plain else _FARTHEST  # weights may lie on rows of low targets, exposures have any size
+        values, unit = evened_target(what, target, given.shift)
+        inverse = divide(exposure, given.mean(values, _FINE), at_most=most)
+        inverse = inverse.assume_bound(most * 1.01, _APART)
+        room = RANGE_BITS - 2 - inverse.scale - exact.log2_ceil(values.bound * inverse.bound)
+        y = values.rescaled(min(values.scale, room)).multiply(inverse, scale=context.fraction_bits)
+        y = y.assume_bound(self.ratio_bound, _RATIO)
+        moved = SecureArray(context, unit.exponent, 0, exact.exp2(7))
+        log_mean = -log(inverse) - moved.multiply(exact.ln(2), scale=context.fraction_bits)
+        fine = max(1, min(_FINE, RANGE_BITS - 14 - exact.log2_ceil(target.bound)))
+        return Scaled(y, inverse, unit, log_mean, given.mean(target, fine), exposure)
 
     def _infer(
         self, given: Predictors, family: LogLink, coef: SecureArray, scaled: Scaled, information: Information
@@ -211,12 +252,16 @@ class LogLinear(LinearModel):
         """
         factor = 2.0**-given.shift
         if not self.estimated:
-            self.standard_errors_ = information.standard_errors(factor * 2.0**-scaled.lift, scaled.inverse)
-            return _small(lifted(scaled.inverse, -scaled.lift - given.shift))
+            return self._counted(given, scaled, information)
         squares = given.mean(family.pearson(given.x @ coef))
         dispersion, _ = residual_variance(given, squares, 256.0)
         self.standard_errors_ = None if dispersion is None else information.standard_errors(factor, dispersion)
         return factor if dispersion is None else _small(lifted(dispersion, -given.shift))
+
+    def _counted(self, given: Predictors, scaled: Scaled, information: Information) -> SecureArray:
+        """``_infer`` where the dispersion is known: 1 over the mean."""
+        self.standard_errors_ = scaled.undone(information.standard_errors(2.0**-given.shift, scaled.inverse))
+        return scaled.over_mean(_LIMIT_BITS, given.shift)
 
     def _deviances(
         self, x: Any, y: Any, valid: Any, sample_weight: Any, offset: Offset
@@ -264,7 +309,7 @@ class PoissonRegressor(LogLinear):
         return Poisson(scaled.y, offset, self.ratio_bound)
 
     def _in_loss(self, scaled: Scaled, total: float | SecureArray) -> SecureArray | float:
-        return lifted(scaled.inverse * total, -scaled.lift)
+        return scaled.over_mean(_FINE) * total
 
     def _unit_of_deviance(self, scaled: Scaled) -> SecureArray | float:
         return scaled.mean
@@ -342,7 +387,8 @@ class TweedieRegressor(LogLinear):
 
     def _unit_of_deviance(self, scaled: Scaled) -> SecureArray | float:
         power = 2 - self.power
-        return exp(scaled.log_mean * power)._stated(1.1 * exact.exp2(scaled.lift * power))  # no mean is above the bound
+        most = exact.exp2((exact.log2_ceil(max(scaled.total.bound, 1.0)) + 1) * power)  # no mean is above the bound
+        return exp(scaled.log_mean * power)._stated(1.1 * most)
 
 
 @final
@@ -377,7 +423,13 @@ class NegativeBinomialRegressor(LogLinear):
         return NegativeBinomial(scaled.y, offset, self.ratio_bound, self.dispersion, scaled.mean)
 
     def _in_loss(self, scaled: Scaled, total: float | SecureArray) -> SecureArray | float:
-        return lifted(scaled.inverse * total, -scaled.lift)
+        return (scaled.over_mean(_FINE) + self.dispersion) * total
 
     def _unit_of_deviance(self, scaled: Scaled) -> SecureArray | float:
         return scaled.mean
+
+    def _counted(self, given: Predictors, scaled: Scaled, information: Information) -> SecureArray:
+        """The loss is that of y over its mean, times 1 + the dispersion of y over its mean (family.py)."""
+        both = scaled.over_mean(_FINE) + self.dispersion
+        self.standard_errors_ = information.standard_errors(2.0**-given.shift, both)
+        return _small(lifted(both, -given.shift))

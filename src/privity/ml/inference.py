@@ -18,6 +18,7 @@ from ..context import Context
 from ..errors import ShapeError, UsageError
 from ..functions import stack
 from ..openings import Withheld
+from ..ring import exact
 
 Floats = npt.NDArray[np.float64]
 
@@ -122,11 +123,14 @@ def open_inference(
         )
     rows = [coefficients, standard_errors]
     if isinstance(freedom, SecureArray):
-        rows.append(freedom + context.constant(np.zeros(len(names))))
+        # the same ring integers, read at the scale of the others: as it may be large and they small
+        scale = max(coefficients.scale, standard_errors.scale)
+        apart = exact.exp2(scale - freedom.scale)
+        rows.append(SecureArray(context, freedom._fitted((len(names),)), scale, freedom.bound / apart))
     opened = context.reveal(stack(rows), to=to, name=name, reason=reason)
     if isinstance(opened, Withheld):
         return opened
-    degrees = float(opened[2, 0]) if isinstance(freedom, SecureArray) else freedom
+    degrees = float(opened[2, 0]) * apart if isinstance(freedom, SecureArray) else freedom
     return Inference(tuple(names), opened[0], opened[1], degrees)
 
 

@@ -19,6 +19,7 @@ from ..mpc import roots as real_roots
 from ..mpc.shares import Share
 from ..ring import exact, layout
 from ..types import RANGE_BITS
+from .guards import Guards
 
 LEAST = 2.0**-12
 """Eigenvalues of the matrix with unit diagonal must reach this: variance inflation factors up to 4096."""
@@ -29,6 +30,7 @@ _UNIT = 25  # fractional bits of the matrix with unit diagonal
 _ROOT_BITS = 56  # of a diagonal element whose root is taken
 _FINEST = 28  # fractional bits of the first, small iterates
 _LARGEST_ERROR = 2.0**12  # of a coefficient, times the root of the rows over the residuals' deviation
+_ROOTS, _ROOT_FINE = 46, 8  # bits of numbers whose roots are taken together, and fractional bits of these beside half
 _TOLERANCE = 2.0**-6  # of S X = 1: in every element, and of the number of directions that are not resolved
 
 
@@ -51,7 +53,8 @@ class Information:
     """The inverse of a symmetric positive definite matrix (d, d) on shares, as R Y R with R = diag(matrix)^(-1/2).
 
     ``kept`` (d,): 1 for the columns that take part, 0 for constant ones, whose row of the inverse is 0; None: those
-    count as constant whose diagonal element is below 2^-24. Nothing is opened here; ``guard`` adds to the session's
+    count as constant whose diagonal element is below 2^-24. ``roots`` (d,), beside ``kept``: diag(matrix)^(-1/2) where
+    it is known already, which saves about 45 rounds. Nothing is opened here; ``guard`` adds to the session's
     range flag whether the matrix was (nearly) singular, a variance inflation factor passed 4 / ``least``, or a column
     that is kept has a smaller element.
 
@@ -60,21 +63,30 @@ class Information:
     Rounds: about 60 and 6 a step (14 steps for 64 columns). Bytes per party: about 21 d^2 a step.
     """
 
-    def __init__(self, matrix: SecureArray, least: float = LEAST, kept: SecureArray | None = None) -> None:
+    def __init__(
+        self,
+        matrix: SecureArray,
+        least: float = LEAST,
+        kept: SecureArray | None = None,
+        roots: SecureArray | None = None,
+    ) -> None:
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
             raise ShapeError(f"Information: expected a square matrix, got shape {matrix.shape}")
         self._context = matrix._context
         self.size = matrix.shape[0]
         matrix = matrix.rescaled(min(matrix.scale, matrix_scale(matrix.bound)))
-        index = np.arange(self.size)
-        diagonal = matrix[index, index]
-        varies = (diagonal >= SMALLEST_DIAGONAL).numeric()
         self._lost: SecureArray | None = None
-        if kept is not None:
-            varies = (varies * kept)._stated(1.0)
-            self._lost = (kept - varies)._stated(1.0).sum()
-        roots = rsqrt(diagonal)._stated(1.001 / math.sqrt(SMALLEST_DIAGONAL))
-        self.roots = (varies * roots)._stated(roots.bound)
+        if roots is not None and kept is not None:
+            varies = kept
+        else:
+            index = np.arange(self.size)
+            diagonal = matrix[index, index]
+            varies = (diagonal >= SMALLEST_DIAGONAL).numeric()
+            if kept is not None:
+                varies = (varies * kept)._stated(1.0)
+                self._lost = (kept - varies)._stated(1.0).sum()
+            roots = rsqrt(diagonal)._stated(1.001 / math.sqrt(SMALLEST_DIAGONAL))
+        self.roots = varies.multiply(roots, scale=roots.scale)._stated(roots.bound)
         self._unit = self._with_unit_diagonal(matrix, varies)
         self._least = least
         self._inverse, self._inverse_scale = self._inverted(least)
@@ -111,25 +123,49 @@ class Information:
         Relative error: 2^-18 plus half that of the inverse. About 50 rounds.
         """
         each = sqrt(self.diagonal()).multiply(self.roots, scale=22).assume_bound(_LARGEST_ERROR)
-        return self.scaled_errors(each, factor, dispersion)
-
-    @staticmethod
-    def scaled_errors(each: SecureArray, factor: float, dispersion: SecureArray | None) -> SecureArray:
-        """each * sqrt(factor * dispersion)."""
         if dispersion is not None:
             spare = max(0, min(8, (dispersion.scale - 2) // 2, math.floor(8 - exact.log2(dispersion.bound) / 2)))
             root = lifted(sqrt(lifted(dispersion, 2 * spare)), -spare)
             each = each.multiply(root, scale=24)
         return each.multiply(math.sqrt(factor), scale=min(30, 24 - math.floor(exact.log2(factor) / 2)))
 
-    def error_along(self, direction: SecureArray) -> SecureArray:
-        """sqrt(direction^T matrix^-1 direction) (1,) for a direction (d,) of length 1 at most. About 50 rounds."""
+    def deviations(
+        self, factor: float, dispersion: SecureArray, direction: SecureArray | None
+    ) -> tuple[SecureArray, SecureArray | None]:
+        """``standard_errors`` (d,) for a ``dispersion`` () of at least 0, and sqrt(factor * dispersion * v^T matrix^-1
+        v) (1,) for a ``direction`` v (d,) of length 1 at most: all roots in one run, about 60 rounds.
+        """
+        proto, n = self._context.protocol, self.size
+        given = [(self.diagonal()._ring_share(), self._inverse_scale)]
+        room = _ROOTS - 1 - exact.log2_ceil(max(dispersion.bound, 1.0))
+        dispersion = dispersion.rescaled(min(dispersion.scale, room))
+        given.append((dispersion.reshape((1,))._ring_share(), dispersion.scale))
+        if direction is not None:
+            given.append((self._square_along(direction), 30))
+        # as ring integers: their roots have half the scale, and _ROOT_FINE bits more
+        even = [proto.mul_public(share, layout.constant(1 << (scale % 2))) for share, scale in given]
+        found = real_roots.sqrt(proto, proto.concatenate(even, 0), 0, _ROOTS, _ROOT_FINE)
+        bounds = (_INFLATION / self._least, dispersion.bound, exact.exp2(16))
+        roots, start = [], 0
+        for (share, scale), bound in zip(given, bounds, strict=False):
+            place = layout.take(slice(start, start + share.shape[0]))
+            start += share.shape[0]
+            half = (scale + 1) // 2 + _ROOT_FINE
+            roots.append(SecureArray(self._context, found.map(place), half, math.sqrt(bound) * 1.001))
+        each = roots[0].multiply(self.roots, scale=22).assume_bound(_LARGEST_ERROR)
+        each = each if direction is None else concatenate([each, roots[2].rescaled(min(22, roots[2].scale))])
+        room = RANGE_BITS - 1 - 22 - exact.log2_ceil(_LARGEST_ERROR * max(1.0, roots[1].bound))
+        each = each.multiply(roots[1].rescaled(min(26, room, roots[1].scale)), scale=24)
+        each = each.multiply(math.sqrt(factor), scale=min(30, 24 - math.floor(exact.log2(factor) / 2)))
+        return each[:n], None if direction is None else each[n:]
+
+    def _square_along(self, direction: SecureArray) -> Share:
+        """v^T matrix^-1 v (1,) at 30 bits, for v (d,) of length 1 at most."""
         proto, d = self._context.protocol, self.size
         scaled = self._scaled(direction, 22)
         turned = proto.matmul(self._inverse, scaled.map(layout.reshape((d, 1))), self._inverse_scale)
         row = layout.reshape((1, d))
-        square = proto.dot(scaled.map(row), turned.map(row), 14)
-        return SecureArray(self._context, real_roots.sqrt(proto, square, 30, 46, 24), 24, 2.0**8)
+        return proto.dot(scaled.map(row), turned.map(row), 14)
 
     def covariance(self, scale: int = 22, bound: float = 2.0**17) -> SecureArray:
         """The inverse (d, d), whose elements are known not to pass ``bound``. Six rounds."""
@@ -141,24 +177,26 @@ class Information:
         half = proto.mul(self._inverse, rows, self._inverse_scale + self.roots.scale - scale)
         return SecureArray(self._context, proto.mul(half, columns, self.roots.scale), scale, bound)
 
-    def guard(self) -> None:
-        """Remember whether S Y = 1 failed: in an element, or in the trace, which counts unresolved directions."""
+    def guard(self, guards: Guards | None = None) -> None:
+        """Ask ``guards`` (None: of its own) for S Y = 1: in every element, and in the trace, which counts unresolved
+        directions; and for variance inflation that can be told."""
+        if guards is None:
+            own = Guards(self._context)
+            self.guard(own)
+            return own.ask()
         proto, n = self._context.protocol, self.size
         share = proto.matmul(self._unit, self._inverse, _UNIT + self._inverse_scale - 20)
         rest = SecureArray(self._context, share, 20, 2.0**20) - np.eye(n)
         index = np.arange(n)
         both = concatenate([rest.reshape((-1,)), rest[index, index].sum().reshape((1,))])
-        both.assume_bound(_TOLERANCE)
-        wide = SecureArray(self._context, self.diagonal()._ring_share(), self._inverse_scale, self._room())
-        inflated = (wide > _INFLATION / self._least).numeric().sum()._ring_share()
+        guards.bounded(both, _TOLERANCE)
         most = _INFLATION / self._least
-        self._context.guard(inflated, f"no column follows from the others: variance inflation at most {most:,.0f}")
+        guards.at_least(
+            proto.neg(self.diagonal()._ring_share()), -int(most * exact.exp2(self._inverse_scale)),
+            f"no column follows from the others: variance inflation at most {most:,.0f}",
+        )  # fmt: skip
         if self._lost is not None:
             self._context.guard(self._lost._ring_share(), "no column varies so little that it cannot be resolved")
-
-    def _room(self) -> float:
-        """What an element of the inverse cannot pass in the ring."""
-        return 2.0 ** (RANGE_BITS - 2 - self._inverse_scale)
 
     # -- inside --------------------------------------------------------------------------------------------------
 

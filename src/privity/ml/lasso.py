@@ -26,9 +26,10 @@ from .classifier import Regressor
 from .design import product
 from .estimator import Rows, rows_of
 from .information import SMALLEST_DIAGONAL, Information, lifted
+from .line import brought_back
 from .linear_model import LinearModel, check_positive
 from .newton import Predictors, checked, weighted_products, weighted_sums
-from .normal_units import BITS, Normalised, finished, of_rows, over_units
+from .normal_units import BITS, Normalised, of_rows, over_units
 
 _PULL = 0.1  # weight of the tie between the two copies of the coefficients, in units of their columns' deviations
 _RELAXATION = 1.6
@@ -86,11 +87,10 @@ class Proximal(LinearModel, Regressor):
         with checked(what, rows.x._context, _HINT):
             columns, target = of_rows(what, rows, self.fit_intercept)
             slopes, start = self._steps(rows, columns, target, absolute, squared)
-            line, by, _ = finished(what, slopes, start, columns, target)
-            self.normal_ = line.learnt(what)
-            coef = line.coefficients(what, by)
-            intercept = line.intercept(what) if self.fit_intercept else rows.x._context.constant(0.0)
-        whole = concatenate([coef, intercept.reshape((1,))]) if self.fit_intercept else coef
+            line = brought_back(what, slopes, start, columns, target, False)
+            self.normal_, coef = line.learnt, line.coefficients
+            intercept = line.intercept if self.fit_intercept else rows.x._context.constant(0.0)
+        whole = line.whole() if self.fit_intercept else coef
         self.learnt(whole, self.fit_intercept, (*rows.names, "intercept") if self.fit_intercept else rows.names)
         self.coef_, self.intercept_ = coef, intercept  # each under its own bound
         return self

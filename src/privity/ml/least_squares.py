@@ -13,7 +13,6 @@ from ..array import SecureArray
 from ..errors import ShapeError
 from ..functions import concatenate, divide, log, reciprocal
 from ..functions.arithmetic import matmul
-from ..mpc.shares import Share
 from ..ring import exact, layout
 from ..table import Table
 from ..types import RANGE_BITS
@@ -21,16 +20,19 @@ from .classifier import Regressor
 from .columns import as_learnt
 from .estimator import Rows, rows_of
 from .family import Normal
-from .information import Information, lifted
+from .guards import rows_bounded
+from .information import lifted
+from .line import brought_back, errors
 from .linear_model import LinearModel, check_positive
 from .newton import Optimum, Predictors, checked, newton
-from .normal_units import BITS, Line, Normalised, errors, finished, of_rows, over_units, shortened, times
+from .normal_units import BITS, Normalised, of_rows, over_units
 
 _STEPS = 2  # the second refines the first
 _STRENGTH_BITS = 30
 _STRONGEST = 48  # of strengths: 2^(48 + 2 - 30) is the largest
 _VARIANCE_BITS = 30
 _FARTHEST = 2.0**11  # of a row from its prediction, in deviations of the target
+_MOST_VARIANCE = 2.0**7  # of residuals, in squared units of the target, for a secret number of rows
 _UNIT_BITS = 26  # of a target within 1
 _HINT = (
     "no finite solution was found. Collinear columns: drop one level of each one-hot group, or take Ridge. Large "
@@ -43,8 +45,8 @@ class LeastSquares(LinearModel, Regressor):
 
     Columns and target are centred and divided by the secret power of two next to their deviation (normal_units.py), so
     that units, offsets and loose bounds do not matter as long as the values have digits. ``coefficient_bound``: |coef|
-    times the unit of its column stays below it, in units of y. Opened: one flag 'range ok'. About 650 rounds; bytes per
-    party and row: 35 (d + 1), less for short numbers, and 1.3 kB for each pair of columns.
+    times the unit of its column stays below it, in units of y. Opened: one flag 'range ok'. About 320 rounds, with a
+    penalty 390, with a mask 450; bytes per party and row: 16 (d + 1) + 30, and beside the rows 8 kB a column.
 
     After fit also ``standard_errors_`` and ``freedom_`` (rows less coefficients; sample weights count rows), and
     ``dispersion_``: the secret residual variance (None under bounds of y above 2^28).
@@ -78,11 +80,12 @@ class LeastSquares(LinearModel, Regressor):
             fitted = replace(rows, x=columns.values)
             given = Predictors.of(what, fitted, self.fit_intercept, alpha > 0)
             given = replace(given, norm=columns.size)
-            start = context.constant([0.0] * given.columns)
+            known = not alpha and given.weight is None
             found = newton(
-                given, Normal(target.values.reshape((-1,)), 4 * target.size), start, alpha=0.0, steps=_STEPS,
+                given, Normal(target.values.reshape((-1,)), 4 * target.size), None, alpha=0.0, steps=_STEPS,
                 coefficient_bound=self.coefficient_bound,
                 strengths=self._strengths(columns, given.shift) if alpha else None,
+                kept=self._with_one(columns.varies(), 1), roots=self._roots(columns, given.shift) if known else None,
             )  # fmt: skip
             self._learn(what, given, found, columns, target)
         return self
@@ -97,47 +100,40 @@ class LeastSquares(LinearModel, Regressor):
         found = over_units(context, float(self.strength()), squared, shift, _STRENGTH_BITS, _STRONGEST)
         return concatenate([found, context.constant(np.zeros(1))]) if self.fit_intercept else found
 
+    def _roots(self, columns: Normalised, shift: int) -> SecureArray:
+        """1 / sqrt of the Gram matrix' diagonal, without a penalty and weights."""
+        return self._with_one(columns.roots(shift), math.sqrt(2.0**shift / columns.values.shape[0]))
+
+    def _with_one(self, each: SecureArray, last: float) -> SecureArray:
+        """(d,) of the columns, with a public number for the intercept."""
+        if not self.fit_intercept:
+            return each
+        return concatenate([each, each._context.constant(np.asarray([last]), scale=each.scale)])
+
     def _learn(self, what: str, given: Predictors, found: Optimum, columns: Normalised, target: Normalised) -> None:
         """Coefficients and errors in the units of the data."""
         coef, d = found.coef.multiply(1, scale=BITS), columns.values.shape[1]
+        residual = rows_bounded(found.residual, 4 * target.size, "residuals")
+        variance, self.freedom_ = self._variance(given, residual)
         start = coef[d] if self.fit_intercept else columns.context.constant(0.0, scale=BITS)
-        line, by, offsets = finished(what, coef[:d], start, columns, target)
-        self.normal_ = line.learnt(what)
-        whole = line.coefficients(what, by)
-        if self.fit_intercept:
-            end = line.intercept(what)
-            whole = concatenate([whole, end.reshape((1,))])
+        line = brought_back(what, coef[:d], start, columns, target, variance is not None)
+        self.normal_ = line.learnt
+        whole = line.whole() if self.fit_intercept else line.coefficients
         self.learnt(whole, self.fit_intercept, given.names)
         if self.fit_intercept:
-            self.coef_, self.intercept_ = line.coefficients(what, by), end
-        self._infer(what, given, found, line, by, offsets)
-
-    def _infer(
-        self, what: str, given: Predictors, found: Optimum, line: Line, by: Share, offsets: SecureArray | None
-    ) -> None:
-        variance, self.freedom_ = self._variance(given, found)
+            self.coef_, self.intercept_ = line.coefficients, line.intercept
         if variance is None:
             self.standard_errors_ = None
             return
-        d, fine = line.slopes.size, line.scale
-        context, proto = variance._context, variance._context.protocol
-        factor = 2.0**-given.shift
-        each = found.information.standard_errors(factor, variance)
-        if offsets is not None:
-            direction, log = shortened(concatenate([-offsets, context.constant(np.ones(1), scale=BITS)]))
-            along = Information.scaled_errors(found.information.error_along(direction), factor, variance)
-            own = proto.sub(line.target.exponent, proto.add(line.target.exponent, log))
-            last = line.powers(what, own)
-            by = proto.concatenate([by, last], 0)
-            each = concatenate([each[:d], along])
-        fine += each.scale - BITS
-        made = times(each, by, fine, 2.0 ** (60 - fine))
-        self.standard_errors_ = made.rescaled(min(made.scale, line.scale))
-        self.dispersion_ = line.target.squared(variance.rescaled(min(variance.scale, 40)))
+        direction = None if line.direction is None else line.direction.unit
+        each, along = found.information.deviations(2.0**-given.shift, variance, direction)
+        self.standard_errors_ = line.errors(each[:d], along)
+        self.dispersion_ = target.squared(line.learnt[2], variance.rescaled(min(variance.scale, 40)))
 
-    def _variance(self, given: Predictors, found: Optimum) -> tuple[SecureArray | None, SecureArray | float | None]:
+    def _variance(
+        self, given: Predictors, residual: SecureArray
+    ) -> tuple[SecureArray | None, SecureArray | float | None]:
         """The residual variance, over the squared unit of the target, and the degrees of freedom."""
-        residual = found.residual
         reach = 4 * given.load * exact.square(given.norm or 1.0)
         scale = min(26, (RANGE_BITS - 1 - exact.log2_ceil(reach)) // 2)
         residual = residual.rescaled(min(residual.scale, scale))
@@ -145,7 +141,11 @@ class LeastSquares(LinearModel, Regressor):
         if given.weight is not None:
             weighted = residual.multiply(given.weight, scale=residual.scale)
         squares = matmul(weighted, residual, 2.0**-given.shift, 40, reach=reach)
-        return residual_variance(given, squares, 4.0, 40)
+        # no residuals are longer than the target; a secret number of rows leaves 1 degree of freedom in 64 of them
+        most = _MOST_VARIANCE
+        if not isinstance(given.total, SecureArray):
+            most = 1.01 * exact.square(given.norm or 1.0) / max(1.0, given.total * 2.0**given.shift - given.columns)
+        return residual_variance(given, squares, most, 40)
 
     def predict(self, x: Table | SecureArray) -> SecureArray:
         """x @ coef_ + intercept_ (n,), secret."""
@@ -167,11 +167,23 @@ class LeastSquares(LinearModel, Regressor):
         weighted = error if given.weight is None else error.multiply(given.weight, scale=error.scale)
         residual = matmul(weighted, error, 2.0**-given.shift, _VARIANCE_BITS, reach=reach)
         total = given.total
-        variance = residual * (divide(1.0, total, at_most=64.0) if isinstance(total, SecureArray) else 1 / total)
+        variance = _over_total(residual, total, exact.square(_FARTHEST))
         each = log(variance) + self.normal_[5] * (2 * exact.ln(2)) + exact.ln(2 * math.pi) + 1
         if isinstance(total, SecureArray):
             return (each * total).multiply(-0.5 * 2.0**given.shift)
         return each.multiply(-0.5 * total * 2.0**given.shift)
+
+
+def _over_total(x: SecureArray, total: SecureArray | float, most: float) -> SecureArray:
+    """x / total (), which is known to stay below ``most``."""
+    if not isinstance(total, SecureArray):
+        return x * (1 / total)
+    inverse = divide(1.0, total, at_most=64.0)
+    room = RANGE_BITS - 1 - exact.log2_ceil(most) - inverse.scale
+    x = x.rescaled(min(x.scale, room))
+    cut = max(0, x.scale + inverse.scale - _VARIANCE_BITS)
+    share = x._context.protocol.mul(x._ring_share(), inverse._ring_share(), cut)
+    return SecureArray(x._context, share, x.scale + inverse.scale - cut, most)
 
 
 @final
@@ -239,5 +251,7 @@ def residual_variance(
     left = given.total - lost
     inverse = reciprocal(left, at_most=64.0, scale=20)
     freedom = given.total.multiply(2.0**given.shift, scale=18) - given.columns
-    small = squares.rescaled(min(squares.scale, min(scale - 2, 30))).assume_bound(most * max(1.0, left.bound))
+    largest = most * max(1.0, left.bound)
+    fine = min(squares.scale, scale - 2, 30, RANGE_BITS - 2 - exact.log2_ceil(largest))
+    small = squares.rescaled(fine).assume_bound(largest)
     return small.multiply(inverse, scale=min(scale, 32)).assume_bound(most), freedom

@@ -13,11 +13,11 @@ from ..errors import ShapeError, UsageError
 from ..functions import concatenate
 from ..openings import Withheld
 from ..table import Table
-from . import normal_units
 from .columns import as_learnt
 from .design import predicted
 from .estimator import Estimator, rows_of
 from .inference import Inference, open_inference
+from .line import predicted as predicted_in_units
 
 
 class LinearModel(Estimator):
@@ -38,7 +38,7 @@ class LinearModel(Estimator):
     target_bound_: float | None = None
     """Public bound of y, where coefficients have none of their own."""
     normal_: tuple[SecureArray, ...] | None = None
-    """The same line in normal units (normal_units.py), where coefficients in the columns' own would lack digits."""
+    """The same line in normal units (line.py), where coefficients in the columns' own would lack digits."""
 
     def learnt(self, coefficients: SecureArray, intercept: bool, names: Sequence[str]) -> None:
         """Store what was learnt; ``coefficients`` have the intercept last where there is one."""
@@ -49,14 +49,15 @@ class LinearModel(Estimator):
         self.names_ = tuple(names)
 
     def decision_function(self, x: Table | SecureArray) -> SecureArray:
-        """x @ coef_ + intercept_ (n,), secret. Three rounds; in normal units 20, and 140 bytes per party and row."""
+        """x @ coef_ + intercept_ (n,), secret. Three rounds; for models in normal units see
+        ``line.predicted``."""
         self.fitted("coef_")
         what = type(self).__name__
         rows = rows_of(what, as_learnt(self, x), target=False)
         if rows.x.shape[1] != self.coef_.shape[0]:
             raise ShapeError(f"{what}: expected x with {self.coef_.shape[0]} columns as in fit, got {rows.x.shape}")
         if self.normal_ is not None:
-            return normal_units.predicted(rows.x, self.normal_)
+            return predicted_in_units(rows.x, self.normal_, self.coef_, self.intercept_)
         slopes = predicted(rows.x.numeric(), self.coef_)
         return slopes + self.intercept_.rescaled(min(self.intercept_.scale, slopes.scale))
 

@@ -12,7 +12,6 @@ import numpy as np
 from ..array import SecureArray
 from ..errors import ShapeError, UsageError
 from ..functions import concatenate, log, log_softmax, one_hot, softmax, stack
-from ..functions import max as largest_of
 from ..functions.arithmetic import matmul
 from ..functions.flags import as_flags
 from ..functions.nearest import nearest_one
@@ -21,15 +20,16 @@ from ..ring import exact
 from ..table import Table
 from ..types import RANGE_BITS
 from .classifier import Classifier
+from .column_units import ColumnUnits
 from .columns import as_learnt
 from .design import whole_target
 from .estimator import Rows, real_numbers, rows_of, rows_with, whole_numbers
 from .gaussian import feature_bound_for, log_densities
-from .information import lifted
-from .points import Points, points, same_columns
+from .points import Points, points, same_columns, within
 
 _SHARE_BITS = 24  # of class shares, means and variances
-_LEAST_VARIANCE = 2.0**-4  # of the column that varies most, after x * 2^power
+_OF_LARGEST = 1e-9  # of the largest variance of a column, added to all: scikit-learn's smoothing
+_LEAST_VARIANCE = 2.0**-6  # that smoothing takes each column to have at least, in its unit
 
 
 class NaiveBayes(Classifier):
@@ -93,14 +93,19 @@ class NaiveBayes(Classifier):
 class GaussianNB(NaiveBayes):
     """Normal columns within each class: scikit-learn's ``GaussianNB`` with a public number of classes.
 
-    var_smoothing: share of the largest column variance that is added to every variance; the variances of scikit-learn's
-    default 1e-9 are below what fixed point can tell from 0, so the default is larger. With sample weights that largest
-    variance is weighted too (scikit-learn's is not). priors: public class probabilities, None: learnt. feature_bound:
-    |x| stays below it (None: its public bound, or as far as there are digits for it; see ``gaussian``). The deviation
-    of the column that varies most is at least 1/4, and 1/64 of the public bound of x where that is below 16; guarded.
+    Columns are centred and divided by the secret power of two next to their deviation (column_units.py), so that units,
+    offsets and loose bounds do not matter as long as the values have digits; a column that varies by less than 4 units
+    in the last place fails a guard, and so does a row more than 2^12 deviations off, or further than there are digits
+    for (see ``gaussian``; about 32 deviations for 13 columns).
 
-    Rounds: about 140 to fit, 130 to predict. Bytes per party and row: about 10 classes + 18 d to fit, 35 classes + 10 d
-    to predict. After fit, all secret: ``theta_``, ``var_`` (classes, d), ``class_prior_`` (classes,), ``epsilon_``.
+    var_smoothing: share of each column's own variance that is added to it; scikit-learn's default, 1e-9 of the largest
+    variance of a column, is added besides. Variances of 1e-9 are below what fixed point can tell from 0, so the default
+    is larger. With sample weights these variances are weighted too (scikit-learn's are not). priors: public class
+    probabilities, None: learnt. feature_bound: |x| stays below it (None: its public bound).
+
+    Rounds: about 290 to fit, 190 to predict. Bytes per party and row: about 10 classes + 100 d to fit, 35 classes +
+    90 d to predict. After fit, all secret: ``theta_`` (classes, d), ``var_`` (classes, d) and ``epsilon_`` (1, d) (None
+    where the square of the bound has no room), ``class_prior_`` (classes,).
     """
 
     def __init__(
@@ -127,8 +132,8 @@ class GaussianNB(NaiveBayes):
         """Learn from x (n, d) and y (n,), or a table. Raises UsageError, ShapeError, RangeViolated."""
         self.checked(var_smoothing=self.var_smoothing)
         rows = rows_of("GaussianNB", x, y, valid=valid, sample_weight=sample_weight)
-        self.power_ = max(0, 4 - exact.log2_ceil(max(rows.x.bound, 2.0**-10)))
-        given = self._points(rows)
+        x, units = ColumnUnits.of("GaussianNB: x", self._bounded(rows), rows.valid)
+        given = self._points(rows, x)
         hot, weighted = self.flags(rows, given)
         context, bound = given._context, given.x.bound
         count = weighted.sum(0)
@@ -141,12 +146,13 @@ class GaussianNB(NaiveBayes):
         variance = ratio(squares, over.reshape((-1, 1)), most, scale=_SHARE_BITS)._stated(most)
         self.class_count_ = count
         share = ratio(count, count.sum(), 1.0, scale=_SHARE_BITS)
-        largest = _largest_variance(share, mean, variance)
-        hint = "GaussianNB: the columns vary too little beside their public bound; standardise them (StandardScaler)"
-        context.guard((largest < _LEAST_VARIANCE).numeric()._ring_share(), hint)
-        smooth = largest.multiply(np.asarray(self.var_smoothing), scale=30).rescaled(_SHARE_BITS)
-        self.epsilon_ = lifted(smooth, -2 * self.power_)
-        self.theta_, self.var_ = lifted(mean, -self.power_), lifted((variance + smooth)._stated(most), -2 * self.power_)
+        own = _own_variances(share, mean, variance)
+        smooth = own.multiply(np.asarray(self.var_smoothing), scale=30)._stated(most) + self.var_smoothing / 64
+        smooth = smooth.rescaled(_SHARE_BITS) + units.of_the_largest(own, _OF_LARGEST)
+        self.normal_ = (mean, variance + smooth)  # in the units of the columns
+        self.column_units_ = units.parts
+        self.epsilon_ = units.variances(smooth.reshape((1, -1)))
+        self.theta_, self.var_ = units.means(mean), units.variances(self.normal_[1])
         self.class_prior_ = share if self.priors is None else context.constant(self._priors(), scale=_SHARE_BITS)
         self.names_, self.units_ = rows.names, rows.units
         return self
@@ -155,18 +161,22 @@ class GaussianNB(NaiveBayes):
         """Log of prior times density (n, classes), secret."""
         self.fitted("theta_")
         rows = rows_of("GaussianNB", as_learnt(self, x), target=False)
-        given = self._points(rows).x
-        same_columns("GaussianNB", given, self.theta_.shape[1])
-        mean, variance = lifted(self.theta_, self.power_), lifted(self.var_, 2 * self.power_)
-        densities = log_densities("GaussianNB", given, mean, variance, self.var_smoothing * _LEAST_VARIANCE)
-        shift = given.shape[1] * self.power_ * exact.ln(2)  # densities of x, not of x * 2^power
-        return densities + log(self.class_prior_) + shift
+        x = self._bounded(rows)
+        same_columns("GaussianNB", x, self.theta_.shape[1])
+        given = self._points(rows, ColumnUnits(*self.column_units_).applied("GaussianNB", x, rows.valid)).x
+        least = self.var_smoothing * _LEAST_VARIANCE
+        return log_densities("GaussianNB", given, *self.normal_, least) + log(self.class_prior_)
 
-    def _points(self, rows: Rows) -> Points:
-        """x * 2^power_, exactly: small bounds are brought to 16, where variances have digits."""
-        x = lifted(rows.x.numeric(), self.power_) if self.power_ else rows.x
-        if self.feature_bound is not None:
-            return points("GaussianNB", replace(rows, x=x), self.feature_bound * 2.0**self.power_)
+    def _bounded(self, rows: Rows) -> SecureArray:
+        """x (n, d) as it was given, with fractional bits."""
+        x = rows.x.numeric()
+        x = x if x.scale else x.rescaled(rows.x._context.fraction_bits)
+        if self.feature_bound is None or x.bound <= self.feature_bound:
+            return x
+        return within("GaussianNB", x, self.feature_bound)
+
+    def _points(self, rows: Rows, x: SecureArray) -> Points:
+        """x (n, d) in its units, as far as densities have digits."""
         least = self.var_smoothing * _LEAST_VARIANCE
         room = feature_bound_for(x.shape[1], x._context.fraction_bits, least)
         return points("GaussianNB", replace(rows, x=x), room)
@@ -178,14 +188,14 @@ class GaussianNB(NaiveBayes):
         return given
 
 
-def _largest_variance(share: SecureArray, mean: SecureArray, variance: SecureArray) -> SecureArray:
-    """The largest variance of a column over all classes, from those within them."""
+def _own_variances(share: SecureArray, mean: SecureArray, variance: SecureArray) -> SecureArray:
+    """The variance of each column over all classes (d,), from those within them."""
     bits = mean._context.fraction_bits
     parts = share.rescaled(bits).reshape((1, -1))
     whole = matmul(parts, mean)._stated(mean.bound)
     off = (mean - whole)._stated(2 * mean.bound)
     spread = (variance.rescaled(bits) + off * off)._stated(4 * mean.bound * mean.bound)
-    return largest_of(matmul(parts, spread)).reshape(())._stated(4 * mean.bound * mean.bound)
+    return matmul(parts, spread).reshape((-1,))._stated(4 * mean.bound * mean.bound)
 
 
 def class_sums(flags: SecureArray, values: SecureArray) -> tuple[SecureArray, SecureArray]:

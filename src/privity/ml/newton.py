@@ -29,6 +29,7 @@ from ..ring import exact, layout
 from ..types import RANGE_BITS
 from .constant import varying
 from .estimator import Rows, with_intercept
+from .guards import Guards
 from .information import LEAST, Information, lifted, matrix_scale
 from .weights import Unit, evened
 
@@ -172,17 +173,20 @@ class Optimum:
 def newton(
     design: Predictors,
     family: Family,
-    start: SecureArray,
+    start: SecureArray | None,
     *,
     alpha: float,
     steps: int,
     coefficient_bound: float,
     least: float = LEAST,
     strengths: SecureArray | None = None,
+    kept: SecureArray | None = None,
+    roots: SecureArray | None = None,
 ) -> Optimum:
-    """Minimise mean loss + alpha / 2 |slopes|^2 in ``steps`` steps from ``start`` (d,).
+    """Minimise mean loss + alpha / 2 |slopes|^2 in ``steps`` steps from ``start`` (d,), None: 0.
 
-    ``strengths`` (d,): of the penalty on each coefficient, instead of alpha times the total.
+    ``strengths`` (d,): of the penalty on each coefficient, instead of alpha times the total. ``kept`` (d,): 1 for the
+    columns that vary, 0 for the others, where it is known; ``roots`` (d,), beside it: diag(Hessian)^(-1/2), likewise.
 
     The last step is always Newton's: what certifies it is the decrement, which the caller guards (``certify``). What
     else has to hold is added to the session's range flag: a Hessian that is not singular (``least``: its smallest
@@ -192,16 +196,21 @@ def newton(
     """
     context, x = design.x._context, design.x
     scale = min(_COEF_BITS, _room("the linear predictor", x.scale, design.columns * x.bound * coefficient_bound))
-    coef = start.rescaled(scale)._stated(coefficient_bound)
+    first = context.constant(np.zeros(design.columns), scale=scale) if start is None else start.rescaled(scale)
+    coef = first._stated(coefficient_bound)
     penalty = _Penalty.of(design, alpha, scale + exact.log2_ceil(max(coefficient_bound, 1.0)))
     penalty = penalty if strengths is None else _Penalty(strengths, np.ones(design.columns, np.int64))
-    kept = design.varying()
+    kept = design.varying() if kept is None else kept
     information: Information | None = None
     search: _Search | None = None
     left: SecureArray | None = None
     for step in range(steps):
         last = step == steps - 1
-        residual, weight = family.evaluate(matmul(x, coef, scale=family.bits))
+        if start is None and step == 0:
+            linear = context.constant(np.zeros(x.shape[0]), scale=family.bits or context.fraction_bits)
+        else:
+            linear = matmul(x, coef, scale=family.bits)
+        residual, weight = family.evaluate(linear)
         if last and not family.exact_bound:
             residual = residual.assume_bound(family.residual_bound)
         gradient = penalty.gradient(weighted_sums(design, residual._stated(family.residual_bound)), coef)
@@ -209,19 +218,22 @@ def newton(
             if weight is not None and left is None:
                 left = shortened(design, family.weight_bound, family.weight_bits)
             hessian = penalty.hessian(weighted_products(design, weight, family.weight_bound, left))
-            information = Information(hessian, least, kept)
+            information = Information(hessian, least, kept, roots)
         newer = -information.solve(gradient, scale, coefficient_bound)
         slopes = gradient.rescaled(min(gradient.scale, _SLOPE_BITS))
-        decrement = -_dot(slopes, newer)
+        decrement = -dot(slopes, newer)
         if search is None or last:
             search = _Search(coef, newer, newer, decrement)
         else:
-            search = search.after(coef, newer, decrement, _dot(slopes, search.direction))
+            search = search.after(coef, newer, decrement, dot(slopes, search.direction))
         coef = (search.anchor + search.move)._stated(coefficient_bound)
         context.progress(step + 1, steps, f"step {step + 1}/{steps}")
     assert information is not None
-    information.guard()
-    return Optimum(coef.assume_bound(coefficient_bound), information, residual, decrement)
+    guards = Guards(context)
+    information.guard(guards)
+    coef = guards.bounded(coef, coefficient_bound)
+    guards.ask()
+    return Optimum(coef, information, residual, decrement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,7 +403,7 @@ def shortened(design: Predictors, bound: float, wanted: int) -> SecureArray:
     return weighted if free >= weighted.scale else weighted.rescaled(min(weighted.scale, max(_FEWEST_LEFT, free)))
 
 
-def _dot(x: SecureArray, y: SecureArray) -> SecureArray:
+def dot(x: SecureArray, y: SecureArray) -> SecureArray:
     """Sum of products (), at the sum of the scales, of vectors whose product is known to be small."""
     proto, n = x._context.protocol, x.size
     row = layout.reshape((1, n))

@@ -18,8 +18,9 @@ from ..ring import exact
 from ..types import RANGE_BITS
 from .estimator import Estimator
 from .preprocessing.encode import OneHotEncoder, OrdinalEncoder
+from .preprocessing.impute import SimpleImputer
 from .preprocessing.pipeline import Pipeline
-from .preprocessing.scaling import StandardScaler, unscaled
+from .preprocessing.scaling import MinMaxScaler, RobustScaler, StandardScaler, unscaled
 from .preprocessing.transform import Transform
 
 Floats = npt.NDArray[np.float64]
@@ -50,8 +51,8 @@ def open_model(
     """Open a fitted model's parameters as one array called ``name``: an OpenedModel at the receivers.
 
     It works on columns in their own units: what a table divided them by is taken into its coefficients. A Pipeline of
-    ``OneHotEncoder``, ``OrdinalEncoder`` and ``StandardScaler`` (without ``clip``) becomes a model of the columns
-    before all of them; its standard errors are not opened.
+    ``OneHotEncoder``, ``OrdinalEncoder`` and scalers (``StandardScaler``, ``MinMaxScaler``, ``RobustScaler``, without
+    ``clip``) becomes a model of the columns before all of them; its standard errors are not opened.
 
     Its shape on the openings list: (d + 1,), the intercept last (0 if there is none); (classes, d + 1) for softmax;
     (2, d + 1) with ``standard_errors``, which are the second row. Raises UsageError for a model that is not fitted, not
@@ -69,14 +70,15 @@ def open_model(
     kind = KINDS.get(what)
     if kind is None:
         raise UsageError(f"{what} has no opened form; models that have: {', '.join(KINDS)}")
+    encoded = encodings("open_model", steps, _LINES)
     model.fitted("coef_")
     coef: SecureArray = model.coef_  # type: ignore[attr-defined]
     intercept: SecureArray = model.intercept_  # type: ignore[attr-defined]
     names = tuple(model.names_)[: coef.shape[-1]]  # type: ignore[attr-defined]
     units = np.asarray(getattr(model, "units_", None) or np.ones(len(names)))
-    encoded, raw = _encodings(steps), dict(zip(names, units, strict=True))
+    raw = dict(zip(names, units, strict=True))
     for step, transform, before in reversed(steps):
-        if isinstance(transform, StandardScaler):
+        if isinstance(transform, _LINES):
             coef, intercept = _unscaled(step, transform, coef, intercept, names, _reach(model))
             raw |= {n: before[n] for n in transform.columns_}
     units = np.asarray([raw[n] for n in names])
@@ -95,8 +97,14 @@ def open_model(
     return OpenedModel(kind, values[..., :-1] / units, values[..., -1], names, deviations, encoded)
 
 
-def _encodings(steps: Sequence[tuple[str, Transform, Any]]) -> dict[str, Encoded]:
-    """How columns of the model come from categories. Raises UsageError for a transform that has no opened form."""
+_LINES: Final = (StandardScaler, MinMaxScaler, RobustScaler)
+
+
+def encodings(
+    what: str, steps: Sequence[tuple[str, Transform, Any]], lines: tuple[type[Transform], ...] = ()
+) -> dict[str, Encoded]:
+    """How columns of a model come from categories. ``lines``: transforms that its parameters can take in. Raises
+    UsageError for one that has no opened form."""
     found: dict[str, Encoded] = {}
     for name, step, _ in steps:
         if isinstance(step, OneHotEncoder) and not step.missing_level:
@@ -104,10 +112,14 @@ def _encodings(steps: Sequence[tuple[str, Transform, Any]]) -> dict[str, Encoded
                 found |= {f"{column}_{v}": Encoded(column, levels, v) for v in levels[1 if step.drop else 0 :]}
         elif isinstance(step, OrdinalEncoder):
             found |= {column: Encoded(column, levels) for column, levels in step.categories_.items()}
-        elif not isinstance(step, StandardScaler) or step.clip is not None:
+        elif isinstance(step, SimpleImputer) and not step.columns_:
+            continue  # no cell could be empty
+        elif not isinstance(step, lines) or getattr(step, "clip", None) is not None:
+            forms: tuple[type[Transform], ...] = (OneHotEncoder, OrdinalEncoder, *lines)
+            have = ", ".join(k.__name__ for k in forms)
             raise UsageError(
-                f"open_model: step {name!r} of the Pipeline, {step!r}, has no opened form; those that have: "
-                "OneHotEncoder, OrdinalEncoder and StandardScaler without clip. Open the last step alone, and bring "
+                f"{what}: step {name!r} of the Pipeline, {step!r}, has no opened form; those that have: {have}"
+                f"{' (without clip)' if lines else ', as trees need no scaling'}. Open the last step alone, and bring "
                 "its columns as the other steps make them"
             )
     return found
@@ -120,8 +132,8 @@ def _reach(model: Estimator) -> float | None:
 
 
 def _unscaled(
-    step: str, scaler: StandardScaler, coef: SecureArray, intercept: SecureArray, names: tuple[str, ...],
-    reach: float | None,
+    step: str, scaler: StandardScaler | MinMaxScaler | RobustScaler, coef: SecureArray, intercept: SecureArray,
+    names: tuple[str, ...], reach: float | None,
 ) -> tuple[SecureArray, SecureArray]:  # fmt: skip
     """Coefficients (.., d) and intercepts for the columns before ``scaler``, in the units of its table.
 
@@ -136,7 +148,7 @@ def _unscaled(
     order[np.append(at, rest)] = np.arange(len(names))
     flat, ends = coef.reshape((-1, len(names))), intercept.reshape((-1, 1))
     rows, made = [], []
-    inverse = scaler.inverse_scale_
+    centre, inverse, span, low = scaler.line()
     if reach is not None:
         most = exact.exp2(RANGE_BITS - 3 - _WANTED_BITS - exact.log2_ceil(max(reach, 1.0) * len(at)))
         if 1.0 < most < inverse.bound:
@@ -145,11 +157,14 @@ def _unscaled(
                 "deviation; state a bound of y, or of the column, nearer to what it holds",
             )  # fmt: skip
     for k in range(flat.shape[0]):
-        given = [flat[k][at], ends[k]]
+        scaled = flat[k][at]
+        moved = ends[k] + scaled.sum().reshape((1,)) * low if low else ends[k]
+        given = [scaled if span == 1 else scaled.multiply(np.asarray(span), scale=scaled.scale), moved]
         if reach is not None:
+            limit = reach * max(1.0, span + abs(low) * len(at))
             what = f"open_model: coefficients of what step {step!r} scaled, and the intercept; raise coefficient_bound"
-            given = [v if v.bound <= reach else v.assume_bound(reach, what) for v in given]
-        rows.append(unscaled(concatenate([_shorter(v, coef) for v in given]), inverse, scaler.mean_))
+            given = [v if v.bound <= limit else v.assume_bound(limit, what) for v in given]
+        rows.append(unscaled(concatenate([_shorter(v) for v in given]), inverse, centre))
         slopes = rows[-1][:-1]
         if slopes.scale < _LEAST_BITS:
             raise UsageError(
@@ -157,15 +172,18 @@ def _unscaled(
                 "in the columns' own units; state a bound of y nearer to what it holds, or open the last step alone, "
                 "and bring it scaled columns"
             )
-        made.append((concatenate([slopes, _shorter(flat[k][rest], coef)]) if rest.size else slopes)[order])
+        made.append((concatenate([slopes, _shorter(flat[k][rest], slopes.scale)]) if rest.size else slopes)[order])
     return stack(made).reshape(coef.shape), stack([row[-1] for row in rows]).reshape(intercept.shape)
 
 
 _LEAST_BITS, _WANTED_BITS = 8, 12  # fractional bits of coefficients in a table's units
+_FACTOR_BITS = 53  # of what ``long_product`` takes
 
 
-def _shorter(x: SecureArray, coef: SecureArray) -> SecureArray:
-    return x.rescaled(min(x.scale, coef._context.fraction_bits))
+def _shorter(x: SecureArray, most: int = RANGE_BITS) -> SecureArray:
+    """With as many fractional bits as ``scaling.unscaled`` takes, ``most`` at most: a coefficient may be small."""
+    room = _FACTOR_BITS - exact.log2_ceil(max(x.bound, 1.0))
+    return x.rescaled(min(x.scale, max(room, x._context.fraction_bits), most))
 
 
 @dataclass(frozen=True)
@@ -321,7 +339,7 @@ class OpenedModel:
         try:
             read = msgspec.json.decode(text, type=_Text, strict=True)
             coef, intercept = np.array(read.coef, np.float64), np.array(read.intercept, np.float64)
-        except (msgspec.DecodeError, ValueError) as error:
+        except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
             raise UsageError(f"not an opened model in JSON: {error}") from None
         if read.kind != "softmax" and len(coef) == 1 and len(intercept) == 1:
             coef, intercept = coef[0], intercept[0]

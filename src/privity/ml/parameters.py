@@ -11,12 +11,22 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..errors import OverflowPlanned, UsageError
+from .. import words
+from ..array import SecureArray
+from ..errors import OverflowPlanned, ShapeError, UsageError
+from ..functions.nullable import NullableArray
+from ..table import Table
 
 Fit = TypeVar("Fit", bound=Callable[..., Any])
 
 LARGEST = 2.0**60
 """No number that meets secrets is larger: they have 62 bits."""
+MOST = 2**16
+"""No whole number is larger: steps, trees, classes, bins and so on are made one by one."""
+_MORE = dict.fromkeys(("batch_size", "min_samples_leaf", "max_samples", "max_features"), 2**31) | {
+    "random_state": 2**64 - 1
+}
+"""But numbers of rows or columns, and seeds."""
 LEAST = 2.0**-200
 """No number that is not 0 is smaller: so that products of a few of them are not 0 either."""
 _LARGE, _SMALL = 2.0**10, 2.0**-10  # of parameters that a planned overflow may come from
@@ -25,6 +35,35 @@ _KINDS: dict[str, str] = {
     "None": "None", "tuple[float, float]": "a pair of finite public numbers",
     "Sequence[float]": "public numbers", "Sequence[int]": "public whole numbers",
 }  # fmt: skip
+
+
+def built(constructor: Fit) -> Fit:
+    """A constructor that refuses arguments which it does not have by name, with what to write instead."""
+    signature = inspect.signature(constructor)
+
+    @functools.wraps(constructor)
+    def made(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            signature.bind(self, *args, **kwargs)
+        except TypeError as error:
+            known = tuple(n for n in signature.parameters if n != "self")
+            what = type(self).__name__
+            wrong = [k for k in kwargs if k not in known]
+            told = unknown_parameter(what, wrong[0], known) if wrong else f"{what}: {error}"
+            raise WrongArguments(f"{told}; its parameters: {', '.join(known) or 'none'}") from None
+        constructor(self, *args, **kwargs)
+
+    return made  # type: ignore[return-value]
+
+
+class WrongArguments(UsageError, TypeError):
+    """A constructor was called with other arguments than it has."""
+
+
+def unknown_parameter(what: str, name: str, known: Sequence[str]) -> str:
+    """That an estimator has no such parameter, and what people mean by it."""
+    meant = f": {words.PARAMETERS[name]}" if name in words.PARAMETERS else words.near(name, known)
+    return f"{what} has no parameter {name!r}{meant}"
 
 
 def checked(fit: Fit) -> Fit:
@@ -44,6 +83,69 @@ def checked(fit: Fit) -> Fit:
             return fit(self, *args, **kwargs)
 
     return fitted  # type: ignore[return-value]
+
+
+def arguments(function: Fit) -> Fit:
+    """A metric or statistic that refuses arguments of another kind than its annotations state, by name, and says of
+    shapes that do not fit whose they are."""
+    what = function.__name__
+    several = getattr(function, "side_by_side", False)
+    kinds = {n: str(p.annotation).split(" | ") for n, p in inspect.signature(function).parameters.items()}
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        try:
+            given = signature.bind(*args, **kwargs).arguments
+        except TypeError as error:
+            raise UsageError(f"{what}: {error}; its arguments: {', '.join(kinds)}") from None
+        for name, value in given.items():
+            known = [k for k in kinds[name] if k in _ARGUMENTS]
+            if len(known) == len(kinds[name]) and not any(_ARGUMENTS[k][1](value) for k in known):
+                if several and name == "x" and isinstance(value, list | tuple | Table):
+                    continue  # columns, or those of a table: the function says what is wrong with them
+                expected = " or ".join(_ARGUMENTS[k][0] for k in known)
+                raise UsageError(f"{what}: {name}: expected {expected}, got {_shown(value)}")
+        try:
+            return function(*args, **kwargs)
+        except ShapeError as error:
+            shapes = ", ".join(f"{n} {v.shape}" for n, v in given.items() if _secret(v))
+            said = str(error) if what in str(error) else f"{what}: {error}"
+            raise ShapeError(f"{said}; shapes: {shapes}") from None
+
+    return called  # type: ignore[return-value]
+
+
+def _secret(value: Any) -> bool:
+    return isinstance(value, SecureArray | NullableArray)
+
+
+def _finite(value: Any) -> bool:
+    if _secret(value) or isinstance(value, Table):
+        return False
+    try:
+        made = np.asarray(value)
+    except ValueError:  # lists of different lengths
+        return False
+    return made.dtype.kind in "iuf" and made.size > 0 and bool(np.isfinite(made).all())
+
+
+MOST_LEVELS = 1 << 16
+"""Classes, bins, rows or columns of a result, at most."""
+
+_ARGUMENTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "SecureArray": ("a secret array (session.constant(values) makes one of public values)", _secret),
+    "Table": ("a table (session.table)", lambda v: isinstance(v, Table)),
+    "None": ("None", lambda v: v is None),
+    "bool": ("True or False", lambda v: _fits(v, "bool")),
+    "int": (f"a public whole number from 0 to {MOST_LEVELS:,}",
+            lambda v: _fits(v, "int") and 0 <= v <= MOST_LEVELS),
+    "float": ("a finite public number", lambda v: _fits(v, "float")),
+    "npt.ArrayLike": ("finite public numbers", lambda v: _finite(v)),
+    "Sequence[float]": ("finite public numbers, at least one", lambda v: _finite(v) and np.ndim(v) == 1),
+    "Sequence[str]": ("a list of names", lambda v: isinstance(v, list | tuple)
+                      and all(isinstance(n, str) for n in v)),
+}  # fmt: skip
 
 
 def named(method: Fit) -> Fit:
@@ -72,10 +174,15 @@ def _overflows_named(estimator: Any) -> Iterator[None]:
 
 def check_parameters(estimator: Any) -> None:
     """Raise UsageError for parameters that are not of the kind that the constructor states: finite numbers, 0 or
-    of a size from 2^-200 to 2^60, whole numbers, names, True or False. Others are left to the estimator."""
+    of a size from 2^-200 to 2^60, whole numbers up to 2^16 (numbers of rows: 2^31), names, True or False. Others are
+    left to the estimator."""
     wrong = []
     for name, parameter in inspect.signature(type(estimator).__init__).parameters.items():
         kinds = str(parameter.annotation).split(" | ")
+        most = _MORE.get(name, MOST)
+        if name != "self" and _larger(getattr(estimator, name), kinds, most):
+            wrong.append(f"{name} to be at most {most:,}, got {_shown(getattr(estimator, name))}")
+            continue
         if name == "self" or not all(kind in _KINDS or _words(kind) for kind in kinds):
             continue
         value = getattr(estimator, name)
@@ -84,6 +191,13 @@ def check_parameters(estimator: Any) -> None:
             wrong.append(f"{name} to be {expected}, got {_shown(value)}")
     if wrong:
         raise UsageError(f"{type(estimator).__name__}: expected {'; '.join(wrong)}")
+
+
+def _larger(value: Any, kinds: Sequence[str], most: int) -> bool:
+    """Whether a whole number is too large, or one in a sequence of them."""
+    if "Sequence[int]" in kinds and _numbers(value, "iu"):
+        return any(abs(int(v)) > most for v in value)
+    return "int" in kinds and _fits(value, "int") and abs(int(value)) > most
 
 
 def _far(size: float) -> bool:

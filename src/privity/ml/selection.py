@@ -105,7 +105,7 @@ def train_test_split(
     rows. For tables: ``Table.split``.
     """
     if not arrays or any(not isinstance(a, SecureArray) for a in arrays):
-        raise UsageError("train_test_split: expected secret arrays; for a table call its split()")
+        raise UsageError("train_test_split: expected secret arrays; for a table: train, test = table.split(0.25)")
     rows = {a.shape[:1] for a in arrays}
     if len(rows) != 1 or () in rows:
         raise ShapeError(f"train_test_split: expected arrays with the same rows, got {[a.shape for a in arrays]}")
@@ -207,7 +207,14 @@ class _Data:
 
 
 def _folds(cv: int | Folds) -> Folds:
-    return KFold(cv) if isinstance(cv, int) else cv
+    if isinstance(cv, KFold | StratifiedKFold):
+        return cv
+    if isinstance(cv, bool) or not isinstance(cv, int | np.integer):
+        raise UsageError(
+            f"cv: expected a number of parts, KFold or StratifiedKFold of privity.ml.selection, got {type(cv).__name__}"
+            f" of {type(cv).__module__}"
+        )
+    return KFold(int(cv))
 
 
 def _scored(estimator: Any, data: _Data, scorer: Scorer, folds: Folds, context: Context) -> Scores:
@@ -226,14 +233,15 @@ def cross_val_score(
     x: Table | SecureArray,
     y: SecureArray | None = None,
     *,
-    scoring: str | Scorer,
+    scoring: str | Scorer | None = None,
     cv: int | Folds = 5,
     valid: SecureArray | None = None,
     sample_weight: Any = None,
 ) -> Scores:
     """Fit on all parts but one, score on that one, for each part. Nothing is opened but the estimator's range guards.
 
-    ``scoring``: a name (``metrics.scorers.NAMES``) or scorer(estimator, x, y, valid=, sample_weight=) -> secret scalar.
+    ``scoring``: a name (``metrics.scorers.NAMES``) or scorer(estimator, x, y, valid=, sample_weight=) -> secret scalar;
+    None: the estimator's own ``score`` (accuracy, R2), as in scikit-learn.
     ``x``: arrays, or a table with a label. A metric that has no value in a part (one class only) gives its flag there.
     Cost: ``cv`` fits and scores. Raises UsageError, ShapeError.
     """
@@ -258,7 +266,7 @@ class GridSearchCV(Estimator):
         estimator: Any,
         param_grid: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Sequence[Any]]],
         *,
-        scoring: str | Scorer,
+        scoring: str | Scorer | None = None,
         cv: int | Folds = 5,
         refit: bool = True,
         name: str = "cv scores",

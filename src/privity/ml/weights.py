@@ -1,4 +1,4 @@
-"""Weights of any size brought to a mean of about 1, by a secret power of four: sums over rows have room then."""
+"""Weights and targets of any size brought to a mean of about 1, by a secret power of four: sums have room then."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from ..array import SecureArray
 from ..mpc import approx
-from ..ring import layout
+from ..mpc.shares import Bits, Share
+from ..ring import exact, layout
 from ..types import RANGE_BITS
 
 _LARGEST = 2.0**7  # root of what weights are multiplied by
@@ -18,6 +19,8 @@ class Unit:
 
     root: SecureArray
     power: SecureArray
+    exponent: Share
+    """log2 of the power, (): a whole number."""
 
 
 def evened(what: str, weight: SecureArray, shift: int, room: int) -> tuple[SecureArray, Unit]:
@@ -27,6 +30,25 @@ def evened(what: str, weight: SecureArray, shift: int, room: int) -> tuple[Secur
     bits, or at ``room`` less ``shift``. Guards that the mean weight is above 2^-14. About 40 rounds; 18 bytes per party
     and row.
     """
+    found, unit, small = _brought(weight, shift, room, 1 << 14)
+    hint = f"{what}: the mean of all weights is above 2^-14; multiply them by a number"
+    weight._context.guard(weight._context.protocol.b2a(small), hint)
+    return found, unit
+
+
+def evened_target(what: str, y: SecureArray, shift: int) -> tuple[SecureArray, Unit]:
+    """The same for a target (n,) of at least 0, however small its mean is beside its public bound.
+
+    Guards that it is not 0 in all rows.
+    """
+    found, unit, none = _brought(y, shift, RANGE_BITS - 2, None)
+    hint = f"{what}: y is above 0 in some row that counts: a mean of 0 has no logarithm"
+    y._context.guard(y._context.protocol.b2a(none), hint)
+    return found, unit
+
+
+def _brought(weight: SecureArray, shift: int, room: int, part: int | None) -> tuple[SecureArray, Unit, Bits]:
+    """As ``evened``, and whether the mean is less than 1 / ``part`` (None: than a unit in the last place)."""
     context, proto = weight._context, weight._context.protocol
     weight = weight.numeric()
     size = approx.bits_for(weight.bound, 0)
@@ -48,7 +70,11 @@ def evened(what: str, weight: SecureArray, shift: int, room: int) -> tuple[Secur
     half = proto.mul(weight._ring_share(), root.map(wide))
     out = max(1, min(24, room - shift))
     share = approx.shifted_product(proto, half, root.map(wide), scale + over - out)
-    light = proto.msb(proto.add_public(total, layout.constant(-max(1, (1 << have) >> 14))), bits)
-    context.guard(proto.b2a(light), f"{what}: the mean of all weights is above 2^-14; multiply them by a number")
-    unit = Unit(SecureArray(context, root, over // 2, _LARGEST), SecureArray(context, power, over, _LARGEST * _LARGEST))
-    return SecureArray(context, share, out, 2.0**shift), unit
+    least = 1 if part is None else max(1, (1 << have) // part)
+    light = proto.msb(proto.add_public(total, layout.constant(-least)), bits)
+    exponent = proto.add_public(proto.sub(root, root), layout.constant(-over))
+    for i, digit in enumerate(place.digits[1:]):
+        exponent = proto.add(exponent, proto.mul_public(digit, layout.constant(2 << i)))
+    most = _LARGEST if part is not None else exact.exp2((have + 1) // 2)
+    unit = Unit(SecureArray(context, root, over // 2, most), SecureArray(context, power, over, most * most), exponent)
+    return SecureArray(context, share, out, 2.0**shift), unit, light

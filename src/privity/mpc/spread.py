@@ -206,6 +206,13 @@ class Normal:
     def top(self) -> int:
         return (1 << len(self.other)) - 1
 
+    def part(self, place: slice) -> Normal:
+        """Those of the sums (d,) that stand there."""
+        cut = layout.take(place)
+        flags, other = (tuple(v.map(cut) for v in each) for each in (self.flags, self.other))
+        mantissa, inverse, root = (v.map(cut) for v in (self.mantissa, self.inverse_root, self.root))
+        return Normal(self.bits, self.units, flags, mantissa, inverse, root, other)
+
     def inverse(self, proto: Protocol, scale: int, over: Over) -> Share:
         """2^scale / sqrt(x / n) for the divisor ``over``; 0 where x is 0. Relative error 2^-19."""
         whole, lost = over.root(proto, self.inverse_root, self.root, down=True)
@@ -318,6 +325,12 @@ class Formed:
     count: Normal | None
     zero: Share
     below: Share
+
+    def part(self, place: slice) -> Formed:
+        """Those of the sums (d,) that stand there."""
+        count, cut = self.count, layout.take(place)
+        own = count if count is None else count.part(place)
+        return Formed(self.sum.part(place), own, self.zero.map(cut), self.below.map(cut))
 
 
 def normalised(

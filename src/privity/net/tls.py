@@ -56,7 +56,8 @@ class Peer:
 def parse_endpoint(endpoint: str) -> tuple[str, int]:
     """``host:port`` (or ``[v6]:port``) as a pair. Raises ConfigError."""
     host, colon, port = endpoint.rpartition(":")
-    if not colon or not host or not port.isascii() or not port.isdigit() or not 0 <= int(port) <= 65535:
+    digits = port.isascii() and port.isdigit() and len(port) < 32  # Python refuses to read thousands of them
+    if not colon or not host or not digits or not 0 <= int(port) <= 65535:
         raise ConfigError(f"endpoint {endpoint!r}: expected host:port with a port from 0 to 65535")
     return host.removeprefix("[").removesuffix("]"), int(port)
 

@@ -6,9 +6,11 @@ from ..array import SecureArray
 from ..errors import ShapeError
 from ..functions.spread import correlations, spread_of
 from ..ml.information import Information, matrix_scale
+from ..ml.parameters import arguments
 from .sample import Estimate, cells, of_columns
 
 
+@arguments
 @of_columns(by_cell=False)
 def variance_inflation(x: SecureArray, *, valid: SecureArray | None = None) -> Estimate:
     """1 / (1 - R^2) of each column of x (n, d) regressed on the others: (d,); ``valid`` (n,). 1 for a constant column.

@@ -18,6 +18,7 @@ from ..functions.ratio import fitting_scale, ratio
 from ..functions.spread import spread_of, standardised
 from ..ml.metrics.ranking import curve_of, pairs_in_order
 from ..ml.metrics.sample import binary
+from ..ml.parameters import arguments
 from ..ring import layout
 from ..types import RANGE_BITS
 from . import pvalues
@@ -57,6 +58,7 @@ class TTest:
         return opened_result(value, read)
 
 
+@arguments
 @listwise
 def ttest(
     x: SecureArray, group: SecureArray, *, valid: SecureArray | None = None, equal_var: bool = False
@@ -156,13 +158,14 @@ _CONSTANT, _COARSE = 4, 512  # units in the last place of a variance: that count
 def _resolved(within: SecureArray, df: SecureArray) -> tuple[SecureArray, SecureArray]:
     """Degrees of freedom 0 where nothing varies; guarded that what varies does so by enough units in the last place."""
     unit = 2.0**-within.scale
-    low = (stack([within - (_CONSTANT + 1) * unit, within - _COARSE * unit]) < 0).numeric()
+    low = stack([within - (_CONSTANT + 1) * unit, within - _COARSE * unit]) < 0
+    flat, few = stack([low[0], low[0] ^ low[1]]).numeric()  # no difference, which could be -1 under a false bound
     within._context.guard(
-        (low[1] - low[0])._ring_share(),
+        few._ring_share(),
         "ttest: within the groups x varies by so little beside the distance of their means that t has no digits; there "
         "is nothing to test",
     )
-    return within, (df * (1 - low[0]))._stated(df.bound)
+    return within, (df * (1 - flat))._stated(df.bound)
 
 
 @dataclass(frozen=True)
@@ -192,6 +195,7 @@ class MannWhitney:
         return opened_result(value, read)
 
 
+@arguments
 @listwise
 def mannwhitneyu(x: SecureArray, group: SecureArray, *, valid: SecureArray | None = None) -> MannWhitney:
     """Mann-Whitney U test of x (n,) in group 1 against group 0, with ties and continuity correction.

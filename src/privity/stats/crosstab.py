@@ -14,6 +14,7 @@ from ..functions import matmul, one_hot
 from ..functions.flags import as_flags, secret
 from ..functions.nullable import listwise
 from ..functions.ratio import ratio
+from ..ml.parameters import arguments
 from . import pvalues
 from .sample import TestResult, opened_result
 
@@ -38,6 +39,7 @@ class CrossTable:
         return chi2_contingency(self.counts, correction=correction)
 
 
+@arguments
 @listwise
 def crosstab(
     a: SecureArray, b: SecureArray, *, rows: int, columns: int, valid: SecureArray | None = None
@@ -54,7 +56,7 @@ def crosstab(
     if valid is not None and valid.shape != a.shape:
         raise ShapeError(f"crosstab: expected valid of shape {a.shape}, got {valid.shape}")
     if rows < 1 or columns < 1:
-        raise UsageError(f"crosstab: expected at least one row and one column, got {rows} and {columns}")
+        raise UsageError(f"crosstab: expected rows and columns of at least 1, got rows={rows}, columns={columns}")
     for argument, codes in (("a", a), ("b", b)):
         if codes.kind == "fixed":
             raise UsageError(
@@ -91,6 +93,7 @@ class Chi2:
         return opened_result(value, read)
 
 
+@arguments
 def chi2_contingency(counts: SecureArray, *, correction: bool = True) -> Chi2:
     """Pearson's chi-square of a secret table of counts (r, c): sum of (observed - expected)^2 / expected.
 
@@ -99,7 +102,7 @@ def chi2_contingency(counts: SecureArray, *, correction: bool = True) -> Chi2:
     """
     counts = counts.numeric()
     if counts.ndim != 2 or 0 in counts.shape or counts.kind != "int":
-        raise UsageError(f"chi2_contingency: expected a table of secret whole numbers, got {counts!r}")
+        raise UsageError(f"chi2_contingency: expected counts as a table of secret whole numbers, got {counts!r}")
     r, c = counts.shape
     n = counts.bound * 1.0
     total = counts.sum()._stated(n)

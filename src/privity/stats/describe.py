@@ -12,6 +12,7 @@ from ..array import SecureArray
 from ..disclosure import release
 from ..errors import UsageError
 from ..functions import stack
+from ..ml.parameters import arguments
 from ..ml.preprocessing.transform import present_cells
 from ..openings import Withheld
 from ..table import Table
@@ -45,6 +46,7 @@ class Description:
         }
 
 
+@arguments
 def describe(
     table: Table, columns: Sequence[str] | None = None, *, quantiles: Sequence[float] = (0.25, 0.5, 0.75)
 ) -> Description:
@@ -60,6 +62,8 @@ def describe(
             f"describe: {', '.join(coded) or 'no column'}: expected columns of numbers; count categories with crosstab "
             "or Table.group_by"
         )
+    if not all(0 <= q <= 1 for q in quantiles):
+        raise UsageError(f"describe: expected quantiles from 0 to 1, got {tuple(quantiles)!r}")
     context = table._context
     x = table.block(names)
     present = present_cells(table, names)

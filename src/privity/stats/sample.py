@@ -118,6 +118,7 @@ def of_columns(by_cell: bool) -> Callable[[Function], Function]:
             return function(x, *args, **options)
 
         made: Function = named_as(honouring, function)
+        made.side_by_side = True  # type: ignore[attr-defined]
         return made
 
     return of

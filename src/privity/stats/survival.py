@@ -21,6 +21,7 @@ from ..functions.order import sort_key
 from ..functions.ratio import fitting_scale, ratio
 from ..functions.tables import cumsum
 from ..ml.metrics.sample import binary
+from ..ml.parameters import arguments
 from ..mpc import orders, tables
 from ..mpc.shares import Places
 from ..ring import layout
@@ -82,6 +83,7 @@ class KaplanMeier:
         return SurvivalCurve(np.asarray(self.times), value[0], value[1])
 
 
+@arguments
 @listwise
 def kaplan_meier(
     times: SecureArray, events: SecureArray, *, at: Sequence[float], valid: SecureArray | None = None
@@ -179,6 +181,7 @@ class LogRank:
         return opened_result(value, read)
 
 
+@arguments
 @listwise
 def logrank(
     times: SecureArray, events: SecureArray, group: SecureArray, *, valid: SecureArray | None = None

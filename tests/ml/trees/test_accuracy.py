@@ -27,7 +27,8 @@ def script() -> Any:
 @pytest.mark.parametrize(
     ("name", "rows", "rounds", "margin", "same_bins"),
     [
-        ("credit", 2000, 5, 0.03, 0.006), ("support2", 1500, 5, 0.03, 0.02), ("cancer", None, 6, 0.02, 0.02),
+        ("credit", 2000, 5, 0.03, 0.006), pytest.param("support2", 1500, 5, 0.03, 0.02, marks=pytest.mark.soak),
+        pytest.param("cancer", None, 6, 0.02, 0.02, marks=pytest.mark.soak),
         ("wine", None, 8, 0.02, 0.02), ("diabetes", None, 6, 0.05, 0.02),
     ],
 )  # fmt: skip

@@ -13,9 +13,11 @@ from ...errors import UsageError
 from ...functions import clip, concatenate, log, matmul, one_hot, stack
 from ...functions.nullable import listwise
 from ...functions.ratio import ratio
-from .sample import binary, check_rows, probability, row_weights, weighted_mean, weighted_sum
+from ..parameters import arguments
+from .sample import binary, check_rows, probability, row_weights, weighted_share, weighted_sum
 
 
+@arguments
 @listwise
 def accuracy_score(
     y_true: SecureArray, y_pred: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
@@ -35,9 +37,10 @@ def accuracy_score(
         right = ~(truth ^ y_pred)
     else:
         right = y_true.numeric() == y_pred
-    return weighted_mean(right.numeric(), weight)
+    return weighted_share(right.numeric(), weight)
 
 
+@arguments
 @listwise
 def log_loss(
     y_true: SecureArray, y_proba: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
@@ -52,9 +55,10 @@ def log_loss(
     labels, p = binary("log_loss", y_true, "y_true", valid), probability(y_proba)
     given = (1 - p + labels * (p * 2 - 1))._stated(1.0 + 2.0**-7)
     loss = -log(clip(given, 2.0**-p.scale, 1.0))
-    return weighted_mean(loss._stated(min(loss.bound, 0.7 * p.scale + 1)), weight)
+    return weighted_share(loss._stated(min(loss.bound, 0.7 * p.scale + 1)), weight)
 
 
+@arguments
 @listwise
 def brier_score_loss(
     y_true: SecureArray, y_proba: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
@@ -66,12 +70,13 @@ def brier_score_loss(
     if weight is None:
         return error.matmul(error) * (1.0 / y_true.shape[0])
     error = error._stated(1.0 + 2.0**-7)
-    return weighted_mean(error * error, weight)
+    return weighted_share(error * error, weight)
 
 
 # -- counts of right and wrong ---------------------------------------------------------------------------------------
 
 
+@arguments
 @listwise
 def confusion_matrix(
     y_true: SecureArray,
@@ -113,6 +118,7 @@ def _counts(what: str, y_true: SecureArray, y_pred: SecureArray, valid: Any, sam
     return [totals[0], totals[1], totals[2]]
 
 
+@arguments
 @listwise
 def precision_score(
     y_true: SecureArray, y_pred: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
@@ -122,6 +128,7 @@ def precision_score(
     return ratio(both, guess, 1.0)
 
 
+@arguments
 @listwise
 def recall_score(
     y_true: SecureArray, y_pred: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
@@ -131,6 +138,7 @@ def recall_score(
     return ratio(both, truth, 1.0)
 
 
+@arguments
 @listwise
 def f1_score(
     y_true: SecureArray, y_pred: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
@@ -168,6 +176,7 @@ class CalibrationBins:
         return release_table(self.counts._context, self.counts, to=to, name=name, reason=reason)
 
 
+@arguments
 @listwise
 def calibration_curve(
     y_true: SecureArray, y_proba: SecureArray, *, n_bins: int = 5, valid: SecureArray | None = None

@@ -11,6 +11,7 @@ from ...functions import concatenate, shuffle, stack
 from ...functions.flags import as_flags, moving
 from ...functions.nullable import listwise
 from ...mpc import tables
+from ..parameters import arguments
 from .scorers import Scorer, scorer_of
 
 
@@ -27,6 +28,7 @@ class Importances:
     score: SecureArray
 
 
+@arguments
 @listwise
 def permutation_importance(
     estimator: Any,
@@ -46,6 +48,8 @@ def permutation_importance(
     """
     if x.ndim != 2 or 0 in x.shape or y.shape != x.shape[:1]:
         raise ShapeError(f"permutation_importance: expected x (n, d) and y (n,), got {x.shape} and {y.shape}")
+    if valid is not None and valid.shape != y.shape:
+        raise ShapeError(f"permutation_importance: expected valid of shape {y.shape}, got {valid.shape}")
     if n_repeats < 1:
         raise UsageError(f"permutation_importance: expected n_repeats >= 1, got {n_repeats}")
     score = scorer_of(scoring)

@@ -18,6 +18,7 @@ from ...functions.ratio import fitting_scale, ratio
 from ...functions.tables import cumsum
 from ...mpc import tables
 from ...ring import layout
+from ..parameters import arguments
 from .sample import binary, check_rows, row_weights
 
 UNDEFINED = -1.0
@@ -81,6 +82,7 @@ def pairs_in_order(flag: SecureArray, hits: SecureArray, misses: SecureArray, be
     return SecureArray(missed._context, twice, 2 * hits.scale, 2 * hits.bound * misses.bound)
 
 
+@arguments
 @listwise
 def roc_auc_score(
     y_true: SecureArray, y_score: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
@@ -97,6 +99,7 @@ def roc_auc_score(
     return ratio(pairs_in_order(*curve.thresholds()), pairs * 2, 1.0) + (pairs == 0).numeric() * UNDEFINED
 
 
+@arguments
 @listwise
 def ks_statistic(
     y_true: SecureArray, y_score: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
@@ -115,6 +118,7 @@ def ks_statistic(
     return ratio(gap, pairs, 1.0) + (pairs == 0).numeric() * UNDEFINED
 
 
+@arguments
 @listwise
 def average_precision_score(
     y_true: SecureArray, y_score: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None

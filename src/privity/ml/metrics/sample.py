@@ -10,8 +10,10 @@ from ...array import SecureArray, secure
 from ...errors import ShapeError, UsageError
 from ...functions import arithmetic
 from ...functions.flags import as_flags, secret
-from ...functions.ratio import fitting_scale, ratio
+from ...functions.ratio import fitting_scale, mean, ratio, sums
+from ...functions.ratio import weighted_mean as mean_by_weights
 from ...ring import layout
+from ...table import Table
 
 
 def check_rows(what: str, *arrays: SecureArray) -> int:
@@ -37,6 +39,8 @@ def row_weights(what: str, y: SecureArray, valid: SecureArray | None, sample_wei
     """
     n = y.shape[0]
     for name, given in (("valid", valid), ("sample_weight", sample_weight)):
+        if isinstance(given, Table):
+            raise UsageError(f"{what}: expected {name} as one column, table[name], got the table {given.name!r}")
         if given is not None and _shape(given) != (n,):
             raise ShapeError(f"{what}: expected {name} of shape ({n},) like the labels, got {_shape(given)}")
     mask = None if valid is None else as_flags(valid, f"{what}: valid")
@@ -58,7 +62,10 @@ def row_weights(what: str, y: SecureArray, valid: SecureArray | None, sample_wei
 
 
 def _shape(x: Any) -> tuple[int, ...]:
-    return x.shape if isinstance(x, SecureArray) else np.shape(x)
+    try:
+        return x.shape if isinstance(x, SecureArray) else np.shape(x)
+    except ValueError:  # lists of different lengths
+        return ()
 
 
 def binary(what: str, y: SecureArray, name: str, valid: SecureArray | None = None) -> SecureArray:
@@ -108,9 +115,51 @@ def weighted_sum(values: SecureArray, weight: SecureArray | None) -> SecureArray
     return column.multiply(values, scale=values.scale).sum(axis=0)
 
 
-def weighted_mean(values: SecureArray, weight: SecureArray | None) -> SecureArray:
-    """Weighted mean over the rows, (n,) -> () or (n, k) -> (k,); 0 where no row counts."""
+def weighted_share(values: SecureArray, weight: SecureArray | None) -> SecureArray:
+    """Weighted mean of numbers of about 1 (shares, losses) over the rows, (n,) -> () or (n, k) -> (k,); 0 where no row
+    counts. Error: a relative 2^-20 and 1.25 units."""
     if weight is None:
         return values.sum(axis=0) * (1.0 / values.shape[0])
     total = weighted_sum(values, weight)
     return ratio(total, weight.sum(), values.bound)
+
+
+def weighted_mean(values: SecureArray, weight: SecureArray | None) -> SecureArray:
+    """Weighted mean over the rows, (n,) -> (), of numbers of any size; 0 where no row counts.
+
+    Error: a relative 2^-24 and one unit. With weights 6 rounds and 45 bytes per party more than ``weighted_share``.
+    """
+    values = values.numeric()
+    if weight is None:
+        return values.mean(axis=0)
+    scale = fitting_scale(values.bound, max(values.scale, values._context.fraction_bits), 58)
+    if weight._flags:
+        fits = values.bound * values.shape[0] * 2.0**values.scale < 2.0**61
+        total = [weighted_sum(values, weight)] if fits else sums((values * weight)._stated(values.bound))
+        return mean(total, weight.sum(), values.bound, scale)
+    return mean_by_weights(values, weight, values.bound, scale)
+
+
+def of_weight(
+    what: str, weight: SecureArray | None, valid: SecureArray | None, sample_weight: Any
+) -> SecureArray | None:
+    """Flags of the rows that count and have a weight above 0; None if all do. ``weight``: as ``row_weights`` made it.
+    """
+    if isinstance(sample_weight, SecureArray):
+        assert weight is not None
+        return as_flags(weight > 0, f"{what}: sample_weight")
+    return None if valid is None else as_flags(valid, f"{what}: valid")
+
+
+def without_zeros(sample_weight: Any, *arrays: Any) -> tuple[Any, ...]:
+    """Public weights and arrays (n,) without the rows of weight 0, if some have more; secret weights as they are."""
+    if sample_weight is None or isinstance(sample_weight, SecureArray):
+        return (sample_weight, *arrays)
+    if len(_shape(sample_weight)) != 1:
+        return (sample_weight, *arrays)
+    public = np.asarray(sample_weight)
+    some = public.ndim == 1 and all(a is None or _shape(a) == public.shape for a in arrays)
+    if not some or public.dtype.kind not in "biuf" or not (public > 0).any() or not (public == 0).any():
+        return (sample_weight, *arrays)
+    rows = np.flatnonzero(public)
+    return (public[rows], *(None if a is None else a[rows] for a in arrays))

@@ -7,6 +7,8 @@ from typing import Any
 
 from ...array import SecureArray
 from ...errors import UsageError
+from ...table import Table
+from ...words import near
 from . import classification, ranking, regression
 
 Scorer = Callable[..., SecureArray]
@@ -36,12 +38,18 @@ _NUMBERS: dict[str, Any] = {
 NAMES = tuple(sorted([*_CLASSES, *_PROBABILITIES, *_SCORES, *_NUMBERS]))
 
 
-def scorer_of(scoring: str | Scorer) -> Scorer:
-    """The scorer of a name (``NAMES``, as in scikit-learn), or a function as it is. Raises UsageError."""
+def scorer_of(scoring: str | Scorer | None) -> Scorer:
+    """The scorer of a name (``NAMES``, as in scikit-learn), a function as it is, or for None the estimator's ``score``.
+
+    Raises UsageError.
+    """
+    if scoring is None:
+        return _own
     if callable(scoring):
         return scoring
     if scoring not in NAMES:
-        raise UsageError(f"scoring: expected a function or one of {', '.join(NAMES)}; got {scoring!r}")
+        meant = near(str(scoring), NAMES)
+        raise UsageError(f"scoring: expected a function or one of {', '.join(NAMES)}; got {scoring!r}{meant}")
     name = scoring
 
     def score(
@@ -53,6 +61,17 @@ def scorer_of(scoring: str | Scorer) -> Scorer:
         return -value if name.startswith("neg_") else value
 
     return score
+
+
+def _own(
+    estimator: Any, x: Any, y: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
+) -> SecureArray:
+    if not hasattr(estimator, "score"):
+        raise UsageError(f"scoring: {type(estimator).__name__} has no score of its own; name one of {', '.join(NAMES)}")
+    masks = {} if isinstance(x, Table) else {"valid": valid}
+    weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+    value: SecureArray = estimator.score(x, y, **masks, **weights)
+    return value
 
 
 def _answers(estimator: Any, x: Any, name: str) -> SecureArray:

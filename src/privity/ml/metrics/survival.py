@@ -13,10 +13,12 @@ from ...functions.tables import cumsum
 from ...mpc import orders, tables
 from ...mpc.shares import Places
 from ...ring import layout
+from ..parameters import arguments
 from .ranking import UNDEFINED
 from .sample import binary, check_rows, row_weights
 
 
+@arguments
 @listwise
 def concordance_index(
     event_times: SecureArray,

@@ -14,7 +14,7 @@ from ...functions import one_hot, stack
 from ...functions.cuts import cut_points
 from ...table import Field, SecureColumn, Table
 from .scaling import MinMaxScaler
-from .transform import Transform, chosen, filled, is_number, present_cells, swapped
+from .transform import Transform, as_fitted, chosen, filled, is_number, present_cells, swapped, units_of_columns
 
 _AT_ONCE = 64  # columns of up to so many categories are decomposed in one batch
 
@@ -152,11 +152,11 @@ class OrdinalEncoder(Transform):
 class KBinsDiscretizer(Transform):
     """Numbers as ``n_bins`` categories "bin 0", "bin 1" ..., by secret edges: quantiles of all rows, or equal widths.
 
-    A value on an edge belongs to the bin above it. A value that fills more than a bin has one of its own, and the
-    others share the rest (functions/cuts.py); without such values edges are those of ``numpy.quantile``. Fewer values
-    than bins leave bins empty, as which edges are equal stays secret. Empty cells stay empty. Cost: ``cuts.cut_points``
-    ("quantile") or two tournaments a column ("uniform"), and n_bins - 1 comparisons a value. After fit: ``bin_edges_``
-    (n_bins - 1, k), secret and in units.
+    A value on an edge belongs to the bin above it. A value that fills more than a bin has one of its own (of three bins
+    or more), and the others share the rest (functions/cuts.py); without such values edges are those of
+    ``numpy.quantile``. Fewer values than bins leave bins empty, as which edges are equal stays secret. Empty cells stay
+    empty. Cost: ``cuts.cut_points`` ("quantile") or two tournaments a column ("uniform"), and n_bins - 1 comparisons a
+    value. After fit: ``bin_edges_`` (n_bins - 1, k), secret and in units.
     """
 
     def __init__(
@@ -176,6 +176,7 @@ class KBinsDiscretizer(Transform):
         if self.strategy not in ("quantile", "uniform"):
             raise UsageError(f"KBinsDiscretizer: expected strategy 'quantile' or 'uniform', got {self.strategy!r}")
         self.columns_ = chosen(self, table, is_number, "numbers")
+        self.units_ = units_of_columns(table, self.columns_)
         inner = np.arange(1, self.n_bins) / self.n_bins
         if self.strategy == "quantile":
             x = table.block(self.columns_)
@@ -191,7 +192,9 @@ class KBinsDiscretizer(Transform):
     def transform(self, table: Table) -> Table:
         self.fitted("bin_edges_")
         names = tuple(f"bin {k}" for k in range(self.n_bins))
+        table = as_fitted(self, table)
         x = table.block(self.columns_)
+        x = x.rescaled(min(x.scale, self.bin_edges_.scale) or x.scale)  # finer where its unit was smaller
         n, k = x.shape
         above = (x.reshape((1, n, k)) >= self.bin_edges_.reshape((self.n_bins - 1, 1, k))).numeric()
         codes = above.sum(axis=0)._stated(float(self.n_bins - 1)) * present_cells(table, self.columns_)

@@ -11,9 +11,11 @@ import numpy as np
 from ...array import SecureArray
 from ...errors import UsageError
 from ...functions import argmax, concatenate, one_hot, quantile, segmented_sum, sort, stack
+from ...ring import exact
 from ...table import Field, SecureColumn, Table, in_units
-from .encode import batches_of_levels, one_hot_batch
-from .transform import Transform, chosen, filled, per_row, present_cells, some_value, swapped
+from ..information import lifted
+from .encode import batches_of_levels, meanings, one_hot_batch, same_meanings
+from .transform import Transform, chosen, filled, per_row, present_cells, some_value, swapped, units_of_columns
 
 Strategy = Literal["mean", "median", "most_frequent", "constant"]
 
@@ -53,23 +55,29 @@ class SimpleImputer(Transform):
             n for n in chosen(self, table, self._suits, self._what()) if table.column(n).missing is not None
         )
         self.statistics_ = self._statistics(table) if self.columns_ else {}
+        self.units_ = units_of_columns(table, self.columns_)
+        self.meant_ = meanings(table, self.columns_)
         added = [f"missing_{n}" for n in self.columns_] if self.add_indicator else []
         self.feature_names_out_ = (*table.feature_names, *added)
         return self
 
     def transform(self, table: Table) -> Table:
         self.fitted("statistics_")
+        same_meanings("SimpleImputer", table, self.meant_)
+        statistics = self._statistics_in(table)
         made: dict[str, list[SecureColumn]] = {}
         added: list[SecureColumn] = []
-        filling = self._fillings(table)
+        filling = self._fillings(table, statistics)
         for name in self.columns_:
             column = table.column(name)
             if column.missing is None:
                 continue
             values = self._cells(column) + filling[name]  # an empty cell holds 0
-            values = values._stated(max(column.values.bound, self.statistics_[name].bound))
+            fill = statistics[name].bound
+            values = values._stated(max(column.values.bound, fill))
             kind = "number" if self._makes_reals else column.field.kind
-            field = replace(column.field, kind=kind, missing=False)
+            bound = column.field.bound if column.field.coded else max(column.field.bound, fill * column.field.unit)
+            field = replace(column.field, kind=kind, bound=bound, missing=False)
             made[name] = [SecureColumn(field, values)]
             if self.add_indicator:
                 added.append(SecureColumn(Field(f"missing_{name}", "binary", owners=field.owners), column.missing))
@@ -78,7 +86,18 @@ class SimpleImputer(Transform):
             return out
         return out.replaced([out.column(n) for n in out.feature_names] + added + _label(out))
 
-    def _fillings(self, table: Table) -> dict[str, SecureArray]:
+    def _statistics_in(self, table: Table) -> dict[str, SecureArray]:
+        """``statistics_`` in the units of another table: the same ring integers. Local."""
+        if self.strategy == "constant":
+            return {n: self._constant(table, n) for n in self.columns_}
+        found = dict(self.statistics_)
+        for name, unit in zip(self.columns_, self.units_, strict=True):
+            other = table.column(name).field.unit
+            if other != unit:
+                found[name] = lifted(found[name].numeric(), exact.log2_floor(unit) - exact.log2_floor(other))
+        return found
+
+    def _fillings(self, table: Table, statistics: dict[str, SecureArray]) -> dict[str, SecureArray]:
         """What is added to each column: one product for all columns of a scale."""
         by_scale: dict[int, list[str]] = {}
         for name in self.columns_:
@@ -87,7 +106,7 @@ class SimpleImputer(Transform):
         found: dict[str, SecureArray] = {}
         for scale, names in by_scale.items():
             gaps = [table.column(n).missing for n in names]
-            fills = stack([self.statistics_[n] for n in names]).rescaled(scale)
+            fills = stack([statistics[n].rescaled(scale) for n in names])
             product = stack(gaps, axis=1) * fills
             found |= {n: product[:, i] for i, n in enumerate(names)}
         return found
@@ -122,6 +141,8 @@ class SimpleImputer(Transform):
             means = per_row(table, names, moments[0], moments[2])
             return {n: means[i] for i, n in enumerate(names)}
         if self.strategy == "constant":
+            for name in names:
+                self._check_constant(table.column(name).field)
             return {n: self._constant(table, n) for n in names}
         some_value(table, names, present_cells(table, names).sum(axis=0), self.strategy)
         if self.strategy == "median":
@@ -155,16 +176,22 @@ class SimpleImputer(Transform):
             found |= {n: most[i]._stated(table.column(n).values.bound) for i, n in enumerate(alike)}
         return found
 
+    def _check_constant(self, field: Field) -> None:
+        fill = self.fill_value
+        if isinstance(fill, str):
+            if fill not in field.categories:
+                have = ", ".join(field.categories)
+                raise UsageError(f"SimpleImputer: {field.name!r} has no category {fill!r}: {have}")
+        elif fill is None or not abs(fill) <= field.bound:
+            what = f"SimpleImputer: fill_value {fill} passes the public bound {field.bound:g} of {field.name!r}"
+            raise UsageError(what)
+
     def _constant(self, table: Table, name: str) -> SecureArray:
         field = table.column(name).field
         fill = self.fill_value
         if isinstance(fill, str):
-            if fill not in field.categories:
-                raise UsageError(f"SimpleImputer: {name!r} has no category {fill!r}: {', '.join(field.categories)}")
             return table._context.constant(field.categories.index(fill))
         assert fill is not None
-        if not abs(fill) <= field.bound:
-            raise UsageError(f"SimpleImputer: fill_value {fill} passes the public bound {field.bound:g} of {name!r}")
         column = table.column(name)
         if column.whole and not self._makes_reals:
             return in_units(table._context.constant(round(fill)), field.unit)

@@ -15,6 +15,7 @@ from ...functions import stack
 from ...functions.spread import Spread, centred, from_sums, spread_of
 from ...mpc import spread
 from ...table import FEATURE_BITS, Field, SecureColumn, Table
+from ..columns import in_unit
 from ..estimator import Estimator
 
 Same = TypeVar("Same", bound="Transform")
@@ -64,6 +65,25 @@ def chosen(transform: Transform, table: Table, suits: Callable[[Field], bool], w
         if not suits(field):
             raise UsageError(f"{name}: {column!r} is of kind {field.kind!r}, but this works on {what}")
     return tuple(transform.columns)
+
+
+def units_of_columns(table: Table, names: Sequence[str]) -> tuple[float, ...]:
+    """By which the columns of a table were divided: what a transform learns in units is learnt in these."""
+    return tuple(float(table.column(n).field.unit) for n in names)
+
+
+def as_fitted(transform: Transform, table: Table) -> Table:
+    """The table with the transform's ``columns_`` in the units (``units_``) of the one that it was fitted on: the same
+    ring integers. Local. Raises UsageError for a column of categories."""
+    made: dict[str, list[SecureColumn]] = {}
+    for name, unit in zip(transform.columns_, transform.units_, strict=True):  # type: ignore[attr-defined]
+        column = table.column(name)
+        if column.field.coded:
+            what = f"{type(transform).__name__}: {name!r} holds categories in the table {table.name!r}"
+            raise UsageError(f"{what}, but numbers in the one that it was fitted on")
+        if column.field.unit != unit:
+            made[name] = [in_unit(column, unit)]
+    return swapped(table, made, clean=True) if made else table
 
 
 def _check_columns(transform: Transform, name: str, table: Table) -> None:

@@ -30,8 +30,8 @@ from .bins import ROWS, Bins
 from .grower import Growth, Trees, _Units, grow
 from .objectives import NAMES, Logistic, Objective, Poisson, Softmax, SquaredError, Tweedie
 from .rows import DEEPEST, TreeRows, bins_again, learn_bins, tree_rows, whole_labels
+from .scaled_weights import both, in_common
 from .target import BITS, Target
-from .weights import both, in_common
 
 _HINT = (
     "Targets: 0 and 1 for binary:logistic, 0 to classes - 1 for multi:softmax, at least 0 for count:poisson and "

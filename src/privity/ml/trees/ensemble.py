@@ -20,7 +20,7 @@ from .bins import Bins
 from .draws import Integers, columns_of_nodes, columns_to_try, times_drawn
 from .impurity import VALUE, Draw, Grown, Limits, Sums, averaged, grow_by_impurity
 from .rows import DEEPEST, TreeRows, bins_again, learn_bins, tree_rows
-from .weights import in_common
+from .scaled_weights import in_common
 
 _AT_ONCE = 1 << 23  # numbers that the trees of one batch hold at their last level
 _LIGHT = 2.0**-4  # least weight of a leaf where rows have weights

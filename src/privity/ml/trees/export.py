@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +16,8 @@ from ...functions import concatenate, stack
 from ...functions.ratio import fitting_scale
 from ...openings import Withheld
 from ..estimator import Estimator
-from ..opened import rows_by_name
+from ..opened import Encoded, encodings, rows_by_name
+from ..preprocessing.pipeline import Pipeline
 from .boosting import GradientBoosting
 from .compact import CompactTree, ensemble
 from .ensemble import Forest
@@ -48,8 +49,13 @@ def open_trees(
     its own (``OpenedTrees.binned``); where the schema states the thresholds, they are put in. One round and 8 bytes per
     party and node, besides the openings.
 
-    Raises UsageError for a model without trees or not fitted, and what ``Session.reveal`` raises.
+    A Pipeline of ``OneHotEncoder`` and ``OrdinalEncoder`` becomes a model of the columns before them.
+
+    Raises UsageError for a model without trees or not fitted, other transforms, and what ``Session.reveal`` raises.
     """
+    encoded: dict[str, Encoded] = {}
+    if isinstance(model, Pipeline):
+        encoded, model = encodings("open_trees", model.transforms()), model.steps[-1][1]
     if not isinstance(model, Forest | GradientBoosting):
         raise UsageError(f"{type(model).__name__} has no opened trees; models that have: forests, trees, boosted trees")
     model.fitted("splits_")
@@ -106,7 +112,8 @@ def open_trees(
     cut = tuple(kept.get("cut_at") or ()) if whole else tuple(model.names_)
     trees = OpenedTrees(
         feature=np.repeat(feature, again, axis=0), threshold=np.repeat(threshold, again, axis=0),
-        gap_right=np.repeat(gap_right, again, axis=0), names=tuple(model.names_), binned=cut, **made,
+        gap_right=np.repeat(gap_right, again, axis=0), names=tuple(model.names_), binned=cut,
+        encoded=encoded, **made,
     )  # fmt: skip
     return trees.in_values(kept.get("agreed") or {}) if whole else trees
 
@@ -141,7 +148,8 @@ class OpenedTrees:
     ``covers`` (trees, leaves), covers None if not known; ``lane`` (trees,): the sum to which a tree adds; ``base``
     (lanes,). A row goes right where its value is at least the threshold, or is empty (NaN) and ``gap_right``; feature
     -1: always left. Values are in columns' own units; in the columns ``binned`` they are bin numbers (from 0), and rows
-    to predict must hold these there. ``link``: of LINKS.
+    to predict must hold these there. ``encoded``: name of a column -> the column of categories that it is made of.
+    ``link``: of LINKS.
     """
 
     feature: Integers
@@ -154,6 +162,7 @@ class OpenedTrees:
     names: tuple[str, ...]
     covers: Floats | None = None
     binned: tuple[str, ...] = ()
+    encoded: dict[str, Encoded] = field(default_factory=dict)
 
     def in_values(self, thresholds: Mapping[str, Sequence[float]]) -> OpenedTrees:
         """The same model on values in the place of bin numbers, for whoever knows the thresholds: column -> thresholds,
@@ -353,7 +362,7 @@ class OpenedTrees:
         return bytes(model.SerializeToString())
 
     def _rows(self, x: npt.ArrayLike) -> Floats:
-        return rows_by_name(x, self.names, gaps=True)
+        return rows_by_name(x, self.names, self.encoded, gaps=True)
 
     def _trees(self) -> Iterator[CompactTree]:
         """All trees, compact: a node that does not split is its left child. Two children stand side by side."""

@@ -20,8 +20,8 @@ from .ensemble import Forest
 from .impurity import VALUE
 from .objectives import mean as weighted_mean
 from .rows import TreeRows, tree_rows, whole_labels
+from .scaled_weights import both
 from .target import BITS, Target
-from .weights import both
 
 # -- classes ----------------------------------------------------------------------------------------------------------
 

@@ -27,8 +27,8 @@ from ...functions.ratio import ratio
 from ...ring import exact, layout
 from .bins import Bins
 from .routing import Walk, carried, children, flags, weighted
+from .scaled_weights import Factor
 from .target import BITS
-from .weights import Factor
 
 _SUM = 28  # fractional bits of sums over their largest possible value
 _WEIGHT = 22  # of weights in these units

@@ -19,8 +19,8 @@ from ...functions.flags import as_flags
 from ...functions.ratio import fitting_scale, ratio
 from ...ring import exact
 from ..design import OTHER_LABELS
+from .scaled_weights import Factor
 from .target import BITS, Target
-from .weights import Factor
 
 _BITS = 18  # fractional bits of gradients
 _FINE = 26  # of second derivatives where classes may be rare

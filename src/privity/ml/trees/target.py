@@ -18,7 +18,7 @@ from ...mpc import approx
 from ...mpc.protocol import Protocol
 from ...mpc.shares import Bits, Share
 from ...ring import exact, layout
-from .weights import Factor
+from .scaled_weights import Factor
 
 BITS = 24
 """Fractional bits of a target in its unit."""
@@ -70,7 +70,7 @@ class Target:
         share = approx.shifted_product(proto, apart._ring_share(), each, bits - BITS)
         if steps:
             spread = SecureArray(context, widest, 0, 2.0**bits)
-            coarse = (spread < _COARSE).numeric() - (spread < 1).numeric()
+            coarse = ((spread < _COARSE) ^ (spread < 1)).numeric()
             context.guard(
                 coarse.sum()._ring_share(),
                 f"{what}: y varies by less than {_COARSE} steps of 2^-{y.scale}, in which it is shared, so it has "
