@@ -294,7 +294,7 @@ def bins(draw: Draw) -> Case:
                 )
                 if (b != right)[~near].any():
                     return f"{name!r}: {int((b != right)[~near].sum())} values in another bin of equal width"
-            if strategy == "quantile" and times.max() > 0.5 * len(x) and len(values) > k:
+            if strategy == "quantile" and k > 2 and times.max() > 0.5 * len(x) and len(values) > k:
                 common = values[times.argmax()]
                 inside = x[b == b[x == common][0]]
                 if (inside != common).any() and t.spread[j] > 2.0**-27 * t.units[j]:

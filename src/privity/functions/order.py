@@ -276,23 +276,15 @@ def quantile(
     """
     if isinstance(a, nullable.NullableArray) or isinstance(valid, nullable.NullableArray):
         valid, (a,) = nullable.counted("quantile", valid, a)
-    return finer_quantile(a, q, axis, valid, 0)
-
-
-def finer_quantile(
-    a: SecureArray, q: npt.ArrayLike, axis: int | None, valid: SecureArray | None, extra: int
-) -> SecureArray:
-    """``quantile`` with ``extra`` fractional bits more than a has, where there is room; its error is in units of these.
-    """
     if valid is not None:
-        return _masked_quantile(a.numeric(), np.asarray(q, np.float64), axis, as_flags(valid, "quantile: valid"), extra)
+        return _masked_quantile(a.numeric(), np.asarray(q, np.float64), axis, as_flags(valid, "quantile: valid"))
     lanes = _Lanes(a, axis, "quantile")
     wanted = np.asarray(q, np.float64)
     if lanes.n == 0:
         raise ShapeError(f"quantile of no elements: {a!r} has none along the axis")
     if not ((wanted >= 0) & (wanted <= 1)).all():
         raise UsageError(f"quantile: expected 0 <= q <= 1, got {q!r}")
-    result = between_rows(lanes.values(), wanted.reshape(-1), extra)
+    result = between_rows(lanes.values(), wanted.reshape(-1))
     return result.transpose().reshape(*wanted.shape, *lanes.shape)
 
 
@@ -300,10 +292,10 @@ _PART_DIGITS = 24  # of a part of a gap that are multiplied at a time
 _FINER = 4  # bits by which a product of a gap and a part is finer than the result
 
 
-def between_rows(ordered: SecureArray, wanted: npt.NDArray[np.float64], extra: int = 0) -> SecureArray:
+def between_rows(ordered: SecureArray, wanted: npt.NDArray[np.float64]) -> SecureArray:
     """Quantiles (lanes, k) for public ``wanted`` (k,) of lanes (lanes, n) in ascending order, interpolated linearly.
 
-    ``extra``: fractional bits more. Error: that of a truncation and 2^-4 units (one truncation), or 2^-3 and 2^-48 of
+    Error: that of a truncation and 2^-4 units (one truncation), or 2^-3 and 2^-48 of
     the gap where gaps may pass 2^28 units (two more).
     """
     n = ordered.shape[1]
@@ -319,23 +311,21 @@ def between_rows(ordered: SecureArray, wanted: npt.NDArray[np.float64], extra: i
     context.met(("between", part.tolist()))
     gap = ordered[:, np.minimum(low + 1, n - 1)].rescaled(result.scale) - result
     proto, size = context.protocol, gap.bound * 2.0**gap.scale
-    extra = max(0, min(extra, RANGE_BITS - 2 - exact.log2_ceil(max(size, 1.0))))
     cut = exact.log2_ceil(max(size, 1.0)) + _FINER
     if exact.log2_ceil(max(size, 1.0)) + cut < RANGE_BITS:
-        added = proto.mul_public(gap._ring_share(), factors.as_ring(part, cut))
-        added = proto.truncate(added, cut - extra) if cut > extra else added
+        added = proto.truncate(proto.mul_public(gap._ring_share(), factors.as_ring(part, cut)), cut)
     else:
         upper = np.floor(np.ldexp(part, _PART_DIGITS)) / 2.0**_PART_DIGITS
-        finer = max(0, min(_FINER, RANGE_BITS - 2 - extra - exact.log2_ceil(size)))
-        pieces = [np.ldexp(np.broadcast_to(p, gap.shape), finer + extra) for p in (upper, part - upper)]
+        finer = max(0, min(_FINER, RANGE_BITS - 2 - exact.log2_ceil(size)))
+        pieces = [np.ldexp(np.broadcast_to(p, gap.shape), finer) for p in (upper, part - upper)]
         added = functools.reduce(proto.add, [factors.scaled(context, gap._ring_share(), size, p) for p in pieces])
         added = proto.truncate(added, finer) if finer else added
-    made = SecureArray(context, added, result.scale + extra, gap.bound)
+    made = SecureArray(context, added, result.scale, gap.bound)
     return (result + made)._stated(bound + 2.0 ** (1 - result.scale))
 
 
 def _masked_quantile(
-    a: SecureArray, wanted: npt.NDArray[np.float64], axis: int | None, valid: SecureArray, extra: int
+    a: SecureArray, wanted: npt.NDArray[np.float64], axis: int | None, valid: SecureArray
 ) -> SecureArray:
     """Values that do not count are sorted behind all others; the place q (count - 1) is secret.
 
@@ -362,7 +352,7 @@ def _masked_quantile(
     some = (count > 0).numeric().reshape((1, -1, 1)) * np.ones((asked.size, 1, 1), np.int64)
     weights = concatenate([some, ahead[:, :, :-1]], axis=2) - ahead
     # A mean of two values, for any n, so the sum has room whatever the bounds of single products.
-    scale = fitting_scale(last, max(a.scale + extra, a._context.fraction_bits))
+    scale = fitting_scale(last, max(a.scale, a._context.fraction_bits))
     total = _weighed(weights, ordered, ordered.scale + weights.scale - scale)
     return SecureArray(a._context, total, scale, last + 2.0**-scale).reshape((*wanted.shape, *lanes.shape))
 

@@ -39,14 +39,16 @@ class ColumnUnits:
     def of(what: str, x: SecureArray, valid: SecureArray | None) -> tuple[SecureArray, ColumnUnits]:
         """x (n, d) in its units, at the session's fractional bits, and these. Costs as ``normalised``."""
         bits = x._context.fraction_bits
-        found = normalised(what, x, valid, True)
+        found = normalised(what, x, valid)
         assert found.centre is not None
         context, spread = x._context, found._spread
         fine = _fine(found.centre)
         scale = _LONG - _FAR - fine
         inverse = SecureArray(context, spread.inverse(scale + spread.scale), scale, 2.0**_FAR)
         varies, exponent = SecureArray(context, spread.varies(), 0, 1.0), SecureArray(context, found.exponent, 0, 64.0)
-        units = ColumnUnits(found.centre, found.unit(), inverse, varies, exponent)
+        wide = min(spread.scale, 53 - exact.log2_ceil(2 * x.bound))
+        unit = spread.deviation(wide)._stated(2 * x.bound)
+        units = ColumnUnits(found.centre, unit, inverse, varies, exponent)
         return found.values.rescaled(min(found.values.scale, bits)).rescaled(bits), units
 
     def applied(self, what: str, x: SecureArray, valid: SecureArray | None) -> SecureArray:

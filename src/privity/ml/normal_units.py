@@ -141,6 +141,23 @@ def of_rows(what: str, rows: Rows, around_mean: bool) -> tuple[Normalised, Norma
     return made[0], made[1]
 
 
+def normalised(what: str, x: SecureArray, valid: SecureArray | None) -> Normalised:
+    """One block of columns x (n, d) about their means; costs and guards as ``of_rows``. Constant columns: exponent 0."""
+    context, n = x._context, x.shape[0]
+    mask = count = None
+    if valid is not None:
+        mask = valid.reshape((-1, 1))
+        count = sums.secret_count(context.protocol, valid.sum().reshape((1,))._ring_share(), n)
+    given = centred(x, mask, count)
+    found = spreads_of([given])[0]
+    found.refuse(what)
+    half = (exact.log2_ceil(n) + 1) // 2 if n > 1 else 0
+    rounded = _to_a_power(found, half)
+    values = standardised(given, rounded, min(MANTISSA, (RANGE_BITS - 2 - 2 * half) // 2))
+    values, exponent = values._stated(exact.exp2(half) * 1.01), _exponent(rounded, half, 0)
+    return Normalised(values, given.centre, exponent, exact.exp2(half), x.bound, rounded, found.normal.inverse_root)
+
+
 def _log(bound: float) -> int:
     return exact.log2_ceil(max(bound, 2.0**-50))
 
