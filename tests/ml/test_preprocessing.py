@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import preprocessing as plain
 from sklearn.datasets import load_breast_cancer, load_wine
@@ -30,6 +31,7 @@ from privity.ml.preprocessing import (
     WOEEncoder,
     information_value,
 )
+from privity.mpc.plain import InsecurePlain
 from privity.table import Field, Table, TableInfo, table_inputs
 
 RNG = np.random.default_rng(11)
@@ -147,6 +149,50 @@ def test_most_frequent_and_constant(padded: bool) -> None:
         known = values[~np.isnan(values)].astype(int)
         assert np.array_equal(got[name], np.where(np.isnan(values), np.bincount(known).argmax(), values)), name
     assert np.allclose(got["alcohol"], np.where(np.isnan(GAPS[:, 0]), 12.5, GAPS[:, 0]), atol=1e-6)
+
+
+@pytest.mark.parametrize("capacity", [None, 60])
+def test_most_frequent_numbers(capacity: int | None) -> None:
+    """Of columns of every kind: negative and ten-digit whole numbers, fractions, ties (the smallest)."""
+    n, draw = 100, np.random.default_rng(5)
+    frame = pd.DataFrame({
+        "negative": draw.choice([-3.0, 2.0, -7.0], n, p=[0.6, 0.2, 0.2]), "fraction": draw.choice([1.25, 3.5], n),
+        "long": draw.choice([2.0**50 + 1, 2.0**50, -5.0], n, p=[0.5, 0.3, 0.2]), "flag": draw.integers(0, 2, n),
+        "different": draw.normal(size=n), "one": np.full(n, -0.5),
+    }).astype(float)  # fmt: skip
+    frame = frame.mask(draw.random(frame.shape) < 0.4)
+    frame.loc[: n - 2, "one"] = np.nan
+    whole = {"negative": 8.0, "long": 2.0**51}
+    fields = [Field(c, "integer", whole[c], whole[c], missing=True) if c in whole else
+              Field(c, "binary" if c == "flag" else "number", 1.0 if c == "flag" else 4.0, missing=True,
+                    bound=1.0 if c == "flag" else 4.0) for c in frame]  # fmt: skip
+    info = TableInfo("t", tuple(fields), capacity=capacity)
+
+    def program(s: pv.Session) -> list[Any]:
+        t = SimpleImputer(strategy="most_frequent").fit_transform(s.table("t"))
+        t = t if t.valid is None else t.filter(t.valid == 1)
+        return [s.reveal(t.column(c).natural, to="all", name=c, reason="test") for c in frame]
+
+    inputs = {f"o{i}": table_inputs(info, frame.iloc[half]) for i, half in enumerate((slice(50), slice(50, None)))}
+    got = np.column_stack(pv.simulate(program, inputs=inputs, tables={"t": info}).output)
+    real = np.arange(len(got)) % (capacity or n) < 50 if capacity else slice(None)
+    want = frame.fillna(frame.mode().iloc[0]).to_numpy()
+    assert np.abs(got[real] - want).max() <= 4 * 2.0**-30
+
+
+@pytest.mark.parametrize("strategy", ["mean", "median", "most_frequent"])
+def test_nothing_to_fill_with(strategy: str) -> None:
+    info = TableInfo("t", (Field("a", "number", missing=True), Field("b", "number", missing=True)))
+
+    def program(s: pv.Session) -> Any:
+        t = SimpleImputer(strategy=strategy).fit_transform(s.table("t"))
+        return s.reveal(t["a"].sum(), to="all", name="a", reason="test")
+
+    with pytest.raises(RangeViolated, match="of a, b, one has no value in any row that counts"):
+        pv.simulate(
+            program, inputs={"o": table_inputs(info, np.array([[np.nan, 1.0]] * 9))}, tables={"t": info},
+            protocol=InsecurePlain, parties=1,
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("gaps", [False, True])
@@ -380,7 +426,6 @@ REFUSED: list[tuple[Callable[[Table], Any], str]] = [
     (lambda t: MinMaxScaler(feature_range=(1, 1)).fit(t), "feature_range"),
     (lambda t: RobustScaler(quantile_range=(75, 25)).fit(t), "quantile_range"),
     (lambda t: SimpleImputer(strategy="mode").fit(t), "mean, median, most_frequent, constant"),
-    (lambda t: SimpleImputer(["alcohol"], strategy="most_frequent").fit(t), "the median suits other numbers"),
     (lambda t: SimpleImputer(strategy="constant").fit(t), "fill_value goes with"),
     (lambda t: SimpleImputer(["shade"], strategy="constant", fill_value="blue").fit(t), "no category 'blue'"),
     (lambda t: SimpleImputer(["alcohol"], strategy="constant", fill_value=99.0).fit(t), "passes the public bound 16"),

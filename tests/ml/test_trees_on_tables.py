@@ -26,6 +26,7 @@ from privity.ml.trees.boosting import GradientBoostingClassifier, GradientBoosti
 from privity.ml.trees.export import OpenedTrees, open_trees
 from privity.ml.trees.forest import DecisionTreeClassifier, RandomForestClassifier, RandomForestRegressor
 from privity.ml.trees.isolation import IsolationForest
+from privity.mpc.plain import InsecurePlain
 from privity.openings import Withheld
 from privity.table import Field, Table, TableInfo, table_inputs
 from privity.testing import ByteView
@@ -534,3 +535,21 @@ def test_scores_are_scikit_learns() -> None:
     for (score, found), truth in zip(pv.simulate(program, inputs=inputs).output, (y, y, y > 0, y > 0), strict=True):
         want = (found == truth).mean() if truth.dtype == bool else 1 - ((found - truth) ** 2).mean() / truth.var()
         assert score == pytest.approx(want, abs=1e-4)
+
+
+@pytest.mark.parametrize("bound", [2.0**24, 2.0**53])
+def test_whole_numbers_of_a_generous_bound(bound: float) -> None:
+    """Whether a column's values may be bins of their own is asked of its bound, and nothing of that size is made."""
+    ids = np.r_[bound, np.arange(99.0)]
+    y = (ids >= 50) * 1.0
+    info = TableInfo("t", (Field("id", "integer", bound, bound),), label=LABEL)
+
+    def program(s: pv.Session) -> Any:
+        model = DecisionTreeClassifier(max_depth=2, max_bins=16).fit(s.table("t"))
+        return s.reveal(model.predict(s.table("t").select(["id"])), to="all", name="p", reason="test")
+
+    got = pv.simulate(
+        program, inputs={"o": table_inputs(info, ids[:, None], y)}, tables={"t": info}, protocol=InsecurePlain,
+        parties=1,
+    ).output  # fmt: skip
+    assert (got == y).mean() >= 0.96  # all but the rows of one bin

@@ -269,3 +269,39 @@ def test_rounds_and_bytes_are_those_of_numbers() -> None:
 
     (rounds, sent, dealt), others = spent("integer"), spent("number")
     assert rounds <= others[0] and sent <= others[1] and dealt == others[2]
+
+
+@pytest.mark.parametrize("bits", [45, 50, 53])
+def test_means_deviations_and_quantiles_of_long_numbers(bits: int) -> None:
+    """Beside masks too, where counts are secret: results keep the fractional bits that 62 leave room for."""
+    n = 40
+    values = RNG.integers(-(2**bits) // 2, 2**bits, n)
+    frame = pd.DataFrame({"full": values.astype(float), "gaps": pd.Series(values.astype(float))})
+    frame.loc[::4, "gaps"] = np.nan
+    frame["g"] = np.where(np.arange(n) % 2, "a", "b")
+    info = TableInfo("t", (
+        Field("full", "integer", 2.0**bits, 2.0**bits), Field("gaps", "integer", 2.0**bits, 2.0**bits, missing=True),
+        Field("g", "category", categories=("a", "b")),
+    ))  # fmt: skip
+
+    def program(s: Any) -> Any:
+        t = s.table("t")
+        groups = [t.group_by("g").agg(m=("gaps", "mean")), t.group_by("g").agg(2, m=("gaps", "mean"))]
+        shown = [t["gaps"].mean(), t["gaps"].std(), t["full"].std(), pv.median(t["gaps"]), pv.median(t["full"]),
+                 pv.quantile(t["gaps"], 0.3), pv.quantile(t["full"], 0.3), *(g["m"] for g in groups)]  # fmt: skip
+        return [s.reveal(x, to="all", name="x", reason="test") for x in shown]
+
+    got = pv.simulate(program, inputs={"o": table_inputs(info, frame)}, tables={"t": info}, minimum_group=1).output
+    unit = 2.0 ** (bits - 60)
+    there = frame["gaps"].dropna()
+    mean = float(sum(map(int, there)) / len(there))
+    assert abs(got[0] - mean) <= 2.0**-24 * abs(mean) + unit
+    for found, column in ((got[1], there), (got[2], frame["full"])):
+        assert found == pytest.approx(column.std(ddof=0), rel=2.0**-17)
+    for found, column, q in ((got[3], there, 0.5), (got[4], frame["full"], 0.5), (got[5], there, 0.3),
+                             (got[6], frame["full"], 0.3)):  # fmt: skip
+        gap = column.max() - column.min()
+        assert abs(found - column.quantile(q)) <= 2.0**-17 * gap + 2 * unit
+    for found in got[7:]:
+        want = frame.groupby("g")["gaps"].mean().to_numpy()
+        assert np.all(np.abs(found - want) <= 2.0**-24 * np.abs(want) + unit + 1e-15 * 2.0**bits)

@@ -149,7 +149,8 @@ def _fine(count: SecureArray, bits: int, most: float, off: float, wanted: int) -
 
 
 def _first_scale(most: float, wanted: int) -> int:
-    return max(0, min(wanted, roots.QUOTIENT_BITS - approx.bits_for(most * 1.01, 0) - 1))
+    """Fractional bits of the first quotient; below 0 where whole units of a long mean have no room in it."""
+    return min(wanted, roots.QUOTIENT_BITS - approx.bits_for(most * 1.01, 0) - 1)
 
 
 def _left(most: float, scale: int, off: float) -> float:

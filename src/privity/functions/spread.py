@@ -22,6 +22,7 @@ from ..mpc import spread as sums
 from ..mpc.shares import Share
 from ..ring import exact, layout
 from ..types import RANGE_BITS
+from .ratio import fitting_scale
 
 EXTRA = 6
 """Fractional bits of means and deviations beyond those of the values, where there is room."""
@@ -471,7 +472,7 @@ def _columns(
 ) -> tuple[SecureArray, tuple[int, ...]]:
     """(x with the axes that are left as columns (n, d), the result's shape). Raises ShapeError."""
     x = x.numeric()
-    x = x if x.scale else x.rescaled(x._context.fraction_bits)
+    x = x if x.scale else x.rescaled(fitting_scale(x.bound, x._context.fraction_bits))
     axes = tuple(range(x.ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
     if axis is not None:
         x._context.met(("sum", axis))

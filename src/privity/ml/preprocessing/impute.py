@@ -10,28 +10,26 @@ import numpy as np
 
 from ...array import SecureArray
 from ...errors import UsageError
-from ...functions import argmax, quantile, stack
+from ...functions import argmax, concatenate, one_hot, quantile, segmented_sum, sort, stack
 from ...ring import exact
 from ...table import Field, SecureColumn, Table, in_units
 from ..information import lifted
 from .encode import batches_of_levels, meanings, one_hot_batch, same_meanings
-from .transform import Transform, chosen, filled, per_row, swapped, together, units_of_columns
+from .transform import Transform, chosen, filled, per_row, present_cells, some_value, swapped, units_of_columns
 
 Strategy = Literal["mean", "median", "most_frequent", "constant"]
-
-_MOST_VALUES = 256
 
 
 class SimpleImputer(Transform):
     """Empty cells become the column's mean, median, most frequent value or a constant.
 
-    ``strategy``: "mean" and "median" for numbers; "most_frequent" for categories, binary columns and whole numbers
-    from 0 with a bound below 256 (of equally frequent values the first); "constant" takes ``fill_value`` (a number in
-    the column's own unit, or a category). ``columns`` None: all with empty cells that suit. ``add_indicator``: a binary
-    column ``missing_<name>`` for each. A column that is empty in nearly all rows raises RangeViolated (later).
+    ``strategy``: "mean" and "median" for numbers; "most_frequent" for all columns (of equally frequent values the
+    smallest, or the first category); "constant" takes ``fill_value`` (a number in the column's own unit, or a
+    category). ``columns`` None: all with empty cells that suit. ``add_indicator``: a binary column ``missing_<name>``
+    for each. A column without a value in any row that counts fails a guard, but for "constant".
 
-    One product per cell, all columns together; median: a sort a column. After fit: ``statistics_``, by column, in units
-    and secret.
+    One product per cell, all columns together; median, and the most frequent of numbers: a sort a column. After fit:
+    ``statistics_``, by column, in units and secret.
     """
 
     def __init__(
@@ -126,12 +124,12 @@ class SimpleImputer(Transform):
         if self.strategy in ("mean", "median"):
             return not field.coded
         if self.strategy == "most_frequent":
-            return _levels(field) is not None
+            return True
         return field.coded == isinstance(self.fill_value, str)
 
     def _what(self) -> str:
         if self.strategy == "most_frequent":
-            return f"categories, binary columns and whole numbers below {_MOST_VALUES}; the median suits other numbers"
+            return "columns of every kind"
         if self.strategy == "constant":
             return "categories for a text as fill_value, numbers for a number"
         return "numbers; for categories use strategy='most_frequent' or 'constant'"
@@ -142,28 +140,40 @@ class SimpleImputer(Transform):
             moments = table.moments(names)
             means = per_row(table, names, moments[0], moments[2])
             return {n: means[i] for i, n in enumerate(names)}
+        if self.strategy == "constant":
+            for name in names:
+                self._check_constant(table.column(name).field)
+            return {n: self._constant(table, n) for n in names}
+        some_value(table, names, present_cells(table, names).sum(axis=0), self.strategy)
         if self.strategy == "median":
             middle = quantile(table.block(names), 0.5, axis=0, valid=filled(table, names))
             return {n: middle[i] for i, n in enumerate(names)}
-        if self.strategy == "most_frequent":
-            return self._frequent(table)
-        for name in names:
-            self._check_constant(table.column(name).field)
-        return {n: self._constant(table, n) for n in names}
+        few = [n for n in names if _levels(table.column(n).field) is not None]
+        return {**self._frequent(table, few), **self._frequent_numbers(table, [n for n in names if n not in few])}
 
-    def _frequent(self, table: Table) -> dict[str, SecureArray]:
-        columns = {n: table.column(n) for n in self.columns_}
-        numbers = {n: c.natural.numeric() for n, c in columns.items() if not c.field.coded}
-        codes = {n: c.values for n, c in columns.items() if c.field.coded}
-        codes |= together(numbers, lambda names, x: x.round())
+    @staticmethod
+    def _frequent(table: Table, names: Sequence[str]) -> dict[str, SecureArray]:
+        """Of columns whose values are few and known: how often each occurs."""
+        columns = {n: table.column(n) for n in names}
+        codes = {n: c.values if c.field.coded else c.natural.numeric().round() for n, c in columns.items()}
         levels = {n: _levels(c.field) or 0 for n, c in columns.items()}
         found: dict[str, SecureArray] = {}
         for batch in batches_of_levels(levels):
             hot = one_hot_batch(table, {n: codes[n] for n in batch}, max(levels[n] for n in batch))
             best = argmax(hot.sum(axis=1), axis=1)  # levels that a column does not have count 0 and come last
-            for i, name in enumerate(batch):
-                most = best[i]._stated(float(max(1, levels[name] - 1)))
-                found[name] = most if name not in numbers else self._in_units(most, columns[name])
+            found |= {n: best[i]._stated(float(max(1, levels[n] - 1))) for i, n in enumerate(batch)}
+        return found
+
+    @staticmethod
+    def _frequent_numbers(table: Table, names: Sequence[str]) -> dict[str, SecureArray]:
+        by_scale: dict[int, list[str]] = {}
+        for name in names:
+            by_scale.setdefault(table.column(name).values.numeric().scale, []).append(name)
+        found: dict[str, SecureArray] = {}
+        for alike in by_scale.values():
+            x = stack([table.column(n).values.numeric() for n in alike], axis=1)
+            most = _most_common(x, present_cells(table, alike))
+            found |= {n: most[i]._stated(table.column(n).values.bound) for i, n in enumerate(alike)}
         return found
 
     def _check_constant(self, field: Field) -> None:
@@ -187,18 +197,27 @@ class SimpleImputer(Transform):
             return in_units(table._context.constant(round(fill)), field.unit)
         return table._context.constant(np.float64(fill / field.unit), scale=self._cells(column).scale or None)
 
-    @staticmethod
-    def _in_units(most: SecureArray, column: SecureColumn) -> SecureArray:
-        return in_units(most, column.field.unit) if column.whole else most * (1.0 / column.field.unit)
+
+def _most_common(x: SecureArray, present: SecureArray) -> SecureArray:
+    """The most frequent value of each column of x (n, k) among the cells that are ``present``, the smallest of equally
+    frequent ones, (k,). Exact. Cost: a sort, 30 rounds and 150 bytes per party and cell."""
+    n, k = x.shape
+    last = 2.0 * x.bound + 2.0**-x.scale
+    behind = ((x - last) * present + last)._stated(last)  # cells that do not count come after all others
+    ordered = sort(behind, axis=0).T.reshape(-1)
+    first = np.arange(n * k) % n == 0
+    other = concatenate([ordered[:1] != ordered[:1], ordered[1:] != ordered[:-1]])
+    run = segmented_sum(x._context.constant(np.ones(n * k, np.int64)), other | first)._stated(float(n))
+    often = (run * (ordered <= x.bound)).reshape(k, n)
+    most = one_hot(argmax(often, axis=1), n).numeric()
+    return (most * ordered.reshape(k, n)).sum(axis=1)
 
 
 def _levels(field: Field) -> int | None:
     """How many values a column can have, if they are few and known."""
     if field.coded:
         return len(field.categories)
-    if field.kind == "binary":
-        return 2
-    return int(field.bound) + 1 if field.kind == "integer" and field.bound < _MOST_VALUES else None
+    return 2 if field.kind == "binary" else None
 
 
 def _label(table: Table) -> list[SecureColumn]:

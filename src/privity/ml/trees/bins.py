@@ -244,15 +244,16 @@ def _coded(field: Field, most: int) -> int:
 def own_edges(field: Field, thresholds: int) -> npt.NDArray[np.float64] | None:
     """Public thresholds between a column's values, in its unit, if the schema says that these are few; else None."""
     if field.coded:
-        last = max(1, len(field.categories) - 1)
-        values = np.arange(last)
+        first, last = 0, max(1, len(field.categories) - 1)
     elif field.kind == "binary":
-        values = np.arange(1)
+        first, last = 0, 1
     elif field.kind == "integer":
-        values = np.arange(-math.floor(field.bound), math.floor(field.bound))
+        first, last = -math.floor(field.bound), math.floor(field.bound)
     else:
         return None
-    return np.asarray((values + 0.5) / field.unit) if len(values) <= thresholds else None
+    if last - first > thresholds:  # before they are listed: a bound of 2^53 is one too
+        return None
+    return np.asarray((np.arange(first, last) + 0.5) / field.unit)
 
 
 def cells_of(x: Table | SecureArray) -> tuple[SecureArray, SecureArray | None, tuple[str, ...]]:
