@@ -191,7 +191,7 @@ def test_nothing_to_fill_with(strategy: str) -> None:
     with pytest.raises(RangeViolated, match="of a, b, one has no value in any row that counts"):
         pv.simulate(
             program, inputs={"o": table_inputs(info, np.array([[np.nan, 1.0]] * 9))}, tables={"t": info},
-            protocol=InsecurePlain, parties=1,
+            protocol=InsecurePlain(), parties=1,
         )  # fmt: skip
 
 

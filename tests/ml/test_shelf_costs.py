@@ -118,7 +118,9 @@ def test_trees_and_forests(classes: int, trees: int) -> None:
     x, y = RNG.integers(0, bins, (n, d)), RNG.integers(0, classes, n)
     model: Any = DecisionTreeClassifier(classes, max_depth=depth, max_bins=bins)
     if trees > 1:
-        model = RandomForestClassifier(classes, n_estimators=trees, max_depth=depth, max_bins=bins, max_features=tried)
+        model = RandomForestClassifier(
+            trees, classes=classes, max_depth=depth, max_bins=bins, max_features=tried
+        )
     rounds, sent, _, asked = spent(model, x, y, "predict_proba")
     nodes = [trees << level for level in range(depth)]
     stated = 8 * n * d * (bins - 1) + sum(n * k * (8.25 + 8 * classes) for k in nodes[:-1])

@@ -549,7 +549,7 @@ def test_whole_numbers_of_a_generous_bound(bound: float) -> None:
         return s.reveal(model.predict(s.table("t").select(["id"])), to="all", name="p", reason="test")
 
     got = pv.simulate(
-        program, inputs={"o": table_inputs(info, ids[:, None], y)}, tables={"t": info}, protocol=InsecurePlain,
+        program, inputs={"o": table_inputs(info, ids[:, None], y)}, tables={"t": info}, protocol=InsecurePlain(),
         parties=1,
     ).output  # fmt: skip
     assert (got == y).mean() >= 0.96  # all but the rows of one bin

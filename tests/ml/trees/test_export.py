@@ -32,7 +32,7 @@ FIELDS = (
 MODELS: dict[str, tuple[Any, str]] = {
     "tree": (DecisionTreeClassifier(max_depth=3, max_bins=8), "binary"),
     "forest": (RandomForestClassifier(n_estimators=3, max_depth=3, max_bins=8), "binary"),
-    "forest of 3 classes": (RandomForestClassifier(3, n_estimators=3, max_depth=2, max_bins=8), "classes"),
+    "forest of 3 classes": (RandomForestClassifier(classes=3, n_estimators=3, max_depth=2, max_bins=8), "classes"),
     "regression tree": (DecisionTreeRegressor(max_depth=3, max_bins=8), "number"),
     "regression forest": (RandomForestRegressor(n_estimators=2, max_depth=3, max_bins=8), "number"),
     "boosting": (GradientBoostingClassifier(n_estimators=3, max_depth=3, max_bins=8), "binary"),

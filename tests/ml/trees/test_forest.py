@@ -128,7 +128,7 @@ def test_each_tree_of_a_forest_is_scikit_learns_on_the_rows_it_drew() -> None:
 
 def test_batches_of_trees_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = classes(3, seed=5)
-    model = RandomForestClassifier(3, n_estimators=5, max_depth=3, max_bins=BINS)
+    model = RandomForestClassifier(classes=3, n_estimators=5, max_depth=3, max_bins=BINS)
     whole = fitted(model, x, y)
     monkeypatch.setattr("privity.ml.trees.ensemble._AT_ONCE", 3 * len(y) << 3)
     assert np.allclose(fitted(model, x, y), whole, atol=5e-6)
@@ -159,7 +159,7 @@ def test_forests_on_real_data_rank_like_scikit_learns(name: str) -> None:
     x, y = SETS[name](return_X_y=True)
     x = x / 2.0 ** np.ceil(np.log2(np.abs(x).max(0)))  # units, as in a table
     k, test = int(y.max()) + 1, np.arange(len(y)) % 3 == 0
-    model = RandomForestClassifier(k, n_estimators=20, max_depth=5, max_bins=16)
+    model = RandomForestClassifier(classes=k, n_estimators=20, max_depth=5, max_bins=16)
     got = fitted(model, x[~test], y[~test], new=x[test], bins=None)
     reference = ensemble.RandomForestClassifier(20, max_depth=5, random_state=0).fit(x[~test], y[~test])
     want = reference.predict_proba(x[test])
@@ -204,7 +204,7 @@ def test_what_is_learnt_outlives_the_session(tmp_path: Path) -> None:
     inputs = {"o": {"x": pv.Input(x / 8.0, bound=1.0), "y": y}}
 
     def first(s: pv.Session) -> Any:
-        made = RandomForestClassifier(3, n_estimators=2, max_depth=2, max_bins=6).fit(
+        made = RandomForestClassifier(classes=3, n_estimators=2, max_depth=2, max_bins=6).fit(
             s.secret("x", "o"), s.secret("y", "o")
         )
         save(made, s, "forest")
@@ -307,7 +307,7 @@ def test_rows_out_of_the_bag_are_predicted_by_the_other_trees(k: int, trees: int
     options: dict[str, Any] = {"n_estimators": trees, "max_depth": 3, "max_bins": BINS, "oob_score": True}
     if not k:
         y = y + x[:, 0] * np.linspace(1, 2, len(y))
-    model: Any = RandomForestClassifier(k, **options) if k else RandomForestRegressor(**options)
+    model: Any = RandomForestClassifier(classes=k, **options) if k else RandomForestRegressor(**options)
     valid = (np.arange(len(y)) % 7 > 0).astype(np.int64)
 
     def program(s: pv.Session) -> Any:
