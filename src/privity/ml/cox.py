@@ -223,6 +223,8 @@ class CoxPHRegressor(LinearModel):
                 f"{_NAME}: expected alpha >= 0, max_iter >= 1, tol > 0 and 0 < linear_bound <= {_WIDEST:g}, got "
                 f"{self.alpha!r}, {self.max_iter!r}, {self.tol!r}, {self.linear_bound!r}"
             )
+        if not self.coefficient_bound > 0:
+            raise UsageError(f"{_NAME}: expected coefficient_bound above 0, got {self.coefficient_bound!r}")
 
 
 def _room(design: Design) -> float:

@@ -171,7 +171,11 @@ class GaussianNB(NaiveBayes):
         """x (n, d) as it was given, with fractional bits."""
         x = rows.x.numeric()
         x = x if x.scale else x.rescaled(rows.x._context.fraction_bits)
-        if self.feature_bound is None or x.bound <= self.feature_bound:
+        if self.feature_bound is None:
+            return x
+        if not self.feature_bound > 0:
+            raise UsageError(f"GaussianNB: expected feature_bound above 0 or None, got {self.feature_bound!r}")
+        if x.bound <= self.feature_bound:
             return x
         return within("GaussianNB", x, self.feature_bound)
 
