@@ -142,7 +142,7 @@ def of_rows(what: str, rows: Rows, around_mean: bool) -> tuple[Normalised, Norma
 
 
 def normalised(what: str, x: SecureArray, valid: SecureArray | None) -> Normalised:
-    """One block of columns x (n, d) about their means; costs and guards as ``of_rows``. Constant columns: exponent 0."""
+    """One block of columns x (n, d) about their means; costs and guards as ``of_rows``. Constant ones: exponent 0."""
     context, n = x._context, x.shape[0]
     mask = count = None
     if valid is not None:
