@@ -540,8 +540,8 @@ def test_scores_are_scikit_learns() -> None:
 @pytest.mark.parametrize("bound", [2.0**24, 2.0**53])
 def test_whole_numbers_of_a_generous_bound(bound: float) -> None:
     """Whether a column's values may be bins of their own is asked of its bound, and nothing of that size is made."""
-    ids = np.r_[bound, np.arange(99.0)]
-    y = (ids >= 50) * 1.0
+    ids = np.rint(np.linspace(-bound, bound, 100))
+    y = (ids >= 0) * 1.0
     info = TableInfo("t", (Field("id", "integer", bound, bound),), label=LABEL)
 
     def program(s: pv.Session) -> Any:
