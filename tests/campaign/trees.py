@@ -271,11 +271,12 @@ def _tree(name: str, classes: bool) -> None:
             label = Field("y", "number", power_of_two(bound), bound)
             seen = cells(y, label.unit)
         words: dict[str, Any] = {"n_estimators": 4} if forest else {}
+        ours = {**words, "max_bins": 64 if f.n <= 64 else 32}  # of few rows one threshold is much
         plain = getattr(ensemble if forest else tree, name)(max_depth=3, random_state=0, **words).fit(f.seen, seen)
 
         def program(s: Any, v: Any) -> Any:
             t = s.table("t")
-            model = getattr(ml, name)(**({"classes": m} if classes else {}), max_depth=3, **words).fit(t)
+            model = getattr(ml, name)(**({"classes": m} if classes else {}), max_depth=3, **ours).fit(t)
             return model.predict_proba(t) if classes else model.predict(t)
 
         def loss(p: Any) -> float:
