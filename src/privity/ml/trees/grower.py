@@ -27,7 +27,7 @@ from ...functions.ratio import ratio
 from ...ring import exact, layout
 from .bins import Bins
 from .routing import Walk, carried, children, flags, weighted
-from .scaled_weights import Factor
+from .scaled_weights import Factor, Scaling
 from .target import BITS
 
 _SUM = 28  # fractional bits of sums over their largest possible value
@@ -42,9 +42,9 @@ class Growth:
     XGBoost, lambda + min_child_weight above 0. ``monotone``: per column -1, 0 or 1; None for none. ``steep``: |G| is at
     most this times H, as for squared errors; None: nothing is known. ``shrink``: factor on the leaves' weights.
     ``clipped``: largest weight of a candidate, larger ones are cut (XGBoost's max_delta_step). ``largest``: of a leaf,
-    before ``shrink``, which is cut there; may be secret, (trees,). None: neither. ``factor``: by which rows' weights
-    were multiplied, and ``total``: the largest that their sum can be then; None: as many as rows. ``inverse``: by which
-    gradients were multiplied.
+    before ``shrink``, which is cut there; may be secret, (trees,). None: neither. ``factor``: by which gradients and
+    second derivatives were multiplied, through rows' weights or the unit of the target. ``total``: the largest that the
+    sum of weights can be; None: as many as rows. ``inverse``: by which gradients alone were multiplied.
     """
 
     depth: int
@@ -57,7 +57,7 @@ class Growth:
     shrink: float = 1.0
     largest: float | SecureArray | None = None
     clipped: float | None = None
-    factor: Factor | None = None
+    factor: Factor | Scaling | None = None
     total: float | None = None
     inverse: Factor | None = None
 
@@ -156,7 +156,7 @@ class _Units:
     @staticmethod
     def of(rows: int, gradient: SecureArray, hessian: SecureArray, growth: Growth) -> _Units:
         m, sizes = max(1, (rows - 1).bit_length()), (gradient.bound, hessian.bound)
-        if growth.factor is None:
+        if growth.total is None:
             log_g, log_h = (m + exact.log2_ceil(x) for x in sizes)
         else:  # the bounds are those of a row of which weight all consists
             log_g, log_h = (exact.log2_ceil(x) for x in sizes)
