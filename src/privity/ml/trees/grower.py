@@ -245,8 +245,8 @@ class _Splits:
             g, h = (_both_ways(x, bins) for x in (g, h))
         else:
             g, h = g[:, :splits], h[:, :splits]
-        both_g = self._thresholded(stack([(g_all.reshape((-1, 1)) - g)._stated(1.0), g]))  # left, right
-        g_all = self._thresholded(g_all)
+        sides = stack([(g_all.reshape((-1, 1)) - g)._stated(1.0), g])  # left, right
+        both_g, whole, g_all = self._thresholded(sides), g_all, self._thresholded(g_all)
         both_h = stack([(h_all.reshape((-1, 1)) - h)._stated(1.0), h])
         heavy = (both_h >= units.least_child)._bit_share()
         proto = self._context.protocol
@@ -260,7 +260,8 @@ class _Splits:
         else:
             most = growth.clipped * 2.0 ** (units.log_h - units.log_g)
             w, w_all = (x.clip(-most, most) for x in (w, w_all))
-            score, own = self._cut_score(both_g, both_h, w).sum(axis=0), self._cut_score(g_all, h_all, w_all)
+            # XGBoost's gains of weights that it may cut leave alpha out
+            score, own = self._cut_score(sides, both_h, w).sum(axis=0), self._cut_score(whole, h_all, w_all)
         if growth.monotone is not None:
             score = score * self._ordered(w, bins, limits)
         # what does not count has at most 4, for 1 was added to its H: now less than nothing
