@@ -373,7 +373,11 @@ class GradientBoostingRegressor(GradientBoosting, Regressor):
     objective: "reg:squarederror"; "count:poisson" (max_delta_step 0.7, as in XGBoost); "reg:tweedie"
     with ``tweedie_variance_power``. For squared errors the target is centred and brought to its spread on shares, so
     its bound may be loose and it may lie far from 0: a leaf has an error of 2^-18 of the farthest from the mean.
-    Means of the other two stay within e^9.
+    For the other two it is divided by the secret power of two above its largest value, so its bound may be loose too:
+    where a row takes XGBoost's way its mean has a relative error of 2^-10, and 2^-16 of the target's last place or the
+    session's. Guarded: the mean of the target (and ``base_score``) is at least e^-14 of its largest value for
+    count:poisson; for reg:tweedie e^(2 - L), L = min(12, 9 / (power - 1)). Means below e^-16 or e^-L of it are not told
+    apart in gradients, and those above 1.9 times it neither.
     """
 
     def __init__(
@@ -432,10 +436,10 @@ class GradientBoostingRegressor(GradientBoosting, Regressor):
             self.target_bits_ = min(number.scale, target.scale(self.n_estimators))
             return SquaredError(target, self.base_score is not None)
         guard_low(number, rows.valid)
-        weight = rows.counted()
+        heaviest = 1.0 if rows.weight is None else max(1.0, rows.weight.bound)
         rules = self.reg_lambda + self.min_child_weight + self.reg_alpha + self.gamma
         # of the largest target: below, regularisation leaves no split; and a given mean must not lie above it
-        least = rules / (4 * _MOST_RULES * n * (1.0 if weight is None else max(1.0, weight.bound)))
+        least = rules / (4 * _MOST_RULES * n * heaviest)
         target = Target.of("GradientBoostingRegressor", number, rows.valid, 0.0, max(least, self.base_score or 0.0))
         self.target_bits_ = min(number.scale, _FINEST_MEAN)
         return Poisson(target) if self.objective == "count:poisson" else Tweedie(target, self.tweedie_variance_power)
@@ -458,4 +462,3 @@ def _drawn(generator: np.random.Generator, share: float, n: int) -> npt.NDArray[
     if not drawn.any():
         drawn[generator.integers(n)] = 1
     return drawn
-

@@ -256,8 +256,8 @@ class LogLink(Objective):
         found = mean(self.y.rescaled(bits), weight, bits).reshape((1,))
         low = (found < least).numeric() - (found <= 0).numeric()
         hint = (
-            f"the mean of y is less than {least:.2g} times its largest value, for which trees with logarithms as margins "
-            "have no digits; cut the largest values of y (clip), or learn log1p(y) by reg:squarederror"
+            f"the mean of y is less than {least:.2g} times its largest value, which leaves gradients no digits; cut "
+            "the largest values of y (clip), or learn log1p(y) by reg:squarederror"
         )
         context.guard(low.sum()._ring_share(), hint)
         return log(clip(found, least, 1.0))._stated(-self.lowest)

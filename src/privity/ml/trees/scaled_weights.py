@@ -2,7 +2,7 @@
 
 Sums are kept with so many bits of the largest that they can be. Where one class weighs 10,000 times another, or the
 bound of the weights is loose, that is far above what they are. So weights are multiplied by a power of two that their
-sum gives; regularisation, which is stated for the weights as they were, is multiplied by the same.
+sum gives; regularisation, which is stated for the weights as they were, is multiplied by the same; and by that of a target's unit, where there is one.
 """
 
 from __future__ import annotations
@@ -87,7 +87,9 @@ class Factor:
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """2^``exponent`` (), secret and no whole number, at least 2^``low``: by what a loss grows with the target's unit."""
+    """2^``exponent`` (), secret, at least 2^``low``: by what gradients and second derivatives were multiplied where the
+    target has a secret unit that they grow with (see ``objectives.LogLink``), and rows' weights perhaps another.
+    """
 
     exponent: SecureArray
     low: int
@@ -105,7 +107,7 @@ class Scaling:
         return Scaling(total + weights.exponent, low + weights.low)
 
     def times(self, value: float | SecureArray, log: int, scale: int) -> SecureArray:
-        """As ``Factor.times`` for public values, cut at 2^6. Relative error 2^-15; about 35 rounds, once for a value."""
+        """As ``Factor.times`` for public values, cut at 2^6. Relative error 2^-15; about 35 rounds for each value."""
         assert not isinstance(value, SecureArray)
         key = float(value), log, scale
         if key not in self._made:
