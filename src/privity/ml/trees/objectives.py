@@ -311,6 +311,8 @@ class Tweedie(LogLink):
     """reg:tweedie, 1 < power < 2: e^((2 - power) f) - y e^((1 - power) f) and its derivative."""
 
     def __init__(self, target: Target, power: float) -> None:
+        if not 1 < power < 2:
+            raise UsageError(f"tweedie_variance_power: expected 1 < power < 2, got {power}; use count:poisson for 1")
         # a target's part in a gradient is at most e^9: more digits are lost to it than a small mean has
         super().__init__(target, -min(12.0, 9.0 / (power - 1)))
         self.power, self.slope = power, 2 - power

@@ -2,7 +2,7 @@
 
 Sums are kept with so many bits of the largest that they can be. Where one class weighs 10,000 times another, or the
 bound of the weights is loose, that is far above what they are. So weights are multiplied by a power of two that their
-sum gives; regularisation, which is stated for the weights as they were, is multiplied by the same; and by that of a target's unit, where there is one.
+sum gives; regularisation, which is stated for the weights as they were, is multiplied by the same.
 """
 
 from __future__ import annotations
