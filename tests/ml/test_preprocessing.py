@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -231,6 +232,31 @@ def test_bins(strategy: Any, padded: bool) -> None:
     far = (np.abs(WINE[None] - edges[:, None]) > 2e-5 * units).all(0)  # within the error of an edge both are right
     assert far.mean() > 0.9
     assert np.array_equal(columns(got)[far], (WINE[None] >= edges[:, None]).sum(0)[far])
+
+
+@pytest.mark.parametrize("level", [-4.0, 0.0, 2.5])
+def test_a_constant_column_is_in_bin_0(level: float) -> None:
+    """Of equal widths, as in scikit-learn; also rows that were not there in fit."""
+    info = TableInfo("t", (Field("flat", "number", 4.0, 4.0), Field("x", "number", 4.0, 4.0)))
+    data = np.column_stack([np.full(6, level), np.linspace(-4, 4, 6)])
+
+    def program(s: pv.Session) -> Any:
+        fitted = KBinsDiscretizer(n_bins=3, strategy="uniform").fit(s.table("t"))
+        made = fitted.transform(s.table("t"))
+        other = fitted.transform(s.table("u"))
+        return [
+            s.reveal(m.column(n).natural, to="all", name=f"{n}{k}", reason="test")
+            for k, m in enumerate((made, other)) for n in ("flat", "x")
+        ]  # fmt: skip
+
+    tables = {"t": info, "u": replace(info, name="u")}
+    cells = {**table_inputs(info, data), **table_inputs(tables["u"], np.full((6, 2), 4.0))}
+    flat, x, far, top = pv.simulate(program, inputs={"a": cells}, tables=tables).output
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        twin = plain.KBinsDiscretizer(3, encode="ordinal", strategy="uniform").fit(data)
+    assert np.array_equal(np.column_stack([flat, x]), twin.transform(data))
+    assert np.array_equal(np.column_stack([far, top]), twin.transform(np.full((6, 2), 4.0)))
 
 
 def test_curves() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
@@ -154,9 +155,10 @@ class KBinsDiscretizer(Transform):
 
     A value on an edge belongs to the bin above it. A value that fills more than a bin has one of its own (of three bins
     or more), and the others share the rest (functions/cuts.py); without such values edges are those of
-    ``numpy.quantile``. Fewer values than bins leave bins empty, as which edges are equal stays secret. Empty cells stay
-    empty. Cost: ``cuts.cut_points`` ("quantile") or two tournaments a column ("uniform"), and n_bins - 1 comparisons a
-    value. After fit: ``bin_edges_`` (n_bins - 1, k), secret and in units.
+    ``numpy.quantile``. Fewer values than bins leave bins empty, as which edges are equal stays secret. With bins of
+    equal width a constant column is in bin 0, as in scikit-learn: its edges lie above its bound. Empty cells stay
+    empty. Cost: ``cuts.cut_points`` ("quantile") or two tournaments and a comparison a column ("uniform"), and n_bins -
+    1 comparisons a value. After fit: ``bin_edges_`` (n_bins - 1, k), secret and in units.
     """
 
     def __init__(
@@ -185,7 +187,10 @@ class KBinsDiscretizer(Transform):
             ends = MinMaxScaler(self.columns_).fit(table)
             width = ends.data_max_ - ends.data_min_
             steps = width.reshape((1, -1)).multiply(inner.reshape((-1, 1)), scale=width.scale)
-            self.bin_edges_ = ends.data_min_ + steps
+            # the edges of a constant column lie above all that it could hold
+            above = 2 * math.ceil(ends.data_min_.bound) + 1
+            flat = (width <= 0).numeric() * above
+            self.bin_edges_ = ends.data_min_ + steps + flat
         self.feature_names_out_ = table.feature_names
         return self
 

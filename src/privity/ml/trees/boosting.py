@@ -19,7 +19,9 @@ import numpy.typing as npt
 
 from ...array import SecureArray
 from ...errors import UsageError
-from ...functions import argmax, concatenate, exp, sigmoid, softmax, stack
+from ...functions import argmax, concatenate, sigmoid, softmax, stack
+from ...functions.exponential import power_of
+from ...ring import exact
 from ...table import Table
 from ..class_weight import ClassWeight, check_class_weight, class_factors
 from ..classifier import Classifier, Regressor
@@ -28,7 +30,7 @@ from ..design import settle
 from ..estimator import Estimator, real_numbers, whole_numbers
 from .bins import ROWS, Bins
 from .grower import Growth, Trees, _Units, grow
-from .objectives import NAMES, Logistic, Objective, Poisson, Softmax, SquaredError, Tweedie
+from .objectives import NAMES, Logistic, LogLink, Objective, Poisson, Softmax, SquaredError, Tweedie, guard_low
 from .rows import DEEPEST, TreeRows, bins_again, learn_bins, tree_rows, whole_labels
 from .scaled_weights import both, in_common
 from .target import BITS, Target
@@ -39,6 +41,7 @@ _HINT = (
 )
 _TOGETHER = 1 << 23  # leaves times rows of trees that are asked at once
 _MOST_RULES = 64.0  # of what rows weigh in all: beyond, regularisation leaves nothing of a tree
+_FINEST_MEAN = 40  # fractional bits of predicted means, if the target has as many
 _WEIGHT_BITS = 15  # fewest fractional bits of a leaf's weight
 _STEEP = 2.0**14  # of a leaf's weight, where its bits are too few without a bound
 
@@ -108,12 +111,14 @@ class GradientBoosting(Estimator):
         limit = objective.clipped if self.max_delta_step is None else self.max_delta_step or None
         growth = Growth(
             self.max_depth, self.reg_lambda, self.reg_alpha, self.gamma, self.min_child_weight, monotone,
-            objective.steep, self.learning_rate, objective.cut(self.base_, self.learning_rate), limit, factor, total,
-            objective.inverse,
+            objective.steep, self.learning_rate, objective.cut(self.base_, self.learning_rate), limit,
+            objective.regularised(factor), total, objective.inverse,
         )  # fmt: skip
         self._rounds(bins, objective, weight, growth)
         if isinstance(objective, SquaredError):
             self._in_own_unit(objective.target)
+        elif isinstance(objective, LogLink):
+            self.base_ = objective.in_unit(self.base_, -1)
         settle(context, what, _HINT)
         return self
 
@@ -368,7 +373,11 @@ class GradientBoostingRegressor(GradientBoosting, Regressor):
     objective: "reg:squarederror"; "count:poisson" (max_delta_step 0.7, as in XGBoost); "reg:tweedie"
     with ``tweedie_variance_power``. For squared errors the target is centred and brought to its spread on shares, so
     its bound may be loose and it may lie far from 0: a leaf has an error of 2^-18 of the farthest from the mean.
-    Means of the other two stay within e^9.
+    For the other two it is divided by the secret power of two above its largest value, so its bound may be loose too:
+    where a row takes XGBoost's way its mean has a relative error of 2^-10, and 2^-16 of the target's last place or the
+    session's. Guarded: the mean of the target (and ``base_score``) is at least e^-14 of its largest value for
+    count:poisson; for reg:tweedie e^(2 - L), L = min(12, 9 / (power - 1)). Means below e^-16 or e^-L of it are not told
+    apart in gradients, and those above 1.9 times it neither.
     """
 
     def __init__(
@@ -411,7 +420,7 @@ class GradientBoostingRegressor(GradientBoosting, Regressor):
     def predict(self, x: Table | SecureArray) -> SecureArray:
         """Expected target of each row (n,), secret."""
         margin = self.decision_function(x)
-        return margin if self.objective == "reg:squarederror" else exp(margin)
+        return margin if self.objective == "reg:squarederror" else power_of(margin, exact.log2(math.e), self._bits())
 
     def _objectives(self) -> tuple[str, ...]:
         return NAMES[3:]
@@ -419,15 +428,21 @@ class GradientBoostingRegressor(GradientBoosting, Regressor):
     def _objective(self, rows: TreeRows) -> Objective:
         assert rows.y is not None
         number = rows.y.numeric()
+        n = rows.rows
         if self.objective == "reg:squarederror":
-            n = rows.rows  # of a spread: below, penalties leave no split
+            # of a spread: below, penalties leave no split
             least = max(self.reg_alpha / n, math.sqrt(self.gamma / n)) / 4
             target = Target.of("GradientBoostingRegressor", number, rows.valid, self.base_score, least)
             self.target_bits_ = min(number.scale, target.scale(self.n_estimators))
             return SquaredError(target, self.base_score is not None)
-        if self.objective == "count:poisson":
-            return Poisson(number)
-        return Tweedie(number, self.tweedie_variance_power)
+        guard_low(number, rows.valid)
+        heaviest = 1.0 if rows.weight is None else max(1.0, rows.weight.bound)
+        rules = self.reg_lambda + self.min_child_weight + self.reg_alpha + self.gamma
+        # of the largest target: below, regularisation leaves no split; and a given mean must not lie above it
+        least = rules / (4 * _MOST_RULES * n * heaviest)
+        target = Target.of("GradientBoostingRegressor", number, rows.valid, 0.0, max(least, self.base_score or 0.0))
+        self.target_bits_ = min(number.scale, _FINEST_MEAN)
+        return Poisson(target) if self.objective == "count:poisson" else Tweedie(target, self.tweedie_variance_power)
 
     def _weight(self, rows: TreeRows, objective: Objective) -> SecureArray | None:
         return rows.counted()
@@ -447,4 +462,3 @@ def _drawn(generator: np.random.Generator, share: float, n: int) -> npt.NDArray[
     if not drawn.any():
         drawn[generator.integers(n)] = 1
     return drawn
-

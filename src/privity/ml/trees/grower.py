@@ -27,7 +27,7 @@ from ...functions.ratio import ratio
 from ...ring import exact, layout
 from .bins import Bins
 from .routing import Walk, carried, children, flags, weighted
-from .scaled_weights import Factor
+from .scaled_weights import Factor, Scaling
 from .target import BITS
 
 _SUM = 28  # fractional bits of sums over their largest possible value
@@ -42,9 +42,9 @@ class Growth:
     XGBoost, lambda + min_child_weight above 0. ``monotone``: per column -1, 0 or 1; None for none. ``steep``: |G| is at
     most this times H, as for squared errors; None: nothing is known. ``shrink``: factor on the leaves' weights.
     ``clipped``: largest weight of a candidate, larger ones are cut (XGBoost's max_delta_step). ``largest``: of a leaf,
-    before ``shrink``, which is cut there; may be secret, (trees,). None: neither. ``factor``: by which rows' weights
-    were multiplied, and ``total``: the largest that their sum can be then; None: as many as rows. ``inverse``: by which
-    gradients were multiplied.
+    before ``shrink``, which is cut there; may be secret, (trees,). None: neither. ``factor``: by which gradients and
+    second derivatives were multiplied, through rows' weights or the unit of the target. ``total``: the largest that the
+    sum of weights can be; None: as many as rows. ``inverse``: by which gradients alone were multiplied.
     """
 
     depth: int
@@ -57,7 +57,7 @@ class Growth:
     shrink: float = 1.0
     largest: float | SecureArray | None = None
     clipped: float | None = None
-    factor: Factor | None = None
+    factor: Factor | Scaling | None = None
     total: float | None = None
     inverse: Factor | None = None
 
@@ -156,7 +156,7 @@ class _Units:
     @staticmethod
     def of(rows: int, gradient: SecureArray, hessian: SecureArray, growth: Growth) -> _Units:
         m, sizes = max(1, (rows - 1).bit_length()), (gradient.bound, hessian.bound)
-        if growth.factor is None:
+        if growth.total is None:
             log_g, log_h = (m + exact.log2_ceil(x) for x in sizes)
         else:  # the bounds are those of a row of which weight all consists
             log_g, log_h = (exact.log2_ceil(x) for x in sizes)
@@ -245,8 +245,8 @@ class _Splits:
             g, h = (_both_ways(x, bins) for x in (g, h))
         else:
             g, h = g[:, :splits], h[:, :splits]
-        both_g = self._thresholded(stack([(g_all.reshape((-1, 1)) - g)._stated(1.0), g]))  # left, right
-        g_all = self._thresholded(g_all)
+        sides = stack([(g_all.reshape((-1, 1)) - g)._stated(1.0), g])  # left, right
+        both_g, whole, g_all = self._thresholded(sides), g_all, self._thresholded(g_all)
         both_h = stack([(h_all.reshape((-1, 1)) - h)._stated(1.0), h])
         heavy = (both_h >= units.least_child)._bit_share()
         proto = self._context.protocol
@@ -260,7 +260,8 @@ class _Splits:
         else:
             most = growth.clipped * 2.0 ** (units.log_h - units.log_g)
             w, w_all = (x.clip(-most, most) for x in (w, w_all))
-            score, own = self._cut_score(both_g, both_h, w).sum(axis=0), self._cut_score(g_all, h_all, w_all)
+            # XGBoost's gains of weights that it may cut leave alpha out
+            score, own = self._cut_score(sides, both_h, w).sum(axis=0), self._cut_score(whole, h_all, w_all)
         if growth.monotone is not None:
             score = score * self._ordered(w, bins, limits)
         # what does not count has at most 4, for 1 was added to its H: now less than nothing

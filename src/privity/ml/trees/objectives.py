@@ -7,6 +7,7 @@ bound of it (count:poisson, multi:softmax), and both are times the row's weight.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import final
 
@@ -14,22 +15,24 @@ import numpy as np
 
 from ...array import SecureArray
 from ...errors import UsageError
-from ...functions import clip, exp, log, one_hot, sigmoid, softmax, stack
+from ...functions import clip, log, one_hot, sigmoid, softmax, stack
+from ...functions.exponential import power_of
 from ...functions.flags import as_flags
 from ...functions.ratio import fitting_scale, ratio
-from ...ring import exact
+from ...ring import exact, layout
 from ..design import OTHER_LABELS
-from .scaled_weights import Factor
+from .scaled_weights import Factor, Scaling
 from .target import BITS, Target
 
 _BITS = 18  # fractional bits of gradients
 _FINE = 26  # of second derivatives where classes may be rare
-_LEAST_MEAN = 2.0**-10  # of a target that is at least 0, where margins are logarithms
 _LEAST_COUNT = 2.0**-10  # rows that are added to each class where margins are logarithms of their shares
-_LARGEST_LOG = 9.0  # of |margin| where means are e^margin
+_LOG2_E = exact.log2(math.e)
+_LARGEST_MEAN = 1.9  # in a unit above all targets, where means are e^margin
+_ROOM = 2.0  # of a first margin, above the lowest that is told apart
+_FINEST = 40  # fractional bits of a mean of which the logarithm is taken
 _LARGEST_LEAF = 8.0  # of a leaf, where means are e^margin
 _BEYOND = 6.0  # of a margin, beyond the size of the first: a probability of 1 in 400
-_LEAST_LOG = -7.0  # below, gradients stay what they are there
 
 Derivatives = tuple[SecureArray, SecureArray, SecureArray | None]
 
@@ -61,6 +64,10 @@ class Objective(ABC):
         """Gradients and second derivatives (lanes, rows) of weight 1; and a bound on the size of each gradient, free of
         messages, or None where ``steep`` says how large they are.
         """
+
+    def regularised(self, weights: Factor | None) -> Factor | Scaling | None:
+        """``Growth.factor`` where rows' weights were multiplied by ``weights``. Local."""
+        return weights
 
     @abstractmethod
     def guard(self, valid: SecureArray | None) -> None:
@@ -216,67 +223,106 @@ class SquaredError(Objective):
         return gradient._stated(4.0), one, None
 
 
-class _LogLink(Objective):
-    """Means are e^margin; targets of at least 0."""
+class LogLink(Objective):
+    """Means are e^margin; targets of at least 0.
 
-    def __init__(self, y: SecureArray, bound: float) -> None:
-        """``bound``: largest expected mean, guarded through the margin."""
-        self.y = y if y.scale == 0 else y.rescaled(_BITS)
-        self.top = min(_LARGEST_LOG, max(1.0, exact.ln(max(bound, 2.0))))
-        self.margin = _LARGEST_LOG
+    The target is divided by the secret power of two above its largest value (see ``Target``), so a margin is the
+    logarithm of a mean in that unit. Gradients and second derivatives are then those of the target as it is, times
+    (1 / unit)^``slope``.
+    """
+
+    slope: float = 1.0
+
+    def __init__(self, target: Target, lowest: float) -> None:
+        """``lowest``: margin below which gradients stay what they are there."""
+        self.target = target
+        self.y = target.values
+        self.lowest = lowest
 
     def guard(self, valid: SecureArray | None) -> None:
-        guard_low(self.y, valid)
+        return None  # the target is guarded before it is divided
 
     def start(self, weight: SecureArray | None, score: float | None) -> SecureArray:
+        context, least = self.y._context, exact.exp(self.lowest + _ROOM)
         if score is not None:
             if not score > 0:
                 raise UsageError(f"base_score: a mean above 0 is expected here, got {score}")
-            return self.y._context.constant(np.asarray([exact.ln(score)]))
-        found = clip(mean(self.y, weight).reshape((1,)), _LEAST_MEAN, max(self.y.bound, 2 * _LEAST_MEAN))
-        return log(found)._stated(_LARGEST_LOG)
+            margin = self.in_unit(exact.ln(score))
+            low = (margin < self.lowest + _ROOM).numeric()
+            hint = f"base_score is less than {least:.2g} times the largest y; give a larger one, or none"
+            context.guard(low.sum()._ring_share(), hint)
+            return clip(margin, self.lowest, 1.0)
+        bits = fitting_scale(2.0 * self.y.shape[0], _FINEST)
+        found = mean(self.y.rescaled(bits), weight, bits).reshape((1,))
+        low = (found < least).numeric() - (found <= 0).numeric()
+        hint = (
+            f"the mean of y is less than {least:.2g} times its largest value, which leaves gradients no digits; cut "
+            "the largest values of y (clip), or learn log1p(y) by reg:squarederror"
+        )
+        context.guard(low.sum()._ring_share(), hint)
+        return log(clip(found, least, 1.0))._stated(-self.lowest)
+
+    def regularised(self, weights: Factor | None) -> Scaling:
+        return Scaling.of(self.target.inverse, self.slope, weights)
+
+    def in_unit(self, margin: float | SecureArray, sign: int = 1) -> SecureArray:
+        """The margin in the target's secret unit, (1,); with a ``sign`` of -1, out of it."""
+        exponent = self.target.inverse.exponent
+        context = exponent._context
+        share = context.protocol.mul_public(
+            exponent._ring_share(), layout.constant(sign * round(exact.ln(2.0) * 2.0**_FINE))
+        )
+        moved = SecureArray(context, share, _FINE, exponent.bound * 0.7).reshape((1,))
+        return (moved + margin).rescaled(context.fraction_bits)
 
     def cut(self, start: SecureArray, rate: float) -> float:
         return _LARGEST_LEAF
 
     def _powers(self, margin: SecureArray, *factors: float) -> list[SecureArray]:
-        """e^(factor * margin) for each factor, in one batch; margins count as at least -7 and at most ``top``."""
-        below = clip(margin, _LEAST_LOG, self.top)
-        scaled = stack([below * f for f in factors])
-        made = exp(scaled._stated(max(abs(f) for f in factors) * _LARGEST_LOG))
-        ends = [exact.exp(max(f * self.top, f * _LEAST_LOG)) * 1.01 for f in factors]
-        return [made[k]._stated(e) for k, e in enumerate(ends)]
+        """e^(factor * margin) for each factor, in one batch; margins count as at least ``lowest``, and means as at most
+        1.9 times the unit, which no target passes.
+        """
+        top = exact.ln(_LARGEST_MEAN)
+        below = clip(margin, self.lowest, top)
+        ends = [max(f * top, f * self.lowest) for f in factors]
+        reach = max(max(abs(f * top), abs(f * self.lowest)) for f in factors)
+        scaled = stack([below * f for f in factors])._stated(reach * 1.001)
+        made = power_of(scaled, _LOG2_E, BITS, max(ends) * _LOG2_E)
+        return [made[k]._stated(exact.exp(e) * 1.005) for k, e in enumerate(ends)]
 
 
 @final
-class Poisson(_LogLink):
+class Poisson(LogLink):
     """count:poisson, e^f - y f: e^f - y and e^(f + 0.7); weights at most 0.7, XGBoost's max_delta_step."""
 
     clipped = 0.7
 
-    def __init__(self, y: SecureArray) -> None:
-        super().__init__(y, 2 * y.bound)
+    def __init__(self, target: Target) -> None:
+        super().__init__(target, -16.0)
 
     def derivatives(self, margin: SecureArray) -> Derivatives:
         (mu,) = self._powers(margin, 1.0)
         y = self.y.reshape((1, -1))
-        return mu - y, mu * exact.exp(0.7), mu + y
+        return (mu - y)._stated(mu.bound), mu * exact.exp(0.7), mu + y
 
 
 @final
-class Tweedie(_LogLink):
+class Tweedie(LogLink):
     """reg:tweedie, 1 < power < 2: e^((2 - power) f) - y e^((1 - power) f) and its derivative."""
 
-    def __init__(self, y: SecureArray, power: float) -> None:
+    def __init__(self, target: Target, power: float) -> None:
         if not 1 < power < 2:
             raise UsageError(f"tweedie_variance_power: expected 1 < power < 2, got {power}; use count:poisson for 1")
-        super().__init__(y, 2 * y.bound)
-        self.power = power
+        # a target's part in a gradient is at most e^9: more digits are lost to it than a small mean has
+        super().__init__(target, -min(12.0, 9.0 / (power - 1)))
+        self.power, self.slope = power, 2 - power
 
     def derivatives(self, margin: SecureArray) -> Derivatives:
         rising, falling = self._powers(margin, 2 - self.power, 1 - self.power)
-        drawn = self.y.reshape((1, -1)).multiply(falling, scale=_BITS)
-        return rising - drawn, rising * (2 - self.power) + drawn * (self.power - 1), rising + drawn
+        drawn = self.y.reshape((1, -1)).multiply(falling, scale=BITS)
+        largest = max(rising.bound, drawn.bound)
+        second = rising * (2 - self.power) + drawn * (self.power - 1)
+        return (rising - drawn)._stated(largest), second, rising + drawn
 
 
 NAMES = ("binary:logistic", "multi:softmax", "multi:softprob", "reg:squarederror", "count:poisson", "reg:tweedie")
