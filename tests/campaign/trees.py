@@ -275,7 +275,7 @@ def _tree(name: str, classes: bool) -> None:
 
         def program(s: Any, v: Any) -> Any:
             t = s.table("t")
-            model = getattr(ml, name)(*([m] if classes else []), max_depth=3, **words).fit(t)
+            model = getattr(ml, name)(**({"classes": m} if classes else {}), max_depth=3, **words).fit(t)
             return model.predict_proba(t) if classes else model.predict(t)
 
         def loss(p: Any) -> float:
