@@ -138,7 +138,7 @@ def simulate(
                     minimum_group=minimum_group,
                     tables=tables,
                     parameters=parameters,
-                    store=None if store is None else store / me,
+                    store=None if store is None else Path(store) / me,
                 )
                 if board is not None and me in compute:
                     context.observer = RangeObserver(board, compute.index(me))

@@ -239,3 +239,11 @@ def test_integer_keys_are_read_as_the_page_says(
     assert shared(cells) == shared(same)
     refused = refusal(tmp_path, "id,x\n7.5,1\n", schema) if not steps else refusal(tmp_path, "id,x\n--,1\n", schema)
     assert "line 2, column 'id': expected a whole number as key" in refused
+
+
+@pytest.mark.parametrize("cell", ["9007199254740990.5", "30.0000000000000000001", "-4503599627370497.25"])
+def test_a_fraction_that_float64_does_not_see_is_one(tmp_path: Path, cell: str) -> None:
+    column = {"name": "n", "kind": "integer", "bound": 2**53}
+    schema = TableSchema.from_mapping("people", {"columns": [column, {"name": "x", "kind": "number", "bound": 9}]})
+    assert "line 2, column 'n': expected a whole number" in refusal(tmp_path, f"n,x\n{cell},1\n", schema)
+    assert read(tmp_path, "n,x\n9007199254740990.000,1\n", schema).values[0, 0] == 9007199254740990

@@ -95,6 +95,38 @@ def test_a_table_with_padding_gives_what_its_rows_give() -> None:
     assert np.abs(got * 8.0 - best.cluster_centers_).max() < 3e-4
 
 
+@pytest.mark.parametrize("loose", [1.0, 32.0, 1000.0])
+def test_raw_tables_under_loose_bounds(loose: float) -> None:
+    x, _ = load_wine(return_X_y=True)
+    bounds = [2.0 ** np.ceil(np.log2(c.max() * loose)) for c in np.abs(x).T]
+    info = TableInfo("t", numbers([f"c{i}" for i in range(13)], bounds), None, len(x))
+    start = x[[0, 70, 170]] / bounds
+
+    def program(s: pv.Session) -> Any:
+        made = KMeans(3, init=start, max_iter=8).fit(s.table("t"))
+        values = (made.cluster_centers_, made.labels_, made.predict(s.table("t")))
+        return [s.reveal(v, to="all", name=str(i), reason="test") for i, v in enumerate(values)]
+
+    best = Plain(3, init=start, n_init=1, tol=0, max_iter=8).fit(x / bounds)
+    centres, labels, again = pv.simulate(program, inputs={"a": table_inputs(info, x)}, tables={"t": info}).output
+    assert np.abs((centres - best.cluster_centers_) / (x / bounds).std(0)).max() < 1e-3
+    assert (labels == best.labels_).all() and (again == best.labels_).all()
+
+
+def test_bounds_that_leave_no_digits_are_refused_and_equal_rows_are_not() -> None:
+    x = np.random.default_rng(2).normal(size=(40, 2))
+    info = TableInfo("t", numbers(["a", "b"], [2.0**22] * 2), None, 40)
+
+    def program(s: pv.Session) -> Any:
+        made = KMeans(2, init=np.zeros((2, 2)), max_iter=2).fit(s.table("t"))
+        return s.reveal(made.labels_, to="all", name="labels", reason="test")
+
+    with pytest.raises(RangeViolated, match="distances have no digits: state smaller bounds"):
+        pv.simulate(program, inputs={"a": table_inputs(info, x)}, tables={"t": info})
+    same = table_inputs(info, np.full((40, 2), 3.0))
+    assert (pv.simulate(program, inputs={"a": same}, tables={"t": info}).output == 0).all()
+
+
 def test_cost_of_a_step_is_what_the_page_says() -> None:
     x = np.random.default_rng(0).normal(size=(2000, 5))
     start = x[:8]

@@ -327,3 +327,33 @@ def test_r2_of_equal_truths_is_zero_without_weights() -> None:
     y = np.full(30, 77.7)
     given = {"y": pv.Input(y, 1e6), "p": pv.Input(y + np.arange(30), 1e6)}
     assert run(lambda x: [metrics.r2_score(x["y"], x["y"]), metrics.r2_score(x["y"], x["p"])], given) == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("size", [1e-7, 1e-3, 3.7, 1e12])
+def test_public_weights_of_any_size_keep_their_digits(size: float) -> None:
+    weight = np.random.default_rng(4).random(len(Y)) * size
+    names = ("roc_auc_score", "average_precision_score", "brier_score_loss")
+    got = run(lambda v: [getattr(metrics, m)(v["y"], v["score"], sample_weight=weight) for m in names])
+    scores = np.round(SCORE * 2**18) / 2**18
+    want = [getattr(plain, m)(Y, scores, sample_weight=weight) for m in names]
+    np.testing.assert_allclose(got, want, atol=2e-5)
+
+
+def test_weights_of_a_confusion_matrix_keep_their_bits_under_loose_bounds() -> None:
+    weight = np.random.default_rng(5).random(len(Y))
+    given = {"y": pv.Input(Y, 1), "guess": GUESS, "w": pv.Input(weight, 1e6)}
+    got = run(lambda v: metrics.confusion_matrix(v["y"], v["guess"], sample_weight=v["w"]), given)
+    want = plain.confusion_matrix(Y, GUESS, sample_weight=weight)
+    assert np.abs(got - want).max() <= 2.0**-19 * len(Y)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_log_loss_of_several_classes(weighted: bool) -> None:
+    rng = np.random.default_rng(6)
+    truth, chance = rng.integers(0, 3, 200), rng.dirichlet([1.0, 1.0, 1.0], 200)
+    chance[:3] = np.eye(3)[truth[:3]]  # sure, and right
+    weight = rng.integers(0, 3, 200) if weighted else None
+    given = {"t": pv.Input(truth, 2), "p": pv.Input(chance, 1.0)}
+    got = run(lambda v: metrics.log_loss(v["t"], v["p"], sample_weight=weight), given)
+    seen = np.round(chance * 2**18) / 2**18
+    assert abs(got - np.average(-np.log(seen[np.arange(200), truth]), weights=weight)) < 2.0**-16

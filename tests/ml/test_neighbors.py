@@ -135,3 +135,32 @@ def test_wrong_input_is_refused() -> None:
     pv.simulate(program, protocol=InsecurePlain(), parties=1)
     with pytest.raises(RangeViolated, match="from 0 to classes - 1"):
         answers(KNeighborsClassifier(1, classes=2), "iris")
+
+
+@pytest.mark.parametrize("loose", [1.0, 1000.0])
+@pytest.mark.parametrize("masked", [False, True])
+def test_raw_tables_under_loose_bounds(loose: float, masked: bool) -> None:
+    x, y = LOADED["wine"]
+    bounds = [2.0 ** np.ceil(np.log2(c.max() * loose)) for c in np.abs(x).T]
+    fields = numbers([f"c{i}" for i in range(13)], bounds)
+    info = TableInfo("t", fields, Field("y", "integer", 4.0, 2.0), 200 if masked else len(x))
+
+    def program(s: pv.Session) -> Any:
+        table = s.table("t")
+        made = KNeighborsClassifier(classes=3, n_neighbors=5).fit(table)
+        return s.reveal(made.predict(table), to="all", name="classes", reason="test")
+
+    found = pv.simulate(program, inputs={"a": table_inputs(info, x, y)}, tables={"t": info}).output
+    assert (found[: len(x)] == PlainClassifier(5).fit(x / bounds, y).predict(x / bounds)).all()
+
+
+def test_bounds_that_leave_no_digits_are_refused() -> None:
+    x = np.random.default_rng(2).normal(size=(30, 2))
+    info = TableInfo("t", numbers(["a", "b"], [2.0**22] * 2), Field("y", "number", 4.0, 2.0), 30)
+
+    def program(s: pv.Session) -> Any:
+        made = KNeighborsRegressor(n_neighbors=2).fit(s.table("t"))
+        return s.reveal(made.predict(s.table("t")), to="all", name="means", reason="test")
+
+    with pytest.raises(RangeViolated, match="distances have no digits: state smaller bounds"):
+        pv.simulate(program, inputs={"a": table_inputs(info, x, np.ones(30))}, tables={"t": info})

@@ -6,14 +6,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_diabetes
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.linear_model import LogisticRegression as PlainLogistic
 from sklearn.linear_model import Ridge as PlainRidge
 from sklearn.metrics import r2_score
+from sklearn.model_selection import KFold as PlainFold
+from sklearn.model_selection import cross_val_score as plain_cross_val_score
 
 import privity as pv
 from privity.errors import ShapeError, UsageError
 from privity.ml.least_squares import Ridge
 from privity.ml.metrics import mean_squared_error
+from privity.ml.multinomial import MultinomialLogisticRegression as Softmax
 from privity.ml.selection import GridSearchCV, KFold, StratifiedKFold, cross_val_score, train_test_split
 from privity.session import Session
 from privity.table import Field, TableInfo, numbers, table_inputs
@@ -234,3 +238,22 @@ def test_a_table_is_split_like_arrays() -> None:
             lambda s: cross_val_score(Ridge(), s.table("t"), scoring="r2", cv=KFold(3, secret=True)),
             inputs={"bank": table_inputs(info, X, label)}, tables={"t": info},
         )  # fmt: skip
+
+
+def test_scores_of_classes_are_for_classes_and_log_loss_for_several() -> None:
+    data = load_iris()
+    order = np.random.default_rng(0).permutation(150)
+    x, y = ((data.data - data.data.mean(0)) / data.data.std(0))[order], data.target[order]
+
+    def scores(estimator: Any, scoring: str) -> Any:
+        def program(s: Session) -> Any:
+            given = s.secret("x", "o"), s.secret("y", "o")
+            found = cross_val_score(estimator, *given, cv=KFold(2, shuffle=False), scoring=scoring)
+            return found.open(to="all", name="scores", reason="test")
+
+        return pv.simulate(program, inputs={"o": {"x": x, "y": y}}).output
+
+    with pytest.raises(UsageError, match="Ridge predicts numbers; take one of neg_mean_absolute_error"):
+        scores(Ridge(), "accuracy")
+    want = plain_cross_val_score(PlainLogistic(tol=1e-9), x, y, cv=PlainFold(2), scoring="neg_log_loss")
+    np.testing.assert_allclose(scores(Softmax(3, alpha=1 / 75), "neg_log_loss"), want, atol=1e-4)

@@ -207,6 +207,7 @@ def public_arguments() -> set[tuple[str, str]]:
 
 INSIDE = {  # shared by functions that are listed
     "rows_of", "truth_of", "class_factors", "Classifier", "Regressor", "tree_rows", "points_of", "row_weights",
+    "counted_weights",
     "binary", "cells", "curve_of", "ones", "pairs_in_order", "varying", "learn_bins", "guard_low", "with_intercept",
     "as_flags", "class_sums", "Objective", "Logistic", "LogLink", "Softmax", "SquaredError", "centred",
     "counted", "booleans", "normalised", "of_weight", "ColumnUnits",

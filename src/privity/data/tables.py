@@ -35,6 +35,7 @@ Parsed = tuple[npt.NDArray[np.float64], tuple[tuple[str, ...], ...]]
 
 _LARGEST_WHOLE = 1 << WHOLE_BITS
 _LONGEST_QUOTE = 40
+_SURE = 15  # digits of which float64 loses none
 _MOST_LISTED = 8
 _NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*", re.ASCII)
 
@@ -332,6 +333,8 @@ def _fast_column(column: Column, cells: Sequence[str], gaps: Sequence[str]) -> n
     whole = column.kind == "number" or not np.any(found != np.rint(found))
     # at 2^53 float64 no longer says whether the cell is one more
     whole = whole and not (column.kind == "integer" and np.any(np.abs(found) >= _LARGEST_WHOLE))
+    # of more digits than float64 has, a fraction may be lost
+    whole = whole and not (column.kind != "number" and any(len(cell) > _SURE and "." in cell for cell in cells))
     if not fits or not whole or (column.kind == "binary" and np.any(found < 0)):
         return None
     values = np.full(len(empty), math.nan)
@@ -356,14 +359,22 @@ def _check_cell(column: Column, cell: str, gaps: Sequence[str]) -> tuple[str | N
         return _expected(column), math.nan
     value = float(cell)
     if column.kind == "binary":
-        return (None if value in (0.0, 1.0) else _expected(column)), value
+        return (None if value in (0.0, 1.0) and not _fraction(text) else _expected(column)), value
     if abs(value) > column.bound:
         return f"a magnitude of at most {column.bound:.17g} (the column's public bound)", value
-    if column.kind == "integer" and not value.is_integer():
+    if column.kind == "integer" and (not value.is_integer() or _fraction(text)):
         return _expected(column), value
     if column.kind == "integer" and abs(value) >= _LARGEST_WHOLE and abs(Decimal(text)) > _LARGEST_WHOLE:
         return f"a whole number of at most 2^{WHOLE_BITS} (larger ones have no exact float64)", value
     return None, value
+
+
+def _fraction(text: str) -> bool:
+    """Whether a number's text has a fraction that float64 does not see: 30.00000000000000001."""
+    if len(text) <= _SURE or "." not in text:
+        return False
+    number = Decimal(text)
+    return number.copy_abs() < _LARGEST_WHOLE and number != number.to_integral_value()
 
 
 def _expected(column: Column) -> str:

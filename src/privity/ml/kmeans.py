@@ -19,7 +19,7 @@ from ..types import RANGE_BITS
 from .columns import as_learnt
 from .estimator import Estimator, rows_of, whole_numbers
 from .information import lifted
-from .points import Points, distance_power, near, same_columns
+from .points import Points, distance_power, near, refuse_unresolved, same_columns
 
 STARTS = ("k-means++", "random")
 _DRAW_BITS = 20  # of the random number that picks a row
@@ -78,6 +78,7 @@ class KMeans(Estimator):
                 f"KMeans: expected at most as many clusters as rows, {rows.x.shape[0]}, got {self.n_clusters}"
             )
         context, (n, d), k = rows._context, rows.x.shape, self.n_clusters
+        refuse_unresolved("KMeans", given, rows)
         centres = self._starts(rows)
         starts = centres.shape[0] // k
         ones = context.constant(np.ones((n, 1))) if rows.weight is None else rows.weight.reshape((n, 1))

@@ -19,7 +19,7 @@ from .columns import as_learnt
 from .design import whole_target
 from .estimator import Estimator, rows_of
 from .information import lifted
-from .points import distance_power, near, same_columns
+from .points import distance_power, near, refuse_unresolved, same_columns
 
 _AT_ONCE = 1 << 20  # distances in memory at a time
 
@@ -56,6 +56,7 @@ class Neighbors(Estimator):
         (n, d), context, target = given.x.shape, given._context, rows.y
         if self.n_neighbors > n:
             raise ShapeError(f"{what}: expected at most as many neighbours as rows, {n}, got {self.n_neighbors}")
+        refuse_unresolved(what, rows, given)
         assert target is not None
         if target.ndim != 1:
             raise ShapeError(f"{what}: expected y of shape (n,), got {target.shape}")

@@ -14,7 +14,7 @@ from ...functions import clip, concatenate, log, matmul, one_hot, stack
 from ...functions.nullable import listwise
 from ...functions.ratio import ratio
 from ..parameters import arguments
-from .sample import binary, check_rows, probability, row_weights, weighted_share, weighted_sum
+from .sample import binary, check_rows, counted_weights, probability, row_weights, weighted_share, weighted_sum
 
 
 @arguments
@@ -45,15 +45,23 @@ def accuracy_score(
 def log_loss(
     y_true: SecureArray, y_proba: SecureArray, *, valid: SecureArray | None = None, sample_weight: Any = None
 ) -> SecureArray:
-    """Mean of -log of the probability given to the true class; ``y_proba`` (n,): probability of class 1. Secret scalar.
+    """Mean of -log of the probability given to the true class. Secret scalar.
 
+    ``y_proba``: (n,), the probability of class 1 for labels that are flags; or (n, k), those of k classes for labels
+    that are whole numbers from 0 to k - 1 (a label outside them counts as a probability of 0).
     Probabilities below one unit in the last place (2^-18) of the true class count as one unit, so a single row costs
     12.5 at most (scikit-learn: 36). Error: at most 2^-16. Rounds: a product, a logarithm (31) and a mean.
     """
-    check_rows("log_loss", y_true, y_proba)
+    several = isinstance(y_proba, SecureArray) and y_proba.ndim == 2 and y_proba.shape[1] > 1
+    check_rows("log_loss", y_true, y_proba[:, 0] if several else y_proba)
     weight = row_weights("log_loss", y_true, valid, sample_weight)
-    labels, p = binary("log_loss", y_true, "y_true", valid), probability(y_proba)
-    given = (1 - p + labels * (p * 2 - 1))._stated(1.0 + 2.0**-7)
+    p = probability(y_proba)
+    if several:
+        labels = one_hot(y_true.numeric(), p.shape[1])
+        given = (labels * p).sum(1)._stated(1.0 + 2.0**-7)
+    else:
+        labels = binary("log_loss", y_true, "y_true", valid)
+        given = (1 - p + labels * (p * 2 - 1))._stated(1.0 + 2.0**-7)
     loss = -log(clip(given, 2.0**-p.scale, 1.0))
     return weighted_share(loss._stated(min(loss.bound, 0.7 * p.scale + 1)), weight)
 
@@ -94,7 +102,7 @@ def confusion_matrix(
     check_rows("confusion_matrix", y_true, y_pred)
     if classes < 2:
         raise UsageError(f"confusion_matrix: expected classes >= 2, got {classes}")
-    weight = row_weights("confusion_matrix", y_true, valid, sample_weight)
+    weight = counted_weights("confusion_matrix", y_true, valid, sample_weight)
     sides = []
     for name, y in (("y_true", y_true), ("y_pred", y_pred)):
         if classes == 2:

@@ -12,7 +12,7 @@ from ...functions import arithmetic
 from ...functions.flags import as_flags, secret
 from ...functions.ratio import fitting_scale, mean, ratio, sums
 from ...functions.ratio import weighted_mean as mean_by_weights
-from ...ring import layout
+from ...ring import exact, layout
 from ...table import Table
 
 
@@ -37,6 +37,28 @@ def row_weights(what: str, y: SecureArray, valid: SecureArray | None, sample_wei
     Raises ShapeError, and UsageError for public weights that are negative or not finite. Secret ones are guarded:
     RangeViolated at the next opening if one is below 0.
     """
+    mask, weight = _checked(what, y, valid, sample_weight)
+    if weight is None:
+        return mask
+    if not isinstance(sample_weight, SecureArray):
+        weight = secure(y._context, _of_size_one(np.asarray(sample_weight)))
+    # Sums of weights are multiplied with each other: both must fit together.
+    return _masked(weight, mask, fitting_scale(weight.bound * y.shape[0], weight.scale, 30))
+
+
+def counted_weights(what: str, y: SecureArray, valid: SecureArray | None, sample_weight: Any) -> SecureArray | None:
+    """The same where weights are only added up, and their size is part of the result: no more bits are cut than sums
+    over the rows have no room for."""
+    mask, weight = _checked(what, y, valid, sample_weight)
+    if weight is None:
+        return mask
+    return _masked(weight, mask, fitting_scale(weight.bound * y.shape[0], weight.scale))
+
+
+def _checked(
+    what: str, y: SecureArray, valid: SecureArray | None, sample_weight: Any
+) -> tuple[SecureArray | None, SecureArray | None]:
+    """(flags of the rows that count, their weights), None where there are none."""
     n = y.shape[0]
     for name, given in (("valid", valid), ("sample_weight", sample_weight)):
         if isinstance(given, Table):
@@ -45,18 +67,28 @@ def row_weights(what: str, y: SecureArray, valid: SecureArray | None, sample_wei
             raise ShapeError(f"{what}: expected {name} of shape ({n},) like the labels, got {_shape(given)}")
     mask = None if valid is None else as_flags(valid, f"{what}: valid")
     if sample_weight is None:
-        return mask
+        return mask, None
     if isinstance(sample_weight, SecureArray):
         weight = sample_weight.numeric()
         hint = f"{what}: sample_weight is at least 0: correct the weights"
         weight._context.guard((weight < 0)._ring_share().map(layout.total(None, False)), hint)
-    else:
-        public = np.asarray(sample_weight)
-        if public.dtype.kind not in "biuf" or not np.isfinite(public).all() or (public < 0).any():
-            raise UsageError(f"{what}: expected sample_weight of finite numbers of at least 0")
-        weight = secure(y._context, public)
-    # Sums of weights are multiplied with each other: both must fit together.
-    scale = fitting_scale(weight.bound * n, weight.scale, 30)
+        return mask, weight
+    public = np.asarray(sample_weight)
+    if public.dtype.kind not in "biuf" or not np.isfinite(public).all() or (public < 0).any():
+        raise UsageError(f"{what}: expected sample_weight of finite numbers of at least 0")
+    return mask, secure(y._context, public)
+
+
+def _of_size_one(public: np.ndarray) -> np.ndarray:
+    """Public weights times a power of two that brings the largest to at most 1, unless they are small whole numbers:
+    weights of any size keep their digits."""
+    most = float(public.max(initial=0))
+    if most == 0 or (most * public.size < 2.0**30 and bool((public == np.rint(public)).all())):
+        return public
+    return np.ldexp(public.astype(np.float64), -exact.log2_ceil(most))
+
+
+def _masked(weight: SecureArray, mask: SecureArray | None, scale: int) -> SecureArray:
     weight = weight if scale == weight.scale else arithmetic.rescale(weight, scale)
     return weight if mask is None else (weight * mask)._stated(weight.bound)
 

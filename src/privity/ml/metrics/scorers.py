@@ -57,6 +57,9 @@ def scorer_of(scoring: str | Scorer | None) -> Scorer:
     ) -> SecureArray:
         metric = {**_CLASSES, **_PROBABILITIES, **_SCORES, **_NUMBERS}[name]
         guess = _answers(estimator, x, name)
+        if name in _CLASSES and guess.kind == "fixed":
+            numbers = ", ".join(sorted(_NUMBERS))
+            raise UsageError(f"scoring={name!r}: {type(estimator).__name__} predicts numbers; take one of {numbers}")
         value: SecureArray = metric(y, guess, valid=valid, sample_weight=sample_weight)
         return -value if name.startswith("neg_") else value
 
@@ -78,7 +81,7 @@ def _answers(estimator: Any, x: Any, name: str) -> SecureArray:
     """What the metric needs of the estimator."""
     if name in _PROBABILITIES:
         guess: SecureArray = estimator.predict_proba(x)
-        return guess[:, 1] if guess.ndim == 2 else guess
+        return guess[:, 1] if guess.ndim == 2 and guess.shape[1] == 2 else guess
     if name in _SCORES:
         if hasattr(estimator, "decision_function"):
             return estimator.decision_function(x)  # type: ignore[no-any-return]
