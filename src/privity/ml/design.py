@@ -22,6 +22,7 @@ from ..ring import exact, layout
 from ..types import RANGE_BITS
 from .estimator import Rows
 from .information import lifted
+from .weights import guard_weights
 
 MEAN_SQUARE = 4.0
 """Largest weighted mean square of a column, guarded: standardised columns have 1."""
@@ -133,7 +134,7 @@ def design_of(
         x = x._stated(float(feature_bound))
     raw = rows.weight
     if raw is not None and raw.bound > 0:
-        context.guard((raw < 0).numeric().sum()._ring_share(), f"{what}: weights of at least 0")
+        guard_weights(what, raw, rows.valid)
     if raw is not None:
         raw = _over(raw, raw.bound)[0]
     if rows.valid is not None:

@@ -31,7 +31,7 @@ from .constant import varying
 from .estimator import Rows, with_intercept
 from .guards import Guards
 from .information import LEAST, Information, lifted, matrix_scale
-from .weights import Unit, evened
+from .weights import Unit, evened, guard_weights
 
 _FEWEST_BITS = 4  # of factors whose products are summed over the rows: their rounding averages out
 _FEWEST_LEFT = 10  # of columns beside columns times the Hessian's weights
@@ -84,7 +84,7 @@ class Predictors:
         shift = exact.log2_ceil(n) if n > 1 else 0
         weight = rows.weight
         if weight is not None:
-            context.guard((weight < 0).numeric().sum()._ring_share(), f"{what}: sample_weight is at least 0")
+            guard_weights(what, weight, rows.valid)
         counted = weight if rows.valid is None else rows.valid if weight is None else weight * rows.valid
         total: float | SecureArray = n / 2.0**shift
         if counted is not None:
