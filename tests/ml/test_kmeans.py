@@ -137,7 +137,7 @@ def test_wrong_rows_are_refused() -> None:
             KMeans(1, init="random").fit(x).predict(x[:, :1])
 
     pv.simulate(program, protocol=InsecurePlain(), parties=1)
-    with pytest.raises(RangeViolated, match="weights of at least 0"):
+    with pytest.raises(RangeViolated, match="KMeans: sample_weight is at least 0"):
         fitted(KMeans(2, max_iter=1), IRIS, ("sample_weight",), sample_weight=pv.Input(-np.ones(150), bound=2.0))
 
 

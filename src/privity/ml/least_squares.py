@@ -85,7 +85,7 @@ class LeastSquares(LinearModel, Regressor):
                 given, Normal(target.values.reshape((-1,)), 4 * target.size), None, alpha=0.0, steps=_STEPS,
                 coefficient_bound=self.coefficient_bound,
                 strengths=self._strengths(columns, given.shift) if alpha else None,
-                kept=self._with_one(columns.varies(), 1), roots=self._roots(columns, given.shift) if known else None,
+                kept=self._with_one(columns.varies(), 1) if given.given is None else given.varying(rows.x), roots=self._roots(columns, given.shift) if known else None,
             )  # fmt: skip
             self._learn(what, given, found, columns, target)
         return self

@@ -60,6 +60,8 @@ class Predictors:
     valid: SecureArray | None = None
     load: float = 1.0
     unit: Unit | None = None
+    given: SecureArray | None = None
+    """Sample weights, 0 in padding, where there are some."""
     norm: float | None = None
     """What the root of the sum of squares of a column, or of a target, cannot pass; None: only bounds are known."""
 
@@ -102,7 +104,8 @@ class Predictors:
             both = weight if factor is None else factor if weight is None else weight * factor
         weighted = x if both is None else x.multiply(both.reshape((-1, 1)), scale=x.scale)
         names = (*rows.names, "intercept") if intercept else rows.names
-        return cls(x, weighted, applied, total, shift, intercept, names, rows.valid, load, unit)
+        given = None if weight is None else counted
+        return cls(x, weighted, applied, total, shift, intercept, names, rows.valid, load, unit, given)
 
     def mean(self, values: SecureArray, scale: int = 24) -> SecureArray:
         """Sum over the rows of weight * values (n,) or (n, k), padding left out, over 2^shift."""
@@ -122,10 +125,15 @@ class Predictors:
     def columns(self) -> int:
         return self.x.shape[1]
 
-    def varying(self) -> SecureArray:
-        """1 for columns that vary (without an intercept: that are not 0 throughout), and for the intercept; (d,)."""
-        features = self.x[:, :-1] if self.intercept else self.x
-        found = varying(features, self.valid, self.intercept)
+    def varying(self, x: SecureArray | None = None) -> SecureArray:
+        """1 for columns that vary (without an intercept: that are not 0 throughout), and for the intercept; (d,).
+
+        Rows of weight 0 are not looked at: with weights a comparison a row, about 100 bytes per party. ``x`` (n, k):
+        the columns as they were given, None: those of the design.
+        """
+        features = x if x is not None else self.x[:, :-1] if self.intercept else self.x
+        among = None if self.given is None else (self.given > 0).numeric()
+        found = varying(features, self.valid, self.intercept, among)
         return concatenate([found, self.x._context.constant(np.ones(1, np.int64))]) if self.intercept else found
 
     def slopes(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
