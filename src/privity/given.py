@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,17 @@ def shown(value: Any) -> str:
     """At most a line of it; what is secret shows its shape."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+_LISTED = 20  # names of columns in a message
+
+
+def one_column(names: Sequence[str]) -> str:
+    """For a guard that does not tell which of the columns it was: "one of the columns age, income"."""
+    if len(names) == 1:
+        return f"the column {names[0]}"
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return f"one of the columns {', '.join(names[:_LISTED])}{more}"
 
 
 _LARGEST = 2.0**1000

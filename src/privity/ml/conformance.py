@@ -128,7 +128,8 @@ def check_estimator(
     ``target``: kind of target (see ``sample``), None: by the estimator's name; "none": ``fit`` learns from x alone.
     ``columns``: "counts" or "codes" for whole numbers (see ``samples``). ``tolerance``: on what is learnt, in
     units of the largest element or 1. ``alike``: "rows that count" for a model that knows a table's padding and so
-    answers otherwise there than for an array, which means nothing. ``skip``: names of checks that do not apply; say why where you skip one. A
+    answers otherwise there than for an array, which means nothing. ``skip``: names of checks that do not apply; say
+    why where you skip one. A
     ``fit`` without ``sample_weight`` is not checked for weights. Raises AssertionError, and UsageError for an unknown
     name.
     """
