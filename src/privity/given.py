@@ -61,12 +61,15 @@ def shown(value: Any) -> str:
 _LISTED = 20  # names of columns in a message
 
 
+def the_columns(names: Sequence[str]) -> str:
+    """For messages: "the columns age, income", or "the column age"; of many the first twenty."""
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return f"the column{'s' if len(names) > 1 else ''} {', '.join(names[:_LISTED])}{more}"
+
+
 def one_column(names: Sequence[str]) -> str:
     """For a guard that does not tell which of the columns it was: "one of the columns age, income"."""
-    if len(names) == 1:
-        return f"the column {names[0]}"
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return f"one of the columns {', '.join(names[:_LISTED])}{more}"
+    return ("one of " if len(names) > 1 else "") + the_columns(names)
 
 
 _LARGEST = 2.0**1000

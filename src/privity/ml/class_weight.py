@@ -86,7 +86,7 @@ def _guard_counted(
     counted = found if weight is None else (found * weight.numeric())._stated(weight.bound)
     guard_some(
         counted, valid,
-        f"{what}: class_weight gives the weight 0 to the classes of all rows that count; give them one above 0",
+        f"{what}: some row that counts is of a class whose class_weight is above 0; raise that of those that occur",
     )  # fmt: skip
 
 

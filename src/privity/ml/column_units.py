@@ -9,7 +9,7 @@ from ..array import SecureArray
 from ..functions import max as highest
 from ..functions import minimum
 from ..functions.spread import guard_within
-from ..given import one_column
+from ..given import one_column, the_columns
 from ..mpc import spread as sums
 from ..ring import exact, layout
 from ..types import RANGE_BITS
@@ -67,8 +67,8 @@ class ColumnUnits:
         moved = moved if valid is None else (moved * valid.reshape((-1, 1)))._stated(reach)
         unit = self.unit.rescaled(fine)
         hint = (
-            f"{what}: {one_column(names)} lies more than 2^{_FAR} deviations from its mean in fit in some row: leave "
-            "such rows out, or cut them with Clip"
+            f"{what}: values of {the_columns(names)} lie within 2^{_FAR} deviations of their mean in fit; leave out rows "
+            "further away, or cut them with Clip"
         )
         guard_within(moved, unit, _FAR, self.varies, hint)
         wide, bits = layout.broadcast(moved.shape), context.fraction_bits

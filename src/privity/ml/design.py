@@ -19,7 +19,7 @@ from ..errors import RangeViolated, ShapeError, UsageError
 from ..functions import concatenate, reciprocal, stack
 from ..functions.flags import as_flags
 from ..functions.select import outside_count
-from ..given import one_column
+from ..given import the_columns
 from ..ring import exact, layout
 from ..types import RANGE_BITS
 from .estimator import Rows
@@ -230,7 +230,7 @@ def _checked_columns(
     flip, proto = layout.transpose(None), context.protocol
     left, right = (proto.concatenate([side[i]._ring_share().map(flip) for side in sides], 0) for i in (0, 1))
     sums = SecureArray(context, proto.dot(left, right), 2 * scale, exact.exp2(most))
-    hint = f"{what}: {one_column(names)} has a mean square above {limit:g}; standardise it"
+    hint = f"{what}: {the_columns(names)} have mean squares of at most {limit:g}; standardise them"
     context.guard((sums > limits).numeric().sum()._ring_share(), hint)
     return x._stated(min(x.bound, _largest(limit if weight is None else plain, n)))
 

@@ -16,7 +16,7 @@ import numpy as np
 from ..array import SecureArray
 from ..errors import ShapeError
 from ..functions import concatenate, rsqrt, sqrt
-from ..given import one_column
+from ..given import the_columns
 from ..mpc import roots as real_roots
 from ..mpc.shares import Share
 from ..ring import exact, layout
@@ -189,8 +189,8 @@ class Information:
             return own.ask()
         most = _INFLATION / self._least
         hint = (
-            f"{what}: {one_column(names)} follows from the others (variance inflation above {most:,.0f}): drop one of "
-            "those that go together, or set a penalty where there is one"
+            f"{what}: {the_columns(names)} do not follow from each other (variance inflation at most {most:,.0f}); drop "
+            "one of those that do, or set a penalty where there is one"
         )
         proto, n = self._context.protocol, self.size
         share = proto.matmul(self._unit, self._inverse, _UNIT + self._inverse_scale - 20)
@@ -205,7 +205,10 @@ class Information:
             hint,
         )  # fmt: skip
         if self._lost is not None:
-            hint = f"{what}: {one_column(names)} varies too little to be resolved: standardise the columns, or drop it"
+            hint = (
+                f"{what}: {the_columns(names)} vary enough to be resolved, or not at all; standardise them, or drop one "
+                "that hardly varies"
+            )
             self._context.guard(self._lost._ring_share(), hint)
 
     # -- inside --------------------------------------------------------------------------------------------------

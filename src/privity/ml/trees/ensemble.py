@@ -52,7 +52,7 @@ class Forest(Estimator):
         whole = weight.scale == 0
         if weighted:
             total = weight.sum()
-            hint = f"{type(self).__name__}: no row counts: valid marks none, or all of its rows weigh 0"
+            hint = f"{type(self).__name__}: some row counts: it is valid and has a weight above 0"
             context.guard((total < (1.0 if whole else _LIGHT)).numeric()._ring_share(), hint)
         values = targets * weight if weighted and whole else targets
         if weighted and not whole:
