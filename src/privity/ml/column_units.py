@@ -67,8 +67,8 @@ class ColumnUnits:
         moved = moved if valid is None else (moved * valid.reshape((-1, 1)))._stated(reach)
         unit = self.unit.rescaled(fine)
         hint = (
-            f"{what}: values of {the_columns(names)} lie within 2^{_FAR} deviations of their mean in fit; leave out rows "
-            "further away, or cut them with Clip"
+            f"{what}: values of {the_columns(names)} lie within 2^{_FAR} deviations of their mean in fit; leave out "
+            "rows further away, or cut them with Clip"
         )
         guard_within(moved, unit, _FAR, self.varies, hint)
         wide, bits = layout.broadcast(moved.shape), context.fraction_bits

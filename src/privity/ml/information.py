@@ -189,8 +189,8 @@ class Information:
             return own.ask()
         most = _INFLATION / self._least
         hint = (
-            f"{what}: {the_columns(names)} do not follow from each other (variance inflation at most {most:,.0f}); drop "
-            "one of those that do, or set a penalty where there is one"
+            f"{what}: {the_columns(names)} do not follow from each other (variance inflation at most {most:,.0f}); "
+            "drop one of those that do, or set a penalty where there is one"
         )
         proto, n = self._context.protocol, self.size
         share = proto.matmul(self._unit, self._inverse, _UNIT + self._inverse_scale - 20)
@@ -206,8 +206,8 @@ class Information:
         )  # fmt: skip
         if self._lost is not None:
             hint = (
-                f"{what}: {the_columns(names)} vary enough to be resolved, or not at all; standardise them, or drop one "
-                "that hardly varies"
+                f"{what}: {the_columns(names)} vary enough to be resolved, or not at all; standardise them, or drop "
+                "one that hardly varies"
             )
             self._context.guard(self._lost._ring_share(), hint)
 
