@@ -272,11 +272,10 @@ def _tree(name: str, classes: bool) -> None:
             seen = cells(y, label.unit)
         words: dict[str, Any] = {"n_estimators": 4} if forest else {}
         plain = getattr(ensemble if forest else tree, name)(max_depth=3, random_state=0, **words).fit(f.seen, seen)
-        words |= {"classes": m} if classes else {}
 
         def program(s: Any, v: Any) -> Any:
             t = s.table("t")
-            model = getattr(ml, name)(max_depth=3, **words).fit(t)
+            model = getattr(ml, name)(**({"classes": m} if classes else {}), max_depth=3, **words).fit(t)
             return model.predict_proba(t) if classes else model.predict(t)
 
         def loss(p: Any) -> float:

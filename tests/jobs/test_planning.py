@@ -98,29 +98,19 @@ def test_what_only_a_run_knows_is_left_to_it() -> None:
         check(lambda program=program: program, "total")  # type: ignore[misc]
 
 
-def test_a_plan_takes_no_longer_than_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the clock of its own thread, which stands still while others run; here it is counted instead."""
-    seconds = iter(range(1_000_000))
-    monkeypatch.setattr(planning.time, "thread_time", lambda: float(next(seconds)))
-    done = 0
-
-    def program(s: pv.Session) -> Any:
-        nonlocal done
-        x = s.secret("x", "bank")
-        for _ in range(10_000):
-            x = (x * 0.5)._stated(1000.0)
-            done += 1
-        opening(s, x, "not listed")
-
-    check(lambda: program)
-    assert done <= 256
-
-
-def test_a_long_run_does_not_wait_long_for_its_plan(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long it is estimated to take: a tenth of a night would be an hour."""
+@pytest.mark.parametrize(
+    ("tick_s", "share", "least", "most"),
+    [
+        pytest.param(1.0, planning.SHARE, 0, 257, id="a share of what the run takes"),
+        pytest.param(0.5, 1e9, 256, 4096, id="a tenth of a night would be an hour"),
+    ],
+)
+def test_a_plan_takes_no_longer_than_its_share_and_seconds(
+    tick_s: float, share: float, least: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ticks = iter(range(1_000_000))
-    monkeypatch.setattr(planning.time, "thread_time", lambda: 0.5 * next(ticks))
-    monkeypatch.setattr(planning, "SHARE", 1e9)
+    monkeypatch.setattr(planning.time, "thread_time", lambda: tick_s * next(ticks))
+    monkeypatch.setattr(planning, "SHARE", share)
     done = 0
 
     def program(s: pv.Session) -> Any:
@@ -132,7 +122,7 @@ def test_a_long_run_does_not_wait_long_for_its_plan(monkeypatch: pytest.MonkeyPa
         opening(s, x, "not listed")
 
     check(lambda: program)
-    assert 256 < done < 4096
+    assert least < done < most
 
 
 def test_nothing_that_a_program_keeps_or_prints_in_a_plan_is_seen(

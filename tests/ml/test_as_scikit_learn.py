@@ -125,7 +125,7 @@ def test_public_and_flat_arrays_are_refused_by_name() -> None:
             model.predict(x[:, 0])
         with pytest.raises(UsageError, match=r"LinearSVC: y: expected a secret array, got ndarray; session.constant"):
             LinearSVC().fit(x, Y)
-        with pytest.raises(UsageError, match=r"accuracy_score: .* got ndarray; session.constant\(values\) makes one"):
+        with pytest.raises(UsageError, match=r"accuracy_score: y_true: expected a secret array \(session.constant"):
             metrics.accuracy_score(Y, y)
         with pytest.raises(UsageError, match="no target; give y="):
             model.score(x)

@@ -180,8 +180,8 @@ def programs() -> Iterator[tuple[str, Callable[[Any], Any], dict[str, Any]]]:
 def steps() -> Iterator[tuple[str, Callable[[Any], Any], dict[str, Any]]]:
     """Preprocessing, on a table with a category and empty cells."""
     fields = (
-        Field("a", "number", 3.7, 3.7, missing=True),
-        Field("b", "number", 41.3, 41.3, missing=True),
+        Field("a", "number", 4.0, 3.7, missing=True),
+        Field("b", "number", 64.0, 41.3, missing=True),
         Field("c", "category", 1.0, 2.0, ("x", "y", "z")),
     )
     info = TableInfo("t", fields, Field("label", "binary"), 12)

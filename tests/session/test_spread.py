@@ -241,7 +241,8 @@ def test_owners_sums_are_exact_for_many_rows_and_cost_nothing_a_row() -> None:
         made = pv.simulate(program, inputs=inputs, tables={"t": t})
         units = np.array([2.0**24, 2.0**24, 1.0])
         assert np.all(np.abs(made.output[0] * units - x.mean(0)) <= units * 2.0**-31)
-        assert np.allclose(made.output[1], units / x.std(0), rtol=2.0**-14)
+        shared = np.round(x / units * 2.0**30) * units * 2.0**-30  # a deviation of 3 is 192 steps
+        assert np.allclose(made.output[1], units / shared.std(0), rtol=2.0**-14)
         sent[rows] = sum(made.payload_sent.values())
         assert made.rounds < 90
     assert sent[70_000] < 1.3 * sent[500]  # columns cost, rows do not

@@ -43,7 +43,8 @@ class Estimator:
     @classmethod
     def parameter_names(cls) -> tuple[str, ...]:
         """The constructor's arguments, in its order."""
-        return tuple(name for name in inspect.signature(cls.__init__).parameters if name != "self")
+        own = inspect.signature(cls.__init__).parameters.values()
+        return tuple(p.name for p in own if p.name != "self" and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Constructor arguments as they are now. ``deep`` is accepted for scikit-learn's tools."""

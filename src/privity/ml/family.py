@@ -18,6 +18,7 @@ from .newton import Family
 
 _LOSS_BITS = 28
 _PEARSON = "Pearson's residuals: y of a row is far above its prediction; raise ratio_bound, or leave such rows out"
+_FAR_BELOW = 8.0  # log of the mean over a mean of counts that is told from 0: its weight in the information is felt
 
 
 @final
@@ -178,7 +179,7 @@ class NegativeBinomial(LogLink):
 
     @property
     def lowest(self) -> float:
-        return exact.ln(self.ratio)
+        return max(exact.ln(self.ratio), _FAR_BELOW)
 
     def _mixed(self, x: SecureArray) -> SecureArray:
         """(1 + dispersion x) / (1 + dispersion), between x and 1."""
@@ -187,7 +188,7 @@ class NegativeBinomial(LogLink):
 
     def evaluate(self, linear: SecureArray) -> tuple[SecureArray, SecureArray | None]:
         mu = exp(self.predictor(linear))._stated(self.ratio * 1.001)
-        t = reciprocal(self._mixed(mu), at_most=self.ratio * 1.01, scale=20)
+        t = reciprocal(self._mixed(mu), at_most=exact.exp(self.lowest) * 1.01, scale=20)
         both = stack([mu - self.y, mu]).multiply(t, scale=20)
         return both[0], both[1]
 

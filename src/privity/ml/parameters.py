@@ -177,15 +177,15 @@ def check_parameters(estimator: Any) -> None:
     of a size from 2^-200 to 2^60, whole numbers up to 2^16 (numbers of rows: 2^31), names, True or False. Others are
     left to the estimator."""
     wrong = []
-    for name, parameter in inspect.signature(type(estimator).__init__).parameters.items():
-        kinds = str(parameter.annotation).split(" | ")
+    parameters = inspect.signature(type(estimator).__init__).parameters
+    for name in estimator.parameter_names():
+        value, kinds = getattr(estimator, name), str(parameters[name].annotation).split(" | ")
         most = _MORE.get(name, MOST)
-        if name != "self" and _larger(getattr(estimator, name), kinds, most):
-            wrong.append(f"{name} to be at most {most:,}, got {_shown(getattr(estimator, name))}")
+        if _larger(value, kinds, most):
+            wrong.append(f"{name} to be at most {most:,}, got {_shown(value)}")
             continue
-        if name == "self" or not all(kind in _KINDS or _words(kind) for kind in kinds):
+        if not all(kind in _KINDS or _words(kind) for kind in kinds):
             continue
-        value = getattr(estimator, name)
         if not any(_fits(value, kind) for kind in kinds):
             expected = " or ".join(_KINDS.get(kind) or " or ".join(map(repr, _words(kind))) for kind in kinds)
             wrong.append(f"{name} to be {expected}, got {_shown(value)}")

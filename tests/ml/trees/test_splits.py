@@ -179,7 +179,7 @@ def test_splits_by_impurity_are_the_best_ones(name: str, least: int) -> None:
         model = DecisionTreeClassifier(k, max_depth=4, max_bins=BINS, min_samples_leaf=least)
         if least > 1:
             model = RandomForestClassifier(
-                2, classes=k, max_depth=4, max_bins=BINS, max_features=None, min_samples_leaf=least
+                classes=k, n_estimators=2, max_depth=4, max_bins=BINS, max_features=None, min_samples_leaf=least
             )
             times = model._times(n, slice(0, 2))
 
