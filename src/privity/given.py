@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,20 @@ def shown(value: Any) -> str:
     """At most a line of it; what is secret shows its shape."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+_LISTED = 20  # names of columns in a message
+
+
+def the_columns(names: Sequence[str]) -> str:
+    """For messages: "the columns age, income", or "the column age"; of many the first twenty."""
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return f"the column{'s' if len(names) > 1 else ''} {', '.join(names[:_LISTED])}{more}"
+
+
+def one_column(names: Sequence[str]) -> str:
+    """For a guard that does not tell which of the columns it was: "one of the columns age, income"."""
+    return ("one of " if len(names) > 1 else "") + the_columns(names)
 
 
 _LARGEST = 2.0**1000

@@ -148,7 +148,7 @@ def least_eigenvalue(z: Any) -> float:
     return float(np.linalg.eigvalsh(np.corrcoef(some.T)).min()) if some.shape[1] > 1 else 1.0
 
 
-COLLINEAR = Limit("collinear", LINEAR)
+COLLINEAR = Limit("[Cc]ollinear", LINEAR)
 SEPARATED = Limit("apart|separat|one class|classes|loss", LINEAR)
 
 

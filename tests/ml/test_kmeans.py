@@ -49,6 +49,21 @@ def test_clusters_are_those_of_scikit_learn_from_the_same_start(name: str) -> No
     assert {line["name"] for line in run.opened} <= set(got) | {"range guard"}
 
 
+def test_centres_far_from_0_keep_their_digits() -> None:
+    """Means of columns 1,000 deviations from 0, by weights of any kind: within 2^-24 of themselves and 2 units."""
+    x = np.rint((IRIS[:, :2] + 1000.0) * 2.0**18) / 2.0**18
+    weight = np.rint(np.random.default_rng(1).uniform(0.2, 1.0, len(x)) * 2.0**18) / 2.0**18
+    start = x[[0, 60, 120]]
+
+    def program(s: pv.Session) -> Any:
+        made = KMeans(3, init=start, max_iter=3).fit(s.secret("x", "o"), sample_weight=s.secret("w", "o"))
+        return s.reveal(made.cluster_centers_, to="all", name="centres", reason="test")
+
+    got = pv.simulate(program, inputs={"o": {"x": pv.Input(x, 2048.0), "w": pv.Input(weight, 1.0)}}).output
+    best = Plain(3, init=start, n_init=1, tol=0, max_iter=3).fit(x, sample_weight=weight).cluster_centers_
+    assert np.abs(got - best).max() < 1000 * 2.0**-20 / 10
+
+
 @pytest.mark.parametrize("init", ["random", "k-means++"])
 @pytest.mark.parametrize("masked", [False, True])
 def test_own_starts_end_near_the_best_of_scikit_learn(init: str, masked: bool) -> None:
@@ -169,7 +184,7 @@ def test_wrong_rows_are_refused() -> None:
             KMeans(1, init="random").fit(x).predict(x[:, :1])
 
     pv.simulate(program, protocol=InsecurePlain(), parties=1)
-    with pytest.raises(RangeViolated, match="weights of at least 0"):
+    with pytest.raises(RangeViolated, match="KMeans: sample_weight is at least 0"):
         fitted(KMeans(2, max_iter=1), IRIS, ("sample_weight",), sample_weight=pv.Input(-np.ones(150), bound=2.0))
 
 

@@ -357,3 +357,52 @@ def test_log_loss_of_several_classes(weighted: bool) -> None:
     got = run(lambda v: metrics.log_loss(v["t"], v["p"], sample_weight=weight), given)
     seen = np.round(chance * 2**18) / 2**18
     assert abs(got - np.average(-np.log(seen[np.arange(200), truth]), weights=weight)) < 2.0**-16
+
+
+@pytest.mark.parametrize("score", [metrics.accuracy_score, metrics.roc_auc_score, metrics.mean_squared_error])
+def test_weights_that_are_all_0_are_refused(score: Any) -> None:
+    """Public ones before anything is sent; secret ones by a guard, also where only padding has weight."""
+    y, p = np.arange(12) % 2, np.linspace(0, 1, 12)
+    real = (np.arange(12) < 9).astype(np.int64)
+
+    def program(s: pv.Session, weight: Any, mask: bool) -> Any:
+        labels = s.secret("y", "o")
+        found = labels if score is metrics.accuracy_score else s.secret("p", "o")
+        valid = {"valid": s.secret("v", "o")} if mask else {}
+        given = weight if weight is not None else s.secret("w", "o")
+        return s.reveal(score(labels, found, sample_weight=given, **valid), to="all", name="score", reason="test")
+
+    def run(w: Any, weight: Any = None, mask: bool = False) -> float:
+        given = {"y": y, "p": pv.Input(p, 1.0), "v": real, "w": pv.Input(w, 2.0)}
+        return float(pv.simulate(lambda s: program(s, weight, mask), inputs={"o": given}).output)
+
+    with pytest.raises(UsageError, match=f"{score.__name__}: sample_weight is 0 in every row"):
+        run(np.ones(12), np.zeros(12))
+    says = f"{score.__name__}: sample_weight is above 0 in some row that counts"
+    for w, mask in ((np.zeros(12), False), (1.0 - real, True)):
+        with pytest.raises(RangeViolated, match=says):
+            run(w, mask=mask)
+    tiny = np.where(np.isin(np.arange(12), (2, 3)), 2.0**-18, 0.0)
+    assert np.isfinite(run(tiny))
+
+
+def test_an_average_by_weights_that_are_all_0_is_refused() -> None:
+    def run(w: Any, axis: int | None = None) -> Any:
+        def program(s: pv.Session) -> Any:
+            found = np.average(s.secret("x", "o"), axis=axis, weights=s.secret("w", "o"))
+            return s.reveal(found, to="all", name="average", reason="test")
+
+        return pv.simulate(program, inputs={"o": {"x": pv.Input(x, 8.0), "w": w}}).output
+
+    x = np.arange(6.0).reshape(3, 2)
+    w = np.array([[0.0, 2.0], [0.0, 1.0], [0.0, 1.0]])
+    assert abs(run(pv.Input(w, 2.0)) - np.average(x, weights=w)) < 1e-5
+    for weights, axis in ((pv.Input(w, 2.0), 0), (pv.Input(0 * w, 2.0), None), (np.zeros((3, 2), bool), None)):
+        with pytest.raises(RangeViolated, match="average: the weights of a mean are not all 0"):
+            run(weights, axis)
+
+    def public(s: pv.Session) -> None:
+        with pytest.raises(UsageError, match="average: the weights add up to 0"):
+            np.average(s.constant(x), weights=np.zeros((3, 2)))
+
+    pv.simulate(public)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 import privity as pv
 from privity.errors import RangeViolated, ShapeError, UsageError
 from privity.ml.naive_bayes import BernoulliNB, CategoricalNB, GaussianNB, MultinomialNB, NaiveBayes
+from privity.ml.saving import load, save
 from privity.mpc.plain import InsecurePlain
 from privity.table import Field, TableInfo, table_inputs
 
@@ -152,6 +154,47 @@ def test_columns_as_they_are_under_loose_bounds(name: str, loose: float) -> None
     assert np.array_equal(run.output[0], best.predict(x))
     assert np.abs(run.output[1] - best.predict_proba(x)).max() < 0.025
     assert (np.abs(run.output[2] - best.theta_) < 1e-4 * x.std(0)).all()
+
+
+def test_columns_without_digits_are_named() -> None:
+    """Under a bound loose by far too much, the guard names the columns and what to do."""
+    x, y = LOADED["wine"]
+    names = ("alcohol", "malic", "ash")
+    fields = tuple(Field(n, "number", 2.0**29, 2.0**29) for n in names)
+    info = TableInfo("wines", fields, Field("y", "integer", 1.0, 2.0), len(y))
+    with pytest.warns(UserWarning, match="its bound is"):
+        inputs = {"o": table_inputs(info, x[:, :3], y.astype(float))}
+    says = "GaussianNB: one of the columns alcohol, malic, ash: the values vary by less than 4 units"
+    with pytest.raises(RangeViolated, match=says):
+        pv.simulate(lambda s: GaussianNB(3).fit(s.table("wines")) and None, inputs=inputs, tables={"wines": info})
+
+
+def test_padding_of_a_table_does_not_count(tmp_path: Path) -> None:
+    """Columns 1,000 deviations from 0, in a table with padding: saved, loaded, and scored as in scikit-learn."""
+    x, y = LOADED["iris"]
+    x = x[:, :2] + 1000.0
+    fields = tuple(Field(n, "number", 2048.0, 2048.0) for n in ("a", "b"))
+    info = TableInfo("flowers", fields, Field("y", "integer", 1.0, 2.0), len(y) + 7)
+    shared = {"inputs": {"o": table_inputs(info, x, y.astype(float))}, "tables": {"flowers": info}, "store": tmp_path}
+    found: list[tuple[float, np.ndarray]] = []
+
+    def opened(s: pv.Session, model: GaussianNB) -> tuple[float, np.ndarray]:
+        table = s.table("flowers")
+        score = s.reveal(model.score(table), to="all", name="score", reason="test")
+        return score, s.reveal(model.predict_proba(table), to="all", name="p", reason="test")
+
+    def fit(s: pv.Session) -> tuple[float, np.ndarray]:
+        model = GaussianNB(3).fit(s.table("flowers"))
+        save(model, s, "bayes")
+        return opened(s, model)
+
+    found.append(pv.simulate(fit, **shared).output)
+    found.append(pv.simulate(lambda s: opened(s, load(s, "bayes")), **shared).output)
+    best = plain.GaussianNB(var_smoothing=1e-9).fit(x, y)
+    for score, p in found:
+        assert abs(score - best.score(x, y)) < 1e-3
+        assert np.abs(p[: len(y)] - best.predict_proba(x)).max() < 0.025
+    assert np.abs(found[0][1] - found[1][1]).max() < 1e-4
 
 
 @pytest.mark.parametrize(

@@ -220,7 +220,7 @@ def test_the_inverse_of_correlated_columns_of_any_unit(width: int) -> None:
 
     def program(s: pv.Session) -> Any:
         information = Information(s.secret("matrix", "a"))
-        information.guard()
+        information.guard("Information", ["a", "b"])
         errors = information.standard_errors(1 / 2000)
         solution = information.solve(s.secret("gradient", "a"), 24, 64.0)
         return s.reveal(pv.stack([errors, solution]), to="all", name="x", reason="test")

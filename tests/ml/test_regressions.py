@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from scipy.stats import t as student
 from sklearn import linear_model as central
 from sklearn.datasets import load_diabetes
@@ -277,6 +278,59 @@ def test_log_linear_models_equal_scikit_learn(model: LogLinear, plain: Any) -> N
     assert np.abs(coef - np.append(plain.coef_, plain.intercept_)).max() < 1e-4
     assert d2 == pytest.approx(plain.score(x, y), abs=1e-4)
     assert np.abs(means / plain.predict(x) - 1).max() < 1e-3
+
+
+@pytest.mark.parametrize("loose", [1e4, 1e6])
+@pytest.mark.parametrize("model", LOG_LINEAR, ids=lambda m: type(m).__name__)
+def test_log_linear_models_under_loose_bounds_of_the_target(model: LogLinear, loose: float) -> None:
+    """Beside statsmodels, within what docs/models/linear.md states."""
+    x, y = diabetes()
+    x, y = x[:200, :4], np.round(y[:200] / 8)
+    families = {
+        PoissonRegressor: sm.families.Poisson(), GammaRegressor: sm.families.Gamma(sm.families.links.Log()),
+        TweedieRegressor: sm.families.Tweedie(sm.families.links.Log(), getattr(model, "power", 1.5)),
+        NegativeBinomialRegressor: sm.families.NegativeBinomial(alpha=getattr(model, "dispersion", 1.0)),
+    }  # fmt: skip
+    best = sm.GLM(y, np.column_stack([x, np.ones(len(y))]), family=families[type(model)]).fit(tol=1e-12)
+    given = Input(y.astype(np.int64) if not model.estimated else y, bound=float(np.ceil(y.max() * loose)))
+
+    def program(s: pv.Session) -> Any:
+        fitted = model.clone().fit(s.secret("x", "a"), s.secret("y", "a"))
+        return [
+            s.reveal(v, to="all", name=str(i), reason="test")
+            for i, v in enumerate((fitted.coefficients_, fitted.standard_errors_))
+        ]
+
+    coef, errors = pv.simulate(program, inputs={"a": {"x": Input(x, bound=8), "y": given}}, **PLAIN).output
+    assert np.abs((coef - best.params) / best.bse).max() < 2e-4
+    assert np.abs(errors / best.bse - 1).max() < 2e-5 + 2.0**-23 / best.bse.min()
+
+
+@pytest.mark.parametrize(
+    "model", [LinearRegression(), LinearRegression(fit_intercept=False), PoissonRegressor()], ids=repr
+)
+def test_a_column_that_is_constant_where_weights_are_above_0(model: Any) -> None:
+    """Its coefficient is 0, as that of a constant column, and the others are those without it."""
+    x, y = diabetes()
+    x, y = x[:120, :3].copy(), np.round(y[:120] / 8)
+    weight = np.random.default_rng(3).integers(0, 3, len(y)).astype(float)
+    constant = 2.0 if getattr(model, "fit_intercept", True) else 0.0
+    x[:, 1] = np.where(weight > 0, constant, x[:, 1])
+    real = np.arange(len(y)) % 5 > 0
+    counted = (weight > 0) & real
+    design = x[counted][:, [0, 2]]
+    design = np.column_stack([design, np.ones(len(design))]) if model.fit_intercept else design
+    family = sm.families.Poisson() if isinstance(model, PoissonRegressor) else sm.families.Gaussian()
+    best = sm.GLM(y[counted], design, family=family, freq_weights=weight[counted]).fit(tol=1e-12)
+    extra = {"valid": real.astype(np.int64), "sample_weight": weight}
+    found = opened(inference(model), x, y, extra)
+    assert found.coefficients[1] == 0 and found.standard_errors[1] == 0
+    others = np.delete(np.arange(len(found.coefficients)), 1)
+    assert np.abs((found.coefficients[others] - best.params) / best.bse).max() < 1e-3
+    more = 1.0  # the column takes a degree of freedom, as a constant column does
+    if isinstance(model, LinearRegression):
+        more = np.sqrt(best.df_resid / (best.df_resid - 1))
+    assert np.abs(found.standard_errors[others] / (more * best.bse) - 1).max() < 1e-3
 
 
 @pytest.mark.parametrize("model", LOG_LINEAR, ids=lambda m: type(m).__name__)

@@ -184,5 +184,5 @@ def test_what_has_no_room_is_refused_by_name() -> None:
         return opened(s, scaler.transform(s.table("t")))
 
     pv.simulate(lambda s: program(s, True), inputs=inputs, tables={"t": t, "u": u})
-    with pytest.raises(RangeViolated, match="RobustScaler: of when, one has no scale in the rows that were fitted"):
+    with pytest.raises(RangeViolated, match="RobustScaler: the column when has no scale in the rows that were fitted"):
         pv.simulate(lambda s: program(s, False), inputs=inputs, tables={"t": t, "u": u})

@@ -177,6 +177,7 @@ FLAGS = {
 OTHERWISE: dict[tuple[str, str], str] = {
     ("where", "mask"): "booleans only", ("chosen", "mask"): "as where",
     ("normalised", "valid"): "those of rows_of, which are tested",
+    **{(n, "valid"): "those of rows_of and row_weights, which are tested" for n in ("guard_weights", "guard_some")},
     ("segmented_sum", "starts"): "booleans only",
     ("Table.filter", "mask"): "booleans, or columns of kind binary, which are tested",
     ("accuracy_score", "y_true"): "classes, compared", ("accuracy_score", "y_pred"): "classes, compared",

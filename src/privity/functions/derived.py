@@ -78,8 +78,8 @@ def average(a: Any, axis: Axis = None, weights: Any = None, *, keepdims: bool = 
     Error: a relative 2^-24 and one unit in the last place, where 62 bits have room for the digits of the weights.
     Public weights that are not whole are rounded to 24 digits and more, and each product with one, which together
     moves the mean by a relative 2^-23 of that of |a| and less than a unit. Secret weights must not be negative (a
-    guard, unless they are flags); where they are all 0 the mean is 0. Public ones that add up to 0 raise
-    ZeroDivisionError.
+    guard, unless they are flags), nor all 0 (a guard: about 10 rounds, 100 bytes per party and result). Public ones
+    that add up to 0 raise UsageError.
     """
     context = context_of(a, weights)
     a = secure(context, a)
@@ -99,6 +99,9 @@ def average(a: Any, axis: Axis = None, weights: Any = None, *, keepdims: bool = 
     if not marked:
         negative = context.protocol.b2a((weights < 0)._bit_share()).map(layout.total(None, False))
         context.guard(negative, "average: weights are not negative; add the sums yourself where some are")
+    total = arithmetic.total(whole.numeric(), axis, keepdims)
+    none = context.protocol.b2a(context.protocol.is_zero(total._ring_share())).map(layout.total(None, False))
+    context.guard(none, "average: the weights of a mean are not all 0; leave the mean out, or give them others")
     return ratio.weighted_mean(
         a, whole.numeric(), a.bound, max(a.scale, context.fraction_bits), axis, keepdims
     )
@@ -113,7 +116,7 @@ def _publicly_weighted(a: SecureArray, weights: Any, axis: Axis, keepdims: bool)
     axes = tuple(range(a.ndim)) if axis is None else axis
     sums = np.asarray(exact.total(weights, axes, keepdims)).reshape(shape)
     if not sums.all():
-        raise ZeroDivisionError("average: the weights add up to 0")
+        raise UsageError("average: the weights add up to 0, and nothing can be divided by that; give some others")
     terms = a.size // max(1, layout.count(shape))
     largest = a.bound * float(np.abs(weights).max()) * 2.0 ** max(a.scale, a._context.fraction_bits)
     room = RANGE_BITS - 2 - exact.log2_ceil(max(largest, 2.0**-1000))

@@ -17,6 +17,7 @@ from ..functions.join import stack
 from ..functions.ratio import fitting_scale, ratio
 from ..ring import exact
 from ..types import RANGE_BITS
+from .weights import guard_some
 
 ClassWeight = Mapping[Any, float] | Sequence[float] | str | None
 """{class: weight} (classes that it leaves out weigh 1), a weight for each class, "balanced", or None: all weigh 1."""
@@ -56,6 +57,8 @@ def class_factors(
     if public is not None:
         if (public == 1).all():
             return None
+        if (public == 0).any():
+            _guard_counted(what, public > 0, flags, valid, weight)
         bits = 0 if (public == np.rint(public)).all() else _digits(public)
         top = float(public.max()) + 2.0**-_BITS
         public = public if bits else public.astype(np.int64)
@@ -68,6 +71,23 @@ def class_factors(
     if flags.ndim == 1:
         return (each[0] + flags * (each[1] - each[0]))._stated(each.bound)
     return matmul(flags, each, scale=each.scale)._stated(each.bound)
+
+
+def _guard_counted(
+    what: str,
+    some: npt.NDArray[np.bool_],
+    flags: SecureArray,
+    valid: SecureArray | None,
+    weight: SecureArray | None,
+) -> None:
+    """Guard that a row that counts is of a class with ``some`` weight."""
+    each = some.astype(np.int64)
+    found = (flags * (each[1] - each[0]) + each[0] if flags.ndim == 1 else (flags * each).sum(-1))._stated(1.0)
+    counted = found if weight is None else (found * weight.numeric())._stated(weight.bound)
+    guard_some(
+        counted, valid,
+        f"{what}: some row that counts is of a class whose class_weight is above 0; raise that of those that occur",
+    )  # fmt: skip
 
 
 def _balanced(what: str, flags: SecureArray, valid: SecureArray | None, weight: SecureArray | None) -> SecureArray:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..array import SecureArray
 from ..functions import max as highest
 from ..functions import minimum
 from ..functions.spread import guard_within
+from ..given import one_column, the_columns
 from ..mpc import spread as sums
 from ..ring import exact, layout
 from ..types import RANGE_BITS
@@ -36,10 +38,15 @@ class ColumnUnits:
         return self.centre, self.unit, self.inverse, self.varies, self.exponent
 
     @staticmethod
-    def of(what: str, x: SecureArray, valid: SecureArray | None) -> tuple[SecureArray, ColumnUnits]:
-        """x (n, d) in its units, at the session's fractional bits, and these. Costs as ``normalised``."""
+    def of(
+        what: str, x: SecureArray, valid: SecureArray | None, names: Sequence[str]
+    ) -> tuple[SecureArray, ColumnUnits]:
+        """x (n, d) in its units, at the session's fractional bits, and these. Costs as ``normalised``.
+
+        ``names``: of the columns, for the guard of their digits.
+        """
         bits = x._context.fraction_bits
-        found = normalised(what, x, valid)
+        found = normalised(f"{what}: {one_column(names)}", x, valid)
         assert found.centre is not None
         context, spread = x._context, found._spread
         fine = _fine(found.centre)
@@ -51,7 +58,7 @@ class ColumnUnits:
         units = ColumnUnits(found.centre, unit, inverse, varies, exponent)
         return found.values.rescaled(min(found.values.scale, bits)).rescaled(bits), units
 
-    def applied(self, what: str, x: SecureArray, valid: SecureArray | None) -> SecureArray:
+    def applied(self, what: str, x: SecureArray, valid: SecureArray | None, names: Sequence[str]) -> SecureArray:
         """Other rows x (n, d) in the same units, guarded to lie within 2^12 of them: 80 bytes per party and element."""
         context, proto = x._context, x._context.protocol
         reach = x.bound + self.centre.bound
@@ -59,7 +66,10 @@ class ColumnUnits:
         moved = (x.rescaled(fine) - self.centre.rescaled(fine))._stated(reach)
         moved = moved if valid is None else (moved * valid.reshape((-1, 1)))._stated(reach)
         unit = self.unit.rescaled(fine)
-        hint = f"{what}: x lies within 2^{_FAR} deviations of the mean of its column in fit: leave out rows far away"
+        hint = (
+            f"{what}: values of {the_columns(names)} lie within 2^{_FAR} deviations of their mean in fit; leave out "
+            "rows further away, or cut them with Clip"
+        )
         guard_within(moved, unit, _FAR, self.varies, hint)
         wide, bits = layout.broadcast(moved.shape), context.fraction_bits
         # products of what lies within 2^12 units fit, whatever the bounds of both

@@ -146,9 +146,10 @@ class CoxPHRegressor(LinearModel):
         decrement = dot(left, move)
         context.guard(
             (decrement > self._limit(design)).numeric()._ring_share(),
-            f"{_NAME}: its steps ended within tol of the optimum; raise max_iter, or set alpha",
+            f"{_NAME}: the last step moved a coefficient by a small part of its standard error (tol); raise "
+            "max_iter, or set alpha",
         )
-        inverse.guard()
+        inverse.guard(_NAME, rows.names)
         coef = (coef + move)._stated(self.coefficient_bound * 1.01)  # a small one, for nothing
         errors = inverse.standard_errors(1.0 / n)
         if design.inverse is not None:  # for as many rows as the weights add up to

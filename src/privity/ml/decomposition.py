@@ -20,6 +20,7 @@ from ..functions.arithmetic import matmul
 from ..functions.nearest import nearest_one
 from ..functions.ratio import fitting_scale, ratio
 from ..functions.spread import EXTRA, Centred, Spread, about_zero, centred, result_scale, spread_of, standardised
+from ..given import one_column
 from ..mpc.spread import Over, long_product
 from ..ring import exact, layout
 from ..table import Table
@@ -117,7 +118,7 @@ class PCA(Decomposition):
         if rows.x.shape[0] < 2:
             raise ShapeError("PCA: expected at least two rows, got 1")
         given = centred(rows.x, *_mask(rows), joint=True)
-        total, matrix = _second_moments("PCA", given, 1)
+        total, matrix = _second_moments(f"PCA: {one_column(rows.names)}", given, 1)
         vectors, shares = leading_vectors("PCA", matrix, self.n_components, self.squarings)
         self.mean_ = _known(given.centre)
         self.components_ = vectors.T
@@ -154,7 +155,7 @@ class TruncatedSVD(Decomposition):
         rows = self.rows(x, valid)
         mask, counts = _mask(rows)
         given = about_zero(rows.x, counts)
-        total, matrix = _second_moments("TruncatedSVD", given, 0)
+        total, matrix = _second_moments(f"TruncatedSVD: {one_column(rows.names)}", given, 0)
         vectors, shares = leading_vectors("TruncatedSVD", matrix, self.n_components, self.squarings)
         self.components_ = vectors.T
         _, self.singular_values_ = _amounts(shares, total)

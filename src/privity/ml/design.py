@@ -8,6 +8,7 @@ inequality, whatever single values may be.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,10 +19,12 @@ from ..errors import RangeViolated, ShapeError, UsageError
 from ..functions import concatenate, reciprocal, stack
 from ..functions.flags import as_flags
 from ..functions.select import outside_count
+from ..given import the_columns
 from ..ring import exact, layout
 from ..types import RANGE_BITS
 from .estimator import Rows
 from .information import lifted
+from .weights import guard_weights
 
 MEAN_SQUARE = 4.0
 """Largest weighted mean square of a column, guarded: standardised columns have 1."""
@@ -133,7 +136,7 @@ def design_of(
         x = x._stated(float(feature_bound))
     raw = rows.weight
     if raw is not None and raw.bound > 0:
-        context.guard((raw < 0).numeric().sum()._ring_share(), f"{what}: weights of at least 0")
+        guard_weights(what, raw, rows.valid)
     if raw is not None:
         raw = _over(raw, raw.bound)[0]
     if rows.valid is not None:
@@ -166,7 +169,7 @@ def design_of(
         strength = lifted(strength, -lift)
     if inverse is not None and rows.weight is not None:
         inverse = lifted(inverse, -_over(rows.weight, rows.weight.bound)[1])
-    x = _checked_columns(what, x, weight, mean_square)
+    x = _checked_columns(what, x, weight, mean_square, rows.names)
     if constant is not None:
         x = concatenate([x, context.constant(np.full((n, 1), constant))], axis=1)
     return Design(x, weight, inverse, strength, mean_square)
@@ -200,7 +203,9 @@ def _largest(mean_square: float, rows: int) -> float:
     return math.sqrt(mean_square * rows) * 1.01
 
 
-def _checked_columns(what: str, x: SecureArray, weight: SecureArray | None, limit: float) -> SecureArray:
+def _checked_columns(
+    what: str, x: SecureArray, weight: SecureArray | None, limit: float, names: Sequence[str]
+) -> SecureArray:
     """x under a bound for which there is room; guards that every column's weighted mean square is at most ``limit``,
     and at most 64 without the weights, or ``limit`` if that is more.
     """
@@ -225,7 +230,7 @@ def _checked_columns(what: str, x: SecureArray, weight: SecureArray | None, limi
     flip, proto = layout.transpose(None), context.protocol
     left, right = (proto.concatenate([side[i]._ring_share().map(flip) for side in sides], 0) for i in (0, 1))
     sums = SecureArray(context, proto.dot(left, right), 2 * scale, exact.exp2(most))
-    hint = f"{what}: mean squares of columns of at most {limit:g}; standardise them"
+    hint = f"{what}: {the_columns(names)} have mean squares of at most {limit:g}; standardise them"
     context.guard((sums > limits).numeric().sum()._ring_share(), hint)
     return x._stated(min(x.bound, _largest(limit if weight is None else plain, n)))
 

@@ -17,6 +17,7 @@ from ..types import RANGE_BITS
 from .newton import Family
 
 _LOSS_BITS = 28
+_PEARSON = "Pearson's residuals: y of a row is far above its prediction; raise ratio_bound, or leave such rows out"
 _FAR_BELOW = 8.0  # log of the mean over a mean of counts that is told from 0: its weight in the information is felt
 
 
@@ -128,7 +129,7 @@ class Gamma(LogLink):
         return self.y * exp(-eta) - 1 + eta - log(self.y)
 
     def pearson(self, linear: SecureArray) -> SecureArray:
-        error = (self.y * exp(-self.predictor(linear)) - 1).assume_bound(self.ratio)
+        error = (self.y * exp(-self.predictor(linear)) - 1).assume_bound(self.ratio, _PEARSON)
         return error * error
 
 
@@ -159,7 +160,7 @@ class Tweedie(LogLink):
     def pearson(self, linear: SecureArray) -> SecureArray:
         eta, p = self.predictor(linear), self.power
         both = exp(stack([eta * (-p / 2), eta * (1 - p / 2)]))
-        error = (self.y * both[0] - both[1]).assume_bound(self.ratio)
+        error = (self.y * both[0] - both[1]).assume_bound(self.ratio, _PEARSON)
         return error * error
 
 

@@ -9,12 +9,14 @@ Newton-Schulz iteration X <- X (2a - a^2 S X), with factors a for a spectrum tha
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from ..array import SecureArray
 from ..errors import ShapeError
 from ..functions import concatenate, rsqrt, sqrt
+from ..given import the_columns
 from ..mpc import roots as real_roots
 from ..mpc.shares import Share
 from ..ring import exact, layout
@@ -30,6 +32,7 @@ _UNIT = 25  # fractional bits of the matrix with unit diagonal
 _ROOT_BITS = 56  # of a diagonal element whose root is taken
 _FINEST = 28  # fractional bits of the first, small iterates
 _LARGEST_ERROR = 2.0**12  # of a coefficient, times the root of the rows over the residuals' deviation
+_UNCERTAIN = "standard errors times the root of the rows: a column hardly varies; standardise the columns, or drop it"
 _ROOTS, _ROOT_FINE = 46, 8  # bits of numbers whose roots are taken together, and fractional bits of these beside half
 _TOLERANCE = 2.0**-6  # of S X = 1: in every element, and of the number of directions that are not resolved
 
@@ -122,7 +125,7 @@ class Information:
 
         Relative error: 2^-18 plus half that of the inverse. About 50 rounds.
         """
-        each = sqrt(self.diagonal()).multiply(self.roots, scale=22).assume_bound(_LARGEST_ERROR)
+        each = sqrt(self.diagonal()).multiply(self.roots, scale=22).assume_bound(_LARGEST_ERROR, _UNCERTAIN)
         if dispersion is not None:
             spare = max(0, min(8, (dispersion.scale - 2) // 2, math.floor(8 - exact.log2(dispersion.bound) / 2)))
             root = lifted(sqrt(lifted(dispersion, 2 * spare)), -spare)
@@ -152,7 +155,7 @@ class Information:
             start += share.shape[0]
             half = (scale + 1) // 2 + _ROOT_FINE
             roots.append(SecureArray(self._context, found.map(place), half, math.sqrt(bound) * 1.001))
-        each = roots[0].multiply(self.roots, scale=22).assume_bound(_LARGEST_ERROR)
+        each = roots[0].multiply(self.roots, scale=22).assume_bound(_LARGEST_ERROR, _UNCERTAIN)
         each = each if direction is None else concatenate([each, roots[2].rescaled(min(22, roots[2].scale))])
         room = RANGE_BITS - 1 - 22 - exact.log2_ceil(_LARGEST_ERROR * max(1.0, roots[1].bound))
         each = each.multiply(roots[1].rescaled(min(26, room, roots[1].scale)), scale=24)
@@ -177,26 +180,36 @@ class Information:
         half = proto.mul(self._inverse, rows, self._inverse_scale + self.roots.scale - scale)
         return SecureArray(self._context, proto.mul(half, columns, self.roots.scale), scale, bound)
 
-    def guard(self, guards: Guards | None = None) -> None:
+    def guard(self, what: str, names: Sequence[str], guards: Guards | None = None) -> None:
         """Ask ``guards`` (None: of its own) for S Y = 1: in every element, and in the trace, which counts unresolved
-        directions; and for variance inflation that can be told."""
+        directions; and for variance inflation that can be told. ``names``: of the columns."""
         if guards is None:
             own = Guards(self._context)
-            self.guard(own)
+            self.guard(what, names, own)
             return own.ask()
+        most = _INFLATION / self._least
+        hint = (
+            f"{what}: {the_columns(names)} do not follow from each other (variance inflation at most {most:,.0f}); "
+            "drop one of those that do, or set a penalty where there is one"
+        )
         proto, n = self._context.protocol, self.size
         share = proto.matmul(self._unit, self._inverse, _UNIT + self._inverse_scale - 20)
         rest = SecureArray(self._context, share, 20, 2.0**20) - np.eye(n)
         index = np.arange(n)
         both = concatenate([rest.reshape((-1,)), rest[index, index].sum().reshape((1,))])
-        guards.bounded(both, _TOLERANCE)
-        most = _INFLATION / self._least
+        limit = -int(_TOLERANCE * exact.exp2(both.scale))
+        for share in (both._ring_share(), (-both)._ring_share()):
+            guards.at_least(share, limit, hint)
         guards.at_least(
             proto.neg(self.diagonal()._ring_share()), -int(most * exact.exp2(self._inverse_scale)),
-            f"no column follows from the others: variance inflation at most {most:,.0f}",
+            hint,
         )  # fmt: skip
         if self._lost is not None:
-            self._context.guard(self._lost._ring_share(), "no column varies so little that it cannot be resolved")
+            hint = (
+                f"{what}: {the_columns(names)} vary enough to be resolved, or not at all; standardise them, or drop "
+                "one that hardly varies"
+            )
+            self._context.guard(self._lost._ring_share(), hint)
 
     # -- inside --------------------------------------------------------------------------------------------------
 

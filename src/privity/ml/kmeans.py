@@ -12,7 +12,7 @@ from ..functions import concatenate, minimum, sqrt, stack
 from ..functions import random as secret_random
 from ..functions.arithmetic import matmul
 from ..functions.nearest import nearest_one
-from ..functions.ratio import fitting_scale, ratio
+from ..functions.ratio import fitting_scale, mean, ratio
 from ..ring import exact
 from ..table import Table
 from ..types import RANGE_BITS
@@ -40,7 +40,8 @@ class KMeans(Estimator):
     step: about 42 n_init n k and 220 n_init k d, of which the products with x are a quarter.
 
     After fit, all secret: ``cluster_centers_`` (k, d), ``labels_`` (n,) integers, ``inertia_``: the weighted sum of
-    squared distances to the nearest centre, error about 2^-17 a row. ``names_``: of the columns.
+    squared distances to the nearest centre, error about 2^-17 a row. Centres are the means of their rows to a relative
+    2^-24 and two units in the last place (6 rounds once). ``names_``: of the columns.
     """
 
     def __init__(
@@ -86,7 +87,11 @@ class KMeans(Estimator):
         for step in range(self.max_iter):
             flags, _ = _assigned(rows.x, centres, k)
             sums = flags.T @ sums_of
-            moved = ratio(sums[:, :d], sums[:, d:], rows.x.bound)._stated(rows.x.bound)
+            if step < self.max_iter - 1:
+                moved = ratio(sums[:, :d], sums[:, d:], rows.x.bound)
+            else:  # of which centres are told
+                moved = mean(sums[:, :d], sums[:, d:], rows.x.bound, rows.x.scale)
+            moved = moved._stated(rows.x.bound)
             empty = (sums[:, d:] == 0).numeric()
             centres = (moved + empty * centres)._stated(rows.x.bound)  # moved is 0 where the cluster is empty
             context.progress(step + 1, self.max_iter, f"step {step + 1}/{self.max_iter}")

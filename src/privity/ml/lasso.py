@@ -124,7 +124,7 @@ class Proximal(LinearModel, Regressor):
             gram = gram + each.rescaled(gram.scale).reshape((d, 1)) * np.eye(d, dtype=np.int64)
         roots, unit = _unit_diagonal(gram)
         information = Information(unit + np.eye(d) * _PULL, _LEAST)
-        information.guard()
+        information.guard(what, rows.names)
         inverse = information.covariance(_BITS, 2.0**4)
         share = proto.mul(moments._ring_share(), roots._ring_share(), moments.scale + roots.scale - _BITS)
         slope = SecureArray(context, share, _BITS, 2.0)  # correlations with a target within 2
@@ -147,10 +147,14 @@ class Proximal(LinearModel, Regressor):
             before, coef = coef, (kept[0] - kept[1])._stated(_LARGEST)
             rest = (point - coef)._stated(_LARGEST + threshold.bound)
             context.progress(step + 1, self.max_iter, f"step {step + 1}/{self.max_iter}")
-        concatenate([free - coef, coef - before]).assume_bound(self.tol)
+        concatenate([free - coef, coef - before]).assume_bound(
+            self.tol, f"what the last step of {what} changed: raise max_iter or tol"
+        )
         share = proto.mul(coef._ring_share(), roots._ring_share(), roots.scale)
         found = SecureArray(context, share, _BITS, _LARGEST * roots.bound)
-        found = found.assume_bound(self.coefficient_bound).rescaled(BITS)
+        found = found.assume_bound(
+            self.coefficient_bound, f"coefficients of {what} in deviations: raise coefficient_bound or alpha"
+        ).rescaled(BITS)
         if centre is None:
             return found, middle
         return found, (middle - product(found, centre).sum()).multiply(1, scale=BITS)

@@ -33,6 +33,7 @@ _STRONGEST = 48  # of strengths: 2^(48 + 2 - 30) is the largest
 _VARIANCE_BITS = 30
 _FARTHEST = 2.0**11  # of a row from its prediction, in deviations of the target
 _MOST_VARIANCE = 2.0**7  # of residuals, in squared units of the target, for a secret number of rows
+_SPREAD = "the variance of residuals, over that of y: rows are too few, or far from their predictions; leave those out"
 _UNIT_BITS = 26  # of a target within 1
 _HINT = (
     "no finite solution was found. Collinear columns: drop one level of each one-hot group, or take Ridge. Large "
@@ -85,7 +86,8 @@ class LeastSquares(LinearModel, Regressor):
                 given, Normal(target.values.reshape((-1,)), 4 * target.size), None, alpha=0.0, steps=_STEPS,
                 coefficient_bound=self.coefficient_bound,
                 strengths=self._strengths(columns, given.shift) if alpha else None,
-                kept=self._with_one(columns.varies(), 1), roots=self._roots(columns, given.shift) if known else None,
+                kept=self._with_one(columns.varies(), 1) if given.given is None else given.varying(rows.x),
+                roots=self._roots(columns, given.shift) if known else None,
             )  # fmt: skip
             self._learn(what, given, found, columns, target)
         return self
@@ -247,11 +249,11 @@ def residual_variance(
         share = given.total - lost
         if share <= 0:
             return None, None
-        return squares.assume_bound(most * share).multiply(1 / share, scale=scale), share * 2.0**given.shift
+        return squares.assume_bound(most * share, _SPREAD).multiply(1 / share, scale=scale), share * 2.0**given.shift
     left = given.total - lost
     inverse = reciprocal(left, at_most=64.0, scale=20)
     freedom = given.total.multiply(2.0**given.shift, scale=18) - given.columns
     largest = most * max(1.0, left.bound)
     fine = min(squares.scale, scale - 2, 30, RANGE_BITS - 2 - exact.log2_ceil(largest))
-    small = squares.rescaled(fine).assume_bound(largest)
-    return small.multiply(inverse, scale=min(scale, 32)).assume_bound(most), freedom
+    small = squares.rescaled(fine).assume_bound(largest, _SPREAD)
+    return small.multiply(inverse, scale=min(scale, 32)).assume_bound(most, _SPREAD), freedom

@@ -25,6 +25,7 @@ from .family import Binomial
 from .information import LEAST, lifted
 from .linear_model import COEFFICIENTS, LinearModel, check_positive, joined
 from .newton import Predictors, certify, checked, newton
+from .weights import guard_weights
 
 _NAME = "LogisticRegression"
 _RAREST = 2.0**-22
@@ -206,8 +207,7 @@ class LogisticRegression(LinearModel, Classifier):
         weighted = inputs = x
         weight = rows.weight
         if weight is not None:
-            negative = (weight < 0).numeric().sum()._ring_share()
-            context.guard(negative, f"{_NAME}: sample_weight is at least 0")
+            guard_weights(_NAME, weight, rows.valid)
         both = factor if weight is None else weight if factor is None else weight * factor
         if both is not None:  # once, so that weights cost nothing in a step; the column of ones has weights, too
             inputs = with_intercept(x, rows.valid) if self.fit_intercept else x

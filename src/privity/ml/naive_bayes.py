@@ -132,7 +132,7 @@ class GaussianNB(NaiveBayes):
         """Learn from x (n, d) and y (n,), or a table. Raises UsageError, ShapeError, RangeViolated."""
         self.checked(var_smoothing=self.var_smoothing)
         rows = rows_of("GaussianNB", x, y, valid=valid, sample_weight=sample_weight)
-        x, units = ColumnUnits.of("GaussianNB: x", self._bounded(rows), rows.valid)
+        x, units = ColumnUnits.of("GaussianNB", self._bounded(rows), rows.valid, rows.names)
         given = self._points(rows, x)
         hot, weighted = self.flags(rows, given)
         context, bound = given._context, given.x.bound
@@ -163,7 +163,8 @@ class GaussianNB(NaiveBayes):
         rows = rows_of("GaussianNB", as_learnt(self, x), target=False)
         x = self._bounded(rows)
         same_columns("GaussianNB", x, self.theta_.shape[1])
-        given = self._points(rows, ColumnUnits(*self.column_units_).applied("GaussianNB", x, rows.valid)).x
+        units = ColumnUnits(*self.column_units_)
+        given = self._points(rows, units.applied("GaussianNB", x, rows.valid, self.names_)).x
         least = self.var_smoothing * _LEAST_VARIANCE
         return log_densities("GaussianNB", given, *self.normal_, least) + log(self.class_prior_)
 

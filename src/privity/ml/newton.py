@@ -31,11 +31,12 @@ from .constant import varying
 from .estimator import Rows, with_intercept
 from .guards import Guards
 from .information import LEAST, Information, lifted, matrix_scale
-from .weights import Unit, evened
+from .weights import Unit, evened, guard_weights
 
 _FEWEST_BITS = 4  # of factors whose products are summed over the rows: their rounding averages out
 _FEWEST_LEFT = 10  # of columns beside columns times the Hessian's weights
 _COEF_BITS = 24
+_FAR_OFF = "y of a row lies far above its mean or prediction; raise ratio_bound, or leave such rows out"
 _LARGEST_TOTAL = 2.0**12  # of sample weights beside class weights that are brought to a mean of 1
 _GRADIENT_BITS = 34
 _SLOPE_BITS = 26  # of the gradient where it is multiplied by steps of _COEF_BITS: room for slopes up to 2^9
@@ -60,6 +61,10 @@ class Predictors:
     valid: SecureArray | None = None
     load: float = 1.0
     unit: Unit | None = None
+    given: SecureArray | None = None
+    """Sample weights, 0 in padding, where there are some."""
+    what: str = "Information"
+    """Name of the model, for errors."""
     norm: float | None = None
     """What the root of the sum of squares of a column, or of a target, cannot pass; None: only bounds are known."""
 
@@ -84,7 +89,7 @@ class Predictors:
         shift = exact.log2_ceil(n) if n > 1 else 0
         weight = rows.weight
         if weight is not None:
-            context.guard((weight < 0).numeric().sum()._ring_share(), f"{what}: sample_weight is at least 0")
+            guard_weights(what, weight, rows.valid)
         counted = weight if rows.valid is None else rows.valid if weight is None else weight * rows.valid
         total: float | SecureArray = n / 2.0**shift
         if counted is not None:
@@ -102,7 +107,8 @@ class Predictors:
             both = weight if factor is None else factor if weight is None else weight * factor
         weighted = x if both is None else x.multiply(both.reshape((-1, 1)), scale=x.scale)
         names = (*rows.names, "intercept") if intercept else rows.names
-        return cls(x, weighted, applied, total, shift, intercept, names, rows.valid, load, unit)
+        given = None if weight is None else counted
+        return cls(x, weighted, applied, total, shift, intercept, names, rows.valid, load, unit, given, what)
 
     def mean(self, values: SecureArray, scale: int = 24) -> SecureArray:
         """Sum over the rows of weight * values (n,) or (n, k), padding left out, over 2^shift."""
@@ -122,10 +128,15 @@ class Predictors:
     def columns(self) -> int:
         return self.x.shape[1]
 
-    def varying(self) -> SecureArray:
-        """1 for columns that vary (without an intercept: that are not 0 throughout), and for the intercept; (d,)."""
-        features = self.x[:, :-1] if self.intercept else self.x
-        found = varying(features, self.valid, self.intercept)
+    def varying(self, x: SecureArray | None = None) -> SecureArray:
+        """1 for columns that vary (without an intercept: that are not 0 throughout), and for the intercept; (d,).
+
+        Rows of weight 0 are not looked at: with weights a comparison a row, about 100 bytes per party. ``x`` (n, k):
+        the columns as they were given, None: those of the design.
+        """
+        features = x if x is not None else self.x[:, :-1] if self.intercept else self.x
+        among = None if self.given is None else (self.given > 0).numeric()
+        found = varying(features, self.valid, self.intercept, among)
         return concatenate([found, self.x._context.constant(np.ones(1, np.int64))]) if self.intercept else found
 
     def slopes(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -212,7 +223,7 @@ def newton(
             linear = matmul(x, coef, scale=family.bits)
         residual, weight = family.evaluate(linear)
         if last and not family.exact_bound:
-            residual = residual.assume_bound(family.residual_bound)
+            residual = residual.assume_bound(family.residual_bound, f"residuals of {design.what}: {_FAR_OFF}")
         gradient = penalty.gradient(weighted_sums(design, residual._stated(family.residual_bound)), coef)
         if information is None or weight is not None:
             if weight is not None and left is None:
@@ -230,8 +241,10 @@ def newton(
         context.progress(step + 1, steps, f"step {step + 1}/{steps}")
     assert information is not None
     guards = Guards(context)
-    information.guard(guards)
-    coef = guards.bounded(coef, coefficient_bound)
+    information.guard(design.what, design.names, guards)
+    coef = guards.bounded(
+        coef, coefficient_bound, f"coefficients of {design.what}: raise coefficient_bound, or standardise the columns"
+    )
     guards.ask()
     return Optimum(coef, information, residual, decrement)
 
@@ -285,7 +298,8 @@ def certify(what: str, found: Optimum, limit: SecureArray | float) -> None:
     context = found.decrement._context
     context.guard(
         (found.decrement > limit).numeric()._ring_share(),
-        f"{what}: the last of max_iter steps moved a coefficient by a small part of its standard error",
+        f"{what}: the last of max_iter steps moved a coefficient by a small part of its standard error (tol); raise "
+        "max_iter, or set alpha",
     )
 
 

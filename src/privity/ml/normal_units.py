@@ -14,6 +14,7 @@ from ..array import SecureArray
 from ..context import Context
 from ..errors import ShapeError
 from ..functions.spread import Spread, about_zero, centred, spreads_of, standardised
+from ..given import one_column
 from ..mpc import approx, roots
 from ..mpc import spread as sums
 from ..mpc.protocol import Protocol
@@ -131,7 +132,7 @@ def of_rows(what: str, rows: Rows, around_mean: bool) -> tuple[Normalised, Norma
     half = (exact.log2_ceil(n) + 1) // 2 if n > 1 else 0
     scale = min(MANTISSA, (RANGE_BITS - 2 - 2 * half) // 2)
     made = []
-    for name, each, found, v in zip("xy", given, spreads_of(given), both, strict=True):
+    for name, each, found, v in zip((one_column(rows.names), "y"), given, spreads_of(given), both, strict=True):
         found.refuse(f"{what}: {name}")
         rounded = _to_a_power(found, half)
         values = standardised(each, rounded, scale)._stated(exact.exp2(half) * 1.01)

@@ -16,6 +16,7 @@ from ..types import RANGE_BITS
 from .constant import varying
 from .estimator import Rows, rows_of
 from .information import lifted
+from .weights import guard_weights
 
 _LEAST = 2.0**-6  # mean squared distance of the rows from their mean
 
@@ -77,7 +78,7 @@ def points(what: str, rows: Rows, feature_bound: float | None, most_bits: int = 
         x = within(what, x, feature_bound)
     weight = rows.weight
     if weight is not None and weight.bound > 0:
-        context.guard((weight < 0).numeric().sum()._ring_share(), f"{what}: weights of at least 0")
+        guard_weights(what, weight, rows.valid)
         scale = fitting_scale(weight.bound * x.shape[0], min(weight.scale, context.fraction_bits), 40)
         weight = weight.rescaled(scale)
     if rows.valid is not None:

@@ -26,6 +26,6 @@ def variance_inflation(x: SecureArray, *, valid: SecureArray | None = None) -> E
     found.refuse("variance_inflation")
     # Correlations; a constant column has 0 on the diagonal too, which Information takes as such.
     information = Information(correlations(centred, found, matrix_scale(1.01)))
-    information.guard()
+    information.guard("variance_inflation", [str(i) for i in range(x.shape[1])])  # by position
     counts = given.counts
     return Estimate(information.diagonal(), counts if isinstance(counts, int) else counts.reshape(()))

@@ -196,8 +196,13 @@ def test_targets_that_are_no_class(value: int) -> None:
 def test_weights_of_zero() -> None:
     x, signal, _ = drawn(60)
     y = (signal > 0).astype(np.int64)
-    got = margins(GradientBoostingClassifier(max_bins=8, base_score=0.3, **SMALL), x, y, np.zeros(60))
-    assert np.allclose(got, np.log(0.3 / 0.7), atol=1e-3)  # nothing was learnt
+    model = GradientBoostingClassifier(max_bins=8, base_score=0.3, **SMALL)
+    with pytest.raises(RangeViolated, match="GradientBoostingClassifier: sample_weight is above 0 in some row"):
+        margins(model, x, y, np.zeros(60))
+    weightless = model.clone().set_params(class_weight={0: 1.0, 1: 0.0})
+    with pytest.raises(RangeViolated, match="some row that counts is of a class whose class_weight is above 0"):
+        margins(weightless, x, np.ones(60, np.int64), bound=1.0)
+    assert np.isfinite(margins(weightless, x, y)).all()
 
 
 def test_one_class_and_constant_columns() -> None:

@@ -12,8 +12,9 @@ from ...functions import arithmetic
 from ...functions.flags import as_flags, secret
 from ...functions.ratio import fitting_scale, mean, ratio, sums
 from ...functions.ratio import weighted_mean as mean_by_weights
-from ...ring import exact, layout
+from ...ring import exact
 from ...table import Table
+from ..weights import guard_weights
 
 
 def check_rows(what: str, *arrays: SecureArray) -> int:
@@ -35,7 +36,7 @@ def row_weights(what: str, y: SecureArray, valid: SecureArray | None, sample_wei
     """valid * sample_weight, (n,); None where every row counts once. Secret 0/1 integers if there are no weights.
 
     Raises ShapeError, and UsageError for public weights that are negative or not finite. Secret ones are guarded:
-    RangeViolated at the next opening if one is below 0.
+    RangeViolated at the next opening if one is below 0, or all of the rows that count are 0.
     """
     mask, weight = _checked(what, y, valid, sample_weight)
     if weight is None:
@@ -70,12 +71,13 @@ def _checked(
         return mask, None
     if isinstance(sample_weight, SecureArray):
         weight = sample_weight.numeric()
-        hint = f"{what}: sample_weight is at least 0: correct the weights"
-        weight._context.guard((weight < 0)._ring_share().map(layout.total(None, False)), hint)
+        guard_weights(what, weight, mask)
         return mask, weight
     public = np.asarray(sample_weight)
     if public.dtype.kind not in "biuf" or not np.isfinite(public).all() or (public < 0).any():
         raise UsageError(f"{what}: expected sample_weight of finite numbers of at least 0")
+    if not public.any():
+        raise UsageError(f"{what}: sample_weight is 0 in every row; give some row a weight, or leave it out")
     return mask, secure(y._context, public)
 
 

@@ -21,6 +21,7 @@ from ...functions import concatenate, maximum, minimum, quantile, stack
 from ...functions import max as largest_of
 from ...functions import min as smallest_of
 from ...functions.spread import LEAST, guard_within
+from ...given import one_column
 from ...mpc import approx, roots
 from ...mpc.spread import long_product
 from ...ring import exact, layout
@@ -382,7 +383,7 @@ def _inverse(scaler: _Scaler, width: SecureArray, reach: int) -> tuple[SecureArr
     flat, few = stack([low[0], low[0] ^ low[1]]).numeric()
     context.guard(
         few.sum()._ring_share(),
-        f"{type(scaler).__name__}: of {', '.join(scaler.columns_)}, one varies by less than {LEAST:g} units in the "
+        f"{type(scaler).__name__}: {one_column(scaler.columns_)} varies by less than {LEAST:g} units in the "
         "last place, so it has no digits to scale by; state a smaller bound in its schema",
     )
     inverse = _inverted(width, RANGE_BITS - 1 - reach - width.scale, exact.exp2(width.scale) / LEAST * 1.01)
@@ -407,15 +408,15 @@ def _reach(table: Table, least: int) -> int:
 def _too_far(scaler: _Scaler, what: str, reach: int) -> str:
     way = f"{type(scaler).__name__}(clip=...)" if hasattr(scaler, "clip") else "Clip before it"
     return (
-        f"{type(scaler).__name__}: of {', '.join(scaler.columns_)}, one has values too many {what} (2^{reach}, as a "
+        f"{type(scaler).__name__}: {one_column(scaler.columns_)} has values too many {what} (2^{reach}, as a "
         f"root of the sum of squares); take {way}"
     )
 
 
 def _too_wide(scaler: _Scaler, which: Sequence[int], room: float) -> str:
-    names = ", ".join(scaler.columns_[i] for i in which)
+    name = one_column([scaler.columns_[i] for i in which])
     return (
-        f"{type(scaler).__name__}: of {names}, one has no scale in the rows that were fitted, and under its bound its "
+        f"{type(scaler).__name__}: {name} has no scale in the rows that were fitted, and under its bound its "
         f"values, centred only, might pass {room:.3g}; state a smaller bound in its schema, or drop it"
     )
 

@@ -13,6 +13,7 @@ from ...array import SecureArray
 from ...errors import UsageError
 from ...functions import stack
 from ...functions.spread import Spread, centred, from_sums, spread_of
+from ...given import one_column
 from ...mpc import spread
 from ...table import FEATURE_BITS, Field, SecureColumn, Table
 from ..columns import in_unit
@@ -174,7 +175,7 @@ def some_value(table: Table, names: Sequence[str], present: SecureArray, what: s
     few = (present < 1).numeric()
     table._context.guard(
         few.sum()._ring_share(),
-        f"{what}: of {', '.join(names)}, one has no value in any row that counts; leave it out, or fill it in first",
+        f"{what}: {one_column(names)} has no value in any row that counts; leave it out, or fill it in first",
     )
 
 
@@ -215,6 +216,6 @@ def spread_of_columns(table: Table, names: Sequence[str], what: str) -> tuple[Se
         assert given.centre is not None
         mean, found = given.centre, spread_of(given)
         scale = given.rows.scale - given.step
-    found.refuse(f"{what}: of {', '.join(names)}, one")
+    found.refuse(f"{what}: {one_column(names)}")
     return mean, found, scale
 

@@ -52,7 +52,8 @@ class Forest(Estimator):
         whole = weight.scale == 0
         if weighted:
             total = weight.sum()
-            context.guard((total < (1.0 if whole else _LIGHT)).numeric()._ring_share(), "rows that count")
+            hint = f"{type(self).__name__}: some row counts: it is valid and has a weight above 0"
+            context.guard((total < (1.0 if whole else _LIGHT)).numeric()._ring_share(), hint)
         values = targets * weight if weighted and whole else targets
         if weighted and not whole:
             values = targets.multiply(weight, scale=max(targets.scale, weight.scale))

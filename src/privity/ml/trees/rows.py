@@ -13,6 +13,7 @@ from ...context import Context
 from ...errors import ShapeError, UsageError
 from ...table import Field, Table
 from ..estimator import rows_of, rows_with
+from ..weights import guard_weights
 from .bins import Binner, Bins, cells_of
 
 DEEPEST = 16
@@ -87,8 +88,7 @@ def tree_rows(
     if rows.y is not None and rows.y.ndim != 1:
         raise ShapeError(f"{what}: expected y of shape (n,), got {rows.y.shape}")
     if rows.weight is not None and isinstance(sample_weight, SecureArray):
-        context = rows.x._context
-        context.guard((rows.weight < 0).numeric().sum()._ring_share(), f"{what}: weights are at least 0")
+        guard_weights(what, rows.weight, real)
     units = units or (1.0,) * len(names)
     return TreeRows(rows.x, gaps, rows.y, real, rows.weight, names, units, fields, codes)
 
