@@ -382,7 +382,7 @@ def test_weights_that_are_all_0_are_refused(score: Any) -> None:
     for w, mask in ((np.zeros(12), False), (1.0 - real, True)):
         with pytest.raises(RangeViolated, match=says):
             run(w, mask=mask)
-    tiny = np.where(np.isin(np.arange(12), (2, 3)), 2.0**-18, 0.0)
+    tiny = np.where(np.isin(np.arange(12), (2, 3)), 2.0**-9, 0.0)
     assert np.isfinite(run(tiny))
 
 
@@ -406,3 +406,15 @@ def test_an_average_by_weights_that_are_all_0_is_refused() -> None:
             np.average(s.constant(x), weights=np.zeros((3, 2)))
 
     pv.simulate(public)
+
+
+def test_secret_weights_without_digits_under_their_bound_are_refused() -> None:
+    weight = np.random.default_rng(8).random(len(Y)) * 1e-3
+    for bound, refused in ((1.0, False), (2.0**12, True)):
+        given = {"y": pv.Input(Y, 1), "score": SCORE, "w": pv.Input(weight, bound)}
+        if refused:
+            with pytest.raises(RangeViolated, match=r"the mean of sample_weight is at least .* smaller bound"):
+                run(lambda v: metrics.roc_auc_score(v["y"], v["score"], sample_weight=v["w"]), given)
+        else:
+            got = run(lambda v: metrics.roc_auc_score(v["y"], v["score"], sample_weight=v["w"]), given)
+            assert abs(got - plain.roc_auc_score(Y, np.round(SCORE * 2**18) / 2**18, sample_weight=weight)) < 2e-3

@@ -16,6 +16,8 @@ from ...ring import exact
 from ...table import Table
 from ..weights import guard_weights
 
+_LEAST_UNITS = 64  # of secret weights in the last place, on average: roundings of weights are below 1 % then
+
 
 def check_rows(what: str, *arrays: SecureArray) -> int:
     """Number of rows of one-dimensional arrays. Raises ShapeError unless all have the same, at least one."""
@@ -44,7 +46,22 @@ def row_weights(what: str, y: SecureArray, valid: SecureArray | None, sample_wei
     if not isinstance(sample_weight, SecureArray):
         weight = secure(y._context, _of_size_one(np.asarray(sample_weight)))
     # Sums of weights are multiplied with each other: both must fit together.
-    return _masked(weight, mask, fitting_scale(weight.bound * y.shape[0], weight.scale, 30))
+    weight = _masked(weight, mask, fitting_scale(weight.bound * y.shape[0], weight.scale, 30))
+    if isinstance(sample_weight, SecureArray) and weight.scale:
+        _guard_digits(what, weight, mask)
+    return weight
+
+
+def _guard_digits(what: str, weight: SecureArray, mask: SecureArray | None) -> None:
+    """Guard that secret fractional weights have some bits left under their public bound. About 10 rounds."""
+    least = _LEAST_UNITS * 2.0**-weight.scale
+    count: Any = weight.size if mask is None else mask.numeric().sum()
+    few = weight.sum() - count * least
+    weight._context.guard(
+        (few < 0).numeric()._ring_share(),
+        f"{what}: the mean of sample_weight is at least {_LEAST_UNITS} units in its last place (2^-{weight.scale}, by "
+        "the public bound): state a smaller bound, or multiply the weights by a number",
+    )
 
 
 def counted_weights(what: str, y: SecureArray, valid: SecureArray | None, sample_weight: Any) -> SecureArray | None:
