@@ -202,7 +202,7 @@ def test_an_unseen_category(clinics: Any) -> None:
 def test_a_column_without_any_value(clinics: Any) -> None:
     write(clinics, "lab", [re.sub(r",[0-9.]*,", ",,", row) for row in samples()])
     outcome = clinics.run("--out", clinics.folder / "out")
-    clinics.assert_failed(outcome, 1, "mean: of ph, one has no value in any row that counts", "program.py")
+    clinics.assert_failed(outcome, 1, "mean: the column ph has no value in any row that counts", "program.py")
 
 
 def test_a_constant_column(clinics: Any) -> None:

@@ -180,7 +180,7 @@ def test_constants_have_coefficient_0() -> None:
 
 
 def test_what_has_no_digits_is_refused_by_name() -> None:
-    with pytest.raises(RangeViolated, match="x: the values vary by less than 4 units in the last place"):
+    with pytest.raises(RangeViolated, match="columns x0, x1, x2: the values vary by less than 4 units"):
         fitted(LinearRegression(), Z * [1e-13, 1, 1], T, (1, 1))
 
 

@@ -208,7 +208,7 @@ def test_values_too_far_off_are_refused_by_column_and_clip_takes_them() -> None:
     x, far = RNG.normal(0, 0.01, (N, 1)), np.full((5, 1), 900.0)
     given = {**table_inputs(t, x), **table_inputs(u, far)}
     for scaler in (StandardScaler(), MinMaxScaler(), RobustScaler()):
-        with pytest.raises(RangeViolated, match=f"{type(scaler).__name__}: of pay, one has values too many"):
+        with pytest.raises(RangeViolated, match=f"{type(scaler).__name__}: the column pay has values too many"):
             run(lambda s, m=scaler: m.clone().fit(s.table("t")).transform(s.table("u"))["pay"], given, {"t": t, "u": u})
     for scaler in (StandardScaler(clip=3.0), RobustScaler(clip=3.0)):
         (z,) = run(lambda s, m=scaler: m.clone().fit(s.table("t")).transform(s.table("u"))["pay"], given,
@@ -220,7 +220,7 @@ def test_values_too_far_off_are_refused_by_column_and_clip_takes_them() -> None:
 def test_columns_without_digits_are_refused_by_name() -> None:
     t = TableInfo("t", (Field("flag", "number", 2.0**30, 2.0**30),))
     for scaler in (StandardScaler(), MinMaxScaler(), RobustScaler()):
-        with pytest.raises(RangeViolated, match=f"{type(scaler).__name__}: of flag, one.* less than 4 units"):
+        with pytest.raises(RangeViolated, match=f"{type(scaler).__name__}: the column flag.* less than 4 units"):
             run(lambda s, m=scaler: m.clone().fit_transform(s.table("t"))["flag"],
                 table_inputs(t, (np.arange(N) % 2.0)[:, None]), {"t": t})  # fmt: skip
 
