@@ -237,7 +237,7 @@ def odd_labels(draw: Draw) -> Case:
         lambda: ml.GradientBoostingClassifier(n_estimators=2, max_depth=2),
         lambda: ml.DecisionTreeClassifier(2, max_depth=2),
         lambda: ml.GaussianNB(2),
-        lambda: ml.KNeighborsClassifier(3, classes=2),
+        lambda: ml.KNeighborsClassifier(2, 3),
         lambda: ml.MultinomialLogisticRegression(2),
     )
 

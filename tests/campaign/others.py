@@ -104,7 +104,7 @@ def _neighbours(name: str) -> Callable[[Draw], Case]:
         want = (near.mean(1) > 0.5).astype(int) if classes else near.mean(1)
 
         def program(s: Any, v: Any) -> Any:
-            model = ml.KNeighborsClassifier(c, classes=2) if classes else ml.KNeighborsRegressor(c)
+            model = ml.KNeighborsClassifier(2, c) if classes else ml.KNeighborsRegressor(c)
             return g.fit(model, s, v)[0].predict(v["asked"])
 
         def check(got: Any) -> str:

@@ -103,7 +103,7 @@ def test_searches_and_scores_of_pipelines() -> None:
 def test_scores_are_those_of_scikit_learn() -> None:
     def program(s: pv.Session) -> Any:
         x, y, z = (s.secret(n, "o") for n in "xyz")
-        models = [LinearSVC(), MultinomialLogisticRegression(2), GaussianNB(2), KNeighborsClassifier(3, classes=2)]
+        models = [LinearSVC(), MultinomialLogisticRegression(2), GaussianNB(2), KNeighborsClassifier(2, 3)]
         numbers = [Lasso(0.1), ElasticNet(0.1), KNeighborsRegressor(3)]
         found = [m.fit(x, y).score(x, y) for m in models] + [m.fit(x, z).score(x, z) for m in numbers]
         clusters = KMeans(2, max_iter=3)

@@ -47,7 +47,7 @@ WITHOUT: list[Any] = [
     TruncatedSVD(1, squarings=3), IsolationForest(n_estimators=2, max_samples=16),
 ]  # fmt: skip
 BAYES: list[Any] = [GaussianNB(2), BernoulliNB(2), MultinomialNB(2), CategoricalNB(2, n_categories=[4] * 3)]
-NEAR: list[Any] = [KNeighborsClassifier(3, classes=2), KNeighborsRegressor(3)]
+NEAR: list[Any] = [KNeighborsClassifier(2, 3), KNeighborsRegressor(3)]
 WEIGHTED = [*TREES, *BAYES, WITHOUT[0]]
 
 

@@ -78,7 +78,7 @@ MODELS: list[tuple[Estimator, dict[str, Any], tuple[str, ...]]] = [
     (BernoulliNB(2), {"target": "binary"}, ()),
     (MultinomialNB(3), {"target": "classes", "columns": "counts"}, ()),
     (CategoricalNB(3, n_categories=[CODES] * 3), {"target": "classes", "columns": "codes"}, ()),
-    (KNeighborsClassifier(3, classes=3), {"target": "classes"}, ()),
+    (KNeighborsClassifier(3, 3), {"target": "classes"}, ()),
     (KNeighborsRegressor(3), {"target": "number"}, ()),
     (KMeans(3, init=STARTS, max_iter=3), {"target": "none"}, ()),
     (GaussianMixture(3, means_init=STARTS, max_iter=2), {"target": "none"}, ()),

@@ -56,7 +56,7 @@ def answers(model: Any, name: str, masked: bool = False) -> tuple[dict[str, Any]
 @pytest.mark.parametrize(("name", "count"), [("iris", 5), ("wine", 1), ("breast_cancer", 8)])
 def test_classes_are_those_of_scikit_learn(name: str, count: int, masked: bool) -> None:
     x, y = DATA[name]
-    got, run = answers(KNeighborsClassifier(count, classes=int(y.max()) + 1), name, masked)
+    got, run = answers(KNeighborsClassifier(int(y.max()) + 1, count), name, masked)
     best = PlainClassifier(count, algorithm="brute").fit(x[TRAIN], y[TRAIN])
     distances, places = best.kneighbors(x[TEST])
     assert np.array_equal(got["places"], places) and np.abs(got["distances"] - distances).max() < 2e-4
@@ -73,9 +73,9 @@ def test_numbers_are_those_of_scikit_learn() -> None:
 
 
 def test_blocks_of_rows_give_what_all_at_once_give(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole, _ = answers(KNeighborsClassifier(3, classes=3), "iris")
+    whole, _ = answers(KNeighborsClassifier(3, 3), "iris")
     monkeypatch.setattr(neighbors, "_AT_ONCE", 75 * 9)
-    parts, _ = answers(KNeighborsClassifier(3, classes=3), "iris")
+    parts, _ = answers(KNeighborsClassifier(3, 3), "iris")
     assert np.array_equal(whole["places"], parts["places"]) and np.array_equal(whole["predict"], parts["predict"])
 
 
@@ -84,7 +84,7 @@ def test_cost_is_what_the_page_says() -> None:
     given = {"x": pv.Input(x, bound=8.0), "q": pv.Input(x[:40], bound=8.0), "y": np.arange(1000) % 2}
 
     def fit(s: pv.Session) -> Any:
-        return KNeighborsClassifier(5, classes=2).fit(s.secret("x", "o"), s.secret("y", "o"))
+        return KNeighborsClassifier(2, 5).fit(s.secret("x", "o"), s.secret("y", "o"))
 
     def ask(s: pv.Session) -> None:
         fit(s).predict(s.secret("q", "o"))
@@ -101,7 +101,7 @@ def test_a_table_with_padding() -> None:
 
     def program(s: pv.Session) -> Any:
         table = s.table("t")
-        made = KNeighborsClassifier(3, classes=3).fit(table)
+        made = KNeighborsClassifier(3, 3).fit(table)
         assert made.names_ == ("c0", "c1", "c2", "c3")
         return s.reveal(made.predict(table), to="all", name="classes", reason="test")
 
@@ -117,8 +117,8 @@ def test_wrong_input_is_refused() -> None:
             with pytest.raises(ShapeError):
                 KNeighborsRegressor(1).fit(wrong, y[: wrong.shape[0]])
         with pytest.raises(ShapeError, match="as many neighbours as rows, 4"):
-            KNeighborsClassifier(5, classes=2).fit(x, y)
-        for model in (KNeighborsClassifier(1, classes=1), KNeighborsClassifier(0, classes=2), KNeighborsRegressor(0)):
+            KNeighborsClassifier(2, 5).fit(x, y)
+        for model in (KNeighborsClassifier(1, 1), KNeighborsClassifier(2, 0), KNeighborsRegressor(0)):
             with pytest.raises(UsageError, match="whole number"):
                 model.fit(x, y)
         with pytest.raises(UsageError, match="no target"):
@@ -126,7 +126,7 @@ def test_wrong_input_is_refused() -> None:
         with pytest.raises(ShapeError, match="y of shape"):
             KNeighborsRegressor(1).fit(x, x)
         with pytest.raises(UsageError, match="as integers"):
-            KNeighborsClassifier(1, classes=2).fit(x, x[0])
+            KNeighborsClassifier(2, 1).fit(x, x[0])
         with pytest.raises(UsageError, match="call fit first"):
             KNeighborsRegressor(1).predict(x)
         with pytest.raises(ShapeError, match="4 columns"):
@@ -134,7 +134,7 @@ def test_wrong_input_is_refused() -> None:
 
     pv.simulate(program, protocol=InsecurePlain(), parties=1)
     with pytest.raises(RangeViolated, match="from 0 to classes - 1"):
-        answers(KNeighborsClassifier(1, classes=2), "iris")
+        answers(KNeighborsClassifier(2, 1), "iris")
 
 
 @pytest.mark.parametrize("loose", [1.0, 1000.0])

@@ -92,7 +92,7 @@ def test_a_rare_level_of_distances_and_densities() -> None:
     model = GaussianMixture(2, means_init=starts, max_iter=4)
     assert np.abs(run(lambda z, _: model.clone().fit(z.features).means_) - mixture.means_).max() < 1e-2
     near = PlainNeighbors(15).fit(PLAIN, Y).predict_proba(PLAIN[1:20])
-    got = run(lambda z, _: KNeighborsClassifier(15, classes=2).fit(z).predict_proba(z.take(np.arange(1, 20))))
+    got = run(lambda z, _: KNeighborsClassifier(2, 15).fit(z).predict_proba(z.take(np.arange(1, 20))))
     assert np.abs(got - near).max() < 0.2  # the last of 15 neighbours may be another that is as near
 
 

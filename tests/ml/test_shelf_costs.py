@@ -119,7 +119,7 @@ def test_trees_and_forests(classes: int, trees: int) -> None:
     model: Any = DecisionTreeClassifier(classes, max_depth=depth, max_bins=bins)
     if trees > 1:
         model = RandomForestClassifier(
-            trees, classes=classes, max_depth=depth, max_bins=bins, max_features=tried
+            n_estimators=trees, classes=classes, max_depth=depth, max_bins=bins, max_features=tried
         )
     rounds, sent, _, asked = spent(model, x, y, "predict_proba")
     nodes = [trees << level for level in range(depth)]

@@ -118,7 +118,7 @@ class KNeighborsClassifier(Neighbors, Classifier):
     classes: public number of classes; y holds 0 to classes - 1 (guarded).
     """
 
-    def __init__(self, n_neighbors: int = 5, *, classes: int, feature_bound: float | None = None) -> None:
+    def __init__(self, classes: int, n_neighbors: int = 5, *, feature_bound: float | None = None) -> None:
         self.classes = classes
         self.n_neighbors = n_neighbors
         self.feature_bound = feature_bound

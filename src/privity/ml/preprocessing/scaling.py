@@ -67,13 +67,14 @@ class _Scale:
 
     def applied(
         self, scaler: _Scaler, table: Table, width: Callable[[], SecureArray], what: str, *, clip: float | None = None,
-        room: float = _ROOM,
+        room: float = _ROOM, near_only: bool = False,
     ) -> list[SecureArray]:
         """Results of any table, by column, each with its own bound; 0 in cells that do not count.
 
         ``width``: the scale, 0 in columns that do not vary. Those that vary are guarded, or all are cut to ``clip``. A
         column that does not vary must have a bound of at most ``room``; where it passes what columns that vary can
-        reach, it is added by a product of its own (8 bytes a value, a round).
+        reach, it is added by a product of its own (8 bytes a value, a round); ``near_only``: guarded to lie within what
+        they can reach, so that a generous schema leaves models room.
         """
         moved, flat = self._moved(scaler, table), (1 - self.varies)._stated(1.0)
         context, proto = moved._context, moved._context.protocol
@@ -115,6 +116,14 @@ class _Scale:
             part = SecureArray(context, proto.mul(cells, flags, least), bits, max(most[i] for i in some))
             for k, i in enumerate(some):
                 made[i] = (made[i] + part[:, k])._stated(max(known, most[i]) + _ulp(self.centre))
+        if shifts and clip is None and near_only:  # models want a bound that does not follow a generous schema
+            names = ", ".join(scaler.columns_[i] for i in shifts)
+            what = type(scaler).__name__
+            hint = f"{what}: columns without a scale are centred only; of {names}, values lie too far "
+            hint += "off: take clip="
+            near = stack([made[i] for i in shifts], axis=1).assume_bound(limit, hint)
+            for k, i in enumerate(shifts):
+                made[i] = near[:, k]
         if clip is not None and not cut:
             ended = stack(made, axis=1).clip(-clip, clip)
             made = [ended[:, i] for i in range(len(powers))]
@@ -317,9 +326,9 @@ class RobustScaler(_Scaler):
     """(x - median) / distance between the quartiles of all owners' rows; both stay secret. Outliers do not move them.
 
     Whatever bound the schema states: error 2^-16 of the result, and two units in the last place of the values, over the
-    scale and of the scale. A column whose quartiles are equal is centred only, as in scikit-learn (a bound above 2^41
-    fails a guard then); quartiles closer than 4 units in the last place (2^-28 of the unit) fail a guard. Padding and
-    empty cells become 0 and do not count. ``quantile_range``: in percent. ``clip``: public bound to which the results
+    scale and of the scale. A column whose quartiles are equal is centred only, as in scikit-learn (under a bound above
+    2^13 a guard asks that it then lies within 2^14 of its median); quartiles closer than 4 units in the last place
+    (2^-28 of the unit) fail a guard. Padding and empty cells become 0 and do not count. ``quantile_range``: in percent. ``clip``: public bound to which the results
     are cut. Cost: one sort a column. Without ``clip`` a guard asks (10 bytes a value) that the root of the sum of
     squares of a column's results stays below 2^14, or 64 sqrt(rows), and columns with a bound above 2^13 cost 8 bytes
     a value more.
@@ -360,7 +369,7 @@ class RobustScaler(_Scaler):
         table = as_fitted(self, table)
         scale = _Scale(self.center_, self.inverse_scale_, self.varies_, self.reach_)
         what = "distances between quartiles from the median"
-        made = scale.applied(self, table, lambda: self.scale_, what, clip=self.clip)
+        made = scale.applied(self, table, lambda: self.scale_, what, clip=self.clip, near_only=True)
         return columns_out(table, dict(zip(self.columns_, made, strict=True)), clean=True)
 
     def line(self) -> tuple[SecureArray, SecureArray, float, float]:

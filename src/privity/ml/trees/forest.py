@@ -142,9 +142,9 @@ class RandomForestClassifier(_Classifier):
 
     def __init__(
         self,
-        n_estimators: int = 50,
-        *,
         classes: int = 2,
+        *,
+        n_estimators: int = 50,
         max_depth: int = 6,
         max_bins: int = 32,
         min_samples_leaf: int = 1,
@@ -261,8 +261,8 @@ class RandomForestRegressor(_Regressor):
 
     def __init__(
         self,
-        n_estimators: int = 50,
         *,
+        n_estimators: int = 50,
         max_depth: int = 6,
         max_bins: int = 32,
         min_samples_leaf: int = 1,
