@@ -325,13 +325,13 @@ class MinMaxScaler(_Scaler):
 class RobustScaler(_Scaler):
     """(x - median) / distance between the quartiles of all owners' rows; both stay secret. Outliers do not move them.
 
-    Whatever bound the schema states: error 2^-16 of the result, and two units in the last place of the values, over the
-    scale and of the scale. A column whose quartiles are equal is centred only, as in scikit-learn (under a bound above
-    2^13 a guard asks that it then lies within 2^14 of its median); quartiles closer than 4 units in the last place
-    (2^-28 of the unit) fail a guard. Padding and empty cells become 0 and do not count. ``quantile_range``: in percent. ``clip``: public bound to which the results
-    are cut. Cost: one sort a column. Without ``clip`` a guard asks (10 bytes a value) that the root of the sum of
-    squares of a column's results stays below 2^14, or 64 sqrt(rows), and columns with a bound above 2^13 cost 8 bytes
-    a value more.
+    Whatever bound the schema states: error 2^-16 of the result, and two units in the last place of the values, over
+    the scale and of the scale. A column whose quartiles are equal is centred only, as in scikit-learn (under a
+    bound above 2^13 a guard asks that it then lies within 2^14 of its median); quartiles closer than 4 units in the
+    last place (2^-28 of the unit) fail a guard. Padding and empty cells become 0 and do not count.
+    ``quantile_range``: in percent. ``clip``: public bound to which the results are cut. Cost: one sort a column.
+    Without ``clip`` a guard asks (10 bytes a value) that the root of the sum of squares of a column's results stays
+    below 2^14, or 64 sqrt(rows), and columns with a bound above 2^13 cost 8 bytes a value more.
 
     After fit: ``center_``, ``scale_`` and ``inverse_scale_`` (k,), 0 where quartiles are equal, secret and in the
     table's units; ``columns_``.
