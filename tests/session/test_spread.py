@@ -23,7 +23,14 @@ from privity.mpc.plain import InsecurePlain
 from privity.table import Field, TableInfo, table_inputs
 
 RNG = np.random.default_rng(5)
+START = RNG.bit_generator.state
 N = 300
+
+
+@pytest.fixture(autouse=True)
+def same_data() -> None:
+    """Each test draws the same data, whichever ran before it in its process."""
+    RNG.bit_generator.state = START
 
 
 def run(
